@@ -1,0 +1,3 @@
+"""The version; everything else asks here."""
+
+__version__ = "0.1.0"
