@@ -1,0 +1,196 @@
+"""Process buffers: text with positions, a cap and marks.
+
+`process.py` inserts what the default filter and the default sentinel say, the program reads and takes
+text out; `core/names.py` makes buffers and knows what to do when one is killed.
+
+Positions are Emacs's: 1 is before the first character, `size + 1` behind the last.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from weakref import WeakSet
+
+from .coding import Text
+from .errors import ProcessArgumentError
+from .limits import KIB, MIB
+
+#: How many characters a buffer holds before the processes that fill it stop reading.
+DEFAULT_LIMIT = 16 * MIB
+
+#: Small pieces are joined when there are this many of them, or this many characters.
+_MOST_SMALL = 1024
+_SMALL = 64 * KIB
+
+
+class Mark:
+    """A position that moves with the text around it; None while it points nowhere (N95)."""
+
+    __slots__ = ("__weakref__", "position")
+
+    def __init__(self, position: int | None) -> None:
+        self.position = position
+
+
+class Buffer:
+    """A named text.  `ProcessTable.get_buffer_create` makes it.
+
+    `limit` is settable: process output beyond so many characters waits until text is taken out.
+    """
+
+    def __init__(self, name: str, on_kill: Callable[[Buffer], None]) -> None:
+        #: None once it is killed.
+        self.name: str | None = name
+        #: May `insert`, `erase` and `take` change it?  Process output goes in all the same (N180).
+        self.read_only = False
+        self.limit = DEFAULT_LIMIT
+        self._on_kill = on_kill
+        self._pieces: deque[str] = deque()
+        self._small: list[str] = []
+        self._small_size = 0
+        self._size = 0
+        self._point = Mark(1)
+        self._marks: WeakSet[Mark] = WeakSet([self._point])
+        self._waiting: list[Callable[[], None]] = []
+
+    def __repr__(self) -> str:
+        return f"<Buffer {self.name!r}>" if self.live else "<killed Buffer>"
+
+    def __len__(self) -> int:
+        return self._size
+
+    @property
+    def live(self) -> bool:
+        """Is it not killed?"""
+        return self.name is not None
+
+    @property
+    def text(self) -> str:
+        """All of it."""
+        return self._joined()
+
+    @property
+    def point(self) -> int:
+        """Where the reader is: moves along with output when it stands at its place (N180)."""
+        return self._point.position or 1
+
+    @point.setter
+    def point(self, position: int) -> None:
+        self._point.position = self._checked(position)
+
+    @property
+    def room(self) -> int:
+        """How many characters process output may still add."""
+        return max(0, self.limit - self._size)
+
+    def insert(self, position: int, text: str) -> None:
+        """Put TEXT at POSITION; marks that stand there stay before it."""
+        self._check_writable()
+        self._insert(self._checked(position), text, before_marks=False)
+
+    def erase(self) -> None:
+        """Remove all text."""
+        self.take(self._size)
+
+    def take(self, count: int) -> str:
+        """Remove and return the first COUNT characters, or what there is if that is less."""
+        self._check_writable()
+        if count < 0:
+            raise ProcessArgumentError("count", f"{count} is negative")
+        self._gather()
+        taken = []
+        wanted = min(count, self._size)
+        self._size -= wanted
+        for mark in self._marks:
+            if mark.position is not None:
+                mark.position = max(1, mark.position - wanted)
+        while wanted:
+            piece = self._pieces.popleft()
+            if len(piece) > wanted:
+                self._pieces.appendleft(piece[wanted:])
+                piece = piece[:wanted]
+            taken.append(piece)
+            wanted -= len(piece)
+        self._tell_room()
+        return "".join(taken)
+
+    def kill(self) -> None:
+        """Delete the processes whose buffer this is (N98), then the buffer."""
+        if self.live:
+            self._on_kill(self)
+            self.name = None
+            self._tell_room()
+
+    # -- for processes ----------------------------------------------------------------------
+
+    def new_mark(self, position: int | None) -> Mark:
+        """A mark at POSITION that moves with the text."""
+        mark = Mark(position)
+        self._marks.add(mark)
+        return mark
+
+    def end(self) -> int:
+        """The position behind the last character."""
+        return self._size + 1
+
+    def insert_output(self, mark: Mark, text: Text) -> None:
+        """Insert process output at MARK, or at the end if that points nowhere, and leave the mark
+        and all others of its place behind it (N180)."""
+        if isinstance(text, bytes):
+            # Bytes in text are Emacs's eight-bit characters (N183): lone surrogates here.
+            text = text.decode("ascii", "surrogateescape")
+        if mark.position is None:
+            mark.position = self.end()
+        self._insert(mark.position, text, before_marks=True)
+
+    def when_room(self, callback: Callable[[], None]) -> None:
+        """Call CALLBACK once, when there is room again or the buffer is killed."""
+        self._waiting.append(callback)
+
+    # -- inside -----------------------------------------------------------------------------
+
+    def _check_writable(self) -> None:
+        if not self.live:
+            raise ProcessArgumentError("buffer", "it is killed")
+        if self.read_only:
+            raise ProcessArgumentError("buffer", f"{self.name!r} is read-only")
+
+    def _checked(self, position: int) -> int:
+        if not 1 <= position <= self.end():
+            raise ProcessArgumentError("position", f"{position} is not in 1…{self.end()}")
+        return position
+
+    def _insert(self, position: int, text: str, before_marks: bool) -> None:
+        if position == self.end():
+            self._small.append(text)
+            self._small_size += len(text)
+            if self._small_size >= _SMALL or len(self._small) >= _MOST_SMALL:
+                self._gather()
+        else:
+            whole = self._joined()
+            self._pieces = deque([whole[: position - 1] + text + whole[position - 1 :]])
+        self._size += len(text)
+        for mark in self._marks:
+            at = mark.position
+            if at is not None and (at > position or (at == position and before_marks)):
+                mark.position = at + len(text)
+
+    def _gather(self) -> None:
+        """Make the small pieces one."""
+        if self._small:
+            self._pieces.append("".join(self._small))
+            self._small = []
+            self._small_size = 0
+
+    def _joined(self) -> str:
+        self._gather()
+        if len(self._pieces) > 1:
+            self._pieces = deque(["".join(self._pieces)])
+        return self._pieces[0] if self._pieces else ""
+
+    def _tell_room(self) -> None:
+        if self._waiting and (self.room or not self.live):
+            waiting, self._waiting = self._waiting, []
+            for callback in waiting:
+                callback()

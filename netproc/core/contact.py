@@ -1,0 +1,71 @@
+"""What process-contact shows (N120–N132): the keywords as given, and the real addresses.
+
+`make.py` makes one for a process, `process.py` keeps it up to date and answers from it.
+
+An accepted connection shows its server's keywords with its own addresses; it shares the server's
+dictionary, which therefore is never changed in place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from . import address
+from .address import SocketAddress
+
+
+class Contact:
+    """The keywords and addresses of one process."""
+
+    __slots__ = ("_accepted", "_given", "local", "remote")
+
+    def __init__(
+        self,
+        given: Mapping[str, object],
+        local: SocketAddress | None = None,
+        remote: SocketAddress | None = None,
+        accepted: bool = False,
+    ) -> None:
+        self._given = given
+        self._accepted = accepted
+        self.local = local
+        self.remote = remote
+
+    def set(self, key: str, value: object) -> None:
+        """KEY now shows VALUE."""
+        self._given = {**self._given, key: value}
+
+    def for_connection(self, local: SocketAddress | None, remote: SocketAddress | None) -> Contact:
+        """The contact of a connection that the server with this contact accepted (N130)."""
+        return Contact(self._given, local, remote, accepted=True)
+
+    def get(self, key: str) -> object:
+        """The value of KEY, None if it has none."""
+        computed = self._computed()
+        return computed[key] if key in computed else self._given.get(key)
+
+    def everything(self) -> dict[str, object]:
+        """All keys and values, as a new dictionary."""
+        return {**self._given, **self._computed()}
+
+    def host_and_service(self) -> tuple[object, object]:
+        """What process-contact answers without a key (N120)."""
+        return self.get("host"), self.get("service")
+
+    def _computed(self) -> dict[str, object]:
+        shown: dict[str, object] = {}
+        if self.local is not None:
+            shown["local"] = address.form(self.local)
+        if self.remote is not None:
+            shown["remote"] = address.form(self.remote)
+        if self._accepted:
+            shown["server"] = None
+            shown.update(self._peer())
+        return shown
+
+    def _peer(self) -> dict[str, object]:
+        if self.remote is None:
+            return {"host": None}
+        if self.remote.family in address.LOOPBACK:
+            return {"host": address.host_text(self.remote), "service": self.remote.raw[1]}
+        return {"host": True}

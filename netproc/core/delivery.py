@@ -1,0 +1,70 @@
+"""What has arrived and is not with the filter yet: bytes to text, in order, the end last.
+
+`process.py` puts in what the channel tells and takes out pieces for the filter or the buffer when it
+may; this module never calls out.  Bytes wait undecoded, so that a coding system changed by a filter
+holds for the next piece, and the tail of a chunk can be handed to a TLS engine.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+from .coding import Coding, Text
+from .errors import ProcessError
+from .limits import PIECE
+
+
+class Delivery:
+    """The input of one process.  Nearly always empty, so it makes its queue when it needs one."""
+
+    __slots__ = ("_chunks", "decoder", "ended", "reason")
+
+    def __init__(self, coding: Coding, multibyte: bool) -> None:
+        self._chunks: deque[bytes] | None = None
+        self.decoder = coding[0].decoder(multibyte)
+        #: Has the channel told the end?
+        self.ended = False
+        #: Why the input ended, if that was an error.
+        self.reason: ProcessError | None = None
+
+    @property
+    def waiting(self) -> bool:
+        """Are there bytes that no one has taken?"""
+        return bool(self._chunks)
+
+    def set_coding(self, coding: Coding, multibyte: bool) -> None:
+        """Decode from the next piece on by CODING; an unfinished character goes before it (N199)."""
+        tail = self.decoder.tail
+        self.decoder = coding[0].decoder(multibyte)
+        if tail:
+            self._push_front(tail)
+
+    def put(self, data: bytes) -> None:
+        """DATA has come from the channel."""
+        if self._chunks is None:
+            self._chunks = deque()
+        self._chunks.append(data)
+
+    def end(self, reason: ProcessError | None) -> None:
+        """No more data will come; an end by error replaces a clean one that nobody heard of yet."""
+        self.ended = True
+        self.reason = self.reason or reason
+
+    def take(self, room: int = PIECE) -> Text:
+        """The next text, of at most ROOM bytes undecoded; empty if it completes no character."""
+        assert self._chunks
+        size = min(room, PIECE)
+        chunk = self._chunks.popleft()
+        if len(chunk) > size:
+            chunk, rest = chunk[:size], chunk[size:]
+            self._push_front(rest)
+        return self.decoder.decode(chunk)
+
+    def discard(self) -> None:
+        """Nobody will take what waits."""
+        self._chunks = None
+
+    def _push_front(self, data: bytes) -> None:
+        if self._chunks is None:
+            self._chunks = deque()
+        self._chunks.appendleft(data)

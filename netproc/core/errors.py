@@ -1,0 +1,70 @@
+"""The errors of netproc.
+
+Everything that fails raises one of these, so everything imports this module::
+
+    NetprocError
+     +-- ProcessArgumentError   you asked for something impossible (a ValueError)
+     +-- ProcessError           the network or the other side failed (an OSError)
+"""
+
+from __future__ import annotations
+
+import errno as _errno
+import os
+
+
+class NetprocError(Exception):
+    """What all errors of netproc have in common."""
+
+
+class ProcessArgumentError(NetprocError, ValueError):
+    """A keyword has a value that cannot work; no socket was made.
+
+    `keyword` is the Python name of the keyword, `problem` says what is wrong with its value.
+    """
+
+    def __init__(self, keyword: str, problem: str) -> None:
+        super().__init__(f"{keyword}: {problem}")
+        self.keyword = keyword
+        self.problem = problem
+
+
+class ProcessError(NetprocError, OSError):
+    """An operation on a process failed.
+
+    `errno` is the system's error number, or None where the system gave none (a look-up that
+    found nothing).  `problem` is the text of the error and `address` the address in question, as
+    text, or None.
+    """
+
+    def __init__(self, errno: int | None, problem: str, address: str | None = None) -> None:
+        super().__init__(errno, problem)
+        self.problem = problem
+        self.address = address
+
+    def __str__(self) -> str:
+        return self.problem if self.address is None else f"{self.problem}: {self.address}"
+
+
+def os_error_text(error: OSError) -> str:
+    """What the system says about ERROR, without errno and file name: "Connection refused"."""
+    if error.errno is not None and error.errno in _errno.errorcode:
+        return os.strerror(error.errno)
+    return str(error) or type(error).__name__
+
+
+def from_os_error(error: OSError, what: str, address: str | None = None) -> ProcessError:
+    """The ProcessError for ERROR, which happened while doing WHAT ("connect", …)."""
+    made = ProcessError(error.errno, f"{what}: {os_error_text(error)}", address)
+    made.__cause__ = error
+    return made
+
+
+def not_running(name: str) -> ProcessError:
+    """What sending to a process that has no connection raises (N148)."""
+    return ProcessError(_errno.ENOTCONN, f"Process {name} not running")
+
+
+def not_yet(keyword: str, what: str) -> ProcessArgumentError:
+    """For what Emacs has and netproc will have."""
+    return ProcessArgumentError(keyword, f"{what}: not yet")

@@ -1,0 +1,41 @@
+"""How much and how long: every bound and deadline of a process, in one value.
+
+`core/spec.py` makes one from the keywords; the process and its channel obey it.  A process's
+limits can be replaced at any time, an accepted connection begins with its server's::
+
+    process.limits = dataclasses.replace(process.limits, send_cap=1 << 20)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+KIB = 1024
+MIB = 1024 * KIB
+
+#: Text is decoded in pieces of at most this many bytes: a larger str is mapped and unmapped by
+#: the allocator each time, which costs several times the decoding.
+PIECE = 64 * KIB
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Sizes in bytes, times in seconds."""
+
+    #: More than this pending of what a filter sent pauses the input of its process.
+    high_water: int = 64 * KIB
+    #: Less than this pending fires `drain` and ends that pause.
+    low_water: int = 16 * KIB
+    #: More than this pending is refused by `send`.
+    send_cap: int = 16 * MIB
+    #: Look-up and connect together.
+    connect_timeout: float = 30.0
+    #: A TLS handshake that the transport of a foreign endpoint does.
+    handshake_timeout: float = 10.0
+    #: After the end: until what was sent is written.
+    flush_timeout: float = 10.0
+    #: After that: until the peer ends too, while its input is thrown away.
+    linger_timeout: float = 2.0
+
+
+DEFAULT_LIMITS = Limits()

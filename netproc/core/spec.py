@@ -1,0 +1,277 @@
+"""Keywords to one frozen ProcessSpec, checked in Emacs's order (N24).
+
+`make.py` hands in the keywords of make_network_process, `tap.py` those of the command line; `make.py`
+does what the spec says.  Every fault of an argument is found here, before any socket or buffer exists.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from . import address, options
+from .address import SocketAddress
+from .buffer import Buffer
+from .coding import Coding, coding_pair
+from .errors import ProcessArgumentError, not_yet
+from .limits import DEFAULT_LIMITS, Limits
+from .options import UNSET
+
+#: A filter, sentinel or log function, as far as `core/` knows.
+Callback: TypeAlias = Callable[..., Any]
+
+FAMILIES = ("local", "ipv4", "ipv6")
+DEFAULT_BACKLOG = 5
+
+#: What a foreign endpoint decides by itself.
+_NOT_WITH_ENDPOINT = ("host", "service", "family", "local", "remote", "mode")
+
+
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """A host and a service that have to be looked up; the family is None for any."""
+
+    host: str
+    service: str
+    family: str | int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProcessSpec:
+    """What make_network_process was asked to make; exactly one of the three places is given."""
+
+    name: str
+    #: The backlog of a server, None for a client.
+    backlog: int | None
+    address: SocketAddress | None
+    lookup: Lookup | None
+    #: A Twisted endpoint, or its description.
+    endpoint: object
+
+    nowait: bool
+    stopped: bool
+    query_on_exit: bool
+    buffer: Buffer | str | None
+    filter: Callback | bool | None
+    sentinel: Callback | None
+    log: Callback | None
+    filter_multibyte: bool
+    coding: Coding
+    plist: Mapping[str, object]
+    options: Mapping[str, object]
+    mode: int | None
+    limits: Limits
+    #: The keywords as the caller gave them: what process-contact shows.
+    given: Mapping[str, object]
+
+    @property
+    def is_server(self) -> bool:
+        """Does it listen?"""
+        return self.backlog is not None
+
+
+def process_spec(keywords: Mapping[str, object]) -> ProcessSpec:
+    """Check KEYWORDS, all those of make_network_process by their names.
+
+    Raises ProcessArgumentError that names the first faulty one.
+    """
+    _check_type(keywords["type"])
+    backlog = _backlog(keywords["server"])
+    is_server = backlog is not None
+    if is_server and keywords["nowait"]:
+        raise ProcessArgumentError("server", "'server' is incompatible with 'nowait'")
+    name = _name(keywords["name"])
+    given = {key: value for key, value in keywords.items() if _is_shown(key, value)}
+    place, lookup = _place(keywords, is_server, given)
+    return ProcessSpec(
+        name=name,
+        backlog=backlog,
+        address=place,
+        lookup=lookup,
+        endpoint=keywords["endpoint"],
+        nowait=bool(keywords["nowait"]),
+        stopped=bool(keywords["stop"]),
+        query_on_exit=not keywords["noquery"],
+        buffer=_buffer(keywords["buffer"]),
+        filter=_filter(keywords["filter"]),
+        sentinel=_callback("sentinel", keywords["sentinel"]),
+        log=_callback("log", keywords["log"]),
+        filter_multibyte=bool(keywords["filter_multibyte"]),
+        coding=coding_pair(keywords["coding"]),
+        plist=_plist(keywords["plist"]),
+        options=_options(keywords),
+        mode=_mode(keywords["mode"], place if is_server else None),
+        limits=_limits(keywords),
+        given=given,
+    )
+
+
+#: Ours, and no part of a contact.
+_OURS = frozenset({"connect_timeout", "endpoint", "handshake_timeout", "mode"})
+
+
+def _is_shown(key: str, value: object) -> bool:
+    """Does process-contact show KEY?  What was left out is absent (N131)."""
+    if key in _OURS or value is UNSET or (key == "filter_multibyte" and value is True):
+        return False
+    return value is not None and value is not False or key in options.KEYWORDS
+
+
+def _name(name: object) -> str:
+    if not isinstance(name, str):
+        raise ProcessArgumentError("name", f"{name!r} is not a string")
+    return name
+
+
+def _check_type(kind: object) -> None:
+    if kind in ("datagram", "seqpacket"):
+        raise not_yet("type", f"{kind} processes")
+    if kind is not None:
+        raise ProcessArgumentError("type", f"Unsupported connection type {kind!r}")
+
+
+def _backlog(server: object) -> int | None:
+    """True is a backlog of 5, an integer is the backlog (N35), None or False a client."""
+    if server is None or server is False:
+        return None
+    if isinstance(server, int) and server is not True:
+        return server if abs(server) < 2**31 else DEFAULT_BACKLOG
+    return DEFAULT_BACKLOG
+
+
+def _place(
+    keywords: Mapping[str, object], is_server: bool, given: dict[str, object]
+) -> tuple[SocketAddress | None, Lookup | None]:
+    """Where to connect or listen (N24.4–8)."""
+    if keywords["endpoint"] is not None:
+        _check_endpoint(keywords)
+        return None, None
+    key = "local" if is_server else "remote"
+    if keywords[key] is not None:
+        return address.parse(keywords[key], key), None
+    family = keywords["family"]
+    if not (family is None or family in FAMILIES or _is_int(family)):
+        raise ProcessArgumentError("family", f"Unknown address family {family!r}")
+    host = _host(keywords["host"], family)
+    if family == "local":
+        given.pop("host", None)
+        service = _string("service", keywords["service"])
+        return address.parse(service, "service"), None
+    return None, Lookup(host, _service(keywords["service"]), family)  # type: ignore[arg-type]
+
+
+def _check_endpoint(keywords: Mapping[str, object]) -> None:
+    for key in _NOT_WITH_ENDPOINT:
+        if keywords[key] is not None:
+            raise ProcessArgumentError(key, "not possible with an endpoint, which decides it")
+    for key in sorted(options.KEYWORDS):
+        if keywords[key] is not UNSET:
+            raise ProcessArgumentError(key, "not possible with an endpoint, which has the socket")
+    if keywords["server"] not in (None, False, True):
+        raise ProcessArgumentError("server", "an endpoint has a backlog of its own: say True")
+
+
+def _host(host: object, family: object) -> str:
+    if host is None or host == "local":
+        return "::1" if family == "ipv6" else "127.0.0.1"
+    text = _string("host", host)
+    if not text.isascii():
+        raise ProcessArgumentError("host", f"Non-ASCII hostname {host!r}: give its IDNA form")
+    if "\0" in text:
+        raise ProcessArgumentError("host", f"{host!r} has a NUL character in it")
+    return text
+
+
+def _service(service: object) -> str:
+    """A port as decimal text, or a name to look up; True is any free port."""
+    if service is True:
+        return "0"
+    if isinstance(service, int) and not isinstance(service, bool):
+        return _port(service)
+    text = _string("service", service).strip()
+    if not text:
+        raise ProcessArgumentError("service", "it is empty")
+    return _port(int(text)) if text.removeprefix("-").isdecimal() else text
+
+
+def _port(port: int) -> str:
+    if not 0 <= port <= 65535:
+        raise ProcessArgumentError("service", f"port {port} is not in 0…65535")
+    return str(port)
+
+
+def _string(keyword: str, value: object) -> str:
+    if not isinstance(value, str):
+        raise ProcessArgumentError(keyword, f"{value!r} is not a string")
+    return value
+
+
+def _is_int(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _buffer(buffer: object) -> Buffer | str | None:
+    if buffer is None or isinstance(buffer, Buffer):
+        return buffer
+    if not isinstance(buffer, str):
+        raise ProcessArgumentError("buffer", f"{buffer!r} is neither a buffer nor a name")
+    if not buffer:
+        raise ProcessArgumentError("buffer", "the name of a buffer must not be empty")
+    return buffer
+
+
+def _callback(keyword: str, value: object) -> Callback | None:
+    if value is not None and not callable(value):
+        raise ProcessArgumentError(keyword, f"{value!r} is not a function")
+    return value
+
+
+def _filter(value: object) -> Callback | bool | None:
+    return True if value is True else _callback("filter", value)
+
+
+def _plist(plist: object) -> Mapping[str, object]:
+    if plist is None:
+        return {}
+    if not isinstance(plist, Mapping):
+        raise ProcessArgumentError("plist", f"{plist!r} is not a dictionary")
+    return dict(plist)
+
+
+def _options(keywords: Mapping[str, object]) -> Mapping[str, object]:
+    """The options that were given, checked; tls_parameters come before them."""
+    if keywords["tls_parameters"] is not None:
+        raise not_yet("tls_parameters", "TLS")
+    chosen = {
+        key: keywords[key] for key in sorted(options.KEYWORDS) if keywords[key] is not UNSET
+    }
+    for key, value in chosen.items():
+        if key != options.LINGER:
+            options.pack(key, value)
+    return chosen
+
+
+def _mode(mode: object, place: SocketAddress | None) -> int | None:
+    if mode is None:
+        return None
+    if not isinstance(mode, int) or isinstance(mode, bool) or not 0 <= mode <= 0o777:
+        raise ProcessArgumentError("mode", f"{mode!r} is not in 0…0o777")
+    if place is None or not isinstance(place.raw, bytes) or place.raw.startswith(b"\0"):
+        raise ProcessArgumentError("mode", "only the file of a UNIX server has a mode")
+    return mode
+
+
+def _limits(keywords: Mapping[str, object]) -> Limits:
+    seconds = {}
+    for key in ("connect_timeout", "handshake_timeout"):
+        value = keywords[key]
+        if not isinstance(value, (int, float)) or isinstance(value, bool) or not value > 0:
+            raise ProcessArgumentError(key, f"{value!r} is not a positive number of seconds")
+        if not math.isfinite(value):
+            raise ProcessArgumentError(key, "every wait has an end: not infinite")
+        seconds[key] = value
+    if all(seconds[key] == getattr(DEFAULT_LIMITS, key) for key in seconds):
+        return DEFAULT_LIMITS
+    return Limits(**seconds)

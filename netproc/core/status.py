@@ -1,0 +1,93 @@
+"""The status machine: one table; the only home of the event strings.
+
+`process.py` asks `step` what a cause does to a process's state and tells the sentinel what
+comes out; the documentation draws its picture from the same table.
+
+Rules of the table: nothing leaves a terminal state, a terminal state is entered with exactly one
+event, and a pair that the table does not have changes nothing.  Whether a process is stopped is
+not a state here: stopping hides the states that are alive and comes back to them (N60).
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import NamedTuple
+
+from .errors import ProcessError
+
+
+class State(enum.Enum):
+    """Where a process is in its life; the value is what `status` says."""
+
+    NEW = "new"
+    CONNECT = "connect"
+    OPEN = "open"
+    LISTEN = "listen"
+    CLOSED = "closed"
+    FAILED = "failed"
+
+
+#: What `status` says of a stopped process that is alive.
+STOP = "stop"
+
+#: The states in which `live` holds (N10).
+LIVE = frozenset({State.CONNECT, State.OPEN, State.LISTEN})
+ENDED = frozenset({State.CLOSED, State.FAILED})
+
+
+class Cause(enum.Enum):
+    """What can happen to a process."""
+
+    CONNECTING = enum.auto()  # nowait: the process is shown before it is connected
+    CONNECTED = enum.auto()
+    ACCEPTED = enum.auto()
+    LISTENING = enum.auto()
+    PEER_ENDED = enum.auto()  # end of file, reset or error: all the same to Emacs (N84)
+    DELETED = enum.auto()
+    FAILED = enum.auto()
+
+
+class Step(NamedTuple):
+    """The new state, and the event to tell; `{}` stands for the host or the error."""
+
+    state: State
+    event: str | None
+    exit_status: int = 0
+
+
+TABLE: dict[tuple[State, Cause], Step] = {
+    (State.NEW, Cause.CONNECTING): Step(State.CONNECT, None),
+    (State.NEW, Cause.CONNECTED): Step(State.OPEN, None),
+    (State.NEW, Cause.ACCEPTED): Step(State.OPEN, "open from {}\n"),
+    (State.NEW, Cause.LISTENING): Step(State.LISTEN, None),
+    (State.CONNECT, Cause.CONNECTED): Step(State.OPEN, "open\n"),
+    (State.CONNECT, Cause.FAILED): Step(State.FAILED, "failed{}\n"),
+    (State.CONNECT, Cause.DELETED): Step(State.CLOSED, "deleted\n"),
+    (State.OPEN, Cause.PEER_ENDED): Step(State.CLOSED, "connection broken by remote peer\n", 256),
+    (State.OPEN, Cause.DELETED): Step(State.CLOSED, "deleted\n"),
+    (State.LISTEN, Cause.DELETED): Step(State.CLOSED, "deleted\n"),
+    (State.LISTEN, Cause.FAILED): Step(State.FAILED, "failed{}\n"),
+    # Deleting what has ended is silent, but a failed process is closed by it (N65).
+    (State.FAILED, Cause.DELETED): Step(State.CLOSED, None),
+    (State.CLOSED, Cause.DELETED): Step(State.CLOSED, None),
+}
+
+
+def step(state: State, cause: Cause) -> Step | None:
+    """What CAUSE does to a process in STATE, or None if it does nothing."""
+    return TABLE.get((state, cause))
+
+
+def failure_words(error: ProcessError) -> str:
+    """How "failed" goes on: with the number where there is one (N70), else the reason (D2)."""
+    return f": {error.problem}" if error.errno is None else f" with code {error.errno}"
+
+
+def accept_message(host: str) -> str:
+    """What the log function is told of a new connection (N91)."""
+    return f"accept from {host}\n"
+
+
+def accept_failed_message(errno: int) -> str:
+    """What the log function is told when accepting fails (N91, D8)."""
+    return f"accept failed with code {errno}\n"
