@@ -1,0 +1,220 @@
+"""Connect to one of several addresses: the first that answers wins.
+
+`net/endpoints.py` hands in the addresses and gets a connected socket, or one error that names them all.
+
+The addresses are tried in their order, but IPv6 and IPv4 in turn, as RFC 8305 has it: the next one after
+250 ms, or at once when one fails; what is still connecting then goes on until one has won or the
+deadline has come.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeAlias
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall, IWriteDescriptor
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from ..core.address import SocketAddress, text
+from ..core.errors import NetprocError, ProcessError, from_os_error
+from . import sockets
+from .event import EVENT
+from .reactor import INetprocReactor
+
+#: Seconds until the next address is tried beside the one that has not answered.
+ATTEMPT_DELAY = 0.25
+
+#: Seconds until a UNIX server whose backlog is full is tried again; nothing tells when it is not.
+BACKLOG_DELAY = 0.02
+
+FAILED = "make client process failed"
+
+Connected: TypeAlias = tuple[socket.socket, SocketAddress]
+
+
+def interleave(addresses: Sequence[SocketAddress]) -> list[SocketAddress]:
+    """ADDRESSES with the families in turn, beginning with that of the first."""
+    queues: dict[int, deque[SocketAddress]] = {}
+    for address in addresses:
+        queues.setdefault(address.family, deque()).append(address)
+    ordered = []
+    while queues:
+        for family in list(queues):
+            ordered.append(queues[family].popleft())
+            if not queues[family]:
+                del queues[family]
+    return ordered
+
+
+class Connector:
+    """One connect to any of several addresses."""
+
+    def __init__(
+        self,
+        reactor: INetprocReactor,
+        addresses: Sequence[SocketAddress],
+        options: Mapping[str, object],
+        timeout: float,
+    ) -> None:
+        self._reactor = reactor
+        self._waiting = deque(interleave(addresses))
+        self._options = options
+        self._timeout = timeout
+        self._attempts: list[_Attempt] = []
+        self._errors: list[tuple[SocketAddress, OSError]] = []
+        self._next_timer: IDelayedCall | None = None
+        self._deadline: IDelayedCall | None = None
+        self._result: Deferred[Connected] = Deferred(lambda _: self._stop())
+
+    def start(self) -> Deferred[Connected]:
+        """Fires, never before it is returned, with a connected socket and its peer's address.
+
+        Fails with the ProcessError of the last address that failed, which names all of them, or
+        with that of an option that cannot be set.  Cancelling ends all attempts.
+        """
+        self._deadline = self._reactor.callLater(self._timeout, self._too_late)
+        self._next_timer = self._reactor.callLater(0, self._next)
+        return self._result
+
+    def _next(self) -> None:
+        """Try the next address, and the one after it when its time has come."""
+        self._next_timer = None
+        while self._waiting:
+            attempt = _Attempt(self._waiting.popleft(), self._reactor, self._answered)
+            try:
+                attempt.begin(self._options)
+            except NetprocError as error:
+                # The same option would fail for every address.
+                self._finish(error)
+                return
+            except OSError as error:
+                self._errors.append((attempt.address, error))
+                continue
+            self._attempts.append(attempt)
+            if self._waiting:
+                self._next_timer = self._reactor.callLater(ATTEMPT_DELAY, self._next)
+            return
+        if not self._attempts:
+            self._finish(self._failure())
+
+    def _answered(self, attempt: _Attempt, error: OSError | None) -> None:
+        """An attempt is over."""
+        self._attempts.remove(attempt)
+        if error is None:
+            self._finish((attempt.sock, attempt.address))
+            return
+        self._errors.append((attempt.address, error))
+        if self._next_timer is not None:
+            self._next_timer.cancel()
+        self._next()
+
+    def _too_late(self) -> None:
+        self._deadline = None
+        late = TimeoutError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT))
+        self._errors.extend((attempt.address, late) for attempt in self._attempts)
+        self._finish(self._failure())
+
+    def _finish(self, result: Connected | NetprocError) -> None:
+        self._stop()
+        if isinstance(result, NetprocError):
+            self._result.errback(result)
+        else:
+            EVENT.run(self._result.callback, result)
+
+    def _failure(self) -> ProcessError:
+        """The last error, as in Emacs (N36), and what became of each address."""
+        last = self._errors[-1][1]
+        addresses = ", ".join(text(address) for address, _ in self._errors)
+        return from_os_error(last, FAILED, addresses)
+
+    def _stop(self) -> None:
+        for timer in (self._next_timer, self._deadline):
+            if timer is not None and timer.active():
+                timer.cancel()
+        self._waiting.clear()
+        while self._attempts:
+            self._attempts.pop().abandon()
+
+
+@implementer(IWriteDescriptor)
+class _Attempt:
+    """A socket that is connecting: it becomes writable when it has an answer."""
+
+    def __init__(
+        self,
+        address: SocketAddress,
+        reactor: INetprocReactor,
+        answered: Callable[[_Attempt, OSError | None], None],
+    ) -> None:
+        self.address = address
+        self._reactor = reactor
+        self._answered = answered
+        self._retry: IDelayedCall | None = None
+        self.sock: socket.socket
+
+    def begin(self, options: Mapping[str, object]) -> None:
+        """Make the socket and connect it; what raises leaves no socket."""
+        self.sock = sockets.make_socket(self.address.family)
+        try:
+            sockets.set_options(self.sock, options)
+            self._connect()
+        except BaseException:
+            self.sock.close()
+            raise
+
+    def fileno(self) -> int:
+        """The descriptor that the reactor watches."""
+        return self.sock.fileno()
+
+    def logPrefix(self) -> str:
+        """What the reactor writes before log lines of connecting."""
+        return f"connecting to {text(self.address)}"
+
+    def _connect(self) -> None:
+        try:
+            self.sock.connect(self.address.raw)
+        except TypeError:
+            raise sockets.unsupported(self.address) from None
+        except BlockingIOError as error:
+            if error.errno == errno.EAGAIN:
+                self._retry = self._reactor.callLater(BACKLOG_DELAY, self._connect_again)
+                return
+        self._reactor.addWriter(self)
+
+    def _connect_again(self) -> None:
+        self._retry = None
+        try:
+            self._connect()
+        except OSError as error:
+            self._over(error)
+
+    def doWrite(self) -> None:
+        """There is an answer."""
+        number = self.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        self._over(OSError(number, os.strerror(number)) if number else None)
+
+    def connectionLost(self, reason: Failure) -> None:
+        """Some reactors report a refusal as a hang-up, and all their own end."""
+        if self.sock.fileno() != -1:
+            number = self.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+            number = number or errno.ECONNABORTED
+            self._over(OSError(number, os.strerror(number)))
+
+    def _over(self, error: OSError | None) -> None:
+        self._reactor.removeWriter(self)
+        if error is not None:
+            self.sock.close()
+        self._answered(self, error)
+
+    def abandon(self) -> None:
+        """Nobody wants the answer any more."""
+        if self._retry is not None:
+            self._retry.cancel()
+        self._reactor.removeWriter(self)
+        self.sock.close()

@@ -1,0 +1,126 @@
+"""The endpoints of netproc: where to connect or listen, for any factory of Twisted's.
+
+`make.py` makes them from a spec and the addresses that `net/resolve.py` found; they use
+`net/connector.py`, `net/listener.py` and `net/socketfile.py`, and give connections a `net/transport.py`.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from twisted.internet.defer import Deferred, execute
+from twisted.internet.interfaces import (
+    IListeningPort,
+    IProtocol,
+    IProtocolFactory,
+    IStreamClientEndpoint,
+    IStreamServerEndpoint,
+)
+from zope.interface import implementer
+
+from ..core.address import SocketAddress, text
+from ..core.errors import ProcessError, from_os_error
+from ..core.limits import DEFAULT_LIMITS
+from ..core.spec import DEFAULT_BACKLOG
+from . import socketfile, sockets
+from .connector import Connector
+from .listener import Listener, ListenerWatcher
+from .reactor import INetprocReactor
+from .transport import StreamTransport
+
+
+@implementer(IStreamClientEndpoint)
+@dataclass(frozen=True, kw_only=True)
+class ClientEndpoint:
+    """Connects to the first of `addresses` that answers.
+
+    `options` are network options, `timeout` is in seconds for all addresses together.
+    """
+
+    reactor: INetprocReactor
+    addresses: Sequence[SocketAddress]
+    options: Mapping[str, object] = field(default_factory=dict)
+    timeout: float = DEFAULT_LIMITS.connect_timeout
+
+    def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
+        """Fires with the connected protocol, fails with ProcessError or ProcessArgumentError."""
+        return Deferred.fromCoroutine(self._connect(protocolFactory))
+
+    async def _connect(self, factory: IProtocolFactory) -> IProtocol:
+        connector = Connector(self.reactor, self.addresses, self.options, self.timeout)
+        factory.doStart()
+        try:
+            sock, remote = await connector.start()
+            protocol = factory.buildProtocol(sockets.twisted_address(remote))
+            if protocol is None:
+                sock.close()
+                raise ProcessError(None, "the factory wants no protocol", text(remote))
+        except BaseException:
+            factory.doStop()
+            raise
+        local = sockets.local_address(sock)
+        StreamTransport(sock, self.reactor, protocol, local, remote, factory.doStop).start()
+        return protocol
+
+
+@implementer(IStreamServerEndpoint)
+@dataclass(frozen=True, kw_only=True)
+class ServerEndpoint:
+    """Listens on the first of `addresses` for which the system has sockets.
+
+    `mode` is that of the file of a UNIX socket, 0600 if None; `watcher` is told when accepting fails.
+    """
+
+    reactor: INetprocReactor
+    addresses: Sequence[SocketAddress]
+    options: Mapping[str, object] = field(default_factory=dict)
+    backlog: int = DEFAULT_BACKLOG
+    mode: int | None = None
+    watcher: ListenerWatcher | None = None
+
+    def listen(self, protocolFactory: IProtocolFactory) -> Deferred[IListeningPort]:
+        """Has fired with the port, or failed with ProcessError or ProcessArgumentError."""
+        return execute(self.listen_now, protocolFactory)
+
+    def listen_now(self, factory: IProtocolFactory) -> Listener:
+        """The same without a Deferred."""
+        sock, address = self._make_socket()
+        try:
+            sockets.set_options(sock, self._all_options(address))
+            file = self._bind_and_listen(sock, address)
+            listener = Listener(sock, self.reactor, factory, file, self.watcher)
+        except BaseException:
+            sock.close()
+            raise
+        listener.startListening()
+        return listener
+
+    def _make_socket(self) -> tuple[socket.socket, SocketAddress]:
+        """Emacs tries the next address if there are no such sockets, not if it is taken (N36)."""
+        last: OSError | None = None
+        for address in self.addresses:
+            try:
+                return sockets.make_socket(address.family), address
+            except OSError as error:
+                last = error
+        assert last is not None
+        raise from_os_error(last, "make server process failed", text(self.addresses[-1]))
+
+    def _all_options(self, address: SocketAddress) -> Mapping[str, object]:
+        if address.family in (socket.AF_INET, socket.AF_INET6):
+            return {"reuseaddr": True, **self.options}
+        return self.options
+
+    def _bind_and_listen(
+        self, sock: socket.socket, address: SocketAddress
+    ) -> socketfile.SocketFile | None:
+        if address.family == socket.AF_UNIX:
+            return socketfile.listen(sock, address, self.backlog, self.mode)
+        sockets.bind(sock, address)
+        try:
+            sock.listen(self.backlog)
+        except OSError as error:
+            raise from_os_error(error, "Cannot bind server socket", text(address)) from error
+        return None

@@ -1,0 +1,298 @@
+"""The channel over a transport that is not netproc's: whatever a Twisted endpoint gives.
+
+`make.py` lets the factory of a foreign endpoint build ForeignChannels; otherwise as `net/stream.py`.
+
+Output goes through a queue of our own, because only so it can be counted and bounded; the transport
+gets no more than it asks for.  What a transport cannot do raises ProcessError(EOPNOTSUPP).
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections import deque
+from collections.abc import Callable
+
+from twisted.internet.defer import maybeDeferred
+from twisted.internet.endpoints import clientFromString, serverFromString
+from twisted.internet.error import TimeoutError as TwistedTimeoutError
+from twisted.internet.interfaces import (
+    IHandshakeListener,
+    IListeningPort,
+    IPushProducer,
+    IStreamClientEndpoint,
+    IStreamServerEndpoint,
+)
+from twisted.logger import Logger
+from twisted.protocols.tls import TLSMemoryBIOProtocol
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from ..core.errors import ProcessArgumentError, ProcessError, from_os_error
+from ..core.limits import DEFAULT_LIMITS, KIB
+from .channel import Receiver
+from .reactor import INetprocReactor
+from .sockets import from_twisted_address
+from .stream import BROKEN, StreamChannel, connectionDone, reason_of
+
+log = Logger()
+
+#: Written in pieces of this size, so that the transport can say early that it has enough.
+_PIECE = 64 * KIB
+
+
+def _cannot(what: str) -> ProcessError:
+    return ProcessError(errno.EOPNOTSUPP, f"the transport of this endpoint cannot {what}")
+
+
+@implementer(IHandshakeListener, IPushProducer)
+class ForeignChannel(StreamChannel):
+    """Over any ITransport."""
+
+    _high = DEFAULT_LIMITS.high_water
+    _low = DEFAULT_LIMITS.low_water
+    _tell_writable = False
+    _full = False
+    _shut_wanted = False
+    _open_told = False
+    pending = 0
+
+    def __init__(
+        self,
+        reactor: INetprocReactor,
+        opened: Callable[[StreamChannel], Receiver],
+        refused: Callable[[ProcessError], None],
+        handshake_timeout: float,
+    ) -> None:
+        super().__init__(reactor, opened)
+        # Called instead of `opened` when the connection ends before it could be used.
+        self._refused = refused
+        self._handshake_timeout = handshake_timeout
+
+    def connectionMade(self) -> None:
+        """The transport is there; where it does TLS, the process is not before the handshake."""
+        transport = self.transport
+        assert transport is not None
+        self._output: deque[bytes] = deque()
+        self.local = from_twisted_address(transport.getHost())
+        self.remote = from_twisted_address(transport.getPeer())
+        self._does_tls = isinstance(transport, TLSMemoryBIOProtocol)
+        self._half_closes = hasattr(transport, "loseWriteConnection") and not self._does_tls
+        if hasattr(transport, "registerProducer"):
+            transport.registerProducer(self, True)
+        if self._does_tls:
+            self._wait(self._handshake_timeout, self._handshake_too_late)
+        else:
+            self._open_now()
+
+    def handshakeCompleted(self) -> None:
+        """TLS is up."""
+        self._stop_waiting()
+        self._open_now()
+
+    def _open_now(self) -> None:
+        self._open_told = True
+        self._open()
+
+    def _handshake_too_late(self) -> None:
+        self.failure = ProcessError(errno.ETIMEDOUT, f"{BROKEN}: TLS handshake timed out")
+        self._abort_transport()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """The connection is gone, maybe before it could be used."""
+        if self._open_told:
+            super().connectionLost(reason)
+            return
+        self._stop_waiting()
+        failure = self.failure or reason_of(reason)
+        self._refused(failure or ProcessError(errno.ECONNABORTED, f"{BROKEN} before it was open"))
+
+    # -- output -------------------------------------------------------------------------------
+
+    def write(self, data: bytes) -> None:
+        """See Channel."""
+        if self._closing:
+            return
+        self._output.extend(data[at : at + _PIECE] for at in range(0, len(data), _PIECE))
+        self.pending += len(data)
+        self._write_queued()
+        if self.pending > self._high:
+            self.receiver.congested()
+
+    def _write_queued(self) -> None:
+        """Give the transport what it takes; a full one says so by pauseProducing."""
+        transport = self.transport
+        assert transport is not None
+        while self._output and not self._full:
+            data = self._output.popleft()
+            self.pending -= len(data)
+            transport.write(data)
+
+    def pauseProducing(self) -> None:
+        """The transport has enough."""
+        self._full = True
+
+    def resumeProducing(self) -> None:
+        """The transport wants more."""
+        self._full = False
+        self._write_queued()
+        if self._tell_writable and self.pending < self._low:
+            self._tell_writable = False
+            self.receiver.writable()
+        if not self._output:
+            self._output_written()
+
+    def _output_written(self) -> None:
+        """Everything is with the transport."""
+        if self._closing:
+            self._end_output()
+        elif self._shut_wanted:
+            self._shut_now()
+
+    def stopProducing(self) -> None:
+        """The transport is gone."""
+        self._full = True
+
+    def when_writable(self) -> None:
+        """See Channel."""
+        self._tell_writable = True
+
+    def set_marks(self, high: int, low: int) -> None:
+        """See Channel."""
+        self._high, self._low = high, low
+
+    # -- what not every transport can do --------------------------------------------------------
+
+    def pause(self) -> None:
+        """See Channel."""
+        if not hasattr(self.transport, "pauseProducing"):
+            raise _cannot("stop reading")
+        super().pause()
+
+    def write_eof(self) -> None:
+        """See Channel."""
+        if not self._half_closes:
+            raise _cannot("shut one side only")
+        super().write_eof()
+
+    def set_option(self, name: str, value: object) -> None:
+        """See Channel."""
+        raise _cannot(f"set the option {name}")
+
+    # -- closing ------------------------------------------------------------------------------
+
+    def _flush(self) -> None:
+        if hasattr(self.transport, "resumeProducing"):
+            self.transport.resumeProducing()
+        if not self._output:
+            self._end_output()
+
+    def _end_output(self) -> None:
+        """Let the transport write what it has, and shut or close."""
+        if self._write_shut:
+            self.writeConnectionLost()
+        elif self._half_closes and not self._peer_ended:
+            self._shut_now()
+        else:
+            self._unregister()
+            self.transport.loseConnection()  # type: ignore[union-attr]
+
+    def _shut_write(self) -> None:
+        self._shut_wanted = True
+        if not self._output:
+            self._shut_now()
+
+    def _shut_now(self) -> None:
+        self._unregister()
+        super()._shut_write()
+
+    def _unregister(self) -> None:
+        # A transport does not end while it has a producer.
+        if hasattr(self.transport, "unregisterProducer"):
+            self.transport.unregisterProducer()
+
+    def _abort_transport(self) -> None:
+        self._stop_waiting()
+        transport = self.transport
+        assert transport is not None
+        if hasattr(transport, "abortConnection"):
+            transport.abortConnection()
+        else:
+            transport.loseConnection()
+
+    def _count_unsent(self) -> None:
+        self.unsent = self.pending
+
+
+class ForeignPort:
+    """The listening port of a foreign endpoint, for a process."""
+
+    def __init__(self, port: IListeningPort) -> None:
+        self._port = port
+        self.local = from_twisted_address(port.getHost())
+
+    def pause(self) -> None:
+        """See Port."""
+        self._call("pauseProducing")
+
+    def resume(self) -> None:
+        """See Port."""
+        self._call("resumeProducing")
+
+    def _call(self, name: str) -> None:
+        method = getattr(self._port, name, None)
+        if method is None:
+            raise _cannot("stop accepting")
+        method()
+
+    def close(self, gone: Callable[[], None]) -> None:
+        """See Port."""
+        stopped = maybeDeferred(self._port.stopListening)
+        stopped.addErrback(lambda failure: log.failure("Cannot stop listening", failure))
+        stopped.addBoth(lambda _: gone())
+
+    def set_option(self, name: str, value: object) -> None:
+        """See Port."""
+        raise _cannot(f"set the option {name}")
+
+
+# -- endpoints --------------------------------------------------------------------------------
+
+
+def client_endpoint(endpoint: object, reactor: INetprocReactor) -> IStreamClientEndpoint:
+    """ENDPOINT, or what its description says; ProcessArgumentError if it is no client endpoint."""
+    if isinstance(endpoint, str):
+        endpoint = _described(clientFromString, reactor, endpoint)
+    if not IStreamClientEndpoint.providedBy(endpoint):
+        raise ProcessArgumentError("endpoint", f"{endpoint!r} is not an endpoint for clients")
+    return endpoint  # type: ignore[return-value]
+
+
+def server_endpoint(endpoint: object, reactor: INetprocReactor) -> IStreamServerEndpoint:
+    """The same for servers."""
+    if isinstance(endpoint, str):
+        endpoint = _described(serverFromString, reactor, endpoint)
+    if not IStreamServerEndpoint.providedBy(endpoint):
+        raise ProcessArgumentError("endpoint", f"{endpoint!r} is not an endpoint for servers")
+    return endpoint  # type: ignore[return-value]
+
+
+def _described(
+    parse: Callable[[INetprocReactor, str], object], reactor: INetprocReactor, description: str
+) -> object:
+    try:
+        return parse(reactor, description)
+    except Exception as error:
+        # The parsers, which may be anybody's plugins, raise whatever they stumble over.
+        problem = str(error) or type(error).__name__
+        raise ProcessArgumentError("endpoint", f"{description!r}: {problem}") from error
+
+
+def network_error(error: BaseException, what: str) -> ProcessError:
+    """What a foreign endpoint failed with, as a ProcessError."""
+    if isinstance(error, TwistedTimeoutError):
+        error = TimeoutError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT))
+    for cause in (getattr(error, "osError", None), getattr(error, "socketError", None), error):
+        if isinstance(cause, OSError):
+            return from_os_error(cause, what)
+    return ProcessError(None, f"{what}: {error}")

@@ -1,0 +1,226 @@
+"""The accept loop, and what it does about each error of accept.
+
+`net/endpoints.py` makes it for a socket that listens; the reactor calls `doRead`; each connection gets a
+protocol of the factory and a `net/transport.py`.
+
+Errors of accept are of three kinds.  When the system is short of descriptors or memory the listener
+pauses, 0.1 s at first and then longer up to 1 s, because the connection that waits would wake it at
+once (D8).  Most others concern the one connection that was to be accepted: it is skipped.  The last
+ones say that the listening socket itself is no good: that is the end of the listener.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+from collections.abc import Callable
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import (
+    IAddress,
+    IDelayedCall,
+    IListeningPort,
+    IProtocolFactory,
+    IReadDescriptor,
+)
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from ..core.address import SocketAddress
+from ..core.address import text as address_text
+from .event import EVENT
+from .reactor import INetprocReactor
+from .socketfile import SocketFile
+from .sockets import local_address, set_option, twisted_address
+from .transport import StreamTransport
+
+log = Logger()
+
+SHORTAGE = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+BROKEN = frozenset({errno.EBADF, errno.EINVAL, errno.ENOTSOCK, errno.EOPNOTSUPP})
+
+FIRST_PAUSE = 0.1
+LONGEST_PAUSE = 1.0
+LOG_INTERVAL = 1.0
+
+#: Connections accepted before the reactor gets to do something else.
+MOST_ACCEPTS = 64
+
+
+class ListenerWatcher:
+    """Is told what a listener meets; this one does not care."""
+
+    def accept_failed(self, error: OSError) -> None:
+        """Accepting failed; the listener goes on, now or after a pause."""
+
+    def listener_lost(self, error: OSError) -> None:
+        """The socket does not listen any more; the listener has closed it."""
+
+
+@implementer(IListeningPort, IReadDescriptor)
+class Listener:
+    """A listening socket and the factory for its connections."""
+
+    def __init__(
+        self,
+        sock: socket.socket,
+        reactor: INetprocReactor,
+        factory: IProtocolFactory,
+        file: SocketFile | None = None,
+        watcher: ListenerWatcher | None = None,
+    ) -> None:
+        self._socket = sock
+        self._reactor = reactor
+        self._factory = factory
+        self._file = file
+        self._watcher = watcher or ListenerWatcher()
+        self.fileno = sock.fileno
+        self.local = local_address(sock)
+        self.connected = False
+        self.paused = False
+        self._pause = FIRST_PAUSE
+        self._retry: IDelayedCall | None = None
+        self._next_log = 0.0
+        self._suppressed = 0
+
+    def logPrefix(self) -> str:
+        """What the reactor writes before log lines of accepting."""
+        return address_text(self.local)
+
+    # -- IListeningPort ---------------------------------------------------------------------
+
+    def startListening(self) -> None:
+        """Begin to accept."""
+        self.connected = True
+        self._factory.doStart()
+        self._update()
+
+    def stopListening(self) -> Deferred[None]:
+        """Stop and close; fires at once."""
+        self._close()
+        return succeed(None)
+
+    def getHost(self) -> IAddress:
+        """Where it listens."""
+        return twisted_address(self.local)
+
+    def _close(self) -> None:
+        """Close the socket and remove its file."""
+        if not self.connected:
+            return
+        self.connected = False
+        self._update()
+        if self._retry is not None:
+            self._retry.cancel()
+            self._retry = None
+        if self._file is not None:
+            self._file.remove()
+        self._socket.close()
+        self._factory.doStop()
+
+    # -- Port, for a process ------------------------------------------------------------------
+
+    def pause(self) -> None:
+        """See Port."""
+        self.paused = True
+        self._update()
+
+    def resume(self) -> None:
+        """See Port."""
+        self.paused = False
+        self._update()
+
+    # Twisted's ports have these names for it.
+    pauseProducing = pause
+    resumeProducing = resume
+
+    def close(self, gone: Callable[[], None]) -> None:
+        """See Port."""
+        self._close()
+        gone()
+
+    def set_option(self, name: str, value: object) -> None:
+        """See Port."""
+        set_option(self._socket, name, value)
+
+    def connectionLost(self, reason: Failure) -> None:
+        """The reactor ends, or found the descriptor unusable."""
+        self._close()
+
+    def _update(self) -> None:
+        """Watch the socket if it is to be accepted from."""
+        if self.connected and not self.paused and self._retry is None:
+            self._reactor.addReader(self)
+        else:
+            self._reactor.removeReader(self)
+
+    # -- accepting --------------------------------------------------------------------------
+
+    def doRead(self) -> None:
+        """Connections wait."""
+        for _ in range(MOST_ACCEPTS):
+            if not self.connected or self.paused:
+                return
+            try:
+                sock, raw = self._socket.accept()
+            except BlockingIOError:
+                return
+            except OSError as error:
+                self._accept_failed(error)
+                if self._retry is not None or not self.connected:
+                    return
+                continue
+            self._pause = FIRST_PAUSE
+            sock.setblocking(False)
+            self._serve(sock, SocketAddress(self._socket.family, raw))
+
+    def _serve(self, sock: socket.socket, remote: SocketAddress) -> None:
+        """Give the connection a protocol; whatever goes wrong with that closes it."""
+        try:
+            protocol = self._factory.buildProtocol(twisted_address(remote))
+        except Exception:
+            log.failure("The factory failed; the connection is closed")
+            protocol = None
+        if protocol is None:
+            sock.close()
+            return
+        local = local_address(sock) if self.local.is_wildcard else self.local
+        transport = StreamTransport(sock, self._reactor, protocol, local, remote)
+        try:
+            transport.start()
+        except Exception:
+            log.failure("connectionMade failed; the connection is closed")
+            transport.abortConnection()
+
+    def _accept_failed(self, error: OSError) -> None:
+        self._log_failure(error)
+        if error.errno in BROKEN:
+            self._close()
+            EVENT.run(self._watcher.listener_lost, error)
+            return
+        if error.errno in SHORTAGE:
+            self._retry = self._reactor.callLater(self._pause, self._try_again)
+            self._pause = min(2 * self._pause, LONGEST_PAUSE)
+            self._update()
+        EVENT.run(self._watcher.accept_failed, error)
+
+    def _try_again(self) -> None:
+        self._retry = None
+        self._update()
+
+    def _log_failure(self, error: OSError) -> None:
+        """One line a second, however often it fails."""
+        now = self._reactor.seconds()
+        if now < self._next_log:
+            self._suppressed += 1
+            return
+        self._next_log = now + LOG_INTERVAL
+        log.warn(
+            "{where}: cannot accept: {what} (and {more} more since the last line)",
+            where=address_text(self.local),
+            what=os.strerror(error.errno or 0),
+            more=self._suppressed,
+        )
+        self._suppressed = 0

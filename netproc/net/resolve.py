@@ -1,0 +1,142 @@
+"""Host, service and family to addresses.
+
+`make.py` hands in the look-up of a spec and gives the addresses to `net/endpoints.py`.  Numeric hosts and
+"local" are answered at once and never touch the thread pool; names go to the reactor's resolver.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
+
+from twisted.internet.address import IPv4Address, IPv6Address
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.interfaces import IAddress, IHostResolution, IResolutionReceiver
+from zope.interface import implementer
+
+from ..core.address import SocketAddress
+from ..core.errors import ProcessError
+from ..core.spec import Lookup
+from .reactor import INetprocReactor
+from .sockets import from_twisted_address
+
+#: How the addresses of a look-up are found.
+Resolver: TypeAlias = Callable[[Lookup, INetprocReactor], Deferred[Sequence[SocketAddress]]]
+
+_FAMILIES: dict[str | int | None, int] = {
+    None: socket.AF_UNSPEC,
+    "ipv4": socket.AF_INET,
+    "ipv6": socket.AF_INET6,
+}
+_ADDRESS_TYPES: dict[int, list[type[IAddress]]] = {
+    socket.AF_UNSPEC: [IPv4Address, IPv6Address],
+    socket.AF_INET: [IPv4Address],
+    socket.AF_INET6: [IPv6Address],
+}
+
+#: What getaddrinfo says when a host is not numeric; the resolver may still find it.
+_NOT_NUMERIC = socket.EAI_NONAME
+_NOT_KNOWN = "Name or service not known"
+
+
+def resolve(lookup: Lookup, reactor: INetprocReactor) -> Deferred[Sequence[SocketAddress]]:
+    """The addresses of LOOKUP in the resolver's order, never none.
+
+    Fails with a ProcessError without errno; has fired already unless a name is to be looked up.
+    """
+    try:
+        addresses = _getaddrinfo(lookup, socket.AI_NUMERICHOST)
+    except socket.gaierror as error:
+        if error.errno == _NOT_NUMERIC:
+            return _resolve_name(lookup, reactor)
+        return fail(_failed(lookup, error.strerror or str(error)))
+    except ProcessError as error:
+        return fail(error)
+    return succeed(addresses)
+
+
+def resolve_blocking(
+    lookup: Lookup, reactor: INetprocReactor
+) -> Deferred[Sequence[SocketAddress]]:
+    """The same, fired on return, for a service that binds before the reactor runs."""
+    try:
+        return succeed(_getaddrinfo(lookup, 0))
+    except socket.gaierror as error:
+        return fail(_failed(lookup, error.strerror or str(error)))
+    except UnicodeError:
+        return fail(_failed(lookup, _NOT_KNOWN))
+    except ProcessError as error:
+        return fail(error)
+
+
+def _failed(lookup: Lookup, problem: str) -> ProcessError:
+    return ProcessError(None, f"{lookup.host}/{lookup.service} {problem}")
+
+
+def _port(lookup: Lookup) -> int:
+    """The port of the service, which the system's table of services may have to tell."""
+    if lookup.service.isdecimal():
+        return int(lookup.service)
+    try:
+        return socket.getservbyname(lookup.service, "tcp")
+    except OSError:
+        raise _failed(lookup, "Servname not supported for ai_socktype") from None
+
+
+def _family(lookup: Lookup) -> int:
+    return _FAMILIES[lookup.family] if lookup.family in _FAMILIES else int(lookup.family or 0)
+
+
+def _getaddrinfo(lookup: Lookup, flags: int) -> Sequence[SocketAddress]:
+    found: Sequence[tuple[Any, ...]] = socket.getaddrinfo(
+        lookup.host.encode("ascii"),
+        _port(lookup),
+        _family(lookup),
+        socket.SOCK_STREAM,
+        flags=flags | socket.AI_NUMERICSERV,
+    )
+    return [SocketAddress(family, raw) for family, _, _, _, raw in found]
+
+
+def _resolve_name(
+    lookup: Lookup, reactor: INetprocReactor
+) -> Deferred[Sequence[SocketAddress]]:
+    try:
+        lookup.host.encode("idna")
+    except UnicodeError:
+        # Too long a label: the resolver would raise in its thread and never answer.
+        return fail(_failed(lookup, _NOT_KNOWN))
+    receiver = _Receiver(lookup)
+    types = _ADDRESS_TYPES[_family(lookup)]
+    reactor.nameResolver.resolveHostName(receiver, lookup.host, _port(lookup), types)
+    return receiver.answer
+
+
+@implementer(IResolutionReceiver)
+class _Receiver:
+    """Collects the addresses that the reactor's resolver finds."""
+
+    def __init__(self, lookup: Lookup) -> None:
+        self._lookup = lookup
+        self._found: list[SocketAddress] = []
+        # Cancelled when the deadline passes; the thread that looks up cannot be stopped.
+        self.answer: Deferred[Sequence[SocketAddress]] = Deferred()
+
+    def resolutionBegan(self, resolutionInProgress: IHostResolution) -> None:
+        """The look-up has begun."""
+
+    def addressResolved(self, address: IAddress) -> None:
+        """One address."""
+        found = from_twisted_address(address)
+        if found is not None:
+            self._found.append(found)
+
+    def resolutionComplete(self) -> None:
+        """That was all."""
+        if self.answer.called:
+            return
+        if self._found:
+            self.answer.callback(self._found)
+        else:
+            self.answer.errback(_failed(self._lookup, _NOT_KNOWN))

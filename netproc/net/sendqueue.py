@@ -1,0 +1,98 @@
+"""Bytes that wait to be sent on a socket.
+
+`net/transport.py` appends what is written and lets the queue send itself: small pieces are joined, large
+ones are never copied.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections import deque
+from itertools import islice
+
+from ..core.limits import KIB
+
+#: Pieces below this size are joined until they make a chunk of it; larger ones are chunks.
+_JOIN = 64 * KIB
+#: So many pieces are a chunk too, lest the list weigh more than the bytes.
+_MOST_PIECES = 1024
+#: sendmsg takes no more buffers than this (UIO_MAXIOV).
+_MOST_BUFFERS = 1024
+
+
+class SendQueue:
+    """Bytes in order; `pending` counts them."""
+
+    __slots__ = ("_chunks", "_small", "_small_size", "pending")
+
+    def __init__(self) -> None:
+        self.pending = 0
+        self._small: list[bytes] = []
+        self._small_size = 0
+        # Made when something cannot be sent at once.
+        self._chunks: deque[bytes | memoryview] | None = None
+
+    def append(self, data: bytes) -> None:
+        """Queue DATA."""
+        size = len(data)
+        self.pending += size
+        if size >= _JOIN:
+            self._gather().append(data)
+            return
+        self._small.append(data)
+        self._small_size += size
+        if self._small_size >= _JOIN or len(self._small) >= _MOST_PIECES:
+            self._gather()
+
+    def clear(self) -> int:
+        """Forget everything; how many bytes that was."""
+        dropped, self.pending = self.pending, 0
+        self._small.clear()
+        self._small_size = 0
+        self._chunks = None
+        return dropped
+
+    def send(self, sock: socket.socket) -> None:
+        """Give SOCK as much as it takes in one system call; OSErrors are the caller's."""
+        if self._chunks is None:
+            self._send_small(sock)
+            return
+        chunks = self._gather()
+        if len(chunks) == 1:
+            sent = sock.send(chunks[0])
+        else:
+            sent = sock.sendmsg(list(islice(chunks, _MOST_BUFFERS)))
+        self._drop(chunks, sent)
+
+    def _send_small(self, sock: socket.socket) -> None:
+        """What nearly always happens: one reply, one send, nothing left."""
+        small = self._small
+        data = small[0] if len(small) == 1 else b"".join(small)
+        sent = sock.send(data)
+        small.clear()
+        self._small_size = 0
+        self.pending -= sent
+        if self.pending:
+            self._chunks = deque((memoryview(data)[sent:],))
+
+    def _gather(self) -> deque[bytes | memoryview]:
+        """Make the small pieces a chunk."""
+        if self._chunks is None:
+            self._chunks = deque()
+        if self._small:
+            self._chunks.append(b"".join(self._small))
+            self._small.clear()
+            self._small_size = 0
+        return self._chunks
+
+    def _drop(self, chunks: deque[bytes | memoryview], sent: int) -> None:
+        self.pending -= sent
+        while sent:
+            chunk = chunks[0]
+            if len(chunk) > sent:
+                chunks[0] = memoryview(chunk)[sent:]
+                break
+            sent -= len(chunk)
+            chunks.popleft()
+        if not chunks:
+            self._chunks = None

@@ -1,0 +1,283 @@
+"""Stream protocols and factories: Twisted's callbacks on one side, a channel on the other.
+
+Endpoints build StreamChannels with a ChannelFactory; `make.py` says what becomes of each; the process asks
+the channel and is told by it (`net/channel.py`).  StreamChannel closes any connection in order, OwnChannel
+is for the transport of `net/transport.py`, `net/foreign.py` has the one for all others.
+
+Closing goes: flush, at most until a deadline; shut the writing side; throw input away until the peer
+ends too, for a short time; close.  If the peer has ended already there is nothing to wait for
+behind the flush.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable
+
+from twisted.internet.error import ConnectionDone
+from twisted.internet.interfaces import IAddress, IDelayedCall, IHalfCloseableProtocol, IProtocol
+from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from ..core import options
+from ..core.address import SocketAddress
+from ..core.errors import ProcessError, from_os_error
+from . import sockets
+from .channel import Receiver
+from .reactor import INetprocReactor
+from .transport import StreamTransport
+
+BROKEN = "connection broken"
+
+
+def reason_of(failure: Failure) -> ProcessError | None:
+    """Why a transport ended: None if the peer closed it in order."""
+    error: BaseException | None = failure.value
+    if isinstance(error, ConnectionDone):
+        return None
+    while error is not None:
+        if isinstance(error, OSError):
+            return from_os_error(error, BROKEN)
+        error = error.__cause__
+    return ProcessError(None, f"{BROKEN}: {failure.getErrorMessage()}")
+
+
+@implementer(IHalfCloseableProtocol)
+class StreamChannel(Protocol):
+    """One connection; the base of both channels."""
+
+    def __init__(
+        self, reactor: INetprocReactor, opened: Callable[[StreamChannel], Receiver]
+    ) -> None:
+        self._reactor = reactor
+        self._opened = opened
+        self._timer: IDelayedCall | None = None
+        self._linger = 0.0
+        self._closing = False
+        self._peer_ended = False
+        self._write_shut = False
+        self._gone = False
+        self.receiver: Receiver = _NOBODY
+        self.local: SocketAddress | None = None
+        self.remote: SocketAddress | None = None
+        self.unsent = 0
+        self.failure: ProcessError | None = None
+
+    # -- told by the transport ----------------------------------------------------------------
+
+    def _open(self) -> None:
+        """The connection can be used: find out who wants to be told."""
+        opened, self._opened = self._opened, _nobody
+        self.receiver = opened(self)
+        if not self._closing:
+            # Straight to the receiver: this is called for everything that comes.
+            self.dataReceived = self.receiver.data  # type: ignore[method-assign]
+
+    def readConnectionLost(self) -> None:
+        """The peer will send no more."""
+        self._peer_ended = True
+        if not self._closing:
+            self.receiver.eof()
+        elif self._write_shut:
+            self._close_transport()
+
+    def writeConnectionLost(self) -> None:
+        """What was pending is written and the writing side shut."""
+        self._write_shut = True
+        if not self._closing:
+            return
+        if self._peer_ended:
+            self._close_transport()
+        else:
+            self._wait(self._linger, self._close_transport)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """The descriptor is gone."""
+        self._stop_waiting()
+        self._count_unsent()
+        ended = reason_of(reason)
+        self.dataReceived = _discard  # type: ignore[method-assign]
+        receiver, self.receiver = self.receiver, _NOBODY
+        self._gone = True
+        if self._closing:
+            self.failure = self.failure or (ended if self.unsent else None)
+            receiver.gone()
+        else:
+            self._closing = True
+            receiver.lost(ended)
+
+    # -- asked by the receiver ----------------------------------------------------------------
+
+    def pause(self) -> None:
+        """See Channel."""
+        if not self._closing:
+            self.transport.pauseProducing()  # type: ignore[union-attr]
+
+    def resume(self) -> None:
+        """See Channel."""
+        if not self._closing:
+            self.transport.resumeProducing()  # type: ignore[union-attr]
+
+    def write_eof(self) -> None:
+        """See Channel."""
+        if not self._closing:
+            self._shut_write()
+
+    def close(self, flush: float, linger: float) -> None:
+        """See Channel."""
+        if self._closing:
+            return
+        self._closing = True
+        self._linger = linger
+        self.dataReceived = _discard  # type: ignore[method-assign]
+        self._wait(flush, self._flush_too_late)
+        self._flush()
+
+    def abort(self) -> None:
+        """See Channel."""
+        if not self._gone:
+            self._closing = True
+            self._abort_transport()
+
+    # -- closing ------------------------------------------------------------------------------
+
+    def _flush(self) -> None:
+        """Write what is pending; the transport then shuts or closes by itself."""
+        transport = self.transport
+        assert transport is not None
+        transport.resumeProducing()  # type: ignore[attr-defined]
+        if self._write_shut:
+            self.writeConnectionLost()
+        elif self._peer_ended:
+            transport.loseConnection()
+        else:
+            self._shut_write()
+
+    def _shut_write(self) -> None:
+        self.transport.loseWriteConnection()  # type: ignore[union-attr]
+
+    def _flush_too_late(self) -> None:
+        self.failure = ProcessError(errno.ETIMEDOUT, f"{BROKEN}: the peer does not read")
+        self._abort_transport()
+
+    def _close_transport(self) -> None:
+        self._stop_waiting()
+        assert self.transport is not None
+        self.transport.loseConnection()
+
+    def _abort_transport(self) -> None:
+        self._stop_waiting()
+        self.transport.abortConnection()  # type: ignore[union-attr]
+
+    def _count_unsent(self) -> None:
+        """Set `unsent`: the transport has ended."""
+
+    def _wait(self, seconds: float, then: Callable[[], None]) -> None:
+        self._stop_waiting()
+        self._timer = self._reactor.callLater(seconds, self._time_is_up, then)
+
+    def _time_is_up(self, then: Callable[[], None]) -> None:
+        self._timer = None
+        then()
+
+    def _stop_waiting(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+
+class OwnChannel(StreamChannel):
+    """Over netproc's own transport, which queues, counts and tells."""
+
+    transport: StreamTransport
+
+    def connectionMade(self) -> None:
+        """The transport is there."""
+        transport = self.transport
+        self.local, self.remote = transport.local, transport.remote
+        self.write = transport.write
+        self.when_writable = transport.when_writable
+        self._queue = transport.queue
+        transport.watcher = self
+        self._open()
+
+    @property
+    def pending(self) -> int:
+        """See Channel."""
+        return self._queue.pending
+
+    def set_option(self, name: str, value: object) -> None:
+        """See Channel."""
+        sockets.set_option(self.transport.getHandle(), name, value)
+
+    def set_marks(self, high: int, low: int) -> None:
+        """Tell `congested` and `writable` at these marks."""
+        self.transport.high_water, self.transport.low_water = high, low
+
+    def congested(self) -> None:
+        """Told by the transport."""
+        self.receiver.congested()
+
+    def writable(self) -> None:
+        """Told by the transport."""
+        self.receiver.writable()
+
+    def output_failed(self, error: OSError) -> None:
+        """Told by the transport; reading goes on."""
+        self._count_unsent()
+        self.receiver.output_lost(from_os_error(error, BROKEN))
+        self.writeConnectionLost()
+
+    def _count_unsent(self) -> None:
+        self.unsent = self.transport.unsent
+
+
+class ChannelFactory(Factory):
+    """Builds the channels of one client or server process."""
+
+    noisy = False
+
+    def __init__(self, build: Callable[[], StreamChannel]) -> None:
+        self._build = build
+
+    def buildProtocol(self, addr: IAddress | None) -> IProtocol:
+        """A new channel."""
+        return self._build()
+
+
+class _Nobody:
+    """The receiver of a channel that is not connected: does not listen."""
+
+    @property
+    def data(self) -> Callable[[bytes], None]:
+        return _discard
+
+    def eof(self) -> None:
+        pass
+
+    def lost(self, reason: ProcessError | None) -> None:
+        pass
+
+    def output_lost(self, reason: ProcessError) -> None:
+        pass
+
+    def congested(self) -> None:
+        pass
+
+    def writable(self) -> None:
+        pass
+
+    def gone(self) -> None:
+        pass
+
+
+_NOBODY = _Nobody()
+
+
+def _nobody(channel: StreamChannel) -> Receiver:
+    return _NOBODY
+
+
+def _discard(data: bytes) -> None:
+    """Input of a connection that is closing."""

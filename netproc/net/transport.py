@@ -1,0 +1,444 @@
+"""The stream transport: one connected socket of TCP or of a UNIX socket.
+
+`net/listener.py` and `net/connector.py` make it for a socket; the reactor calls `doRead` and `doWrite`; it calls
+its protocol, in netproc `net/stream.py`, but any protocol of Twisted will do.
+
+It differs from Twisted's own transports:
+
+* what an event wrote is sent when that event ends (`net/event.py`);
+* reads follow the traffic, from 4 KiB to 256 KiB: a fixed large one costs a memory mapping each;
+* a failed write does not end it: what the kernel has received is delivered first, however long the
+  protocol has paused it, and only then `connectionLost` comes, with the first error;
+* when the peer half-closes and the protocol does not ask for that, its output is still written;
+* it tells a watcher how its output goes on.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import struct
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost
+from twisted.internet.interfaces import (
+    IAddress,
+    IHalfCloseableProtocol,
+    IProtocol,
+    IPushProducer,
+    IReadWriteDescriptor,
+    ITCPTransport,
+)
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from ..core.address import SocketAddress
+from ..core.limits import DEFAULT_LIMITS, KIB
+from .event import EVENT
+from .reactor import INetprocReactor
+from .sendqueue import SendQueue
+from .sockets import twisted_address
+
+READ_MIN = 4 * KIB
+READ_MAX = 256 * KIB
+
+#: A send that fails with one of these is tried again when the socket is writable.
+_TRY_AGAIN = frozenset({errno.EAGAIN, errno.EWOULDBLOCK, errno.ENOBUFS})
+
+_LINGER_RESET = struct.pack("ii", 1, 0)
+
+
+class OutputWatcher(Protocol):
+    """Is told how the output of a transport goes on."""
+
+    def congested(self) -> None:
+        """An event has ended and more than the high-water mark is pending."""
+
+    def writable(self) -> None:
+        """Less than the low-water mark is pending: once after each `when_writable`."""
+
+    def output_failed(self, error: OSError) -> None:
+        """Nothing can be written any more; what was pending is dropped."""
+
+
+@implementer(ITCPTransport, IPushProducer, IReadWriteDescriptor)
+class StreamTransport:
+    """A connected socket."""
+
+    __slots__ = (
+        "_flush_due",
+        "_on_closed",
+        "_protocol",
+        "_reactor",
+        "_read_size",
+        "_shut_due",
+        "_socket",
+        "_tell_writable",
+        "_writing",
+        "connected",
+        "disconnecting",
+        "eof",
+        "error",
+        "fileno",
+        "high_water",
+        "local",
+        "low_water",
+        "paused",
+        "queue",
+        "remote",
+        "unsent",
+        "watcher",
+        "write_shut",
+    )
+
+    def __init__(
+        self,
+        sock: socket.socket,
+        reactor: INetprocReactor,
+        protocol: IProtocol,
+        local: SocketAddress,
+        remote: SocketAddress,
+        on_closed: Callable[[], None] | None = None,
+    ) -> None:
+        self._socket = sock
+        self._reactor = reactor
+        self._protocol = protocol
+        self._on_closed = on_closed
+        #: What is not with the kernel yet.
+        self.queue = SendQueue()
+        self._read_size = READ_MIN
+        self._flush_due = False  # a flush will come by itself
+        self._writing = False  # the reactor watches for it
+        self._shut_due = False
+        self._tell_writable = False
+        self.watcher: OutputWatcher | None = None
+        self.high_water = DEFAULT_LIMITS.high_water
+        self.low_water = DEFAULT_LIMITS.low_water
+        self.fileno = sock.fileno
+        self.local = local
+        self.remote = remote
+        self.connected = True
+        self.disconnecting = False
+        self.paused = True
+        #: Has the peer ended?
+        self.eof = False
+        #: Is the writing side shut, by us or by an error?
+        self.write_shut = False
+        #: The first error of reading or writing.
+        self.error: OSError | None = None
+        #: Bytes that were written here but never sent.
+        self.unsent = 0
+
+    def start(self) -> None:
+        """Hand the transport to the protocol and begin to read, as one event."""
+        self.paused = False
+        EVENT.run(self._protocol.makeConnection, self)
+        if self.connected and not self.paused:
+            self._reactor.addReader(self)
+
+    def logPrefix(self) -> str:
+        """What the reactor writes before log lines of this transport's events."""
+        protocol = getattr(self, "_protocol", None)
+        prefix = getattr(protocol, "logPrefix", None)
+        return str(prefix()) if prefix is not None else type(protocol).__name__
+
+    # -- reading ----------------------------------------------------------------------------
+
+    def doRead(self) -> None:
+        """The socket is readable."""
+        if not self.connected or self.paused:
+            return
+        size = self._read_size
+        try:
+            data = self._socket.recv(size)
+        except BlockingIOError:
+            return
+        except OSError as error:
+            self._end(self.error or error)
+            return
+        if not data:
+            self._peer_ended()
+            return
+        if len(data) == size:
+            if size < READ_MAX:
+                self._read_size = size * 4
+        elif size > READ_MIN and len(data) * 4 <= size:
+            self._read_size = size // 4
+        EVENT.run(self._protocol.dataReceived, data)
+
+    def _peer_ended(self) -> None:
+        self.eof = True
+        self._reactor.removeReader(self)
+        if self.error is not None:
+            self._end(self.error)
+        elif IHalfCloseableProtocol.providedBy(self._protocol):
+            EVENT.run(self._protocol.readConnectionLost)
+        else:
+            self.loseConnection()
+
+    def pauseProducing(self) -> None:
+        """Read nothing until resumed."""
+        if not self.paused:
+            self.paused = True
+            if not self.eof and self.connected:
+                self._reactor.removeReader(self)
+
+    def resumeProducing(self) -> None:
+        """Read again."""
+        if self.paused:
+            self.paused = False
+            if not self.eof and self.connected and not self.disconnecting:
+                self._reactor.addReader(self)
+
+    def stopProducing(self) -> None:
+        """Nobody wants the input any more."""
+        self.loseConnection()
+
+    # -- writing ----------------------------------------------------------------------------
+
+    def write(self, data: bytes) -> None:
+        """Send DATA when the event that runs has ended, or as soon as the peer reads."""
+        if self.write_shut or self._shut_due or not data:
+            return
+        self.queue.append(data)
+        if not self._flush_due:
+            self._flush_soon()
+
+    def writeSequence(self, data: Iterable[bytes]) -> None:
+        """Write all of DATA."""
+        for piece in data:
+            self.write(piece)
+
+    def _flush_soon(self) -> None:
+        self._flush_due = True
+        if EVENT.running and not self._writing:
+            EVENT.written.append(self)
+        else:
+            self._start_writing()
+
+    def _start_writing(self) -> None:
+        if not self._writing:
+            self._writing = True
+            self._reactor.addWriter(self)
+
+    def doWrite(self) -> None:
+        """The socket is writable."""
+        self.flush()
+
+    def flush(self) -> None:
+        """Send what is queued, as far as the kernel takes it, and do what waits for that."""
+        self._flush_due = False
+        if not self.connected:
+            return
+        if self.queue.pending:
+            try:
+                self.queue.send(self._socket)
+            except OSError as error:
+                if error.errno not in _TRY_AGAIN:
+                    self._output_failed(error)
+                    return
+        if self._tell_writable and self.queue.pending < self.low_water:
+            self._tell_writable = False
+            if self.watcher is not None:
+                self.watcher.writable()
+        if self.queue.pending:
+            self._flush_due = True
+            self._start_writing()
+            if self.watcher is not None and self.queue.pending > self.high_water:
+                self.watcher.congested()
+        elif self.connected:
+            self._written()
+
+    def _written(self) -> None:
+        """The queue is empty: do what was to be done then, unless a producer goes on."""
+        if self._writing and not self._flush_due:
+            self._writing = False
+            self._reactor.removeWriter(self)
+        if self.watcher is None or not isinstance(self.watcher, _Producing):
+            if self.disconnecting:
+                self._end(ConnectionDone())
+            elif self._shut_due:
+                self._shut_write()
+
+    def when_writable(self) -> None:
+        """Tell the watcher, not now but soon, when less than the low-water mark is pending."""
+        self._tell_writable = True
+        if not self._flush_due:
+            self._flush_due = True
+            self._start_writing()
+
+    def _output_failed(self, error: OSError) -> None:
+        """Writing is over; reading goes on until what the kernel holds has been delivered."""
+        self.error = self.error or error
+        self.unsent += self.queue.clear()
+        self.write_shut = True
+        if self._writing:
+            self._writing = False
+            self._reactor.removeWriter(self)
+        if self.watcher is not None:
+            self.watcher.output_failed(error)
+        if self.eof or self.disconnecting:
+            self._end(self.error)
+
+    def registerProducer(self, producer: object, streaming: bool) -> None:
+        """Let PRODUCER write as fast as the peer reads (IConsumer)."""
+        if self.watcher is not None:
+            raise RuntimeError("a producer is registered already")
+        if not self.connected or self.write_shut:
+            producer.stopProducing()  # type: ignore[attr-defined]
+            return
+        self.watcher = _Producing(self, producer, streaming)
+
+    def unregisterProducer(self) -> None:
+        """The producer has no more."""
+        self.watcher = None
+        if self.connected and not self.queue.pending:
+            self._flush_soon()
+
+    # -- ending -----------------------------------------------------------------------------
+
+    def loseWriteConnection(self) -> None:
+        """Shut the writing side, behind what is queued."""
+        if not self._shut_due and not self.write_shut:
+            self._shut_due = True
+            if not self._flush_due:
+                self._flush_soon()
+
+    def _shut_write(self) -> None:
+        self.write_shut = True
+        try:
+            self._socket.shutdown(socket.SHUT_WR)
+        except OSError:
+            # The connection is gone already; reading will tell.
+            pass
+        if IHalfCloseableProtocol.providedBy(self._protocol):
+            EVENT.run(self._protocol.writeConnectionLost)
+
+    def loseConnection(self) -> None:
+        """Close, behind what is queued."""
+        if self.connected and not self.disconnecting:
+            self.disconnecting = True
+            if not self.eof:
+                self._reactor.removeReader(self)
+            if not self._flush_due:
+                self._flush_soon()
+
+    def abortConnection(self) -> None:
+        """Close by a reset; the protocol hears of it in the reactor's next turn."""
+        if self.connected:
+            protocol = self._protocol
+            self.close(reset=True)
+            self._reactor.callLater(0, protocol.connectionLost, Failure(ConnectionAborted()))
+
+    def connectionLost(self, reason: Failure) -> None:
+        """The reactor has seen an error or a hang-up, or ends.
+
+        Unless it ends, that concerns the output only: what has been received is read first.
+        """
+        if not self.connected:
+            return
+        is_hangup = reason.check(ConnectionLost, ConnectionDone) is not None
+        if not is_hangup or not self._reactor.running:
+            self._end(reason.value)
+            return
+        self._writing = False
+        number = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) or errno.ECONNRESET
+        self._output_failed(OSError(number, os.strerror(number)))
+        if self.connected and not self.paused and not self.eof:
+            self._reactor.addReader(self)
+
+    def close(self, reset: bool = False) -> None:
+        """Close the socket now; nobody is told but the one who made the transport."""
+        if not self.connected:
+            return
+        self.connected = False
+        self.write_shut = True
+        self.unsent += self.queue.clear()
+        self._reactor.removeReader(self)
+        self._reactor.removeWriter(self)
+        if reset:
+            try:
+                self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_RESET)
+            except OSError:
+                # Not every kind of socket can be reset.
+                pass
+        self._socket.close()
+        del self._protocol  # the two would keep each other
+        watcher, self.watcher = self.watcher, None
+        if isinstance(watcher, _Producing):
+            watcher.stop()
+        if self._on_closed is not None:
+            on_closed, self._on_closed = self._on_closed, None
+            on_closed()
+
+    def _end(self, reason: BaseException) -> None:
+        """Close and tell the protocol."""
+        protocol = self._protocol
+        self.close()
+        if isinstance(reason, OSError):
+            lost = ConnectionLost(os.strerror(reason.errno or errno.ECONNRESET))
+            lost.__cause__ = reason
+            reason = lost
+        EVENT.run(protocol.connectionLost, Failure(reason))
+
+    # -- the socket -------------------------------------------------------------------------
+
+    def getHandle(self) -> socket.socket:
+        """The socket."""
+        return self._socket
+
+    def getHost(self) -> IAddress:
+        """Our address."""
+        return twisted_address(self.local)
+
+    def getPeer(self) -> IAddress:
+        """The peer's address."""
+        return twisted_address(self.remote)
+
+    def getTcpNoDelay(self) -> bool:
+        """Is Nagle's algorithm off?"""
+        return bool(self._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+
+    def setTcpNoDelay(self, enabled: bool) -> None:
+        """Switch Nagle's algorithm off or on."""
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, enabled)
+
+    def getTcpKeepAlive(self) -> bool:
+        """Does the kernel probe an idle connection?"""
+        return bool(self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE))
+
+    def setTcpKeepAlive(self, enabled: bool) -> None:
+        """Let the kernel probe an idle connection, or not."""
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, enabled)
+
+
+class _Producing:
+    """Watches the output for a producer of Twisted's (IConsumer)."""
+
+    def __init__(self, transport: StreamTransport, producer: object, streaming: bool) -> None:
+        self._transport = transport
+        self._producer = producer
+        self._streaming = streaming
+        self._paused = False
+        if not streaming:
+            transport.when_writable()
+
+    def congested(self) -> None:
+        if self._streaming and not self._paused:
+            self._paused = True
+            self._producer.pauseProducing()  # type: ignore[attr-defined]
+            self._transport.when_writable()
+
+    def writable(self) -> None:
+        self._paused = False
+        self._producer.resumeProducing()  # type: ignore[attr-defined]
+        if not self._streaming and self._transport.watcher is self:
+            self._transport.when_writable()
+
+    def output_failed(self, error: OSError) -> None:
+        """The protocol hears of it when reading ends too."""
+
+    def stop(self) -> None:
+        self._producer.stopProducing()  # type: ignore[attr-defined]
