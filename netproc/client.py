@@ -1,0 +1,159 @@
+"""Connect a client process: look up, connect, give it its channel.
+
+`make.py` hands in the spec and the process; this joins `net/resolve.py`, `net/endpoints.py` or a foreign
+endpoint, and `net/stream.py` or `net/foreign.py`.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Sequence
+from typing import TypeVar
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import TimeoutError as DeferredTimeoutError
+from twisted.internet.interfaces import IProtocol, IStreamClientEndpoint
+from twisted.internet.task import deferLater
+from twisted.python.failure import Failure
+
+from .core.address import SocketAddress
+from .core.errors import NetprocError, ProcessError
+from .core.spec import ProcessSpec
+from .core.status import Cause
+from .net.channel import Receiver
+from .net.connector import FAILED
+from .net.endpoints import ClientEndpoint
+from .net.foreign import ForeignChannel, client_endpoint, network_error
+from .net.resolve import Resolver
+from .net.stream import ChannelFactory, OwnChannel, StreamChannel
+from .process import NetworkProcess
+
+T = TypeVar("T")
+
+
+class ClientMaker:
+    """Makes one client."""
+
+    def __init__(self, spec: ProcessSpec, process: NetworkProcess, resolver: Resolver) -> None:
+        self._spec = spec
+        self._process = process
+        self._reactor = process.reactor
+        self._resolver = resolver
+        self._deadline = self._reactor.seconds() + spec.limits.connect_timeout
+        # Fires when the connection can be used: with a foreign endpoint that may be after TLS.
+        self._opened: Deferred[None] = Deferred()
+        self._foreign = (
+            client_endpoint(spec.endpoint, self._reactor) if spec.endpoint is not None else None
+        )
+
+    def make(self) -> Deferred[NetworkProcess]:
+        """Fires with the process when it can talk; nobody sees it before."""
+        return Deferred.fromCoroutine(self._make())
+
+    async def _make(self) -> NetworkProcess:
+        process = self._process
+        try:
+            await self._connect()
+        except BaseException:
+            process.table.release(process.name)
+            raise
+        return process
+
+    def make_nowait(self) -> NetworkProcess:
+        """The process, listed and connecting."""
+        process = self._process
+        self._use_buffer()
+        # In the next turn: a connect that fails at once would tell the sentinel of a process that
+        # the caller does not have yet.
+        attempt = deferLater(
+            self._reactor, 0, lambda: Deferred.fromCoroutine(self._connect())
+        )
+        process.connecting(attempt)
+        process.table.enter(process)
+        attempt.addErrback(self._nowait_failed)
+        return process
+
+    def _nowait_failed(self, failure: Failure) -> None:
+        """Tell the sentinel, unless the process was deleted meanwhile."""
+        failure.trap(NetprocError, CancelledError)
+        error = failure.value
+        if isinstance(error, CancelledError):
+            return
+        if not isinstance(error, ProcessError):
+            error = ProcessError(None, str(error))
+        lookup = self._spec.lookup
+        if lookup is not None and error.errno is None:
+            error = ProcessError(None, f"Name lookup of {lookup.host} failed")
+        self._process.failed(error)
+
+    def _use_buffer(self) -> None:
+        buffer = self._spec.buffer
+        if buffer is not None and self._process.buffer is None:
+            self._process.use_buffer(self._process.table.get_buffer_create(buffer), own=False)
+
+    # -- connecting -----------------------------------------------------------------------------
+
+    async def _connect(self) -> None:
+        """Connect and open the process."""
+        endpoint = self._foreign or await self._own_endpoint()
+        self._use_buffer()
+        factory = ChannelFactory(self._build)
+        channel = None
+        try:
+            channel = await self._in_time(endpoint.connect(factory), "connect")
+            await self._opened
+        except BaseException as error:
+            if isinstance(channel, StreamChannel):
+                channel.abort()
+            if isinstance(error, (NetprocError, CancelledError)):
+                raise
+            raise network_error(error, FAILED) from error
+
+    async def _own_endpoint(self) -> IStreamClientEndpoint:
+        spec = self._spec
+        if spec.address is not None:
+            addresses: Sequence[SocketAddress] = [spec.address]
+        else:
+            assert spec.lookup is not None
+            found = self._resolver(spec.lookup, self._reactor)
+            addresses = await self._in_time(found, f"look up {spec.lookup.host}")
+        self._process.trying(addresses[0])
+        return ClientEndpoint(
+            reactor=self._reactor,
+            addresses=addresses,
+            options=spec.options,
+            timeout=self._remaining(),
+        )
+
+    def _remaining(self) -> float:
+        return max(0, self._deadline - self._reactor.seconds())
+
+    async def _in_time(self, deferred: Deferred[T], what: str) -> T:
+        """The result of DEFERRED, if it comes before the deadline."""
+        if not deferred.called:
+            deferred.addTimeout(self._remaining(), self._reactor)
+        try:
+            return await deferred
+        except DeferredTimeoutError:
+            raise ProcessError(errno.ETIMEDOUT, f"{FAILED}: timed out ({what})") from None
+
+    # -- the channel ----------------------------------------------------------------------------
+
+    def _build(self) -> StreamChannel:
+        if self._foreign is None:
+            return OwnChannel(self._reactor, self._channel_opened)
+        return ForeignChannel(
+            self._reactor,
+            self._channel_opened,
+            self._opened.errback,
+            self._spec.limits.handshake_timeout,
+        )
+
+    def _channel_opened(self, channel: StreamChannel) -> Receiver:
+        process = self._process
+        event = process.connected(channel, Cause.CONNECTED)
+        if not self._spec.nowait:
+            process.table.enter(process)
+        process.tell(event)
+        self._opened.callback(None)
+        return process

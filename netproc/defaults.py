@@ -1,0 +1,32 @@
+"""The filter and the sentinel of a process that was given none: they write to its buffer.
+
+`process.py` puts them where None was given; programs may call them from functions of their own.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .core.coding import Text
+    from .process import NetworkProcess
+
+#: In these states the default sentinel has nothing to say.
+_QUIET = ("open", "stop", "run")
+
+
+def default_filter(process: NetworkProcess, text: Text) -> None:
+    """Insert TEXT into the buffer of PROCESS at its mark; without a buffer it is thrown away.
+
+    Emacs: internal-default-process-filter (N180).
+    """
+    process.insert_in_buffer(text)
+
+
+def default_sentinel(process: NetworkProcess, event: str) -> None:
+    """Note EVENT in the buffer of PROCESS, if it is not that it opened.
+
+    Emacs: internal-default-process-sentinel (N85).
+    """
+    if process.status not in _QUIET:
+        process.insert_in_buffer(f"\nProcess {process.name} {event}")

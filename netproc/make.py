@@ -1,0 +1,143 @@
+"""make_network_process: keywords in, a Deferred of a process out.
+
+The keywords become a spec (`core/spec.py`); `client.py` or `server.py` makes a process of it, by joining
+addresses, endpoint, channel and process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from weakref import WeakKeyDictionary, WeakSet, ref
+
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.interfaces import IStreamClientEndpoint, IStreamServerEndpoint
+
+from .client import ClientMaker
+from .core.buffer import Buffer
+from .core.contact import Contact
+from .core.errors import ProcessArgumentError
+from .core.options import LINGER, UNSET
+from .core.spec import ProcessSpec, process_spec
+from .net.reactor import INetprocReactor, default_reactor
+from .net.resolve import Resolver, resolve
+from .process import DEFAULT_TABLE, Filter, LogFunction, NetworkProcess, Sentinel, Table
+from .server import ServerMaker
+
+
+def make_network_process(
+    *,
+    name: str,
+    buffer: Buffer | str | None = None,
+    host: str | None = None,
+    service: str | int | bool | None = None,
+    type: str | None = None,
+    family: str | int | None = None,
+    local: object = None,
+    remote: object = None,
+    coding: object = None,
+    nowait: bool = False,
+    noquery: bool = False,
+    stop: bool = False,
+    filter: Filter | bool | None = None,
+    filter_multibyte: bool = True,
+    sentinel: Sentinel | None = None,
+    log: LogFunction | None = None,
+    plist: Mapping[str, object] | None = None,
+    tls_parameters: object = None,
+    server: bool | int = False,
+    broadcast: object = UNSET,
+    dontroute: object = UNSET,
+    keepalive: object = UNSET,
+    linger: object = UNSET,
+    oobinline: object = UNSET,
+    priority: object = UNSET,
+    reuseaddr: object = UNSET,
+    bindtodevice: object = UNSET,
+    nodelay: object = UNSET,
+    use_external_socket: bool = False,
+    endpoint: IStreamClientEndpoint | IStreamServerEndpoint | str | None = None,
+    mode: int | None = None,
+    connect_timeout: float = 30,
+    handshake_timeout: float = 10,
+    table: Table | None = None,
+    reactor: INetprocReactor | None = None,
+) -> Deferred[NetworkProcess]:
+    """Make a client, or with `server` a server (Emacs: make-network-process).
+
+    The reference has a paragraph on each keyword.  Starts at once and never blocks.
+
+    The Deferred fires with the process when the server listens or the client can talk.  For a server
+    whose host needs no look-up, and with `nowait`, it has fired on return; with `nowait` the
+    status is "connect" then, and the sentinel hears "open\\n" or "failed…\\n" later.
+
+    It fails with ProcessArgumentError for a bad argument, before any socket exists, and with
+    ProcessError when connecting or listening fails.  Cancelling it gives the attempt up.
+    """
+    keywords = dict(locals())
+    del keywords["table"], keywords["reactor"]
+    return make(keywords, table, reactor)
+
+
+def make(
+    keywords: Mapping[str, object],
+    table: Table | None = None,
+    reactor: INetprocReactor | None = None,
+    resolver: Resolver = resolve,
+) -> Deferred[NetworkProcess]:
+    """The same with all keywords in a mapping, and another way to look up names."""
+    try:
+        spec = process_spec(keywords)
+        process = _new_process(
+            spec,
+            DEFAULT_TABLE if table is None else table,
+            default_reactor() if reactor is None else reactor,
+        )
+        if spec.is_server:
+            return Deferred.fromCoroutine(ServerMaker(spec, process, resolver).make())
+        client = ClientMaker(spec, process, resolver)
+        return succeed(client.make_nowait()) if spec.nowait else client.make()
+    except ProcessArgumentError as error:
+        return fail(error)
+
+
+def _new_process(spec: ProcessSpec, table: Table, reactor: INetprocReactor) -> NetworkProcess:
+    """A process of SPEC, not connected and not listed yet; its name is reserved."""
+    process = NetworkProcess(
+        table.reserve(spec.name),
+        table,
+        reactor,
+        contact=Contact(spec.given),
+        coding=spec.coding,
+        filter=spec.filter,
+        sentinel=spec.sentinel,
+        log=spec.log,
+        plist=spec.plist,
+        filter_multibyte=spec.filter_multibyte,
+        query_on_exit=spec.query_on_exit,
+        linger=spec.options.get(LINGER),
+        limits=spec.limits,
+    )
+    if spec.stopped:
+        process.stop()
+    _end_with_reactor(table, reactor)
+    return process
+
+
+#: The tables whose processes end when a reactor does.
+_ending: WeakKeyDictionary[INetprocReactor, WeakSet[Table]] = WeakKeyDictionary()
+
+
+def _end_with_reactor(table: Table, reactor: INetprocReactor) -> None:
+    """Processes that nobody deletes get their terminal event when REACTOR stops (D20)."""
+    tables = _ending.setdefault(reactor, WeakSet())
+    if table in tables:
+        return
+    tables.add(table)
+    known = ref(table)
+
+    def end_all() -> None:
+        ending = known()
+        for process in ending.processes() if ending is not None else ():
+            process.delete()
+
+    reactor.addSystemEventTrigger("during", "shutdown", end_all)

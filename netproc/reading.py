@@ -1,0 +1,217 @@
+"""The input of a process: what its channel tells, to its filter or buffer, in order, the end last.
+
+The channel calls `data`, `eof` and `lost`; decoding and waiting are `core/delivery.py`'s; this module decides
+when a piece may go to the filter, and tells the process when the input has ended.
+
+A gate says what keeps input back.  Each bit has its own reason; input flows while there is none.  Three
+more bits only lead away from the shortest path, which is for the usual case: nothing waits, and one
+chunk is one call of the filter.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from twisted.internet.defer import Deferred
+
+from . import callbacks
+from .core.buffer import Buffer
+from .core.coding import Coding
+from .core.delivery import Delivery
+from .core.errors import ProcessError
+from .core.limits import PIECE
+
+if TYPE_CHECKING:
+    from .net.channel import Channel
+    from .process import NetworkProcess
+
+STOPPED = 1  # by `stop`
+NO_FILTER = 2  # the filter is True
+FILTERING = 4  # the filter runs, maybe as a coroutine
+CONGESTED = 8  # the peer does not read what the filter sends
+FULL = 16  # the buffer is at its limit
+UNCONNECTED = 32  # there is no channel yet, or no more
+HELD = STOPPED | NO_FILTER | FILTERING | CONGESTED | FULL | UNCONNECTED
+
+QUEUED = 64  # something waits in the delivery
+PAUSED = 128  # the channel does not read
+CAREFUL = 256  # the buffer's room counts, or somebody waits for output
+
+#: These stop the channel from reading at once; a filter that runs is mostly done before more comes.
+_PAUSING = STOPPED | NO_FILTER | CONGESTED | FULL
+
+
+class Reading:
+    """The receiving half of one process."""
+
+    __slots__ = ("_channel", "_process", "_running", "delivery", "gate", "received")
+
+    def __init__(self, process: NetworkProcess, delivery: Delivery) -> None:
+        self._process = process
+        self._channel: Channel | None = None
+        self._running: Deferred[object] | None = None
+        self.delivery = delivery
+        self.gate = UNCONNECTED
+        #: Bytes that have come.
+        self.received = 0
+
+    # -- told by the channel ------------------------------------------------------------------
+
+    def data(self, data: bytes) -> None:
+        """These bytes have come."""
+        self.received += len(data)
+        if self.gate or len(data) > PIECE:
+            self._put(data)
+            return
+        text = self.delivery.decoder.decode(data)
+        if text:
+            self._filter(text)
+            if self.gate:
+                self.pump()
+
+    def _put(self, data: bytes) -> None:
+        self.delivery.put(data)
+        self.gate |= QUEUED
+        if self.gate & HELD:
+            self._pause()
+        else:
+            self.pump()
+
+    def eof(self) -> None:
+        """The peer sends no more."""
+        self.delivery.end(None)
+        self.pump()
+
+    def lost(self, reason: ProcessError | None) -> None:
+        """The connection has ended."""
+        self.delivery.end(reason)
+        self.pump()
+
+    def connected(self, channel: Channel) -> None:
+        """There is a channel; what is held back already is not read."""
+        self._channel = channel
+        self.gate &= ~UNCONNECTED
+        if self.gate & HELD:
+            self._pause()
+
+    # -- the gate -----------------------------------------------------------------------------
+
+    def hold(self, why: int) -> None:
+        """Keep input back for the reason WHY."""
+        self.gate |= why
+        if why & _PAUSING:
+            self._pause()
+
+    def _pause(self) -> None:
+        if self._channel is not None and not self.gate & PAUSED:
+            self._channel.pause()
+            self.gate |= PAUSED
+
+    def release(self, why: int) -> None:
+        """WHY is no reason any more."""
+        if self.gate & why:
+            self.gate &= ~why
+            self.pump()
+
+    def refill(self) -> None:
+        """The filter or the buffer has changed."""
+        self.update()
+        self.release(FULL)
+
+    def update(self) -> None:
+        """Find out whether care is needed."""
+        if self._fills_buffer() is not None or self._process.has_waiters:
+            self.gate |= CAREFUL
+        else:
+            self.gate &= ~CAREFUL
+
+    def set_coding(self, coding: Coding, multibyte: bool) -> None:
+        """Decode what comes from now on by CODING."""
+        self.delivery.set_coding(coding, multibyte)
+        if self.delivery.waiting:
+            self.gate |= QUEUED
+
+    def _fills_buffer(self) -> Buffer | None:
+        """The buffer that the default filter inserts into."""
+        process = self._process
+        buffer = process.buffer if process.uses_default_filter else None
+        return buffer if buffer is not None and buffer.live else None
+
+    def pump(self) -> None:
+        """Deliver what waits, as far as the gate lets it; then read on, or end."""
+        while self.gate & QUEUED and not self.gate & HELD:
+            room = self._room()
+            if room:
+                text = self.delivery.take(room)
+                if not self.delivery.waiting:
+                    self.gate &= ~QUEUED
+                if text:
+                    self._filter(text)
+        if self.gate & HELD:
+            return
+        if self.delivery.ended:
+            self._finish()
+        elif self.gate & PAUSED:
+            self.gate &= ~PAUSED
+            assert self._channel is not None
+            self._channel.resume()
+
+    def _room(self) -> int:
+        """How many bytes may be delivered; none shuts the gate until there is room."""
+        buffer = self._fills_buffer() if self.gate & CAREFUL else None
+        if buffer is None:
+            return PIECE
+        if not buffer.room:
+            self.hold(FULL)
+            buffer.when_room(lambda: self.release(FULL))
+        return buffer.room
+
+    def _finish(self) -> None:
+        """All has been delivered but an unfinished character; then the process ends."""
+        text = self.delivery.decoder.finish()
+        if text:
+            self._filter(text)
+        if not self.gate & HELD:
+            self._process.input_ended(self.delivery.reason)
+
+    def shut(self) -> None:
+        """Nothing is delivered any more; a filter that still runs is cancelled."""
+        self.gate |= UNCONNECTED
+        self._channel = None
+        self.delivery.discard()
+        self.gate &= ~QUEUED
+        if self._running is not None:
+            running, self._running = self._running, None
+            running.cancel()
+
+    def detach(self) -> None:
+        """Let go of the process: everything is over."""
+        del self._process
+
+    # -- the filter ---------------------------------------------------------------------------
+
+    def _filter(self, text: str | bytes) -> None:
+        """Call the filter; the gate is shut until it is done."""
+        process = self._process
+        observed = bool(process.table.observers)
+        if observed:
+            process.table.tell(process, "filter", text)
+        self.gate |= FILTERING
+        try:
+            result = process.call_filter(process, text)
+        except BaseException as error:
+            callbacks.raised(error, process.reactor, "filter", process.name)
+            result = None
+        running = None if result is None else callbacks.pending(result, "filter", process.name)
+        if running is None:
+            self.gate &= ~FILTERING
+        else:
+            self._running = running
+            running.addBoth(self._filter_done)
+        if observed or self.gate & CAREFUL:
+            process.delivered(text)
+
+    def _filter_done(self, result: object) -> None:
+        """A filter that took time is done."""
+        self._running = None
+        self.release(FILTERING)

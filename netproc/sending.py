@@ -1,0 +1,152 @@
+"""The output of a process: what `send` takes, how much may be pending, who waits for it to be written.
+
+`process.py` hands in what the program sends; the channel writes it and tells how that goes on.
+"""
+
+from __future__ import annotations
+
+import errno
+from typing import TYPE_CHECKING
+
+from twisted.internet.defer import Deferred, fail, succeed
+
+from .core.errors import ProcessError
+from .core.flow import OutputFlow
+from .core.limits import DEFAULT_LIMITS
+from .reading import CONGESTED, FILTERING
+
+if TYPE_CHECKING:
+    from .net.channel import Channel
+    from .process import NetworkProcess
+
+
+class Sending:
+    """The sending half of one process."""
+
+    __slots__ = ("_drains", "_early", "_eof", "_flow", "_lost", "_process", "channel")
+
+    def __init__(self, process: NetworkProcess) -> None:
+        self._process = process
+        self.channel: Channel | None = None
+        # Sent before there is a channel.
+        self._early: list[bytes] = []
+        self._eof = False
+        self._lost: ProcessError | None = None
+        self._flow: OutputFlow | None = None
+        self._drains: list[Deferred[None]] = []
+
+    @property
+    def sent(self) -> int:
+        """Bytes that were sent, with those that are pending."""
+        return self._flow.sent if self._flow is not None else 0
+
+    @property
+    def pending(self) -> int:
+        """Bytes that the system has not got yet."""
+        if self.channel is None:
+            return sum(map(len, self._early))
+        return self.channel.pending
+
+    def send(self, data: bytes) -> None:
+        """Queue DATA; what is refused is refused whole."""
+        if self._eof or self._lost is not None:
+            raise self._lost or ProcessError(errno.EPIPE, "the sending side is shut")
+        pending = self.pending
+        limits = self._process.limits
+        if pending and pending + len(data) > limits.send_cap:
+            raise ProcessError(
+                errno.ENOBUFS,
+                f"{pending} bytes are pending and {len(data)} more are over the limit of "
+                f"{limits.send_cap}",
+            )
+        if self._flow is None:
+            self._flow = OutputFlow()
+        self._flow.add(len(data), bool(self._process.reading.gate & FILTERING), pending)
+        if self.channel is None:
+            self._early.append(data)
+        else:
+            self.channel.write(data)
+
+    def send_eof(self) -> None:
+        """Shut the sending side behind what is pending."""
+        if self._eof:
+            return
+        if self.channel is not None:
+            self.channel.write_eof()
+        self._eof = True
+
+    def connected(self, channel: Channel) -> None:
+        """There is a channel: send what was sent early."""
+        self.channel = channel
+        if self._process.limits is not DEFAULT_LIMITS:
+            self.set_marks()
+        for data in self._early:
+            channel.write(data)
+        self._early = []
+        if self._eof:
+            channel.write_eof()
+        if self._drains:
+            channel.when_writable()
+
+    def drain(self) -> Deferred[None]:
+        """Fires when less than the low-water mark is pending, fails when that cannot be."""
+        if self._lost is not None:
+            return fail(self._lost)
+        if not self.pending or self.pending < self._process.limits.low_water:
+            return succeed(None)
+        drained: Deferred[None] = Deferred(self._drains.remove)
+        self._drains.append(drained)
+        if self.channel is not None:
+            self.channel.when_writable()
+        return drained
+
+    def set_marks(self) -> None:
+        """The limits have changed."""
+        if self.channel is not None:
+            limits = self._process.limits
+            self.channel.set_marks(limits.high_water, limits.low_water)
+
+    # -- told by the channel ------------------------------------------------------------------
+
+    def congested(self) -> None:
+        """More than the high-water mark is pending: if the filter sent that, its input waits."""
+        if self.channel is None or self._flow is None:
+            return
+        limits = self._process.limits
+        reading = self._process.reading
+        mine = self._flow.filter_pending(self.channel.pending)
+        if mine > limits.high_water:
+            self.channel.when_writable()
+            reading.hold(CONGESTED)
+        elif mine < limits.low_water:
+            reading.release(CONGESTED)
+
+    def writable(self) -> None:
+        """Less than the low-water mark is pending."""
+        self._process.reading.release(CONGESTED)
+        self._answer_drains(None)
+
+    def lost(self, reason: ProcessError) -> None:
+        """Nothing can be written any more."""
+        self._lost = self._lost or reason
+        self._process.reading.release(CONGESTED)
+        self._answer_drains(self._lost)
+
+    def ended(self, reason: ProcessError | None) -> None:
+        """The channel is gone; without a REASON everything has been written."""
+        self.channel = None
+        self._early = []
+        self._lost = self._lost or reason
+        self._answer_drains(self._lost)
+
+    def detach(self) -> None:
+        """Let go of the process: everything is over."""
+        del self._process
+
+    def _answer_drains(self, reason: ProcessError | None) -> None:
+        drains, self._drains = self._drains, []
+        for drained in drains:
+            if reason is None:
+                drained.callback(None)
+            else:
+                drained.errback(reason)

@@ -1,0 +1,138 @@
+"""Let a server process listen, and make a process for each connection.
+
+`make.py` hands in the spec and the process; this joins `net/resolve.py`, `net/endpoints.py` or a foreign
+endpoint, and `net/stream.py` or `net/foreign.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from twisted.internet.interfaces import IStreamServerEndpoint
+from twisted.logger import Logger
+
+from .core import address
+from .core.address import SocketAddress
+from .core.errors import NetprocError, ProcessError, from_os_error
+from .core.spec import ProcessSpec
+from .core.status import Cause
+from .net.channel import Port, Receiver
+from .net.endpoints import ServerEndpoint
+from .net.foreign import ForeignChannel, ForeignPort, network_error, server_endpoint
+from .net.listener import ListenerWatcher
+from .net.resolve import Resolver
+from .net.stream import ChannelFactory, OwnChannel, StreamChannel
+from .process import NetworkProcess
+
+log = Logger()
+
+_FAILED = "Cannot bind server socket"
+
+
+class ServerMaker(ListenerWatcher):
+    """Makes one server, and then its connections."""
+
+    def __init__(self, spec: ProcessSpec, process: NetworkProcess, resolver: Resolver) -> None:
+        self._spec = spec
+        self._process = process
+        self._reactor = process.reactor
+        self._resolver = resolver
+        self._foreign = (
+            server_endpoint(spec.endpoint, self._reactor) if spec.endpoint is not None else None
+        )
+
+    async def make(self) -> NetworkProcess:
+        """The process, listening; waits only for a look-up or a foreign endpoint."""
+        process, table = self._process, self._process.table
+        try:
+            if self._foreign is not None:
+                port = await self._listen_foreign(self._foreign)
+            else:
+                port = self._listen(await self._addresses())
+        except BaseException:
+            table.release(process.name)
+            raise
+        process.listening(port)
+        table.enter(process)
+        return process
+
+    async def _addresses(self) -> Sequence[SocketAddress]:
+        spec = self._spec
+        if spec.address is not None:
+            return [spec.address]
+        assert spec.lookup is not None
+        return await self._resolver(spec.lookup, self._reactor)
+
+    def _listen(self, addresses: Sequence[SocketAddress]) -> Port:
+        spec = self._spec
+        assert spec.backlog is not None
+        self._use_buffer()
+        endpoint = ServerEndpoint(
+            reactor=self._reactor,
+            addresses=addresses,
+            options=spec.options,
+            backlog=spec.backlog,
+            mode=spec.mode,
+            watcher=self,
+        )
+        return endpoint.listen_now(ChannelFactory(self._build))
+
+    def _use_buffer(self) -> None:
+        """Made even if listening fails then (N26)."""
+        buffer = self._spec.buffer
+        if buffer is not None:
+            self._process.use_buffer(self._process.table.get_buffer_create(buffer), own=False)
+
+    async def _listen_foreign(self, endpoint: IStreamServerEndpoint) -> Port:
+        self._use_buffer()
+        try:
+            return ForeignPort(await endpoint.listen(ChannelFactory(self._build)))
+        except Exception as error:
+            if isinstance(error, NetprocError):
+                raise
+            raise network_error(error, _FAILED) from error
+
+    # -- told by the listener -------------------------------------------------------------------
+
+    def accept_failed(self, error: OSError) -> None:
+        """See ListenerWatcher."""
+        self._process.accept_failed(error)
+
+    def listener_lost(self, error: OSError) -> None:
+        """See ListenerWatcher."""
+        self._process.failed(from_os_error(error, "accept"))
+
+    # -- connections ----------------------------------------------------------------------------
+
+    def _build(self) -> StreamChannel:
+        if self._foreign is None:
+            return OwnChannel(self._reactor, self._channel_opened)
+        timeout = self._process.limits.handshake_timeout
+        return ForeignChannel(self._reactor, self._channel_opened, self._refused, timeout)
+
+    def _refused(self, reason: ProcessError) -> None:
+        log.info("{name}: a connection failed: {reason}", name=self._process.name, reason=reason)
+
+    def _channel_opened(self, channel: StreamChannel) -> Receiver:
+        """A client has connected: in Emacs's order (N90)."""
+        server, table = self._process, self._process.table
+        identity = self._identity(channel.remote)
+        table.count_connection()
+        name = table.reserve(f"{server.name} {identity}")
+        connection = server.new_connection(name, channel.local, channel.remote)
+        if server.filter is True or server.uses_default_filter:
+            base = server.buffer.name if server.buffer is not None else None
+            buffer = table.get_buffer_create(f"{base or server.name} {identity}")
+            connection.use_buffer(buffer, own=True)
+        event = connection.connected(channel, Cause.ACCEPTED)
+        table.enter(connection)
+        server.accepted(connection)
+        if connection.live:
+            connection.tell(event)
+        return connection
+
+    def _identity(self, remote: SocketAddress | None) -> str:
+        """How the names of a connection and its buffer go on (N92)."""
+        if remote is not None and remote.family in address.LOOPBACK:
+            return f"<{address.text(remote)}>"
+        return f"<{self._process.table.next_connection()}>"
