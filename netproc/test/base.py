@@ -1,0 +1,125 @@
+"""The test case of netproc: nothing may be left behind, and every process must keep the promises."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred
+from twisted.internet.task import deferLater
+from twisted.trial.unittest import TestCase
+
+from netproc import NetworkProcess, make_network_process
+from netproc.core.names import ProcessTable
+from netproc.process import DEFAULT_TABLE
+from netproc.test.ledger import Ledger
+
+#: How long anything may take before the test has failed.
+PATIENCE = 10.0
+
+
+def descriptors() -> dict[str, str]:
+    """The open file descriptors and what they are."""
+    found = {}
+    for name in os.listdir("/proc/self/fd"):
+        try:
+            found[name] = os.readlink(f"/proc/self/fd/{name}")
+        except OSError:
+            # The descriptor of the listing itself.
+            continue
+    return found
+
+
+def _selectables() -> set[Any]:
+    return {*reactor.getReaders(), *reactor.getWriters()}  # type: ignore[attr-defined]
+
+
+def _threads() -> set[str]:
+    """The threads but those of the reactor's pool, which stay."""
+    return {t.name for t in threading.enumerate() if not t.name.startswith("PoolThread")}
+
+
+class NetprocTestCase(TestCase):
+    """Checks after each test: descriptors, readers and writers, delayed calls (trial does that),
+    threads, the process tables, and the ledger."""
+
+    timeout = 30
+
+    async def setUp(self) -> None:  # type: ignore[override]
+        # The reactor opens descriptors of its own when it starts, as it does for each test.
+        await self.turn()
+        self.ledger = Ledger()
+        self._tables: list[ProcessTable[Any]] = []
+        self._watch_tables()
+        self._descriptors = descriptors()
+        self._selectables = _selectables()
+        self._threads = _threads()
+        # Cleanups run last in, first out: this one is the last.
+        self.addCleanup(self._check_clean)
+
+    def _watch_tables(self) -> None:
+        """Let the ledger observe every table that there is or will be."""
+        self._tables.append(DEFAULT_TABLE)
+        self.addCleanup(DEFAULT_TABLE.observe(self.ledger.observe))
+        make_table = ProcessTable.__init__
+
+        def init(table: ProcessTable[Any]) -> None:
+            make_table(table)
+            self._tables.append(table)
+            table.observe(self.ledger.observe)
+
+        self.patch(ProcessTable, "__init__", init)
+
+    async def _settle(self) -> None:
+        """Let what was deleted close."""
+        for process in self.ledger.events:
+            if not process.live:
+                await process.closed.addTimeout(PATIENCE, reactor)
+
+    async def _check_clean(self) -> None:
+        listed = [process for table in self._tables for process in table.processes()]
+        for process in listed:
+            process.delete()
+        await self._settle()
+        self.assertEqual([], [p.name for p in listed], "these processes were left")
+        self.assertEqual([], self.ledger.check())
+        for table in self._tables:
+            self.assertEqual([], list(table._processes), "these names are still reserved")
+        DEFAULT_TABLE._buffers.clear()
+        await self.until(lambda: _selectables() <= self._selectables, "selectables are left")
+        await self.until(lambda: not self._new_descriptors(), "descriptors are left")
+        self.assertEqual(set(), _threads() - self._threads)
+
+    def _new_descriptors(self) -> list[str]:
+        return [f"{k}: {v}" for k, v in descriptors().items() if k not in self._descriptors]
+
+    # -- what tests use -----------------------------------------------------------------------
+
+    async def until(self, condition: Callable[[], object], what: str = "") -> None:
+        """Wait until CONDITION holds, as long as patience goes."""
+        deadline = reactor.seconds() + PATIENCE  # type: ignore[attr-defined]
+        while not condition():
+            if reactor.seconds() > deadline:  # type: ignore[attr-defined]
+                self.fail(what or f"it did not come: {condition}")
+            await self.turn(0.002)
+
+    def turn(self, seconds: float = 0) -> Deferred[None]:
+        """Let the reactor work."""
+        return deferLater(reactor, seconds, lambda: None)
+
+    def make(self, **keywords: Any) -> Deferred[NetworkProcess]:
+        """make_network_process; the process is deleted when the test is over."""
+        made = make_network_process(**keywords)
+
+        def later(process: NetworkProcess) -> NetworkProcess:
+            self.addCleanup(process.delete)
+            return process
+
+        return made.addCallback(later)
+
+    def events(self, process: NetworkProcess) -> list[str]:
+        """What the sentinel of PROCESS has been told."""
+        return self.ledger.events.get(process, [])

@@ -1,0 +1,89 @@
+"""python -m netproc.test.conformance [--emacs] [-v] [NAME-PREFIX …]: scenarios outside of trial.
+
+Holds netproc's traces against the golden ones, or with --emacs against those of the Emacs that is
+installed, run now.  With --golden it is the golden traces that are held against that Emacs.  One line a
+scenario; the exit status is 1 if any has a difference that is not listed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+
+from twisted.internet.defer import Deferred
+from twisted.internet.task import react
+
+from netproc.test.conformance import differences
+from netproc.test.conformance.compare import differences as compare
+from netproc.test.conformance.runner import Runner, missing_features
+from netproc.test.conformance.test_scenarios import HERE, golden, load, scenario_names
+
+TIMEOUT = 30
+
+
+def emacs_trace(name):
+    """What the installed Emacs does now."""
+    tmp = tempfile.mkdtemp(prefix="ckc-")
+    env = {k: v for k, v in os.environ.items() if not k.startswith(("LC_", "EMACS"))}
+    env |= {"LANG": "C.UTF-8", "LC_ALL": "C.UTF-8", "TMPDIR": tmp, "CK_PYTHON": sys.executable}
+    scenario = os.path.join(HERE, "scenarios", name + ".json")
+    command = ["emacs", "-Q", "--batch", "-l", os.path.join(HERE, "run_emacs.el"), scenario]
+    try:
+        # SIGPIPE stays ignored: a batch Emacs would die of it, an interactive one does not.
+        done = subprocess.run(
+            command,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=TIMEOUT,
+            restore_signals=False,
+            check=True,
+        )
+    finally:
+        shutil.rmtree(tmp, ignore_errors=True)
+    return [json.loads(line) for line in done.stdout.decode("utf-8").splitlines() if line]
+
+
+async def check(name, options, reactor):
+    """(verdict, texts) of one scenario."""
+    scenario = load(name)
+    waits_for = differences.not_yet(name) or missing_features(scenario)
+    if waits_for and not options.golden:
+        return "skipped", [f"not yet: {waits_for}"]
+    want = emacs_trace(name) if options.emacs or options.golden else golden(name)
+    got = golden(name) if options.golden else await Runner(scenario, reactor).run()
+    allowed = {} if options.golden else differences.DIFFERENCES.get(name, {})
+    found = compare(scenario, want, got)
+    unlisted = [f"step {step}: {text}" for step, text in found if step not in allowed]
+    if unlisted:
+        return "failed", unlisted
+    listed = sorted({allowed[step] for step, _ in found})
+    return "ok", listed
+
+
+async def main(reactor):
+    parser = argparse.ArgumentParser(usage=__doc__)
+    parser.add_argument("names", nargs="*", default=[""])
+    parser.add_argument("--emacs", action="store_true")
+    parser.add_argument("--golden", action="store_true")
+    parser.add_argument("-v", action="store_true")
+    options = parser.parse_args()
+    tally = {"ok": 0, "failed": 0, "skipped": 0}
+    for name in scenario_names():
+        if name.startswith(tuple(options.names)):
+            verdict, texts = await check(name, options, reactor)
+            tally[verdict] += 1
+            shown = "; ".join(texts if options.v else texts[:1])
+            print(f"{name:36} {verdict} {shown}".rstrip(), flush=True)
+    print("{ok} passed, {failed} failed, {skipped} skipped".format(**tally))
+    if tally["failed"] or not tally["ok"]:
+        raise SystemExit(1)
+
+
+if __name__ == "__main__":
+    react(lambda reactor: Deferred.fromCoroutine(main(reactor)))

@@ -1,0 +1,57 @@
+"""Where netproc differs from Emacs on purpose, scenario by scenario.
+
+The numbers are those of the list in docs/explanation/differences.rst.  A scenario that is here must differ, and may
+differ in nothing else than its numbers say; nothing else may differ at all.
+"""
+
+from __future__ import annotations
+
+#: Scenario -> step that differs -> its number.
+DIFFERENCES: dict[str, dict[int, str]] = {
+    "03-addr-local-string": {15: "D10", 16: "D10"},
+    "04-local-long-name": {4: "D5", 6: "D5", 7: "D5"},
+    "05-nowait-argument-errors": {8: "D3"},
+    "05-nowait-refusal-in-sentinel": {6: "D3"},
+    "05-nowait-refused": {5: "D3", 10: "D3", 14: "D3"},
+    "11-coding-bad": {8: "D12"},
+    "11-coding-default": {3: "D12", 10: "D12", 12: "D12", 15: "D12", 16: "D12"},
+    "21-quirk-address-elements": {1: "D5", 2: "D5", 3: "D5", 4: "D5", 5: "D5"},
+    "21-quirk-nowait-lookup-sentinel": {1: "D2", 3: "D3"},
+    "21-quirk-port-too-large": {1: "D5", 2: "D5", 3: "D5", 4: "D5"},
+    "21-quirk-raw-cons": {0: "D6", 1: "D6", 2: "D6"},
+}
+
+#: What the next releases bring.
+NOT_YET = {
+    "03-addr-raw-cons": "datagrams",
+    "07-server-inherit-later": "coding systems",
+    "07-server-own-operations": "datagrams",
+    "16-args-types-of-handles": "datagrams",
+    "15-options-broadcast": "datagrams",
+    "17-contact-datagram": "datagrams",
+    "17-contact-tcp-client": "coding systems",
+    "19-": "look-ups",
+    "11-coding-": "coding systems",
+    "13-": "datagrams",
+    "14-": "seqpacket",
+    "18-": "open_network_stream",
+    "21-quirk-datagram": "datagrams",
+    "21-quirk-open": "open_network_stream",
+    "21-quirk-seqpacket": "seqpacket",
+}
+
+#: Of the families above, those that pass already.
+ALREADY = {
+    "11-coding-bad",
+    "11-coding-binary",
+    "11-coding-default",
+    "11-coding-invalid-utf-8",
+    "11-coding-split-utf-8",
+}
+
+
+def not_yet(name: str) -> str | None:
+    """What scenario NAME waits for."""
+    if name in ALREADY:
+        return None
+    return next((what for prefix, what in NOT_YET.items() if name.startswith(prefix)), None)

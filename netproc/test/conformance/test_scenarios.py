@@ -1,0 +1,64 @@
+"""Every scenario is a test: netproc's trace must be Emacs's, but for the listed differences."""
+
+from __future__ import annotations
+
+import json
+import os
+
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred
+
+from netproc.test.base import NetprocTestCase
+from netproc.test.conformance import differences
+from netproc.test.conformance.compare import differences as compare
+from netproc.test.conformance.notation import CallbackError
+from netproc.test.conformance.runner import Runner, missing_features
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+
+
+def scenario_names():
+    return sorted(name[:-5] for name in os.listdir(os.path.join(HERE, "scenarios")))
+
+
+def load(name):
+    with open(os.path.join(HERE, "scenarios", name + ".json"), encoding="utf-8") as f:
+        return json.load(f)
+
+
+def golden(name):
+    with open(os.path.join(HERE, "traces", name + ".jsonl"), encoding="utf-8") as f:
+        return [json.loads(line) for line in f if line.strip()]
+
+
+class ScenarioTests(NetprocTestCase):
+    """One test a scenario; the methods are made below."""
+
+    async def check(self, name):
+        scenario = load(name)
+        got = await Runner(scenario, reactor).run()
+        self.flushLoggedErrors(CallbackError)
+        found = compare(scenario, golden(name), got)
+        allowed = differences.DIFFERENCES.get(name, {})
+        unlisted = [text for step, text in found if step not in allowed]
+        self.assertEqual([], unlisted)
+        gone = set(allowed) - {step for step, _ in found}
+        self.assertEqual(set(), gone, "these listed differences are no more")
+
+
+def _add_test(name):
+    scenario = load(name)
+
+    def test(self):
+        return Deferred.fromCoroutine(self.check(name))
+
+    test.__doc__ = scenario["about"]
+    missing = missing_features(scenario)
+    waits_for = differences.not_yet(name)
+    if missing or waits_for:
+        test.skip = f"not yet: {waits_for or ', '.join(sorted(missing))}"
+    setattr(ScenarioTests, "test_" + name.replace("-", "_"), test)
+
+
+for _name in scenario_names():
+    _add_test(_name)
