@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.defer import TimeoutError as DeferredTimeoutError
-from twisted.internet.interfaces import IProtocol, IStreamClientEndpoint
+from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
 
@@ -65,9 +65,7 @@ class ClientMaker:
         self._use_buffer()
         # In the next turn: a connect that fails at once would tell the sentinel of a process that
         # the caller does not have yet.
-        attempt = deferLater(
-            self._reactor, 0, lambda: Deferred.fromCoroutine(self._connect())
-        )
+        attempt = deferLater(self._reactor, 0, lambda: Deferred.fromCoroutine(self._connect()))
         process.connecting(attempt)
         process.table.enter(process)
         attempt.addErrback(self._nowait_failed)

@@ -62,13 +62,13 @@ def make_network_process(
     table: Table | None = None,
     reactor: INetprocReactor | None = None,
 ) -> Deferred[NetworkProcess]:
-    """Make a client, or with `server` a server (Emacs: make-network-process).
+    r"""Make a client, or with `server` a server (Emacs: make-network-process).
 
     The reference has a paragraph on each keyword.  Starts at once and never blocks.
 
     The Deferred fires with the process when the server listens or the client can talk.  For a server
     whose host needs no look-up, and with `nowait`, it has fired on return; with `nowait` the
-    status is "connect" then, and the sentinel hears "open\\n" or "failed…\\n" later.
+    status is "connect" then, and the sentinel hears "open\n" or "failed…\n" later.
 
     It fails with ProcessArgumentError for a bad argument, before any socket exists, and with
     ProcessError when connecting or listening fails.  Cancelling it gives the attempt up.

@@ -145,7 +145,7 @@ class NetworkProcess:
 
     @property
     def status(self) -> str:
-        """"connect", "open", "listen", "stop", "closed" or "failed" (N60)."""
+        """One of "connect", "open", "listen", "stop", "closed" and "failed" (N60)."""
         if self._stopped and self._state is not State.CLOSED:
             return status.STOP
         return self._state.value
@@ -182,7 +182,8 @@ class NetworkProcess:
 
     def contact(self, key: str | bool | None = None) -> Any:
         """What process-contact shows (N120): (host, service); with True all keywords and addresses
-        as a new dictionary; with the name of one its value, or None."""
+        as a new dictionary; with the name of one its value, or None.
+        """
         if key is None:
             return self._contact.host_and_service()
         if key is True:
@@ -385,7 +386,8 @@ class NetworkProcess:
 
     def resume(self) -> None:
         """End `stop`: what waits is delivered, the end of the connection included.  Emacs:
-        continue-process."""
+        continue-process.
+        """
         self._stopped = False
         if self._port is not None:
             self._port.resume()
@@ -425,7 +427,8 @@ class NetworkProcess:
     @property
     def closed(self) -> Deferred[NetworkProcess]:
         """A new Deferred that fires with the process when it has ended and its descriptor is gone;
-        `reason` and `unsent` are final then."""
+        `reason` and `unsent` are final then.
+        """
         if self._gone and self._state in status.ENDED:
             return succeed(self)
         if self._closed_waiters is None:
@@ -437,8 +440,9 @@ class NetworkProcess:
     # -- ending -----------------------------------------------------------------------------
 
     def delete(self) -> None:
-        """End it: its sentinel hears "deleted\\n" before this returns, then what was sent is written
-        and the connection closed.  Deleting what has ended is silent."""
+        r"""End it: its sentinel hears "deleted\n" before this returns, then what was sent is written
+        and the connection closed.  Deleting what has ended is silent.
+        """
         was_live = self.live
         event = self._step(Cause.DELETED)
         if was_live:
@@ -566,7 +570,7 @@ class NetworkProcess:
             self._end(event)
 
     def accepted(self, connection: NetworkProcess) -> None:
-        """This server has made CONNECTION for a client: the log function hears of it first (N90)."""
+        """CONNECTION has been made for a client: the log function hears of it first (N90)."""
         message = status.accept_message(host_text(connection._contact.remote))
         self.log(connection, message)
 

@@ -74,4 +74,4 @@ def accept_process_output(
         stop()
         return result
 
-    return waiter.addBoth(done)  # type: ignore[return-value]
+    return waiter.addBoth(done)

@@ -48,7 +48,7 @@ class Waiters:
         if timeout is not None:
             first = too_late if timeout > 0 else look_once
             timer.append(reactor.callLater(max(0, timeout), first))
-        return waiter.addBoth(done)  # type: ignore[return-value]
+        return waiter.addBoth(done)
 
     def answer(self, result: bool) -> None:
         """Fire all who wait."""

@@ -136,7 +136,8 @@ class Buffer:
 
     def insert_output(self, mark: Mark, text: Text) -> None:
         """Insert process output at MARK, or at the end if that points nowhere, and leave the mark
-        and all others of its place behind it (N180)."""
+        and all others of its place behind it (N180).
+        """
         if isinstance(text, bytes):
             # Bytes in text are Emacs's eight-bit characters (N183): lone surrogates here.
             text = text.decode("ascii", "surrogateescape")

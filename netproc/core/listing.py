@@ -56,5 +56,3 @@ def _role(process: Row) -> str:
         place = process.contact("local") if host is None else f"{host}:{service}"
         return f"server on {place}"
     return f"connection to {host}:{service}"
-
-

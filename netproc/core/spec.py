@@ -108,15 +108,17 @@ def process_spec(keywords: Mapping[str, object]) -> ProcessSpec:
     )
 
 
-#: Ours, and no part of a contact.
-_OURS = frozenset({"connect_timeout", "endpoint", "handshake_timeout", "mode"})
+#: No part of a contact: ours, and what has a default that is not nil.
+_NOT_SHOWN = frozenset(
+    {"connect_timeout", "endpoint", "filter_multibyte", "handshake_timeout", "mode"}
+)
 
 
 def _is_shown(key: str, value: object) -> bool:
     """Does process-contact show KEY?  What was left out is absent (N131)."""
-    if key in _OURS or value is UNSET or (key == "filter_multibyte" and value is True):
+    if key in _NOT_SHOWN or value is UNSET:
         return False
-    return value is not None and value is not False or key in options.KEYWORDS
+    return (value is not None and value is not False) or key in options.KEYWORDS
 
 
 def _name(name: object) -> str:
@@ -244,9 +246,7 @@ def _options(keywords: Mapping[str, object]) -> Mapping[str, object]:
     """The options that were given, checked; tls_parameters come before them."""
     if keywords["tls_parameters"] is not None:
         raise not_yet("tls_parameters", "TLS")
-    chosen = {
-        key: keywords[key] for key in sorted(options.KEYWORDS) if keywords[key] is not UNSET
-    }
+    chosen = {key: keywords[key] for key in sorted(options.KEYWORDS) if keywords[key] is not UNSET}
     for key, value in chosen.items():
         if key != options.LINGER:
             options.pack(key, value)
@@ -264,14 +264,16 @@ def _mode(mode: object, place: SocketAddress | None) -> int | None:
 
 
 def _limits(keywords: Mapping[str, object]) -> Limits:
-    seconds = {}
-    for key in ("connect_timeout", "handshake_timeout"):
-        value = keywords[key]
-        if not isinstance(value, (int, float)) or isinstance(value, bool) or not value > 0:
-            raise ProcessArgumentError(key, f"{value!r} is not a positive number of seconds")
-        if not math.isfinite(value):
-            raise ProcessArgumentError(key, "every wait has an end: not infinite")
-        seconds[key] = value
-    if all(seconds[key] == getattr(DEFAULT_LIMITS, key) for key in seconds):
-        return DEFAULT_LIMITS
-    return Limits(**seconds)
+    limits = Limits(
+        connect_timeout=_seconds("connect_timeout", keywords["connect_timeout"]),
+        handshake_timeout=_seconds("handshake_timeout", keywords["handshake_timeout"]),
+    )
+    return DEFAULT_LIMITS if limits == DEFAULT_LIMITS else limits
+
+
+def _seconds(keyword: str, value: object) -> float:
+    if not isinstance(value, (int, float)) or isinstance(value, bool) or not value > 0:
+        raise ProcessArgumentError(keyword, f"{value!r} is not a positive number of seconds")
+    if not math.isfinite(value):
+        raise ProcessArgumentError(keyword, "every wait has an end: not infinite")
+    return value

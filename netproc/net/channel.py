@@ -19,15 +19,18 @@ class Receiver(Protocol):
     @property
     def data(self) -> Callable[[bytes], None]:
         """To be called with bytes that have come, never none.  Asked for once: a channel keeps it
-        for everything that comes."""
+        for everything that comes.
+        """
 
     def eof(self) -> None:
         """The peer sends no more; the writing side is still open.  Whoever is told decides what
-        becomes of it: a process flushes and closes, a relay passes the end on."""
+        becomes of it: a process flushes and closes, a relay passes the end on.
+        """
 
     def lost(self, reason: ProcessError | None) -> None:
         """The connection has ended without our asking; the descriptor is gone.  The reason is
-        None if the peer closed it in order."""
+        None if the peer closed it in order.
+        """
 
     def output_lost(self, reason: ProcessError) -> None:
         """Nothing can be written any more; what has come may still have to be read."""
@@ -45,8 +48,6 @@ class Receiver(Protocol):
 class Channel(Protocol):
     """A connection as a process sees it."""
 
-    #: Bytes taken by `write` that are not with the system yet.
-    pending: int
     #: Bytes that will never be written, once that is known.
     unsent: int
     #: Why the close did not go to its end in order: a deadline, a reset.
@@ -54,6 +55,10 @@ class Channel(Protocol):
     local: SocketAddress | None
     remote: SocketAddress | None
     receiver: Receiver
+
+    @property
+    def pending(self) -> int:
+        """Bytes taken by `write` that are not with the system yet."""
 
     def write(self, data: bytes) -> None:
         """Send DATA: with all that this event writes when the event ends, or as the peer reads."""
@@ -91,7 +96,9 @@ class Channel(Protocol):
 class Port(Protocol):
     """A listening socket as a process sees it."""
 
-    local: SocketAddress | None
+    @property
+    def local(self) -> SocketAddress | None:
+        """Where it listens."""
 
     def pause(self) -> None:
         """Accept nothing until `resume`; connections wait in the backlog."""

@@ -23,6 +23,7 @@ from twisted.internet.interfaces import (
     IStreamClientEndpoint,
     IStreamServerEndpoint,
 )
+from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
 from twisted.protocols.tls import TLSMemoryBIOProtocol
 from twisted.python.failure import Failure
@@ -33,7 +34,7 @@ from ..core.limits import DEFAULT_LIMITS, KIB
 from .channel import Receiver
 from .reactor import INetprocReactor
 from .sockets import from_twisted_address
-from .stream import BROKEN, StreamChannel, connectionDone, reason_of
+from .stream import BROKEN, StreamChannel, reason_of
 
 log = Logger()
 
@@ -55,7 +56,7 @@ class ForeignChannel(StreamChannel):
     _full = False
     _shut_wanted = False
     _open_told = False
-    pending = 0
+    _pending = 0
 
     def __init__(
         self,
@@ -109,14 +110,19 @@ class ForeignChannel(StreamChannel):
 
     # -- output -------------------------------------------------------------------------------
 
+    @property
+    def pending(self) -> int:
+        """See Channel."""
+        return self._pending
+
     def write(self, data: bytes) -> None:
         """See Channel."""
         if self._closing:
             return
         self._output.extend(data[at : at + _PIECE] for at in range(0, len(data), _PIECE))
-        self.pending += len(data)
+        self._pending += len(data)
         self._write_queued()
-        if self.pending > self._high:
+        if self._pending > self._high:
             self.receiver.congested()
 
     def _write_queued(self) -> None:
@@ -125,7 +131,7 @@ class ForeignChannel(StreamChannel):
         assert transport is not None
         while self._output and not self._full:
             data = self._output.popleft()
-            self.pending -= len(data)
+            self._pending -= len(data)
             transport.write(data)
 
     def pauseProducing(self) -> None:
@@ -136,7 +142,7 @@ class ForeignChannel(StreamChannel):
         """The transport wants more."""
         self._full = False
         self._write_queued()
-        if self._tell_writable and self.pending < self._low:
+        if self._tell_writable and self._pending < self._low:
             self._tell_writable = False
             self.receiver.writable()
         if not self._output:
@@ -183,7 +189,7 @@ class ForeignChannel(StreamChannel):
 
     def _flush(self) -> None:
         if hasattr(self.transport, "resumeProducing"):
-            self.transport.resumeProducing()
+            self.transport.resumeProducing()  # type: ignore[union-attr]
         if not self._output:
             self._end_output()
 
@@ -209,7 +215,7 @@ class ForeignChannel(StreamChannel):
     def _unregister(self) -> None:
         # A transport does not end while it has a producer.
         if hasattr(self.transport, "unregisterProducer"):
-            self.transport.unregisterProducer()
+            self.transport.unregisterProducer()  # type: ignore[union-attr]
 
     def _abort_transport(self) -> None:
         self._stop_waiting()
@@ -221,7 +227,7 @@ class ForeignChannel(StreamChannel):
             transport.loseConnection()
 
     def _count_unsent(self) -> None:
-        self.unsent = self.pending
+        self.unsent = self._pending
 
 
 class ForeignPort:
@@ -265,7 +271,7 @@ def client_endpoint(endpoint: object, reactor: INetprocReactor) -> IStreamClient
         endpoint = _described(clientFromString, reactor, endpoint)
     if not IStreamClientEndpoint.providedBy(endpoint):
         raise ProcessArgumentError("endpoint", f"{endpoint!r} is not an endpoint for clients")
-    return endpoint  # type: ignore[return-value]
+    return endpoint
 
 
 def server_endpoint(endpoint: object, reactor: INetprocReactor) -> IStreamServerEndpoint:
@@ -274,7 +280,7 @@ def server_endpoint(endpoint: object, reactor: INetprocReactor) -> IStreamServer
         endpoint = _described(serverFromString, reactor, endpoint)
     if not IStreamServerEndpoint.providedBy(endpoint):
         raise ProcessArgumentError("endpoint", f"{endpoint!r} is not an endpoint for servers")
-    return endpoint  # type: ignore[return-value]
+    return endpoint
 
 
 def _described(

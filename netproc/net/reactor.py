@@ -16,9 +16,7 @@ from twisted.internet.interfaces import (
 )
 
 
-class INetprocReactor(
-    IReactorCore, IReactorFDSet, IReactorPluggableNameResolver, IReactorTime
-):
+class INetprocReactor(IReactorCore, IReactorFDSet, IReactorPluggableNameResolver, IReactorTime):
     """What netproc asks of a reactor: there is no way to write an intersection of interfaces."""
 
 

@@ -56,9 +56,7 @@ def resolve(lookup: Lookup, reactor: INetprocReactor) -> Deferred[Sequence[Socke
     return succeed(addresses)
 
 
-def resolve_blocking(
-    lookup: Lookup, reactor: INetprocReactor
-) -> Deferred[Sequence[SocketAddress]]:
+def resolve_blocking(lookup: Lookup, reactor: INetprocReactor) -> Deferred[Sequence[SocketAddress]]:
     """The same, fired on return, for a service that binds before the reactor runs."""
     try:
         return succeed(_getaddrinfo(lookup, 0))
@@ -99,9 +97,7 @@ def _getaddrinfo(lookup: Lookup, flags: int) -> Sequence[SocketAddress]:
     return [SocketAddress(family, raw) for family, _, _, _, raw in found]
 
 
-def _resolve_name(
-    lookup: Lookup, reactor: INetprocReactor
-) -> Deferred[Sequence[SocketAddress]]:
+def _resolve_name(lookup: Lookup, reactor: INetprocReactor) -> Deferred[Sequence[SocketAddress]]:
     try:
         lookup.host.encode("idna")
     except UnicodeError:

@@ -101,4 +101,3 @@ def from_twisted_address(address: object) -> SocketAddress | None:
     if isinstance(address, UNIXAddress):
         return SocketAddress(socket.AF_UNIX, address.name or "")
     return None
-

@@ -12,15 +12,15 @@ behind the flush.
 from __future__ import annotations
 
 import errno
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 
 from twisted.internet.error import ConnectionDone
-from twisted.internet.interfaces import IAddress, IDelayedCall, IHalfCloseableProtocol, IProtocol
+from twisted.internet.interfaces import IAddress, IDelayedCall, IHalfCloseableProtocol
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from ..core import options
 from ..core.address import SocketAddress
 from ..core.errors import ProcessError, from_os_error
 from . import sockets
@@ -44,7 +44,7 @@ def reason_of(failure: Failure) -> ProcessError | None:
 
 
 @implementer(IHalfCloseableProtocol)
-class StreamChannel(Protocol):
+class StreamChannel(Protocol, ABC):
     """One connection; the base of both channels."""
 
     def __init__(
@@ -72,7 +72,7 @@ class StreamChannel(Protocol):
         self.receiver = opened(self)
         if not self._closing:
             # Straight to the receiver: this is called for everything that comes.
-            self.dataReceived = self.receiver.data  # type: ignore[method-assign]
+            self.dataReceived = self.receiver.data  # type: ignore[method-assign,assignment]
 
     def readConnectionLost(self) -> None:
         """The peer will send no more."""
@@ -108,6 +108,27 @@ class StreamChannel(Protocol):
             receiver.lost(ended)
 
     # -- asked by the receiver ----------------------------------------------------------------
+
+    @property
+    @abstractmethod
+    def pending(self) -> int:
+        """See Channel."""
+
+    @abstractmethod
+    def write(self, data: bytes) -> None:
+        """See Channel."""
+
+    @abstractmethod
+    def when_writable(self) -> None:
+        """See Channel."""
+
+    @abstractmethod
+    def set_marks(self, high: int, low: int) -> None:
+        """See Channel."""
+
+    @abstractmethod
+    def set_option(self, name: str, value: object) -> None:
+        """See Channel."""
 
     def pause(self) -> None:
         """See Channel."""
@@ -196,8 +217,6 @@ class OwnChannel(StreamChannel):
         """The transport is there."""
         transport = self.transport
         self.local, self.remote = transport.local, transport.remote
-        self.write = transport.write
-        self.when_writable = transport.when_writable
         self._queue = transport.queue
         transport.watcher = self
         self._open()
@@ -207,12 +226,20 @@ class OwnChannel(StreamChannel):
         """See Channel."""
         return self._queue.pending
 
+    def write(self, data: bytes) -> None:
+        """See Channel."""
+        self.transport.write(data)
+
+    def when_writable(self) -> None:
+        """See Channel."""
+        self.transport.when_writable()
+
     def set_option(self, name: str, value: object) -> None:
         """See Channel."""
         sockets.set_option(self.transport.getHandle(), name, value)
 
     def set_marks(self, high: int, low: int) -> None:
-        """Tell `congested` and `writable` at these marks."""
+        """See Channel."""
         self.transport.high_water, self.transport.low_water = high, low
 
     def congested(self) -> None:
@@ -241,7 +268,7 @@ class ChannelFactory(Factory):
     def __init__(self, build: Callable[[], StreamChannel]) -> None:
         self._build = build
 
-    def buildProtocol(self, addr: IAddress | None) -> IProtocol:
+    def buildProtocol(self, addr: IAddress | None) -> StreamChannel:
         """A new channel."""
         return self._build()
 

@@ -341,7 +341,7 @@ class StreamTransport:
             return
         is_hangup = reason.check(ConnectionLost, ConnectionDone) is not None
         if not is_hangup or not self._reactor.running:
-            self._end(reason.value)
+            self._end(reason.value or ConnectionLost())
             return
         self._writing = False
         number = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) or errno.ECONNRESET
@@ -389,11 +389,12 @@ class StreamTransport:
         """The socket."""
         return self._socket
 
-    def getHost(self) -> IAddress:
+    # ITCPTransport is about IP addresses, but UNIX sockets have the same transport.
+    def getHost(self) -> IAddress:  # type: ignore[override]
         """Our address."""
         return twisted_address(self.local)
 
-    def getPeer(self) -> IAddress:
+    def getPeer(self) -> IAddress:  # type: ignore[override]
         """The peer's address."""
         return twisted_address(self.remote)
 

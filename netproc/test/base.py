@@ -34,7 +34,7 @@ def descriptors() -> dict[str, str]:
 
 
 def _selectables() -> set[Any]:
-    return {*reactor.getReaders(), *reactor.getWriters()}  # type: ignore[attr-defined]
+    return {*reactor.getReaders(), *reactor.getWriters()}
 
 
 def _threads() -> set[str]:
@@ -100,9 +100,9 @@ class NetprocTestCase(TestCase):
 
     async def until(self, condition: Callable[[], object], what: str = "") -> None:
         """Wait until CONDITION holds, as long as patience goes."""
-        deadline = reactor.seconds() + PATIENCE  # type: ignore[attr-defined]
+        deadline = reactor.seconds() + PATIENCE
         while not condition():
-            if reactor.seconds() > deadline:  # type: ignore[attr-defined]
+            if reactor.seconds() > deadline:
                 self.fail(what or f"it did not come: {condition}")
             await self.turn(0.002)
 

@@ -8,12 +8,21 @@ from __future__ import annotations
 import json
 
 # Names of one coding system.
-CODING = {"latin-1": "iso-latin-1", "iso-8859-1": "iso-latin-1", "latin1": "iso-latin-1",
-          "no-conversion": "binary", "mule-utf-8": "utf-8", "ascii": "us-ascii",
-          "iso-safe": "us-ascii", "utf-16-be": "utf-16be", "utf-16-le": "utf-16le"}
+CODING = {
+    "latin-1": "iso-latin-1",
+    "iso-8859-1": "iso-latin-1",
+    "latin1": "iso-latin-1",
+    "no-conversion": "binary",
+    "mule-utf-8": "utf-8",
+    "ascii": "us-ascii",
+    "iso-safe": "us-ascii",
+    "utf-16-be": "utf-16be",
+    "utf-16-le": "utf-16le",
+}
 
 
 # -- canonical form ---------------------------------------------------------
+
 
 def coding_name(name):
     if not isinstance(name, str):
@@ -21,7 +30,7 @@ def coding_name(name):
     base, eol = name, ""
     for suffix in ("-unix", "-dos", "-mac"):
         if name.endswith(suffix):
-            base, eol = name[:-len(suffix)], suffix
+            base, eol = name[: -len(suffix)], suffix
     base = CODING.get(base, base)
     if base == "binary":
         eol = ""
@@ -39,14 +48,14 @@ def canonical_value(v, key=None):
         return {k: x for k, x in v.items() if x not in (None, {})}
     if isinstance(v, list):
         if len(v) == 2 and v[0] == 0 and isinstance(v[1], list) and not any(v[1]):
-            return None             # Emacs' way to say: no address yet
+            return None  # Emacs' way to say: no address yet
         if key == "coding":
             return [coding_name(x) for x in v]
         return [canonical_value(x) for x in v]
     if key == "coding":
         return coding_name(v)
     if key in ("filter", "sentinel") and v == "default":
-        return None                 # in a contact
+        return None  # in a contact
     return v
 
 
@@ -64,8 +73,8 @@ class Trace:
             self.epoch_of.append(n)
             if s["op"] in ("run", "accept"):
                 n += 1
-        self.results = {}           # step -> result
-        self.streams = {}           # (epoch, process) -> [(step, event)]
+        self.results = {}  # step -> result
+        self.streams = {}  # (epoch, process) -> [(step, event)]
         for r in records:
             r = self.replace(r, equivalents)
             step = r["step"]
@@ -76,8 +85,9 @@ class Trace:
             if r["event"] == "callback-error":
                 stream = "errors"
             self.streams.setdefault((self.epoch_of[step], stream), []).append(
-                (step, self.event(r, scenario)))
-        for (epoch, stream), events in self.streams.items():
+                (step, self.event(r, scenario))
+            )
+        for (_, stream), events in self.streams.items():
             if stream == "errors":
                 events.sort(key=lambda e: json.dumps(e[1], sort_keys=True))
 
@@ -91,7 +101,8 @@ class Trace:
         out = {}
         for k, v in r.items():
             if k in ("step", "op", "as", "target", "what", "key", "do", "name") and not (
-                    k == "name" and step["op"] in ("make", "open")):
+                k == "name" and step["op"] in ("make", "open")
+            ):
                 continue
             if k == "error":
                 out[k] = canonical_error(v)
@@ -111,7 +122,7 @@ class Trace:
         return {k: v for k, v in out.items() if v not in (None, {}, [])}
 
     def event(self, r, scenario):
-        out = {k: canonical_value(v, k) for k, v in r.items() if k not in ("step",)}
+        out = {k: canonical_value(v, k) for k, v in r.items() if k != "step"}
         if "error" in out:
             out["error"] = canonical_error(r["error"])
         if r["event"] == "callback-error":
@@ -153,27 +164,26 @@ def differences(scenario, want, got):
         if x is None and y is None:
             continue
         if y is None:
-            out.append((n, "%s: expected %s got no result" % (step["op"], show(x))))
+            out.append((n, f"{step['op']}: expected {show(x)} got no result"))
             break
         if step.get("any_error") and "error" in x and "error" in y:
             continue
         if x is None or not same_result(x, y):
-            label = " ".join(str(step[k]) for k in ("op", "proc", "as", "what", "key", "do")
-                             if step.get(k) and not isinstance(step[k], dict))
-            out.append((n, "%s: expected %s got %s" % (label, show(x), show(y))))
-    last_of = {}
-    for n, epoch in enumerate(a.epoch_of):
-        last_of[epoch] = n
+            label = " ".join(
+                str(step[k])
+                for k in ("op", "proc", "as", "what", "key", "do")
+                if step.get(k) and not isinstance(step[k], dict)
+            )
+            out.append((n, f"{label}: expected {show(x)} got {show(y)}"))
     for key in sorted(set(a.streams) | set(b.streams), key=str):
         xs, ys = a.streams.get(key, []), b.streams.get(key, [])
         for i in range(max(len(xs), len(ys))):
             x = xs[i] if i < len(xs) else (None, None)
             y = ys[i] if i < len(ys) else (None, None)
             if x[1] != y[1] and not (
-                    x[1] and y[1] and "error" in x[1] and "error" in y[1]
-                    and same_result(x[1], y[1])):
+                x[1] and y[1] and "error" in x[1] and "error" in y[1] and same_result(x[1], y[1])
+            ):
                 step = min(s for s in (x[0], y[0]) if s is not None)
-                out.append((step, "events of %s: expected %s got %s"
-                            % (key[1], show(x[1]), show(y[1]))))
+                out.append((step, f"events of {key[1]}: expected {show(x[1])} got {show(y[1])}"))
                 break
     return sorted(out, key=lambda d: d[0])

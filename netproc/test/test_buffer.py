@@ -1,0 +1,159 @@
+"""core/buffer.py."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from netproc.core import buffer as buffer_module
+from netproc.core.buffer import Buffer
+from netproc.core.errors import ProcessArgumentError
+
+
+def make(text: str = "", name: str = "b") -> Buffer:
+    made = Buffer(name, lambda buffer: None)
+    if text:
+        made.insert(1, text)
+    return made
+
+
+class TextTests(SynchronousTestCase):
+    def test_insert(self) -> None:
+        buffer = make("ad")
+        buffer.insert(2, "bc")
+        buffer.insert(5, "e")
+        self.assertEqual(("abcde", 5), (buffer.text, len(buffer)))
+
+    def test_erase(self) -> None:
+        buffer = make("abc")
+        buffer.erase()
+        self.assertEqual(("", 0), (buffer.text, len(buffer)))
+
+    def test_take(self) -> None:
+        buffer = make("abc")
+        buffer.insert(4, "def")
+        self.assertEqual(["a", "bcd", "ef", ""], [buffer.take(n) for n in (1, 3, 9, 1)])
+
+    def test_many_small_pieces_are_joined(self) -> None:
+        buffer = make()
+        for _ in range(3 * buffer_module._MOST_SMALL):
+            buffer.insert(buffer.end(), "x")
+        self.assertEqual(3, len(buffer._pieces))
+        self.assertEqual("x" * len(buffer), buffer.text)
+
+    def test_bad_places(self) -> None:
+        buffer = make("abc")
+        for position in (0, 5):
+            error = self.assertRaises(ProcessArgumentError, buffer.insert, position, "x")
+            self.assertEqual(f"{position} is not in 1…4", error.problem)
+        self.assertRaises(ProcessArgumentError, buffer.take, -1)
+        self.assertRaises(ProcessArgumentError, setattr, buffer, "point", 9)
+
+    def test_read_only(self) -> None:
+        buffer = make("abc")
+        buffer.read_only = True
+        for call in (lambda: buffer.insert(1, "x"), buffer.erase, lambda: buffer.take(1)):
+            error = self.assertRaises(ProcessArgumentError, call)
+            self.assertEqual("'b' is read-only", error.problem)
+        buffer.insert_output(buffer.new_mark(4), "d")
+        self.assertEqual("abcd", buffer.text)
+
+    def test_kill(self) -> None:
+        killed: list[str | None] = []
+        buffer = Buffer("b", lambda b: killed.append(b.name))
+        self.assertEqual("<Buffer 'b'>", repr(buffer))
+        buffer.kill()
+        buffer.kill()
+        self.assertEqual((["b"], None, False), (killed, buffer.name, buffer.live))
+        self.assertEqual("<killed Buffer>", repr(buffer))
+        self.assertRaises(ProcessArgumentError, buffer.insert, 1, "x")
+
+    @given(st.lists(st.tuples(st.integers(0, 100), st.text(max_size=5), st.booleans())))
+    def test_is_a_string_that_changes(self, changes: list[tuple[int, str, bool]]) -> None:
+        buffer, expected = make(), ""
+        for number, text, take in changes:
+            if take:
+                self.assertEqual(expected[:number], buffer.take(number))
+                expected = expected[number:]
+            else:
+                at = number % (len(expected) + 1)
+                buffer.insert(at + 1, text)
+                expected = expected[:at] + text + expected[at:]
+            self.assertEqual(len(expected), len(buffer))
+        self.assertEqual(expected, buffer.text)
+
+
+class MarkTests(SynchronousTestCase):
+    def test_output_pushes_all_marks_of_its_place(self) -> None:
+        buffer = make("ab")
+        here, there, behind = buffer.new_mark(2), buffer.new_mark(2), buffer.new_mark(3)
+        buffer.insert_output(here, "xyz")
+        self.assertEqual([5, 5, 6], [m.position for m in (here, there, behind)])
+        self.assertEqual("axyzb", buffer.text)
+
+    def test_typed_text_stays_behind_marks_of_its_place(self) -> None:
+        buffer = make("ab")
+        mark = buffer.new_mark(2)
+        buffer.insert(2, "x")
+        self.assertEqual(2, mark.position)
+        buffer.insert(1, "y")
+        self.assertEqual(3, mark.position)
+
+    def test_a_mark_that_points_nowhere_begins_at_the_end(self) -> None:
+        buffer = make("ab")
+        mark = buffer.new_mark(None)
+        buffer.take(1)
+        self.assertIsNone(mark.position)
+        buffer.insert_output(mark, "c")
+        self.assertEqual(("bc", 3), (buffer.text, mark.position))
+
+    def test_bytes_are_eight_bit_characters(self) -> None:
+        buffer = make()
+        buffer.insert_output(buffer.new_mark(1), b"a\xff")
+        self.assertEqual("a\udcff", buffer.text)
+
+    def test_marks_follow_what_is_taken(self) -> None:
+        buffer = make("abc")
+        mark = buffer.new_mark(3)
+        buffer.take(1)
+        self.assertEqual(2, mark.position)
+        buffer.erase()
+        self.assertEqual(1, mark.position)
+
+    def test_point_moves_along_when_it_is_there(self) -> None:
+        buffer = make()
+        mark = buffer.new_mark(1)
+        buffer.insert_output(mark, "abc")
+        self.assertEqual(4, buffer.point)
+        buffer.point = 2
+        buffer.insert_output(mark, "def")
+        self.assertEqual(2, buffer.point)
+
+
+class RoomTests(SynchronousTestCase):
+    def test_room(self) -> None:
+        buffer = make("abc")
+        buffer.limit = 5
+        self.assertEqual(2, buffer.room)
+        buffer.limit = 1
+        self.assertEqual(0, buffer.room)
+
+    def test_who_waits_is_told_once(self) -> None:
+        buffer = make("abc")
+        buffer.limit = 2
+        told: list[int] = []
+        buffer.when_room(lambda: told.append(1))
+        buffer.take(1)
+        self.assertEqual([], told)
+        buffer.take(1)
+        buffer.take(1)
+        self.assertEqual([1], told)
+
+    def test_killing_tells_too(self) -> None:
+        buffer = make("abc")
+        buffer.limit = 1
+        told: list[int] = []
+        buffer.when_room(lambda: told.append(1))
+        buffer.kill()
+        self.assertEqual([1], told)

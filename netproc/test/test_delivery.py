@@ -1,0 +1,78 @@
+"""core/delivery.py."""
+
+from __future__ import annotations
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from netproc.core.coding import DEFAULT, coding_pair
+from netproc.core.delivery import Delivery
+from netproc.core.errors import ProcessError
+from netproc.core.limits import PIECE
+
+BINARY = coding_pair("binary")
+
+
+class DeliveryTests(SynchronousTestCase):
+    def test_in_order(self) -> None:
+        delivery = Delivery(DEFAULT, True)
+        self.assertFalse(delivery.waiting)
+        delivery.put(b"one")
+        delivery.put(b"two")
+        self.assertTrue(delivery.waiting)
+        self.assertEqual(["one", "two"], [delivery.take(), delivery.take()])
+        self.assertFalse(delivery.waiting)
+
+    def test_a_large_chunk_comes_in_pieces(self) -> None:
+        delivery = Delivery(BINARY, True)
+        delivery.put(b"a" * (2 * PIECE) + b"b")
+        sizes = []
+        while delivery.waiting:
+            sizes.append(len(delivery.take()))
+        self.assertEqual([PIECE, PIECE, 1], sizes)
+
+    def test_no_more_than_there_is_room_for(self) -> None:
+        delivery = Delivery(DEFAULT, True)
+        delivery.put(b"abcdef")
+        self.assertEqual(["ab", "cdef"], [delivery.take(2), delivery.take(10)])
+
+    def test_a_piece_may_complete_no_character(self) -> None:
+        delivery = Delivery(DEFAULT, True)
+        delivery.put("é".encode())
+        self.assertEqual(["", "é"], [delivery.take(1), delivery.take(1)])
+
+    def test_another_coding_gets_the_unfinished_character_too(self) -> None:
+        delivery = Delivery(DEFAULT, True)
+        delivery.put(b"a\xc3")
+        self.assertEqual("a", delivery.take())
+        delivery.set_coding(BINARY, True)
+        self.assertTrue(delivery.waiting)
+        delivery.put(b"\xa9")
+        self.assertEqual([b"\xc3", b"\xa9"], [delivery.take(), delivery.take()])
+
+    def test_another_coding_when_nothing_ever_waited(self) -> None:
+        delivery = Delivery(DEFAULT, True)
+        delivery.decoder.decode(b"\xc3")
+        delivery.set_coding(BINARY, True)
+        self.assertEqual(b"\xc3", delivery.take())
+
+    def test_another_coding_with_nothing_unfinished(self) -> None:
+        delivery = Delivery(DEFAULT, True)
+        delivery.set_coding(DEFAULT, False)
+        self.assertFalse(delivery.waiting)
+        delivery.put(b"a")
+        self.assertEqual(b"a", delivery.take())
+
+    def test_the_first_reason_of_the_end_stays(self) -> None:
+        delivery = Delivery(DEFAULT, True)
+        delivery.end(None)
+        self.assertTrue(delivery.ended)
+        reset = ProcessError(104, "reset")
+        delivery.end(reset)
+        delivery.end(ProcessError(32, "pipe"))
+        self.assertIs(reset, delivery.reason)
+
+    def test_discard(self) -> None:
+        delivery = Delivery(DEFAULT, True)
+        delivery.put(b"x")
+        delivery.discard()
+        self.assertFalse(delivery.waiting)

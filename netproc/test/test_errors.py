@@ -1,0 +1,50 @@
+"""core/errors.py."""
+
+from __future__ import annotations
+
+import errno
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from netproc.core import errors
+
+
+class ErrorTests(SynchronousTestCase):
+    def test_argument_error_names_the_keyword(self) -> None:
+        error = errors.ProcessArgumentError("host", "5 is not a string")
+        self.assertIsInstance(error, ValueError)
+        self.assertIsInstance(error, errors.NetprocError)
+        self.assertEqual(
+            ("host", "5 is not a string", "host: 5 is not a string"),
+            (error.keyword, error.problem, str(error)),
+        )
+
+    def test_process_error_is_an_os_error(self) -> None:
+        error = errors.ProcessError(errno.ECONNREFUSED, "connect: Connection refused", "[::1]:7")
+        self.assertIsInstance(error, OSError)
+        self.assertEqual(errno.ECONNREFUSED, error.errno)
+        self.assertEqual("connect: Connection refused: [::1]:7", str(error))
+
+    def test_process_error_without_address_or_errno(self) -> None:
+        error = errors.ProcessError(None, "x/80 Name or service not known")
+        self.assertEqual(
+            (None, None, "x/80 Name or service not known"),
+            (error.errno, error.address, str(error)),
+        )
+
+    def test_from_os_error_keeps_the_cause(self) -> None:
+        cause = OSError(errno.EADDRINUSE, "whatever")
+        error = errors.from_os_error(cause, "bind", "127.0.0.1:7")
+        self.assertEqual("bind: Address already in use: 127.0.0.1:7", str(error))
+        self.assertIs(cause, error.__cause__)
+
+    def test_os_error_without_errno_speaks_for_itself(self) -> None:
+        self.assertEqual("odd", errors.os_error_text(OSError("odd")))
+        self.assertEqual("OSError", errors.os_error_text(OSError()))
+
+    def test_not_running_is_emacs_text(self) -> None:
+        error = errors.not_running("cli")
+        self.assertEqual(("Process cli not running", errno.ENOTCONN), (str(error), error.errno))
+
+    def test_not_yet(self) -> None:
+        self.assertEqual("type: seqpacket: not yet", str(errors.not_yet("type", "seqpacket")))

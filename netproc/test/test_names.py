@@ -1,0 +1,157 @@
+"""core/names.py and core/listing.py."""
+
+from __future__ import annotations
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from netproc.core.buffer import Buffer
+from netproc.core.errors import ProcessArgumentError
+from netproc.core.listing import listing
+from netproc.core.names import ProcessTable
+
+
+class FakeProcess:
+    """As much of a process as a table sees."""
+
+    def __init__(self, name: str, buffer: Buffer | None = None, **contact: object) -> None:
+        self.name = name
+        self.buffer = buffer
+        self.status = "open"
+        self.is_server = bool(contact.get("server"))
+        self.deleted = False
+        self._contact = contact
+
+    def contact(self, key: str) -> object:
+        return self._contact.get(key)
+
+    def delete(self) -> None:
+        self.deleted = True
+
+
+class TableTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.table: ProcessTable[FakeProcess] = ProcessTable()
+
+    def enter(self, name: str, **keywords: object) -> FakeProcess:
+        process = FakeProcess(self.table.reserve(name), **keywords)  # type: ignore[arg-type]
+        self.table.enter(process)
+        return process
+
+    def test_names_are_made_unique(self) -> None:
+        found = [self.enter("foo").name for _ in range(3)]
+        self.assertEqual(["foo", "foo<1>", "foo<2>"], found)
+        self.assertEqual("foo<2><1>", self.enter("foo<2>").name)
+        self.assertEqual("", self.enter("").name)
+
+    def test_freed_names_are_used_again(self) -> None:
+        self.enter("foo")
+        self.table.leave(self.enter("foo"))
+        self.assertEqual("foo<1>", self.enter("foo").name)
+
+    def test_reserved_names_are_taken_and_not_listed(self) -> None:
+        reserved = self.table.reserve("foo")
+        self.assertEqual("foo<1>", self.table.reserve("foo"))
+        self.assertEqual(([], None), (self.table.processes(), self.table.get("foo")))
+        self.table.release(reserved)
+        self.assertEqual("foo", self.table.reserve("foo"))
+
+    def test_releasing_what_is_entered_does_nothing(self) -> None:
+        process = self.enter("foo")
+        self.table.release("foo")
+        self.assertIn(process, self.table)
+
+    def test_newest_first_by_reservation(self) -> None:
+        early = FakeProcess(self.table.reserve("early"))
+        late = self.enter("late")
+        self.table.enter(early)
+        self.assertEqual([late, early], self.table.processes())
+
+    def test_get(self) -> None:
+        process = self.enter("foo")
+        self.assertIs(process, self.table.get("foo"))
+        self.assertIs(process, self.table.get(process))
+        self.assertIsNone(self.table.get("bar"))
+        for name in (5, None):
+            self.assertRaises(ProcessArgumentError, self.table.get, name)
+
+    def test_contains(self) -> None:
+        process = self.enter("foo")
+        self.assertIn(process, self.table)
+        self.assertNotIn(FakeProcess("foo"), self.table)
+        self.assertNotIn(5, self.table)
+
+    def test_leaving_leaves_a_namesake(self) -> None:
+        process = self.enter("foo")
+        self.table.leave(FakeProcess("foo"))
+        self.assertIn(process, self.table)
+
+    def test_connections_are_counted(self) -> None:
+        self.assertEqual(1, self.table.next_connection())
+        self.table.count_connection()
+        self.assertEqual(2, self.table.next_connection())
+
+    def test_buffers(self) -> None:
+        self.assertIsNone(self.table.get_buffer("b"))
+        buffer = self.table.get_buffer_create("b")
+        self.assertIs(buffer, self.table.get_buffer_create("b"))
+        self.assertIs(buffer, self.table.get_buffer_create(buffer))
+        self.assertIs(buffer, self.table.get_buffer("b"))
+        for name in (5, ""):
+            self.assertRaises(ProcessArgumentError, self.table.get_buffer_create, name)
+
+    def test_the_newest_process_of_a_buffer(self) -> None:
+        buffer = self.table.get_buffer_create("b")
+        self.assertIsNone(self.table.buffer_process(buffer))
+        self.enter("old", buffer=buffer)
+        new = self.enter("new", buffer=buffer)
+        self.assertIs(new, self.table.buffer_process("b"))
+        for name in ("c", None):
+            self.assertIsNone(self.table.buffer_process(name))
+
+    def test_killing_a_buffer_deletes_its_processes(self) -> None:
+        buffer = self.table.get_buffer_create("b")
+        mine, other = self.enter("mine", buffer=buffer), self.enter("other")
+        buffer.kill()
+        self.assertEqual((True, False), (mine.deleted, other.deleted))
+        self.assertIsNone(self.table.get_buffer("b"))
+
+    def test_a_forgotten_buffer_lives_on(self) -> None:
+        buffer = self.table.get_buffer_create("b")
+        self.table.forget_buffer(buffer)
+        self.assertIsNot(buffer, self.table.get_buffer_create("b"))
+        self.table.forget_buffer(buffer)
+        self.assertEqual((True, True), (buffer.live, self.table.get_buffer("b") is not None))
+
+    def test_observers(self) -> None:
+        seen: list[tuple[str, str, object]] = []
+        stop = self.table.observe(
+            lambda process, what, value: seen.append((process.name, what, value))
+        )
+        process = self.enter("foo")
+        self.table.tell(process, "sentinel", "open\n")
+        stop()
+        stop()
+        self.table.tell(process, "gone", None)
+        self.assertEqual([("foo", "made", None), ("foo", "sentinel", "open\n")], seen)
+
+
+class ListingTests(SynchronousTestCase):
+    def test_columns_are_those_of_emacs(self) -> None:
+        buffer = Buffer("lpbuf", lambda b: None)
+        killed = Buffer("killed", lambda b: None)
+        killed.kill()
+        processes = [
+            FakeProcess("srv", buffer, server=True, host="local", service=44655),
+            FakeProcess("loc", killed, server=True, local="/tmp/lp"),
+            FakeProcess("cli", host="127.0.0.1", service=44655),
+        ]
+        expected = (
+            "Process  PID  Status  Buffer  TTY  Thread  Command\n"
+            "cli      --   open    --      --   Main    (network connection to 127.0.0.1:44655)\n"
+            "loc      --   open    --      --   Main    (network server on /tmp/lp)\n"
+            "srv      --   open    lpbuf   --   Main    (network server on local:44655)\n"
+        )
+        self.assertEqual(expected, listing(processes))
+
+    def test_nothing(self) -> None:
+        self.assertEqual("Process  PID  Status  Buffer  TTY  Thread  Command\n", listing([]))

@@ -1,0 +1,34 @@
+"""core/options.py."""
+
+from __future__ import annotations
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from netproc.core import options
+from netproc.core.errors import ProcessArgumentError
+
+
+class PackTests(SynchronousTestCase):
+    def test_flags_are_on_for_anything_but_nil(self) -> None:
+        for value, expected in ((True, 1), ("yes", 1), (0, 1), (None, 0), (False, 0)):
+            self.assertEqual(expected, options.pack("keepalive", value))
+
+    def test_priority_is_a_number(self) -> None:
+        self.assertEqual(6, options.pack("priority", 6))
+        for value in ("high", None, True):
+            error = self.assertRaises(ProcessArgumentError, options.pack, "priority", value)
+            self.assertEqual("priority", error.keyword)
+
+    def test_device_is_a_name(self) -> None:
+        self.assertEqual(b"lo\0", options.pack("bindtodevice", "lo"))
+        self.assertEqual(b"", options.pack("bindtodevice", None))
+        error = self.assertRaises(ProcessArgumentError, options.pack, "bindtodevice", 7)
+        self.assertEqual("bad option value 7, it takes a name or None", error.problem)
+
+    def test_linger(self) -> None:
+        for value, expected in ((True, None), (None, None), ("t", None), (5, 5), (0, 0), (-3, 0)):
+            self.assertEqual(expected, options.linger_seconds(value))
+
+    def test_all_ten_and_nodelay(self) -> None:
+        ten = "bindtodevice broadcast dontroute keepalive linger oobinline priority reuseaddr"
+        self.assertEqual({*ten.split(), "nodelay"}, options.KEYWORDS)
