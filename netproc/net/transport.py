@@ -205,6 +205,10 @@ class StreamTransport:
         self.queue.append(data)
         if not self._flush_due:
             self._flush_soon()
+        elif self._writing and self.queue.pending > self.high_water:
+            # No flush of this event will tell.
+            if self.watcher is not None:
+                self.watcher.congested()
 
     def writeSequence(self, data: Iterable[bytes]) -> None:
         """Write all of DATA."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
@@ -19,7 +21,7 @@ def decode(name: str, chunks: list[bytes]) -> list[str | bytes]:
 def split(data: bytes, cuts: list[int]) -> list[bytes]:
     """DATA cut at CUTS, taken modulo its length."""
     places = sorted({cut % (len(data) + 1) for cut in cuts} | {0, len(data)})
-    return [data[a:b] for a, b in zip(places, places[1:], strict=False)]
+    return [data[a:b] for a, b in itertools.pairwise(places)]
 
 
 class DecodeTests(SynchronousTestCase):

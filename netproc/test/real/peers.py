@@ -1,0 +1,98 @@
+"""Peers made of plain sockets, for tests: they block, so they run in the reactor's threads."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import struct
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from twisted.internet.defer import Deferred
+from twisted.internet.threads import deferToThread
+
+from netproc.test.base import PATIENCE
+
+T = TypeVar("T")
+
+
+def in_thread(function: Callable[..., T], *arguments: Any) -> Deferred[T]:
+    """Run FUNCTION in a thread."""
+    return deferToThread(function, *arguments)
+
+
+def connect(family: int, address: Any) -> socket.socket:
+    """A connected socket."""
+    sock = socket.socket(family)
+    sock.settimeout(PATIENCE)
+    sock.connect(address)
+    return sock
+
+
+def read_all(sock: socket.socket) -> bytes:
+    """Everything up to the end."""
+    chunks = []
+    while chunk := sock.recv(1 << 18):
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def read_exactly(sock: socket.socket, size: int) -> bytes:
+    """SIZE bytes, or what there is before the end."""
+    data = bytearray()
+    while len(data) < size and (chunk := sock.recv(min(1 << 18, size - len(data)))):
+        data += chunk
+    return bytes(data)
+
+
+def reset(sock: socket.socket) -> None:
+    """Close by a reset."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    sock.close()
+
+
+def request_and_half_close(sock: socket.socket, request: bytes) -> bytes:
+    """Send REQUEST, shut the writing side, and return the whole reply."""
+    with sock:
+        # Both at once, as "nc -N" does it: a large request needs its reply read meanwhile.
+        sock.setblocking(False)
+        return _exchange(sock, request)
+
+
+def _exchange(sock: socket.socket, request: bytes) -> bytes:
+    import select
+
+    view, reply, shut = memoryview(request), bytearray(), False
+    while True:
+        wants_write = [sock] if not shut else []
+        readable, writable, _ = select.select([sock], wants_write, [], PATIENCE)
+        if not readable and not writable:
+            raise TimeoutError(f"{len(reply)} bytes of the reply came")
+        if writable:
+            if view:
+                view = view[sock.send(view[: 1 << 18]) :]
+            if not view:
+                sock.shutdown(socket.SHUT_WR)
+                shut = True
+        if readable:
+            chunk = sock.recv(1 << 18)
+            if not chunk:
+                return bytes(reply)
+            reply += chunk
+
+
+@contextlib.contextmanager
+def listening(family: int, address: Any, backlog: int = 128) -> Any:
+    """A listening socket."""
+    with socket.socket(family) as sock:
+        sock.settimeout(PATIENCE)
+        sock.bind(address)
+        sock.listen(backlog)
+        yield sock
+
+
+def accept(listener: socket.socket) -> socket.socket:
+    """The next connection."""
+    sock, _ = listener.accept()
+    sock.settimeout(PATIENCE)
+    return sock
