@@ -17,6 +17,7 @@ from twisted.internet.defer import maybeDeferred
 from twisted.internet.endpoints import clientFromString, serverFromString
 from twisted.internet.error import TimeoutError as TwistedTimeoutError
 from twisted.internet.interfaces import (
+    IHalfCloseableProtocol,
     IHandshakeListener,
     IListeningPort,
     IPushProducer,
@@ -27,7 +28,7 @@ from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
 from twisted.protocols.tls import TLSMemoryBIOProtocol
 from twisted.python.failure import Failure
-from zope.interface import implementer
+from zope.interface import alsoProvides, implementer
 
 from ..core.errors import ProcessArgumentError, ProcessError, from_os_error
 from ..core.limits import DEFAULT_LIMITS, KIB
@@ -44,6 +45,17 @@ _PIECE = 64 * KIB
 
 def _cannot(what: str) -> ProcessError:
     return ProcessError(errno.EOPNOTSUPP, f"the transport of this endpoint cannot {what}")
+
+
+def _pass_half_close(transport: object) -> None:
+    """Let the wrapper that Twisted's client endpoints put around a protocol pass half-closes on.
+
+    It takes over one interface of the protocol only, and IHandshakeListener goes before
+    IHalfCloseableProtocol.
+    """
+    wrapper = getattr(transport, "protocol", None)
+    if hasattr(wrapper, "readConnectionLost") and hasattr(wrapper, "writeConnectionLost"):
+        alsoProvides(wrapper, IHalfCloseableProtocol)
 
 
 @implementer(IHandshakeListener, IPushProducer)
@@ -79,6 +91,8 @@ class ForeignChannel(StreamChannel):
         self.remote = from_twisted_address(transport.getPeer())
         self._does_tls = isinstance(transport, TLSMemoryBIOProtocol)
         self._half_closes = hasattr(transport, "loseWriteConnection") and not self._does_tls
+        if self._half_closes:
+            _pass_half_close(transport)
         if hasattr(transport, "registerProducer"):
             transport.registerProducer(self, True)
         if self._does_tls:

@@ -1,0 +1,40 @@
+"""Stream processes over endpoints of Twisted's."""
+
+from __future__ import annotations
+
+import socket
+from typing import Any
+
+from twisted.internet import reactor
+from twisted.internet.endpoints import TCP4ClientEndpoint
+
+from netproc import NetworkProcess
+from netproc.test.real.contract import Fixture, StreamContract
+from netproc.test.real.peers import connect
+
+
+class ForeignFixture(Fixture):
+    """Over tcp: endpoints, as objects and as descriptions."""
+
+    foreign = True
+
+    def server_place(self) -> dict[str, Any]:
+        return {"endpoint": "tcp:0:interface=127.0.0.1"}
+
+    def client_place(self, server: NetworkProcess) -> dict[str, Any]:
+        return {"endpoint": f"tcp:127.0.0.1:{server.contact('service')}"}
+
+    def raw_client(self, server: NetworkProcess) -> socket.socket:
+        return connect(socket.AF_INET, ("127.0.0.1", server.contact("service")))
+
+    def raw_server(self) -> tuple[socket.socket, dict[str, Any]]:
+        listener = socket.create_server(("127.0.0.1", 0))
+        port = listener.getsockname()[1]
+        return listener, {"endpoint": TCP4ClientEndpoint(reactor, "127.0.0.1", port)}
+
+
+class ForeignContractTests(ForeignFixture, StreamContract):
+    """The contract over Twisted's TCP."""
+
+
+del Fixture, StreamContract
