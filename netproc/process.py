@@ -70,6 +70,7 @@ class NetworkProcess:
         "_state",
         "_stopped",
         "_waiters",
+        "accepted_by",
         "call_filter",
         "exit_status",
         "name",
@@ -100,6 +101,7 @@ class NetworkProcess:
         query_on_exit: bool = True,
         linger: object = None,
         limits: Limits,
+        accepted_by: NetworkProcess | None = None,
     ) -> None:
         self.name = name
         self.table = table
@@ -112,6 +114,8 @@ class NetworkProcess:
         self._plist = dict(plist)
         self._linger = linger
         self._limits = limits
+        #: The server that made this connection, None for what was made otherwise.
+        self.accepted_by = accepted_by
         #: Does a service's drain wait for it (D17)?
         self.query_on_exit = query_on_exit
 
@@ -527,6 +531,7 @@ class NetworkProcess:
             plist=self._plist,
             filter_multibyte=self._filter_multibyte,
             limits=self._limits,
+            accepted_by=self,
         )
 
     # -- told by client.py, server.py ----------------------------------------------------------------------

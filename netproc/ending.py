@@ -1,0 +1,55 @@
+"""How a command ends: with one line on standard error and an exit status.
+
+`command.py` and `tap.py` use this, because twistd and twist have no way for a service to say it: an exception
+before the reactor runs prints a traceback, and after it the exit status is always 0.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import sys
+from types import TracebackType
+
+from .core.errors import NetprocError
+from .core.escape import escape
+
+_status = 0
+
+
+def say(problem: str) -> None:
+    """Write PROBLEM as one line to the real standard error: twistd has put its log in its place."""
+    if sys.__stderr__ is not None:
+        print(f"netproc: {escape(problem)}", file=sys.__stderr__, flush=True)
+
+
+def one_line_errors() -> None:
+    """Let an uncaught error of netproc end the program with one line and status 1."""
+    previous = sys.excepthook
+
+    def hook(
+        kind: type[BaseException], error: BaseException, traceback: TracebackType | None
+    ) -> None:
+        if isinstance(error, NetprocError):
+            say(str(error))
+        else:
+            previous(kind, error, traceback)
+
+    sys.excepthook = hook
+
+
+def exit_with(status: int) -> None:
+    """Whatever the reactor's runner returns, the program's exit status is STATUS."""
+    global _status
+    _status = status
+
+
+def _leave() -> None:
+    if _status:
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+        os._exit(_status)
+
+
+# Registered when the command is imported, so it runs after what was registered later.
+atexit.register(_leave)

@@ -1,0 +1,250 @@
+"""The options of `twistd netproc`: keywords of make_network_process on the command line.
+
+The plugin file names this module; twistd asks it for `Options` and `makeService`.  What is given becomes
+keywords, checked when the options are read, and a `command.ProcessCommand` of them.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import time
+from collections.abc import Callable
+from ipaddress import IPv6Address
+from typing import Any
+
+from twisted.application.service import IService
+from twisted.python import reflect, usage
+
+from .command import ProcessCommand
+from .core.errors import ProcessArgumentError
+from .core.spec import process_spec
+from .ending import one_line_errors, say
+from .net.reactor import INetprocReactor, default_reactor
+from .service import KEYWORDS
+
+#: Exit statuses for a wrong command line.
+WRONG_FOR_TWISTD = 1
+WRONG_FOR_TWIST = os.EX_USAGE
+
+
+# -- values -------------------------------------------------------------------------------------
+
+
+def lisp(text: str) -> object:
+    """t, nil and integers as in Lisp; anything else stands for itself."""
+    if text in ("t", "nil"):
+        return True if text == "t" else None
+    return int(text) if re.fullmatch(r"[-+]?[0-9]+", text) else text
+
+
+def octal(text: str) -> int:
+    """The mode of a file."""
+    if not re.fullmatch(r"(0o?)?[0-7]+", text):
+        raise ValueError(f"{text!r} is not an octal number, as 600")
+    return int(text.removeprefix("0o"), 8)
+
+
+def seconds(text: str) -> float:
+    """A time."""
+    try:
+        return float(text)
+    except ValueError:
+        raise ValueError(f"{text!r} is not a number of seconds") from None
+
+
+def address(text: str) -> object:
+    """HOST:PORT with a numeric host, [HOST]:PORT for IPv6, @NAME of an abstract socket, or a path."""
+    if match := re.fullmatch(r"(\d+)\.(\d+)\.(\d+)\.(\d+):(\d+)", text):
+        return tuple(map(int, match.groups()))
+    if match := re.fullmatch(r"\[(.+)\]:(\d+)", text):
+        # Raises a ValueError that says what is wrong.
+        packed = IPv6Address(match[1]).packed
+        groups = (int.from_bytes(packed[at : at + 2], "big") for at in range(0, 16, 2))
+        return (*groups, int(match[2]))
+    return "\0" + text[1:] if text.startswith("@") else text
+
+
+def function(name: str) -> object:
+    """The function of that dotted name, of an installed package or of the working directory.
+
+    t and nil as in Lisp.
+    """
+    if name in ("t", "nil"):
+        return lisp(name)
+    try:
+        found = _import(name)
+    except Exception as error:
+        raise ValueError(f"cannot import {name!r}: {_problem(error)}") from error
+    if not callable(found):
+        raise ValueError(f"{name!r} is not a function")
+    return found
+
+
+def _import(name: str) -> object:
+    try:
+        return reflect.namedAny(name)
+    except (reflect.ModuleNotFound, reflect.ObjectNotFound):
+        here = os.getcwd()
+        if here in sys.path:
+            raise
+        # Behind the installed packages, whose names a file here must not take.
+        sys.path.append(here)
+        return reflect.namedAny(name)
+
+
+def _problem(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}".splitlines()[0]
+
+
+def _text(text: str) -> str:
+    """Strings are never taken for anything else."""
+    return text
+
+
+#: The options in the order of the help: keyword, how its value is read, what it says.
+_OPTIONS: tuple[tuple[str, Callable[[str], object], str], ...] = (
+    ("name", _text, "The name of the process (required)."),
+    ("server", lisp, "t, or the length of the backlog: a server; otherwise a client."),
+    ("host", _text, "Host name or address; local (the default) is this machine."),
+    ("service", lisp, "Port, name of a service, path of a UNIX socket; t is any free port."),
+    ("family", lisp, "local (a UNIX socket), ipv4 or ipv6."),
+    ("local", address, "Address of a server: 127.0.0.1:80, [::1]:80, /path or @name."),
+    ("remote", address, "Address of a client's server, likewise."),
+    ("endpoint", _text, "Description of a Twisted endpoint, in the place of host and service."),
+    ("filter", function, "Dotted name of the function that gets what comes."),
+    ("sentinel", function, "Dotted name of the function that hears what happens."),
+    ("log", function, "Dotted name of the function that hears of new connections."),
+    ("coding", _text, "Coding system: utf-8, undecided or binary."),
+    ("filter_multibyte", lisp, "nil: the filter gets bytes."),
+    ("buffer", _text, "Name of a buffer that keeps what comes."),
+    ("type", lisp, "nil, a stream."),
+    ("nowait", lisp, "t: the process is there before it is connected."),
+    ("stop", lisp, "t: begin stopped."),
+    ("noquery", lisp, "t: stopping does not wait for it."),
+    ("mode", octal, "Mode of the file of a UNIX server, in octal; 600 if not given."),
+    ("use_external_socket", lisp, "t: use a socket that was handed over."),
+    ("bindtodevice", _text, "Network option: name of an interface."),
+    ("broadcast", lisp, "Network option, t or nil."),
+    ("dontroute", lisp, "Network option, t or nil."),
+    ("keepalive", lisp, "Network option, t or nil."),
+    ("linger", lisp, "Network option: t, nil, or seconds to flush; 0 resets."),
+    ("nodelay", lisp, "Network option, t or nil."),
+    ("oobinline", lisp, "Network option, t or nil."),
+    ("priority", lisp, "Network option, a number."),
+    ("reuseaddr", lisp, "Network option, t or nil; servers have it."),
+    ("tls_parameters", _text, "Not yet."),
+    ("connect_timeout", seconds, "Seconds for look-up and connect together; 30."),
+    ("handshake_timeout", seconds, "Seconds for the TLS handshake of an endpoint; 10."),
+)
+
+
+def option_name(keyword: str) -> str:
+    """The option for KEYWORD."""
+    return "--" + keyword.replace("_", "-")
+
+
+# -- options ------------------------------------------------------------------------------------
+
+
+class MakeOptions(usage.Options):
+    """Options of `twistd netproc make`; `keywords` is what they say."""
+
+    synopsis = "make --name NAME [--server t] [options]"
+    longdesc = (
+        "Makes a process as make_network_process does.  Values are written as in Lisp: t, nil, "
+        "integers; strings as they are.  Functions are named with dots; there are "
+        "netproc.filters.echo, discard, daytime and chat."
+    )
+    optParameters = [
+        [option_name(keyword)[2:], None, None, help_text] for keyword, _, help_text in _OPTIONS
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.keywords: dict[str, Any] = {}
+        self._plist: dict[str, object] = {}
+
+    def opt_plist(self, pair: str) -> None:
+        """KEY=VALUE: put a value into the property list; repeatable."""
+        key, equals, value = pair.partition("=")
+        if not equals:
+            raise usage.UsageError(f"--plist: {pair!r} is not KEY=VALUE")
+        self._plist[key] = lisp(value)
+
+    def postOptions(self) -> None:
+        """Read the values and check them together."""
+        for keyword, read, _ in _OPTIONS:
+            value = self[option_name(keyword)[2:]]
+            if value is not None:
+                try:
+                    self.keywords[keyword] = read(value)
+                except ValueError as error:
+                    raise usage.UsageError(f"{option_name(keyword)}: {error}") from error
+        if self._plist:
+            self.keywords["plist"] = self._plist
+        self._check()
+
+    def _check(self) -> None:
+        given = self.keywords
+        if "name" not in given:
+            raise usage.UsageError("--name: it is missing")
+        try:
+            spec = process_spec({**KEYWORDS, **given})
+        except ProcessArgumentError as error:
+            raise usage.UsageError(f"{option_name(error.keyword)}: {error.problem}") from error
+        if spec.is_server and spec.filter is None and spec.buffer is None:
+            raise usage.UsageError("--server: it needs --filter or --buffer for what comes")
+
+
+class Options(usage.Options):
+    """Options of `twistd netproc`."""
+
+    synopsis = "netproc COMMAND [options]"
+    subCommands = [["make", None, MakeOptions, "Make a server or a client process."]]
+
+    def parseOptions(self, options: Any = None) -> None:
+        """Read the command line; what is wrong with it is one line, not the usage text."""
+        try:
+            super().parseOptions(options)
+        except usage.UsageError as error:
+            say(str(error))
+            is_twistd = "nodaemon" in getattr(self, "parent", ())
+            raise SystemExit(WRONG_FOR_TWISTD if is_twistd else WRONG_FOR_TWIST) from error
+
+    def postOptions(self) -> None:
+        """There must be a command."""
+        if self.subCommand is None:
+            raise usage.UsageError("which command? try: make --help")
+
+
+# -- the service ----------------------------------------------------------------------------------
+
+
+def makeService(options: Options) -> IService:
+    """The service of the command that OPTIONS name."""
+    reactor = default_reactor()
+    _use_monotonic_clock(reactor)
+    one_line_errors()
+    command = options.subOptions
+    assert isinstance(command, MakeOptions)
+    return ProcessCommand(reactor, command.keywords, _owner(getattr(options, "parent", None)))
+
+
+def _use_monotonic_clock(reactor: INetprocReactor) -> None:
+    """Let the reactor's timers follow a clock that nobody sets back (H5).
+
+    Timers that run already would be lost, so then the clock stays; there are none this early.
+    """
+    if not reactor.getDelayedCalls():
+        reactor.seconds = time.monotonic  # type: ignore[method-assign]
+
+
+def _owner(twistd: Any) -> tuple[int, int] | None:
+    """Whom the file of a UNIX server must belong to: the user that twistd will become."""
+    uid = twistd.get("uid") if twistd is not None else None
+    if uid is None:
+        return None
+    gid = twistd.get("gid")
+    return uid, -1 if gid is None else gid
