@@ -66,7 +66,7 @@ class ClientMaker:
         # In the next turn: a connect that fails at once would tell the sentinel of a process that
         # the caller does not have yet.
         attempt = deferLater(self._reactor, 0, lambda: Deferred.fromCoroutine(self._connect()))
-        process.connecting(attempt)
+        process.life.connecting(attempt)
         process.table.enter(process)
         attempt.addErrback(self._nowait_failed)
         return process
@@ -82,7 +82,7 @@ class ClientMaker:
         lookup = self._spec.lookup
         if lookup is not None and error.errno is None:
             error = ProcessError(None, f"Name lookup of {lookup.host} failed")
-        self._process.failed(error)
+        self._process.life.failed(error)
 
     def _use_buffer(self) -> None:
         buffer = self._spec.buffer
@@ -115,7 +115,8 @@ class ClientMaker:
             assert spec.lookup is not None
             found = self._resolver(spec.lookup, self._reactor)
             addresses = await self._in_time(found, f"look up {spec.lookup.host}")
-        self._process.trying(addresses[0])
+        # What a nowait client shows meanwhile (N123).
+        self._process.shown.remote = addresses[0]
         return ClientEndpoint(
             reactor=self._reactor,
             addresses=addresses,
@@ -149,9 +150,9 @@ class ClientMaker:
 
     def _channel_opened(self, channel: StreamChannel) -> Receiver:
         process = self._process
-        event = process.connected(channel, Cause.CONNECTED)
+        event = process.life.connected(channel, Cause.CONNECTED)
         if not self._spec.nowait:
             process.table.enter(process)
         process.tell(event)
         self._opened.callback(None)
-        return process
+        return process.life

@@ -14,7 +14,11 @@ from types import TracebackType
 from .core.errors import NetprocError
 from .core.escape import escape
 
-_status = 0
+
+class _Exit:
+    """The exit status that the program has been told to have."""
+
+    status = os.EX_OK
 
 
 def say(problem: str) -> None:
@@ -40,15 +44,14 @@ def one_line_errors() -> None:
 
 def exit_with(status: int) -> None:
     """Whatever the reactor's runner returns, the program's exit status is STATUS."""
-    global _status
-    _status = status
+    _Exit.status = status
 
 
 def _leave() -> None:
-    if _status:
+    if _Exit.status:
         for stream in (sys.stdout, sys.stderr):
             stream.flush()
-        os._exit(_status)
+        os._exit(_Exit.status)
 
 
 # Registered when the command is imported, so it runs after what was registered later.

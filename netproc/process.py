@@ -1,7 +1,7 @@
 """NetworkProcess: one connection or server, as the program sees it.
 
-`make.py` makes it and gives it a channel or a port; `reading.py` and `sending.py` are its two halves;
-`core/status.py` says what each thing that happens does to it and what its sentinel is told.
+`make.py` makes it; `life.py` says where it is in its life, `reading.py` and `sending.py` are its two halves.
+Here is what programs set, ask and call, and how the program's own functions are called.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from twisted.internet.defer import Deferred, fail, succeed
 
 from . import callbacks
 from .core import options, status
-from .core.address import LOOPBACK, SocketAddress, host_text, text
+from .core.address import SocketAddress, text
 from .core.buffer import Buffer, Mark
 from .core.coding import Coding, Text, coding_pair
 from .core.contact import Contact
@@ -22,9 +22,9 @@ from .core.delivery import Delivery
 from .core.errors import ProcessArgumentError, ProcessError, not_running
 from .core.limits import Limits
 from .core.names import ProcessTable
-from .core.status import Cause, State
+from .core.status import State
 from .defaults import default_filter, default_sentinel
-from .net.channel import Channel, Port
+from .life import Life
 from .net.reactor import INetprocReactor
 from .reading import FILTERING, NO_FILTER, STOPPED, Reading
 from .sending import Sending
@@ -51,35 +51,28 @@ class NetworkProcess:
 
     __slots__ = (
         "__weakref__",
-        "_attempt",
         "_buffer",
-        "_closed_waiters",
         "_coding",
-        "_contact",
         "_filter_multibyte",
-        "_gone",
         "_limits",
-        "_linger",
         "_log",
         "_mark",
         "_owns_buffer",
         "_plist",
-        "_port",
-        "_sending",
         "_sentinel",
-        "_state",
         "_stopped",
-        "_waiters",
         "accepted_by",
         "call_filter",
-        "exit_status",
+        "life",
+        "linger",
         "name",
         "query_on_exit",
         "reactor",
         "reading",
-        "reason",
+        "sending",
+        "shown",
         "table",
-        "unsent",
+        "waiters",
     )
 
     #: What kind of process it is; Emacs has others.
@@ -106,43 +99,33 @@ class NetworkProcess:
         self.name = name
         self.table = table
         self.reactor = reactor
-        self._contact = contact
+        self.shown = contact
         self._coding = coding
         self._filter_multibyte = filter_multibyte
         self._sentinel: Sentinel = sentinel or default_sentinel
         self._log = log
         self._plist = dict(plist)
-        self._linger = linger
+        self.linger = linger
         self._limits = limits
         #: The server that made this connection, None for what was made otherwise.
         self.accepted_by = accepted_by
         #: Does a service's drain wait for it (D17)?
         self.query_on_exit = query_on_exit
 
-        self._state = State.NEW
         self._stopped = False
-        #: 0; 256 when the peer has ended; after a failure the errno or a text (N61).
-        self.exit_status: int | str = 0
-        #: Once ended: the error that ended it, or None.
-        self.reason: ProcessError | None = None
-        #: Once closed: how many of the bytes that were sent the system never got.
-        self.unsent = 0
-
         self._buffer: Buffer | None = None
         self._mark: Mark | None = None
         self._owns_buffer = False
-        self._port: Port | None = None
-        self._attempt: Deferred[Any] | None = None
-        self._gone = True
-        self._closed_waiters: list[Deferred[NetworkProcess]] | None = None
-        self._waiters: Waiters | None = None
+        self.life = Life(self)
         self.reading = Reading(self, Delivery(coding, filter_multibyte))
-        self._sending = Sending(self)
+        self.sending = Sending(self)
+        #: Who waits in `accept_output`.
+        self.waiters = Waiters()
         self.call_filter: Filter = default_filter
         self._set_filter(filter)
 
     def __repr__(self) -> str:
-        ends = f"{text(self._contact.local)} {text(self._contact.remote)}"
+        ends = f"{text(self.shown.local)} {text(self.shown.remote)}"
         return f"<NetworkProcess {self.name!r} {self.status} {ends}>"
 
     # -- what it is -------------------------------------------------------------------------
@@ -150,14 +133,13 @@ class NetworkProcess:
     @property
     def status(self) -> str:
         """One of "connect", "open", "listen", "stop", "closed" and "failed" (N60)."""
-        if self._stopped and self._state is not State.CLOSED:
-            return status.STOP
-        return self._state.value
+        state = self.life.state
+        return status.STOP if self._stopped and state is not State.CLOSED else state.value
 
     @property
     def live(self) -> bool:
         """Has it not ended?"""
-        return self._state in status.LIVE
+        return self.life.live
 
     @property
     def stopped(self) -> bool:
@@ -167,7 +149,7 @@ class NetworkProcess:
     @property
     def is_server(self) -> bool:
         """Does it accept connections?"""
-        return self._port is not None or bool(self._contact.get("server"))
+        return self.life.port is not None or self.shown.get("server") is not None
 
     @property
     def received(self) -> int:
@@ -177,23 +159,45 @@ class NetworkProcess:
     @property
     def sent(self) -> int:
         """Bytes that `send` took."""
-        return self._sending.sent
+        return self.sending.sent
 
     @property
     def pending(self) -> int:
         """Bytes that `send` took and the system has not got yet."""
-        return self._sending.pending
+        return self.sending.pending
+
+    @property
+    def exit_status(self) -> int | str:
+        """0; 256 when the peer has ended; after a failure the errno or a text (N61)."""
+        return self.life.exit_status
+
+    @property
+    def reason(self) -> ProcessError | None:
+        """Once ended: the error that ended it, or None."""
+        return self.life.reason
+
+    @property
+    def unsent(self) -> int:
+        """Once closed: how many of the bytes that were sent the system never got."""
+        return self.life.unsent
+
+    @property
+    def closed(self) -> Deferred[NetworkProcess]:
+        """A new Deferred that fires with the process when it has ended and its descriptor is gone;
+        `reason` and `unsent` are final then.
+        """
+        return self.life.closed(self)
 
     def contact(self, key: str | bool | None = None) -> Any:
         """What process-contact shows (N120): (host, service); with True all keywords and addresses
         as a new dictionary; with the name of one its value, or None.
         """
         if key is None:
-            return self._contact.host_and_service()
+            return self.shown.host_and_service()
         if key is True:
-            return self._contact.everything()
+            return self.shown.everything()
         if isinstance(key, str):
-            return self._contact.get(key)
+            return self.shown.get(key)
         raise ProcessArgumentError("key", f"{key!r} is not the name of a keyword")
 
     # -- what can be set ----------------------------------------------------------------------
@@ -208,7 +212,7 @@ class NetworkProcess:
         if value is not None and value is not True and not callable(value):
             raise ProcessArgumentError("filter", f"{value!r} is not a function")
         self._set_filter(value)
-        self._contact.set("filter", self.filter)
+        self.shown.set("filter", self.filter)
         if self.live:
             self.reading.refill()
 
@@ -229,7 +233,7 @@ class NetworkProcess:
         if value is not None and not callable(value):
             raise ProcessArgumentError("sentinel", f"{value!r} is not a function")
         self._sentinel = value or default_sentinel
-        self._contact.set("sentinel", self._sentinel)
+        self.shown.set("sentinel", self._sentinel)
 
     @property
     def plist(self) -> dict[str, object]:
@@ -270,7 +274,7 @@ class NetworkProcess:
     @limits.setter
     def limits(self, value: Limits) -> None:
         self._limits = value
-        self._sending.set_marks()
+        self.sending.set_marks()
 
     def set_option(self, name: str, value: object, no_error: bool = False) -> bool | None:
         """Set network option NAME now; True when that is done (N212).
@@ -283,13 +287,13 @@ class NetworkProcess:
                 return None
             raise ProcessArgumentError(name, "Unknown or unsupported option")
         if name == options.LINGER:
-            self._linger = value
+            self.linger = value
         else:
-            place = self._port or self._sending.channel
+            place = self.life.port or self.sending.channel
             if place is None or not self.live:
                 raise not_running(self.name)
             place.set_option(name, value)
-        self._contact.set(name, value)
+        self.shown.set(name, value)
         return True
 
     # -- the buffer -------------------------------------------------------------------------
@@ -307,9 +311,14 @@ class NetworkProcess:
             self._buffer = value
             if value is not None:
                 self._mark = value.new_mark(value.end())
-        self._contact.set("buffer", value)
+        self.shown.set("buffer", value)
         if self.live:
             self.reading.refill()
+
+    def forget_own_buffer(self) -> None:
+        """The buffer that a connection had of its own leaves the table with it."""
+        if self._owns_buffer and self._buffer is not None:
+            self.table.forget_buffer(self._buffer)
 
     def use_buffer(self, buffer: Buffer, own: bool) -> None:
         """Begin with BUFFER; the mark of a connection's OWN one points nowhere yet (N95)."""
@@ -360,30 +369,30 @@ class NetworkProcess:
             raise ProcessArgumentError("data", f"{type(data).__name__} is neither str nor bytes")
         self._check_running()
         if payload:
-            self._sending.send(payload)
+            self.sending.send(payload)
 
     def send_eof(self) -> None:
         """Shut the sending side, behind what is pending; receiving goes on (N152)."""
         self._check_running()
-        self._sending.send_eof()
+        self.sending.send_eof()
 
     def drain(self) -> Deferred[None]:
         """Fires when less than the low-water mark is pending.
 
         Fails with ProcessError when what is pending cannot be written any more.
         """
-        return self._sending.drain()
+        return self.sending.drain()
 
     def _check_running(self) -> None:
-        if self._state is not State.OPEN and self._state is not State.CONNECT:
+        if self.life.state is not State.OPEN and self.life.state is not State.CONNECT:
             raise not_running(self.name)
 
     # -- stopping and waiting -----------------------------------------------------------------
 
     def stop(self) -> None:
         """Read nothing, or accept nothing, until resumed; sending goes on (N140)."""
-        if self._port is not None:
-            self._port.pause()
+        if self.life.port is not None:
+            self.life.port.pause()
         else:
             self.reading.hold(STOPPED)
         self._stopped = True
@@ -393,8 +402,8 @@ class NetworkProcess:
         continue-process.
         """
         self._stopped = False
-        if self._port is not None:
-            self._port.resume()
+        if self.life.port is not None:
+            self.life.port.resume()
         else:
             self.reading.release(STOPPED)
 
@@ -407,97 +416,27 @@ class NetworkProcess:
         if self.reading.gate & FILTERING:
             problem = f"the filter of process {self.name} waits for its own input"
             return fail(ProcessError(errno.EDEADLK, problem))
-        if not self.live or self._port is not None:
+        if not self.live or self.life.port is not None:
             return succeed(False)
-        if self._waiters is None:
-            self._waiters = Waiters()
-        waiter = self._waiters.add(self.reactor, timeout)
+        waiter = self.waiters.add(self.reactor, timeout)
         self.reading.update()
         return waiter
-
-    @property
-    def has_waiters(self) -> bool:
-        """Does anybody wait in `accept_output`?"""
-        return bool(self._waiters)
 
     def delivered(self, what: Text) -> None:
         """The filter has been given WHAT: tell those who watch."""
         self.table.tell(self, "delivered", what)
-        if self._waiters:
-            self._waiters.answer(True)
+        if self.waiters:
+            self.waiters.answer(True)
             if self.live:
                 self.reading.update()
-
-    @property
-    def closed(self) -> Deferred[NetworkProcess]:
-        """A new Deferred that fires with the process when it has ended and its descriptor is gone;
-        `reason` and `unsent` are final then.
-        """
-        if self._gone and self._state in status.ENDED:
-            return succeed(self)
-        if self._closed_waiters is None:
-            self._closed_waiters = []
-        waiter: Deferred[NetworkProcess] = Deferred(self._closed_waiters.remove)
-        self._closed_waiters.append(waiter)
-        return waiter
-
-    # -- ending -----------------------------------------------------------------------------
 
     def delete(self) -> None:
         r"""End it: its sentinel hears "deleted\n" before this returns, then what was sent is written
         and the connection closed.  Deleting what has ended is silent.
         """
-        was_live = self.live
-        event = self._step(Cause.DELETED)
-        if was_live:
-            self._end(event)
+        self.life.delete()
 
-    def _step(self, cause: Cause, words: str = "") -> str | None:
-        """Let the status machine take a step; the event to tell, if any."""
-        found = status.step(self._state, cause)
-        if found is None:
-            return None
-        self._state = found.state
-        self.exit_status = found.exit_status
-        if found.state in status.ENDED:
-            self.table.leave(self)
-        return found.event.format(words) if found.event is not None else None
-
-    def _end(self, event: str | None) -> None:
-        """It has ended: stop everything, tell EVENT, and close in order."""
-        self.reading.shut()
-        attempt, self._attempt = self._attempt, None
-        if attempt is not None:
-            attempt.cancel()
-        if self._waiters is not None:
-            self._waiters.answer(False)
-        self.tell(event)
-        if self._owns_buffer and self._buffer is not None:
-            self.table.forget_buffer(self._buffer)
-        port, self._port = self._port, None
-        if port is not None:
-            port.close(self.gone)
-        elif self._gone:
-            self._let_go()
-        elif self._sending.channel is not None:
-            self._close_channel(self._sending.channel)
-
-    def _close_channel(self, channel: Channel) -> None:
-        seconds = options.linger_seconds(self._linger)
-        if seconds == 0:
-            channel.abort()
-        else:
-            flush = self._limits.flush_timeout if seconds is None else seconds
-            channel.close(flush, self._limits.linger_timeout)
-
-    def _let_go(self) -> None:
-        """It has ended and its descriptor is gone: let go of everything, tell who waits."""
-        self._sending.detach()
-        self.reading.detach()
-        self.table.tell(self, "gone", None)
-        waiters, self._closed_waiters = self._closed_waiters, None
-        for waiter in waiters or ():
-            waiter.callback(self)
+    # -- calling the program ------------------------------------------------------------------
 
     def tell(self, event: str | None) -> None:
         """Call the sentinel, which is looked up now (N81), if there is something to tell."""
@@ -516,6 +455,14 @@ class NetworkProcess:
             if result is not None:
                 callbacks.pending(result, what, self.name)
 
+    def log(self, connection: NetworkProcess | None, message: str) -> None:
+        """Call the log function of a server."""
+        self.table.tell(self, "log", message)
+        if self._log is not None:
+            self.call("log", self._log, self, connection, message)
+
+    # -- for server.py --------------------------------------------------------------------------
+
     def new_connection(
         self, name: str, local: SocketAddress | None, remote: SocketAddress | None
     ) -> NetworkProcess:
@@ -524,7 +471,7 @@ class NetworkProcess:
             name,
             self.table,
             self.reactor,
-            contact=self._contact.for_connection(local, remote),
+            contact=self.shown.for_connection(local, remote),
             coding=self._coding,
             filter=self.filter,
             sentinel=self._sentinel,
@@ -533,106 +480,3 @@ class NetworkProcess:
             limits=self._limits,
             accepted_by=self,
         )
-
-    # -- told by client.py, server.py ----------------------------------------------------------------------
-
-    def connecting(self, attempt: Deferred[Any]) -> None:
-        """It is shown before it is connected; ATTEMPT, cancelled, gives that up."""
-        self._step(Cause.CONNECTING)
-        self._attempt = attempt
-
-    def trying(self, address: SocketAddress) -> None:
-        """It is being connected to ADDRESS; the contact shows that (N123)."""
-        self._contact.remote = address
-
-    def connected(self, channel: Channel, cause: Cause) -> str | None:
-        """CHANNEL can be used; the event to tell when it is time."""
-        self._attempt = None
-        self._gone = False
-        self._contact.local, self._contact.remote = channel.local, channel.remote
-        self.reading.connected(channel)
-        self._sending.connected(channel)
-        return self._step(cause, host_text(channel.remote))
-
-    def listening(self, port: Port) -> None:
-        """PORT accepts connections; the contact shows where (N31)."""
-        self._port = port
-        self._gone = False
-        self._contact.local = port.local
-        if port.local is not None and port.local.family in LOOPBACK:
-            self._contact.set("service", port.local.raw[1])
-        self._step(Cause.LISTENING)
-        if self._stopped:
-            port.pause()
-
-    def failed(self, error: ProcessError) -> None:
-        """It could not be connected, or its port is broken."""
-        self._attempt = None
-        event = self._step(Cause.FAILED, status.failure_words(error))
-        if event is not None:
-            self.reason = error
-            self.exit_status = error.problem if error.errno is None else error.errno
-            self._end(event)
-
-    def accepted(self, connection: NetworkProcess) -> None:
-        """CONNECTION has been made for a client: the log function hears of it first (N90)."""
-        message = status.accept_message(host_text(connection._contact.remote))
-        self.log(connection, message)
-
-    def accept_failed(self, error: OSError) -> None:
-        """Accepting has failed; the listener goes on."""
-        self.log(None, status.accept_failed_message(error.errno or 0))
-
-    def log(self, connection: NetworkProcess | None, message: str) -> None:
-        """Call the log function."""
-        self.table.tell(self, "log", message)
-        if self._log is not None:
-            self.call("log", self._log, self, connection, message)
-
-    # -- told by reading.py and the channel -----------------------------------------------------
-
-    @property
-    def data(self) -> Callable[[bytes], None]:
-        """See Receiver."""
-        return self.reading.data
-
-    def eof(self) -> None:
-        """See Receiver."""
-        self.reading.eof()
-
-    def congested(self) -> None:
-        """See Receiver."""
-        self._sending.congested()
-
-    def writable(self) -> None:
-        """See Receiver."""
-        self._sending.writable()
-
-    def output_lost(self, reason: ProcessError) -> None:
-        """See Receiver."""
-        self._sending.lost(reason)
-
-    def lost(self, reason: ProcessError | None) -> None:
-        """See Receiver: what has come is delivered first."""
-        self._channel_ended(reason)
-        self.reading.lost(reason)
-
-    def input_ended(self, reason: ProcessError | None) -> None:
-        """Everything that came has been delivered, and no more will."""
-        event = self._step(Cause.PEER_ENDED)
-        if event is not None:
-            self.reason = reason
-            self._end(event)
-
-    def gone(self) -> None:
-        """See Receiver."""
-        self._channel_ended(None)
-        self._let_go()
-
-    def _channel_ended(self, reason: ProcessError | None) -> None:
-        self._gone = True
-        channel = self._sending.channel
-        if channel is not None:
-            self.unsent = channel.unsent
-            self.reason = self.reason or channel.failure
-            self._sending.ended(reason or channel.failure)

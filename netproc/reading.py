@@ -1,6 +1,6 @@
 """The input of a process: what its channel tells, to its filter or buffer, in order, the end last.
 
-The channel calls `data`, `eof` and `lost`; decoding and waiting are `core/delivery.py`'s; this module decides
+The channel calls `data`, `life.py` tells the end; decoding and waiting are `core/delivery.py`'s; this module decides
 when a piece may go to the filter, and tells the process when the input has ended.
 
 A gate says what keeps input back.  Each bit has its own reason; input flows while there is none.  Three
@@ -77,13 +77,8 @@ class Reading:
         else:
             self.pump()
 
-    def eof(self) -> None:
-        """The peer sends no more."""
-        self.delivery.end(None)
-        self.pump()
-
-    def lost(self, reason: ProcessError | None) -> None:
-        """The connection has ended."""
+    def end(self, reason: ProcessError | None) -> None:
+        """No more will come, because of an error if there is a REASON."""
         self.delivery.end(reason)
         self.pump()
 
@@ -120,7 +115,7 @@ class Reading:
 
     def update(self) -> None:
         """Find out whether care is needed."""
-        if self._fills_buffer() is not None or self._process.has_waiters:
+        if self._fills_buffer() is not None or self._process.waiters:
             self.gate |= CAREFUL
         else:
             self.gate &= ~CAREFUL
@@ -172,7 +167,7 @@ class Reading:
         if text:
             self._filter(text)
         if not self.gate & HELD:
-            self._process.input_ended(self.delivery.reason)
+            self._process.life.input_ended(self.delivery.reason)
 
     def shut(self) -> None:
         """Nothing is delivered any more; a filter that still runs is cancelled."""

@@ -15,7 +15,7 @@ from .core import address
 from .core.address import SocketAddress
 from .core.errors import NetprocError, ProcessError, from_os_error
 from .core.spec import ProcessSpec
-from .core.status import Cause
+from .core.status import Cause, accept_failed_message, accept_message
 from .net.channel import Port, Receiver
 from .net.endpoints import ServerEndpoint
 from .net.foreign import ForeignChannel, ForeignPort, network_error, server_endpoint
@@ -52,7 +52,7 @@ class ServerMaker(ListenerWatcher):
         except BaseException:
             table.release(process.name)
             raise
-        process.listening(port)
+        process.life.listening(port)
         table.enter(process)
         return process
 
@@ -96,11 +96,11 @@ class ServerMaker(ListenerWatcher):
 
     def accept_failed(self, error: OSError) -> None:
         """See ListenerWatcher."""
-        self._process.accept_failed(error)
+        self._process.log(None, accept_failed_message(error.errno or 0))
 
     def listener_lost(self, error: OSError) -> None:
         """See ListenerWatcher."""
-        self._process.failed(from_os_error(error, "accept"))
+        self._process.life.failed(from_os_error(error, "accept"))
 
     # -- connections ----------------------------------------------------------------------------
 
@@ -124,12 +124,12 @@ class ServerMaker(ListenerWatcher):
             base = server.buffer.name if server.buffer is not None else None
             buffer = table.get_buffer_create(f"{base or server.name} {identity}")
             connection.use_buffer(buffer, own=True)
-        event = connection.connected(channel, Cause.ACCEPTED)
+        event = connection.life.connected(channel, Cause.ACCEPTED)
         table.enter(connection)
-        server.accepted(connection)
+        server.log(connection, accept_message(address.host_text(channel.remote)))
         if connection.live:
             connection.tell(event)
-        return connection
+        return connection.life
 
     def _identity(self, remote: SocketAddress | None) -> str:
         """How the names of a connection and its buffer go on (N92)."""

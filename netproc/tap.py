@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Callable
 from ipaddress import IPv6Address
-from typing import Any
+from typing import Any, ClassVar
 
 from twisted.application.service import IService
 from twisted.python import reflect, usage
@@ -157,7 +157,7 @@ class MakeOptions(usage.Options):
         "integers; strings as they are.  Functions are named with dots; there are "
         "netproc.filters.echo, discard, daytime and chat."
     )
-    optParameters = [
+    optParameters: ClassVar[list[Any]] = [
         [option_name(keyword)[2:], None, None, help_text] for keyword, _, help_text in _OPTIONS
     ]
 
@@ -202,7 +202,9 @@ class Options(usage.Options):
     """Options of `twistd netproc`."""
 
     synopsis = "netproc COMMAND [options]"
-    subCommands = [["make", None, MakeOptions, "Make a server or a client process."]]
+    subCommands: ClassVar[list[Any]] = [
+        ["make", None, MakeOptions, "Make a server or a client process."]
+    ]
 
     def parseOptions(self, options: Any = None) -> None:
         """Read the command line; what is wrong with it is one line, not the usage text."""

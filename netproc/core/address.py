@@ -28,7 +28,7 @@ Address: TypeAlias = tuple[int, ...] | tuple[int, tuple[int, ...]] | str
 #: The longest path of a UNIX socket, in bytes; one less than the room in the kernel's structure.
 UNIX_PATH_MAX = 107
 
-LOOPBACK = {socket.AF_INET: "127.0.0.1", socket.AF_INET6: "::1"}
+LOOPBACK: dict[int, str] = {socket.AF_INET: "127.0.0.1", socket.AF_INET6: "::1"}
 WILDCARDS = ("0.0.0.0", "::")
 
 

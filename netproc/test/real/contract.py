@@ -309,7 +309,7 @@ class StopContract(Fixture):
         _, peer = await self.client_of_raw(filter=both)
         for expected in (b"a", b"ab", b"abc"):
             peer.sendall(expected[-1:])
-            await self.until(lambda expected=expected: recorder.data == expected)
+            await self.until(lambda wanted=expected: recorder.data == wanted)  # type: ignore[misc]
 
     async def test_sending_while_stopped(self) -> None:
         process, peer = await self.client_of_raw(stop=True)

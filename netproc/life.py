@@ -1,0 +1,208 @@
+"""The life of a process: from connecting or listening to the end, and what closes then.
+
+`client.py` and `server.py` tell it what they made, the channel what happens to the connection, the program
+that it wants to delete; the table of `core/status.py` says what each does.  Input goes on to `reading.py`,
+how output fares to `sending.py`, events to the sentinel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from twisted.internet.defer import Deferred, succeed
+
+from .core import options, status
+from .core.address import LOOPBACK, host_text
+from .core.errors import ProcessError
+from .core.status import Cause, State
+
+if TYPE_CHECKING:
+    from .net.channel import Channel, Port
+    from .process import NetworkProcess
+
+
+class Life:
+    """Where one process is in its life; the Receiver of its channel."""
+
+    __slots__ = (
+        "_attempt",
+        "_gone",
+        "_process",
+        "_waiters",
+        "exit_status",
+        "port",
+        "reason",
+        "state",
+        "unsent",
+    )
+
+    def __init__(self, process: NetworkProcess) -> None:
+        self._process = process
+        self.state = State.NEW
+        self.exit_status: int | str = 0
+        self.reason: ProcessError | None = None
+        self.unsent = 0
+        #: The listening port of a server.
+        self.port: Port | None = None
+        # A connect that is going on.
+        self._attempt: Deferred[Any] | None = None
+        # Is there no descriptor, not yet or not any more?
+        self._gone = True
+        self._waiters: list[Deferred[NetworkProcess]] = []
+
+    @property
+    def live(self) -> bool:
+        """Has it not ended?"""
+        return self.state in status.LIVE
+
+    def closed(self, process: NetworkProcess) -> Deferred[NetworkProcess]:
+        """Fires with PROCESS, whose life this is, when all is over."""
+        if self._gone and self.state in status.ENDED:
+            return succeed(process)
+        waiter: Deferred[NetworkProcess] = Deferred(self._waiters.remove)
+        self._waiters.append(waiter)
+        return waiter
+
+    # -- told by client.py and server.py --------------------------------------------------------
+
+    def connecting(self, attempt: Deferred[Any]) -> None:
+        """It is shown before it is connected; ATTEMPT, cancelled, gives that up."""
+        self._step(Cause.CONNECTING)
+        self._attempt = attempt
+
+    def connected(self, channel: Channel, cause: Cause) -> str | None:
+        """CHANNEL can be used; the event to tell when it is time."""
+        process = self._process
+        self._attempt = None
+        self._gone = False
+        process.shown.local, process.shown.remote = channel.local, channel.remote
+        process.reading.connected(channel)
+        process.sending.connected(channel)
+        return self._step(cause, host_text(channel.remote))
+
+    def listening(self, port: Port) -> None:
+        """PORT accepts connections; the contact shows where (N31)."""
+        process = self._process
+        self.port = port
+        self._gone = False
+        process.shown.local = port.local
+        if port.local is not None and port.local.family in LOOPBACK:
+            process.shown.set("service", port.local.raw[1])
+        self._step(Cause.LISTENING)
+        if process.stopped:
+            port.pause()
+
+    def failed(self, error: ProcessError) -> None:
+        """It could not be connected, or its port is broken."""
+        self._attempt = None
+        event = self._step(Cause.FAILED, status.failure_words(error))
+        if event is not None:
+            self.reason = error
+            self.exit_status = error.problem if error.errno is None else error.errno
+            self._end(event)
+
+    # -- told by the channel and reading.py -----------------------------------------------------
+
+    @property
+    def data(self) -> Callable[[bytes], None]:
+        """See Receiver."""
+        return self._process.reading.data
+
+    def eof(self) -> None:
+        """See Receiver."""
+        self._process.reading.end(None)
+
+    def congested(self) -> None:
+        """See Receiver."""
+        self._process.sending.congested()
+
+    def writable(self) -> None:
+        """See Receiver."""
+        self._process.sending.writable()
+
+    def output_lost(self, reason: ProcessError) -> None:
+        """See Receiver."""
+        self._process.sending.lost(reason)
+
+    def lost(self, reason: ProcessError | None) -> None:
+        """See Receiver: what has come is delivered first."""
+        self._channel_ended(reason)
+        self._process.reading.end(reason)
+
+    def input_ended(self, reason: ProcessError | None) -> None:
+        """Everything that came has been delivered, and no more will."""
+        event = self._step(Cause.PEER_ENDED)
+        if event is not None:
+            self.reason = reason
+            self._end(event)
+
+    def gone(self) -> None:
+        """See Receiver, and Port."""
+        self._channel_ended(None)
+        self._let_go()
+
+    def _channel_ended(self, reason: ProcessError | None) -> None:
+        self._gone = True
+        sending = self._process.sending
+        if sending.channel is not None:
+            self.unsent = sending.channel.unsent
+            self.reason = self.reason or sending.channel.failure
+            sending.ended(reason or sending.channel.failure)
+
+    # -- ending ---------------------------------------------------------------------------------
+
+    def delete(self) -> None:
+        """The program wants no more of it."""
+        was_live = self.live
+        event = self._step(Cause.DELETED)
+        if was_live:
+            self._end(event)
+
+    def _step(self, cause: Cause, words: str = "") -> str | None:
+        """Let the status machine take a step; the event to tell, if any."""
+        found = status.step(self.state, cause)
+        if found is None:
+            return None
+        self.state = found.state
+        self.exit_status = found.exit_status
+        return found.event.format(words) if found.event is not None else None
+
+    def _end(self, event: str | None) -> None:
+        """It has ended: stop everything, tell EVENT, and close in order."""
+        process = self._process
+        process.table.leave(process)
+        process.reading.shut()
+        attempt, self._attempt = self._attempt, None
+        if attempt is not None:
+            attempt.cancel()
+        process.waiters.answer(False)
+        process.tell(event)
+        process.forget_own_buffer()
+        port, self.port = self.port, None
+        if port is not None:
+            port.close(self.gone)
+        elif self._gone:
+            self._let_go()
+        elif process.sending.channel is not None:
+            self._close(process.sending.channel)
+
+    def _close(self, channel: Channel) -> None:
+        limits = self._process.limits
+        seconds = options.linger_seconds(self._process.linger)
+        if seconds == 0:
+            channel.abort()
+        else:
+            flush = limits.flush_timeout if seconds is None else seconds
+            channel.close(flush, limits.linger_timeout)
+
+    def _let_go(self) -> None:
+        """All is over: nothing must keep the process but those who have it; tell who waits."""
+        process = self._process
+        process.sending.detach()
+        process.reading.detach()
+        del self._process
+        process.table.tell(process, "gone", None)
+        waiters, self._waiters = self._waiters, []
+        for waiter in waiters:
+            waiter.callback(process)
