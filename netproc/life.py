@@ -178,6 +178,7 @@ class Life:
             attempt.cancel()
         process.waiters.answer(False)
         process.tell(event)
+        process.reading.cancel()
         process.forget_own_buffer()
         port, self.port = self.port, None
         if port is not None:

@@ -170,11 +170,14 @@ class Reading:
             self._process.life.input_ended(self.delivery.reason)
 
     def shut(self) -> None:
-        """Nothing is delivered any more; a filter that still runs is cancelled."""
+        """Nothing is delivered any more."""
         self.gate |= UNCONNECTED
         self._channel = None
         self.delivery.discard()
         self.gate &= ~QUEUED
+
+    def cancel(self) -> None:
+        """A filter that still runs need not."""
         if self._running is not None:
             running, self._running = self._running, None
             running.cancel()

@@ -212,7 +212,7 @@ class Options(usage.Options):
             super().parseOptions(options)
         except usage.UsageError as error:
             say(str(error))
-            is_twistd = "nodaemon" in getattr(self, "parent", ())
+            is_twistd = "nodaemon" in (self.parent or ())
             raise SystemExit(WRONG_FOR_TWISTD if is_twistd else WRONG_FOR_TWIST) from error
 
     def postOptions(self) -> None:
@@ -231,7 +231,7 @@ def makeService(options: Options) -> IService:
     one_line_errors()
     command = options.subOptions
     assert isinstance(command, MakeOptions)
-    return ProcessCommand(reactor, command.keywords, _owner(getattr(options, "parent", None)))
+    return ProcessCommand(reactor, command.keywords, _owner(options.parent))
 
 
 def _use_monotonic_clock(reactor: INetprocReactor) -> None:

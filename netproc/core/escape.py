@@ -5,14 +5,8 @@ Whatever writes a line about a connection passes it through `escape` (P18).
 
 from __future__ import annotations
 
-import unicodedata
-
 #: Longer text is cut.
 LONGEST = 200
-
-#: Unicode's categories of what has no shape or changes that of its neighbours: controls, formats
-#: (bidirectional ones among them), surrogates, private use, unassigned, line and paragraph ends.
-_UNSAFE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
 
 def escape(text: str) -> str:
@@ -22,6 +16,7 @@ def escape(text: str) -> str:
 
 
 def _escape_char(char: str) -> str:
-    if char == "\\" or unicodedata.category(char) in _UNSAFE:
+    # Not printable: controls, bidirectional and other formats, surrogates, line ends, odd blanks.
+    if char == "\\" or not char.isprintable():
         return char.encode("unicode_escape").decode("ascii")
     return char

@@ -41,6 +41,8 @@ def _pack_flag(keyword: str, value: object) -> int:
 def _pack_number(keyword: str, value: object) -> int:
     if not isinstance(value, int) or isinstance(value, bool):
         raise ProcessArgumentError(keyword, f"bad option value {value!r}, it takes a number")
+    if not -(2**31) <= value < 2**31:
+        raise ProcessArgumentError(keyword, f"{value} is too large")
     return value
 
 

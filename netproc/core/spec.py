@@ -188,6 +188,8 @@ def _host(host: object, family: object) -> str:
 
 def _service(service: object) -> str:
     """A port as decimal text, or a name to look up; True is any free port."""
+    if service is None:
+        raise ProcessArgumentError("service", "it is missing")
     if service is True:
         return "0"
     if isinstance(service, int) and not isinstance(service, bool):

@@ -16,7 +16,7 @@ from twisted.internet.interfaces import IAddress
 
 from ..core import options
 from ..core.address import SocketAddress, text
-from ..core.errors import ProcessArgumentError, ProcessError, from_os_error
+from ..core.errors import ProcessError, from_os_error
 
 
 def make_socket(family: int, kind: int = socket.SOCK_STREAM) -> socket.socket:
@@ -39,8 +39,6 @@ def set_option(sock: socket.socket, keyword: str, value: object) -> None:
     packed = options.pack(keyword, value)
     try:
         sock.setsockopt(option.level, option.number, packed)
-    except OverflowError:
-        raise ProcessArgumentError(keyword, f"{value!r} is too large") from None
     except OSError as error:
         raise from_os_error(error, f"Cannot set network option {keyword}") from error
 

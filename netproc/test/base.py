@@ -5,20 +5,23 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Collection
-from typing import Any
+from typing import Any, TypeVar
 
-from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 from twisted.trial.unittest import TestCase
 
 from netproc import NetworkProcess, make_network_process
 from netproc.core.names import ProcessTable
+from netproc.net.reactor import default_reactor
 from netproc.process import DEFAULT_TABLE
 from netproc.test.ledger import Ledger
 
 #: How long anything may take before the test has failed.
 PATIENCE = 10.0
+
+reactor = default_reactor()
+E = TypeVar("E", bound=Exception)
 
 
 def descriptors() -> dict[str, str]:
@@ -51,7 +54,7 @@ class NetprocTestCase(TestCase):
 
     timeout = 30
 
-    async def setUp(self) -> None:  # type: ignore[override]
+    async def setUp(self) -> None:
         # The reactor opens descriptors of its own when it starts, as it does for each test.
         await self.turn()
         self.ledger = Ledger()
@@ -108,9 +111,11 @@ class NetprocTestCase(TestCase):
 
     # -- what tests use -----------------------------------------------------------------------
 
-    async def until(self, condition: Callable[[], object], what: str = "") -> None:
-        """Wait until CONDITION holds, as long as patience goes."""
-        deadline = reactor.seconds() + PATIENCE
+    async def until(
+        self, condition: Callable[[], object], what: str = "", patience: float = PATIENCE
+    ) -> None:
+        """Wait until CONDITION holds, as long as PATIENCE goes."""
+        deadline = reactor.seconds() + patience
         while not condition():
             if reactor.seconds() > deadline:
                 self.fail(what or f"it did not come: {condition}")
@@ -129,6 +134,12 @@ class NetprocTestCase(TestCase):
             return process
 
         return made.addCallback(later)
+
+    async def failure_of(self, deferred: Deferred[Any], kind: type[E]) -> E:
+        """The error of that KIND that DEFERRED fails with."""
+        error = await self.assertFailure(deferred, kind)
+        assert isinstance(error, kind)
+        return error
 
     def events(self, process: NetworkProcess) -> list[str]:
         """What the sentinel of PROCESS has been told."""

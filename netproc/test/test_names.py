@@ -33,7 +33,7 @@ class TableTests(SynchronousTestCase):
         self.table: ProcessTable[FakeProcess] = ProcessTable()
 
     def enter(self, name: str, **keywords: object) -> FakeProcess:
-        process = FakeProcess(self.table.reserve(name), **keywords)  # type: ignore[arg-type]
+        process = FakeProcess(self.table.reserve(name), **keywords)
         self.table.enter(process)
         return process
 

@@ -19,6 +19,10 @@ class PackTests(SynchronousTestCase):
             error = self.assertRaises(ProcessArgumentError, options.pack, "priority", value)
             self.assertEqual("priority", error.keyword)
 
+    def test_numbers_that_the_kernel_cannot_hold(self) -> None:
+        error = self.assertRaises(ProcessArgumentError, options.pack, "priority", 2**31)
+        self.assertEqual("2147483648 is too large", error.problem)
+
     def test_device_is_a_name(self) -> None:
         self.assertEqual(b"lo\0", options.pack("bindtodevice", "lo"))
         self.assertEqual(b"", options.pack("bindtodevice", None))

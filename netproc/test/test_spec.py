@@ -58,7 +58,7 @@ class SpecTests(SynchronousTestCase):
             self.assertEqual(expected, lookup and lookup.service)
         for service in (-1, 65536, "65536", "-1"):
             self.bad("service", f"port {service} is not in 0…65535", service=service)
-        self.bad("service", "None is not a string", service=None)
+        self.bad("service", "it is missing", service=None)
         self.bad("service", "1.5 is not a string", service=1.5)
         self.bad("service", "it is empty", service=" ")
 

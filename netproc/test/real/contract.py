@@ -96,6 +96,11 @@ class Fixture(NetprocTestCase):
         self.addCleanup(found.delete)
         return found
 
+    async def all_closed(self, server: NetworkProcess) -> None:
+        """Wait until the peers' ends have ended all connections of SERVER."""
+        for connection in self.connections(server):
+            await connection.closed
+
 
 class HalfCloseContract(Fixture):
     """A peer that shuts its writing side gets the whole reply (H1, H2, F1)."""
@@ -309,7 +314,7 @@ class StopContract(Fixture):
         _, peer = await self.client_of_raw(filter=both)
         for expected in (b"a", b"ab", b"abc"):
             peer.sendall(expected[-1:])
-            await self.until(lambda wanted=expected: recorder.data == wanted)  # type: ignore[misc]
+            await self.until(lambda wanted=expected: recorder.data == wanted)
 
     async def test_sending_while_stopped(self) -> None:
         process, peer = await self.client_of_raw(stop=True)

@@ -1,0 +1,130 @@
+"""Child programs for tests: what they print is waited for, and they are ended by their own id."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import netproc
+from netproc.test.base import PATIENCE, NetprocTestCase
+
+#: Where the netproc that is tested lies; children must find the same, wherever they run.
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(netproc.__file__)))
+
+
+def environment(**more: str) -> dict[str, str]:
+    """The environment of a child."""
+    path = os.pathsep.join(filter(None, [ROOT, os.environ.get("PYTHONPATH")]))
+    return {**os.environ, "PYTHONPATH": path, "LANG": "C.UTF-8", "LC_ALL": "C.UTF-8", **more}
+
+
+def script(name: str) -> str | None:
+    """The path of a script of Twisted's, beside the Python that runs, or None."""
+    path = os.path.join(os.path.dirname(sys.executable), name)
+    return path if os.path.exists(path) else shutil.which(name)
+
+
+def require(program: str) -> str:
+    """The path of PROGRAM; where it is not installed the test is skipped, but in CI it fails."""
+    from twisted.trial.unittest import SkipTest
+
+    path = shutil.which(program)
+    if path is None:
+        if os.environ.get("NETPROC_CI"):
+            raise AssertionError(f"{program} is not installed")
+        raise SkipTest(f"{program} is not installed")
+    return path
+
+
+class Program:
+    """A running child, with its output in files."""
+
+    def __init__(self, command: Sequence[str], directory: str, **more: str) -> None:
+        os.makedirs(directory, exist_ok=True)
+        self.directory = directory
+        with (
+            open(os.path.join(directory, "stdout"), "wb") as stdout,
+            open(os.path.join(directory, "stderr"), "wb") as stderr,
+        ):
+            self.process = subprocess.Popen(
+                command,
+                cwd=directory,
+                env=environment(**more),
+                stdin=subprocess.DEVNULL,
+                stdout=stdout,
+                stderr=stderr,
+            )
+
+    def text(self, name: str = "stdout") -> str:
+        """What it has printed so far."""
+        with open(os.path.join(self.directory, name), encoding="utf-8", errors="replace") as f:
+            return f.read()
+
+    @property
+    def errors(self) -> str:
+        return self.text("stderr")
+
+    def find(self, pattern: str, name: str = "stdout") -> re.Match[str] | None:
+        return re.search(pattern, self.text(name))
+
+    @property
+    def ended(self) -> bool:
+        return self.process.poll() is not None
+
+    def signal(self, number: int) -> None:
+        self.process.send_signal(number)
+
+    def stop(self) -> None:
+        """End it if it has not."""
+        if not self.ended:
+            self.process.kill()
+        self.process.wait()
+
+
+class ProgramTestCase(NetprocTestCase):
+    """Starts programs, and leaves none."""
+
+    timeout = 60
+
+    def start(self, *command: str, **more: str) -> Program:
+        program = Program(command, self.mktemp(), **more)
+        self.addCleanup(program.stop)
+        return program
+
+    async def printed(self, program: Program, pattern: str, name: str = "stdout") -> re.Match[str]:
+        """The match of PATTERN in what PROGRAM prints, when it is there."""
+        await self.until(
+            lambda: program.find(pattern, name) or program.ended,
+            f"no {pattern!r} in {program.text()!r} {program.errors!r}",
+        )
+        match = program.find(pattern, name)
+        self.assertIsNotNone(match, f"{pattern!r}: {program.text()!r} {program.errors!r}")
+        assert match is not None
+        return match
+
+    async def ends(self, program: Program, seconds: float = PATIENCE) -> int:
+        """The exit status of PROGRAM."""
+        await self.until(lambda: program.ended, "the program does not end", seconds)
+        return program.process.wait()
+
+    def python(self, *arguments: str, **more: str) -> Program:
+        return self.start(sys.executable, *arguments, **more)
+
+
+def twistd_runners() -> dict[str, list[str]]:
+    """The three ways to run a service; the scripts only where they are installed."""
+    runners: dict[str, list[Any]] = {
+        "twistd": [script("twistd"), "-n", "--pidfile=twistd.pid"],
+        "twist": [script("twist"), "--log-format=text"],
+        "python -m twisted": [sys.executable, "-m", "twisted", "--log-format=text"],
+    }
+    return {name: command for name, command in runners.items() if command[0] is not None}
+
+
+SIGTERM = signal.SIGTERM

@@ -1,0 +1,191 @@
+"""A filter that takes time holds back the input of its process, the end included."""
+
+from __future__ import annotations
+
+import errno
+
+from twisted.internet.defer import CancelledError, Deferred
+
+from netproc import NetworkProcess, ProcessError
+from netproc.test.real.contract import BROKEN, MB, Recorder, echo
+from netproc.test.real.peers import in_thread, read_exactly, reset
+from netproc.test.real.test_tcp import TcpFixture
+
+
+class AsyncFilterTests(TcpFixture):
+    async def test_one_call_at_a_time(self) -> None:
+        running: list[int] = []
+        pieces: list[bytes] = []
+
+        async def filter(process: NetworkProcess, data: bytes) -> None:
+            self.assertEqual([], running)
+            running.append(1)
+            await self.turn(0.005)
+            pieces.append(data)
+            running.pop()
+
+        _, peer = await self.client_of_raw(filter=filter)
+        for number in range(5):
+            peer.sendall(b"%d" % number)
+            await self.turn(0.002)
+        await self.until(lambda: b"".join(pieces) == b"01234")
+
+    async def test_deferreds_are_waited_for(self) -> None:
+        gates: list[Deferred[None]] = []
+
+        def filter(process: NetworkProcess, data: bytes) -> Deferred[None]:
+            gates.append(Deferred())
+            return gates[-1]
+
+        process, peer = await self.client_of_raw(filter=filter)
+        peer.sendall(b"a")
+        await self.until(lambda: gates)
+        peer.sendall(b"b")
+        peer.close()
+        await self.turn(0.03)
+        self.assertEqual((1, []), (len(gates), self.events(process)))
+        gates[0].callback(None)
+        await self.until(lambda: len(gates) == 2)
+        await self.turn(0.01)
+        self.assertEqual("open", process.status)
+        gates[1].callback(None)
+        await process.closed
+        self.assertEqual([BROKEN], self.events(process))
+
+    async def test_a_deferred_that_has_fired_is_nothing_to_wait_for(self) -> None:
+        recorder = Recorder()
+
+        def filter(process: NetworkProcess, data: bytes) -> Deferred[None]:
+            recorder(process, data)
+            done: Deferred[None] = Deferred()
+            done.callback(None)
+            return done
+
+        _, peer = await self.client_of_raw(filter=filter)
+        for expected in (1, 2, 3):
+            peer.sendall(b"x")
+            await self.until(lambda wanted=expected: len(recorder.data) == wanted)
+
+    async def test_loss_waits_too_but_drain_does_not(self) -> None:
+        failures: list[ProcessError] = []
+        gate: Deferred[None] = Deferred()
+
+        async def filter(process: NetworkProcess, data: bytes) -> None:
+            process.send(b"x" * 15 * MB)
+            try:
+                await process.drain()
+            except ProcessError as error:
+                failures.append(error)
+            await gate
+
+        process, peer = await self.client_of_raw(filter=filter)
+        peer.sendall(b"go")
+        await self.until(lambda: process.pending)
+        reset(peer)
+        await self.until(lambda: failures)
+        await self.turn(0.02)
+        self.assertEqual([], self.events(process))
+        gate.callback(None)
+        await process.closed
+        self.assertEqual([BROKEN], self.events(process))
+
+    async def test_waiting_for_its_own_output_fails_at_once(self) -> None:
+        failures: list[int | None] = []
+
+        async def filter(process: NetworkProcess, data: bytes) -> None:
+            try:
+                await process.accept_output(5)
+            except ProcessError as error:
+                failures.append(error.errno)
+
+        _, peer = await self.client_of_raw(filter=filter)
+        peer.sendall(b"x")
+        await self.until(lambda: failures)
+        self.assertEqual([errno.EDEADLK], failures)
+
+    async def test_waiting_for_the_output_of_another(self) -> None:
+        other, other_peer = await self.client_of_raw()
+        answers: list[bool] = []
+
+        async def filter(process: NetworkProcess, data: bytes) -> None:
+            answers.append(await other.accept_output(5))
+
+        _, peer = await self.client_of_raw(filter=filter)
+        peer.sendall(b"x")
+        await self.turn(0.02)
+        other_peer.sendall(b"y")
+        await self.until(lambda: answers == [True])
+
+    async def test_delete_cancels_it_after_telling_the_sentinel(self) -> None:
+        cancelled: list[list[str]] = []
+
+        async def filter(process: NetworkProcess, data: bytes) -> None:
+            try:
+                await self.turn(60)
+            except CancelledError:
+                cancelled.append(list(self.events(process)))
+                raise
+
+        process, peer = await self.client_of_raw(filter=filter)
+        peer.sendall(b"x")
+        await self.until(lambda: process.received)
+        process.delete()
+        self.assertEqual(["deleted\n"], self.events(process))
+        self.assertEqual([["deleted\n"]], cancelled)
+        peer.close()
+        await process.closed
+
+    async def test_an_echo_that_drains_stays_bounded(self) -> None:
+        async def filter(process: NetworkProcess, data: bytes) -> None:
+            process.send(data)
+            await process.drain()
+
+        server = await self.server(filter=filter)
+        size = 8 * MB
+        peer = self.raw_client(server)
+        sending = in_thread(peer.sendall, b"x" * size)
+        await self.turn(0.05)
+        connection = await self.connection(server)
+        self.assertLess(connection.pending, 1 * MB)
+        self.assertEqual(size, len(await in_thread(read_exactly, peer, size)))
+        await sending
+        peer.close()
+        await connection.closed
+
+    async def test_what_it_sends_counts_as_the_filters(self) -> None:
+        """More than the high-water mark of it pauses the input even when the filter is done."""
+
+        async def filter(process: NetworkProcess, data: bytes) -> None:
+            await self.turn()
+            process.send(b"x" * 9 * MB)
+
+        process, peer = await self.client_of_raw(filter=filter)
+        peer.sendall(b"a")
+        await self.until(lambda: process.pending)
+        await self.turn(0.02)
+        peer.sendall(b"b")
+        await self.turn(0.05)
+        self.assertEqual((1, 9 * MB), (process.received, process.sent))
+        reading = in_thread(read_exactly, peer, 18 * MB)
+        self.assertEqual(18 * MB, len(await reading))
+
+    async def test_stopping_meanwhile(self) -> None:
+        recorder = Recorder()
+
+        async def filter(process: NetworkProcess, data: bytes) -> None:
+            process.stop()
+            await self.turn(0.01)
+            recorder(process, data)
+
+        process, peer = await self.client_of_raw(filter=filter)
+        peer.sendall(b"a")
+        await self.until(lambda: recorder.pieces)
+        peer.sendall(b"b")
+        await self.turn(0.03)
+        self.assertEqual([b"a"], recorder.pieces)
+        process.filter = echo
+        process.resume()
+        self.assertEqual(b"b", await in_thread(read_exactly, peer, 1))
+
+
+del TcpFixture

@@ -1,0 +1,341 @@
+"""Connecting: the addresses in turn, one deadline, errors that name them all (F10, H12)."""
+
+from __future__ import annotations
+
+import errno
+import socket
+from collections.abc import Sequence
+from typing import Any
+
+from twisted.internet.defer import CancelledError, Deferred, succeed
+from twisted.internet.task import deferLater
+
+from netproc import NetworkProcess, ProcessError, make_network_process
+from netproc.core.address import SocketAddress
+from netproc.core.spec import Lookup
+from netproc.make import make
+from netproc.net.connector import Connector, interleave
+from netproc.service import KEYWORDS
+from netproc.test.base import NetprocTestCase, reactor
+
+V4, V6 = int(socket.AF_INET), int(socket.AF_INET6)
+
+
+def v4(port: int, host: str = "127.0.0.1") -> SocketAddress:
+    return SocketAddress(V4, (host, port))
+
+
+def v6(port: int) -> SocketAddress:
+    return SocketAddress(V6, ("::1", port, 0, 0))
+
+
+class Clock:
+    """How long something takes."""
+
+    def __init__(self) -> None:
+        self._began = reactor.seconds()
+
+    @property
+    def seconds(self) -> float:
+        return reactor.seconds() - self._began
+
+
+class InterleaveTests(NetprocTestCase):
+    def test_families_take_turns(self) -> None:
+        addresses = [v6(1), v6(2), v6(3), v4(4), v4(5)]
+        self.assertEqual([v6(1), v4(4), v6(2), v4(5), v6(3)], interleave(addresses))
+        self.assertEqual([v4(1), v4(2)], interleave([v4(1), v4(2)]))
+
+
+class ConnectingTests(NetprocTestCase):
+    def listener(self, host: str = "127.0.0.1") -> int:
+        """The port of a plain listener."""
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        sock = socket.create_server((host, 0), family=family)
+        self.addCleanup(sock.close)
+        return sock.getsockname()[1]
+
+    def refusing(self, host: str = "127.0.0.1") -> int:
+        """A port where nobody listens: it stays bound."""
+        sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+        sock.bind((host, 0))
+        self.addCleanup(sock.close)
+        return sock.getsockname()[1]
+
+    def silent(self) -> int:
+        """A port that answers nothing: its backlog is full."""
+        listener = socket.socket()
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        self.addCleanup(listener.close)
+        address = listener.getsockname()
+        for _ in range(2):
+            filler = socket.socket()
+            self.addCleanup(filler.close)
+            filler.setblocking(False)
+            filler.connect_ex(address)
+        return address[1]
+
+    def connect(self, *addresses: SocketAddress, timeout: float = 5) -> Deferred[Any]:
+        connecting = Connector(reactor, addresses, {}, timeout).start()
+
+        def close(connected: tuple[socket.socket, SocketAddress]) -> SocketAddress:
+            connected[0].close()
+            return connected[1]
+
+        return connecting.addCallback(close)
+
+    async def test_the_next_address_at_once_when_one_refuses(self) -> None:
+        clock = Clock()
+        good = v4(self.listener())
+        bad = [v6(self.refusing("::1")), v6(self.refusing("::1"))]
+        self.assertEqual(good, await self.connect(*bad, good))
+        self.assertLess(clock.seconds, 0.2)
+
+    async def test_the_next_address_after_250_ms_when_one_is_silent(self) -> None:
+        clock = Clock()
+        good = v6(self.listener("::1"))
+        self.assertEqual(good, await self.connect(v4(self.silent()), good))
+        self.assertTrue(0.2 < clock.seconds < 1, clock.seconds)
+
+    async def test_the_error_names_every_address(self) -> None:
+        ports = [self.refusing(), self.refusing("::1")]
+        error = await self.failure_of(self.connect(v4(ports[0]), v6(ports[1])), ProcessError)
+        self.assertEqual(errno.ECONNREFUSED, error.errno)
+        self.assertEqual(
+            "make client process failed: Connection refused: "
+            f"127.0.0.1:{ports[0]}, [0:0:0:0:0:0:0:1]:{ports[1]}",
+            str(error),
+        )
+
+    async def test_the_deadline_is_for_all_addresses(self) -> None:
+        clock = Clock()
+        addresses = [v4(self.silent()), v4(self.silent())]
+        error = await self.failure_of(self.connect(*addresses, timeout=0.4), ProcessError)
+        self.assertEqual(errno.ETIMEDOUT, error.errno)
+        for address in addresses:
+            self.assertIn(str(address.raw[1]), str(error))
+        self.assertTrue(0.3 < clock.seconds < 2, clock.seconds)
+
+    async def test_cancelling_closes_everything(self) -> None:
+        connecting = self.connect(v4(self.silent()), v4(self.silent()))
+        await deferLater(reactor, 0.3, lambda: None)
+        connecting.cancel()
+        await self.assertFailure(connecting, CancelledError)
+
+    async def test_a_family_that_the_system_has_not(self) -> None:
+        error = await self.failure_of(self.connect(SocketAddress(-1, b"")), ProcessError)
+        self.assertEqual(errno.EAFNOSUPPORT, error.errno)
+
+    async def test_an_address_that_cannot_be_written(self) -> None:
+        other = SocketAddress(V4, b"\0\0")
+        error = await self.failure_of(self.connect(other), ProcessError)
+        self.assertEqual(errno.EAFNOSUPPORT, error.errno)
+
+    async def test_a_full_backlog_of_a_unix_server_is_waited_for(self) -> None:
+        path = self.mktemp()[-60:].replace("/", "_")
+        listener = socket.socket(socket.AF_UNIX)
+        self.addCleanup(listener.close)
+        listener.bind(path)
+        listener.listen(0)
+        filler = socket.socket(socket.AF_UNIX)
+        self.addCleanup(filler.close)
+        filler.connect(path)
+        connecting = self.connect(SocketAddress(socket.AF_UNIX, path.encode()))
+        await self.turn(0.1)
+        self.assertNoResult(connecting)
+        listener.accept()[0].close()
+        await connecting
+
+    async def test_a_full_backlog_that_stays_full(self) -> None:
+        path = self.mktemp()[-60:].replace("/", "_")
+        listener = socket.socket(socket.AF_UNIX)
+        self.addCleanup(listener.close)
+        listener.bind(path)
+        listener.listen(0)
+        filler = socket.socket(socket.AF_UNIX)
+        self.addCleanup(filler.close)
+        filler.connect(path)
+        address = SocketAddress(socket.AF_UNIX, path.encode())
+        error = await self.failure_of(self.connect(address, timeout=0.1), ProcessError)
+        self.assertEqual(errno.ETIMEDOUT, error.errno)
+        connecting = self.connect(address)
+        await self.turn(0.01)
+        listener.close()
+        error = await self.failure_of(connecting, ProcessError)
+        self.assertEqual(errno.ECONNREFUSED, error.errno)
+
+
+class LookupTests(NetprocTestCase):
+    def make_with(self, resolver: Any, **keywords: Any) -> Deferred[NetworkProcess]:
+        return make({**KEYWORDS, "name": "p", **keywords}, resolver=resolver)
+
+    async def test_one_deadline_for_look_up_and_connect(self) -> None:
+        def never(lookup: Lookup, reactor: Any) -> Deferred[Sequence[SocketAddress]]:
+            return Deferred()
+
+        clock = Clock()
+        made = self.make_with(never, host="some.example", service=7, connect_timeout=0.2)
+        error = await self.failure_of(made, ProcessError)
+        self.assertEqual(errno.ETIMEDOUT, error.errno)
+        self.assertIn("some.example", str(error))
+        self.assertTrue(0.15 < clock.seconds < 2, clock.seconds)
+
+    async def test_a_slow_look_up_leaves_less_for_the_connect(self) -> None:
+        silent = ConnectingTests.silent(self)
+
+        def slow(lookup: Lookup, reactor: Any) -> Deferred[Sequence[SocketAddress]]:
+            return deferLater(reactor, 0.2, lambda: [v4(silent)])
+
+        clock = Clock()
+        made = self.make_with(slow, host="some.example", service=7, connect_timeout=0.5)
+        await self.assertFailure(made, ProcessError)
+        self.assertTrue(0.4 < clock.seconds < 0.69, clock.seconds)
+
+    async def test_numeric_hosts_and_local_never_touch_the_thread_pool(self) -> None:
+        def forbidden(*arguments: Any) -> None:
+            raise AssertionError("the resolver was asked")
+
+        self.patch(reactor.nameResolver, "resolveHostName", forbidden)
+        for host in ("local", "127.0.0.1", "::1", None, "127.1"):
+            server = await self.make(name="s", server=True, host=host, service=True, filter=True)
+            self.assertEqual("listen", server.status)
+
+    async def test_a_name_is_looked_up(self) -> None:
+        server = await self.make(name="s", server=True, host="localhost", service=True, filter=True)
+        client = await self.make(name="c", host="localhost", service=server.contact("service"))
+        self.assertEqual("open", client.status)
+        client.delete()
+        await self.until(lambda: len(self.ledger.events) == 3)
+        for process in list(self.ledger.events):
+            process.delete()
+
+    async def test_names_that_are_not_known(self) -> None:
+        for host, problem in (
+            ("nosuchhost.invalid", "nosuchhost.invalid/80 Name or service not known"),
+            ("a" * 64, "a" * 64 + "/80 Name or service not known"),
+        ):
+            made = make_network_process(name="p", host=host, service=80)
+            error = await self.failure_of(made, ProcessError)
+            self.assertEqual((None, problem), (error.errno, str(error)))
+
+    async def test_services_that_are_not_known(self) -> None:
+        made = make_network_process(name="p", service="nosuchservice-netproc")
+        error = await self.failure_of(made, ProcessError)
+        self.assertEqual(
+            "127.0.0.1/nosuchservice-netproc Servname not supported for ai_socktype", str(error)
+        )
+
+    async def test_a_host_of_another_family(self) -> None:
+        made = make_network_process(name="p", host="127.0.0.1", service=80, family="ipv6")
+        error = await self.failure_of(made, ProcessError)
+        self.assertEqual("127.0.0.1/80 Address family for hostname not supported", str(error))
+
+    async def test_nowait_tells_of_a_failed_look_up(self) -> None:
+        process = await self.make(name="p", host="nosuchhost.invalid", service=80, nowait=True)
+        self.assertEqual("connect", process.status)
+        await process.closed
+        self.assertEqual("failed", process.status)
+        event = "failed: Name lookup of nosuchhost.invalid failed\n"
+        self.assertEqual([event], self.events(process))
+        self.assertEqual("Name lookup of nosuchhost.invalid failed", process.exit_status)
+
+    async def test_an_option_that_cannot_be_set_fails_the_connect(self) -> None:
+        listener = socket.create_server(("127.0.0.1", 0))
+        self.addCleanup(listener.close)
+        port = listener.getsockname()[1]
+        made = make_network_process(name="p", service=port, bindtodevice="nosuchdev0")
+        error = await self.failure_of(made, ProcessError)
+        self.assertEqual("Cannot set network option bindtodevice: No such device", str(error))
+
+
+class WaitingClientTests(NetprocTestCase):
+    async def test_nobody_sees_it_before_it_is_connected(self) -> None:
+        from netproc import get_process, process_list
+
+        gate: Deferred[Sequence[SocketAddress]] = Deferred()
+        listener = socket.create_server(("127.0.0.1", 0))
+        self.addCleanup(listener.close)
+        made = make(
+            {**KEYWORDS, "name": "p", "host": "some.example", "service": 7},
+            resolver=lambda lookup, reactor: gate,
+        )
+        self.assertEqual(([], None), (process_list(), get_process("p")))
+        other = await self.make(name="p", server=True, service=True, filter=True)
+        self.assertEqual("p<1>", other.name)
+        gate.callback([v4(listener.getsockname()[1])])
+        process = await made
+        self.assertEqual(("p", "open", []), (process.name, process.status, self.events(process)))
+        process.delete()
+
+    async def test_cancelling_gives_up_in_silence(self) -> None:
+        def resolver(lookup: Lookup, reactor: Any) -> Deferred[Sequence[SocketAddress]]:
+            return Deferred()
+
+        keywords = {**KEYWORDS, "name": "p", "host": "some.example", "service": 7}
+        made = make(keywords, resolver=resolver)
+        made.cancel()
+        await self.assertFailure(made, CancelledError)
+        self.assertEqual({}, self.ledger.events)
+
+    async def test_deleting_a_nowait_client_that_connects(self) -> None:
+        port = ConnectingTests.silent(self)
+        process = await self.make(name="p", service=port, nowait=True)
+        await self.turn(0.02)
+        process.delete()
+        self.assertEqual(("closed", ["deleted\n"]), (process.status, self.events(process)))
+        await process.closed
+
+    async def test_deleting_a_nowait_client_before_it_begins(self) -> None:
+        process = await self.make(name="p", service=1, nowait=True)
+        process.delete()
+        await process.closed
+        self.assertEqual(["deleted\n"], self.events(process))
+
+    async def test_a_nowait_client_may_be_used_before_it_is_connected(self) -> None:
+        listener = socket.create_server(("127.0.0.1", 0))
+        self.addCleanup(listener.close)
+        port = listener.getsockname()[1]
+        process = await self.make(name="p", service=port, nowait=True)
+        process.send("early")
+        process.send_eof()
+        self.assertEqual(5, process.pending)
+        self.assertRaises(ProcessError, process.set_option, "keepalive", True)
+        await self.until(lambda: self.events(process) == ["open\n"])
+        connection, _ = listener.accept()
+        connection.settimeout(5)
+        self.assertEqual((b"early", b""), (connection.recv(10), connection.recv(10)))
+        connection.close()
+        await process.closed
+
+    async def test_sends_before_the_connect_are_bounded(self) -> None:
+        process = await self.make(name="p", service=1, nowait=True)
+        process.send(b"x" * 1000)
+        error = self.assertRaises(ProcessError, process.send, b"x" * (16 << 20))
+        self.assertEqual(errno.ENOBUFS, error.errno)
+        drained = process.drain()
+        await process.closed
+        await drained
+        self.assertEqual("failed", process.status)
+
+
+class ServerLookupTests(NetprocTestCase):
+    def test_a_server_that_needs_no_look_up_has_fired(self) -> None:
+        made = make_network_process(name="s", server=True, service=True, filter=True)
+        process = self.successResultOf(made)
+        process.delete()
+
+    async def test_a_server_with_a_name(self) -> None:
+        resolver = lambda lookup, reactor: succeed([v4(0)])  # noqa: E731
+        keywords = {**KEYWORDS, "name": "s", "server": True, "host": "x.example", "service": 0}
+        process = await make(keywords, resolver=resolver)
+        self.assertEqual(("listen", "x.example"), (process.status, process.contact("host")))
+        process.delete()
+
+    async def test_an_address_that_is_taken(self) -> None:
+        first = await self.make(name="s", server=True, service=True, filter=True)
+        made = make_network_process(name="s", server=True, service=first.contact("service"))
+        error = await self.failure_of(made, ProcessError)
+        self.assertEqual(errno.EADDRINUSE, error.errno)
+        where = f"127.0.0.1:{first.contact('service')}"
+        self.assertEqual(f"Cannot bind server socket: Address already in use: {where}", str(error))

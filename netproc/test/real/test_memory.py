@@ -1,0 +1,131 @@
+"""What a peer that does not read costs: bounded memory, and nobody else's time (H6)."""
+
+from __future__ import annotations
+
+import os
+
+from twisted.internet.defer import Deferred
+
+from netproc import NetworkProcess, ProcessError
+from netproc.core.limits import MIB
+from netproc.test.real.contract import echo
+from netproc.test.real.peers import in_thread, read_exactly
+from netproc.test.real.test_tcp import TcpFixture
+
+
+def resident() -> int:
+    """Bytes of this program that are in memory."""
+    with open("/proc/self/statm") as statm:
+        return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+class StalledPeerTests(TcpFixture):
+    async def offer(self, process: NetworkProcess, total: int) -> None:
+        """Send TOTAL bytes as one who minds `drain`."""
+        piece = b"x" * 64 * 1024
+        for _ in range(total // len(piece)):
+            process.send(piece)
+            await process.drain()
+
+    async def test_300_mb_through_drain_raise_the_resident_size_by_20_mb_at_most(self) -> None:
+        server = await self.server(filter=echo)
+        process, peer = await self.client_of_raw()
+        before = resident()
+        done = Deferred.fromCoroutine(self.offer(process, 300 * 1_000_000))
+        await self.turn(0.1)
+        self.assertNoResult(done)
+        self.assertLess(resident() - before, 20 * 1_000_000)
+
+        # Another connection is served meanwhile.
+        other = self.raw_client(server)
+        began = process.reactor.seconds()
+        other.sendall(b"ping")
+        self.assertEqual(b"ping", await in_thread(read_exactly, other, 4))
+        self.assertLess(process.reactor.seconds() - began, 0.05)
+        other.close()
+
+        process.delete()
+        peer.close()
+        await process.closed
+        await self.assertFailure(done, ProcessError)
+
+    async def test_the_cap_bounds_what_does_not_drain(self) -> None:
+        process, peer = await self.client_of_raw()
+        before = resident()
+        piece = b"x" * 64 * 1024
+        refused = 0
+        for _ in range(300 * 1_000_000 // len(piece)):
+            try:
+                process.send(piece)
+            except ProcessError:
+                refused += 1
+        self.assertGreater(refused, 4000)
+        self.assertLessEqual(process.pending, 16 * MIB)
+        self.assertLess(resident() - before, 20 * 1_000_000)
+        process.limits = type(process.limits)(flush_timeout=0.05)
+        process.delete()
+        await process.closed
+        peer.close()
+
+    async def test_small_sends_weigh_no_more_than_large_ones(self) -> None:
+        process, peer = await self.client_of_raw()
+        process.send(b"x" * 8 * MIB)
+        await self.turn(0.02)
+        before = resident()
+        for _ in range(500_000):
+            process.send(b"ab")
+        self.assertLess(resident() - before, 16 * 1_000_000)
+        peer.close()
+        process.delete()
+        await process.closed
+
+
+class BufferTests(TcpFixture):
+    async def test_a_full_buffer_stops_reading_and_loses_nothing(self) -> None:
+        process, peer = await self.client_of_raw(buffer="b", coding="utf-8")
+        assert process.buffer is not None
+        process.buffer.limit = 100_000
+        size = 1_000_000
+        sending = in_thread(peer.sendall, b"0123456789" * (size // 10))
+        buffer = process.buffer
+        await self.until(lambda: len(buffer) == 100_000)
+        await self.turn(0.05)
+        self.assertEqual(100_000, len(buffer))
+        taken: list[str] = []
+        while len("".join(taken)) < size:
+            taken.append(buffer.take(30_000))
+            await self.turn()
+            self.assertLessEqual(len(buffer), 100_000)
+        self.assertEqual("0123456789" * (size // 10), "".join(taken))
+        await sending
+        peer.close()
+        await process.closed
+        self.assertIn("connection broken by remote peer", buffer.text)
+
+    async def test_a_full_buffer_holds_the_end_back_too(self) -> None:
+        process, peer = await self.client_of_raw(buffer="b", coding="utf-8")
+        assert process.buffer is not None
+        process.buffer.limit = 4
+        peer.sendall(b"012345")
+        peer.close()
+        await self.until(lambda: process.received == 6)
+        await self.turn(0.02)
+        self.assertEqual([], self.events(process))
+        self.assertEqual("0123", process.buffer.take(4))
+        await process.closed
+        self.assertTrue(process.buffer.text.startswith("45\nProcess client connection broken"))
+
+    async def test_another_filter_takes_over_from_a_full_buffer(self) -> None:
+        got: list[str] = []
+        process, peer = await self.client_of_raw(buffer="b", coding="utf-8")
+        assert process.buffer is not None
+        process.buffer.limit = 3
+        peer.sendall(b"abcdef")
+        await self.until(lambda: process.received == 6)
+        process.filter = lambda _, text: got.append(text)
+        await self.until(lambda: got == ["def"])
+        peer.close()
+        await process.closed
+
+
+del TcpFixture

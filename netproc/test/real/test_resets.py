@@ -1,0 +1,86 @@
+"""A reset does not take away what was received before it."""
+
+from __future__ import annotations
+
+import errno
+
+from netproc import ProcessError
+from netproc.test.real import test_tcp, test_unix
+from netproc.test.real.contract import BROKEN, MB, Fixture, Recorder
+from netproc.test.real.peers import reset
+
+
+class ResetContract(Fixture):
+    """Over netproc's own transport; those of Twisted lose what the kernel holds."""
+
+    async def test_stopped_with_output_pending(self) -> None:
+        recorder = Recorder()
+        process, peer = await self.client_of_raw(filter=recorder, stop=True)
+        process.send(b"x" * 15 * MB)
+        drained = process.drain()
+        data = bytes(range(256)) * 200
+        peer.sendall(data)
+        await self.turn(0.02)
+        reset(peer)
+        await self.assertFailure(drained, ProcessError)
+        self.assertEqual(("stop", []), (process.status, self.events(process)))
+        error = self.assertRaises(ProcessError, process.send, b"more")
+        self.assertIn(error.errno, (errno.ECONNRESET, errno.EPIPE))
+        process.resume()
+        await process.closed
+        self.assertEqual((data, [BROKEN]), (recorder.data, self.events(process)))
+        assert process.reason is not None
+        self.assertIn(process.reason.errno, (errno.ECONNRESET, errno.EPIPE))
+        self.assertGreater(process.unsent, 5 * MB)
+
+    async def test_reading_with_output_pending(self) -> None:
+        recorder = Recorder()
+        process, peer = await self.client_of_raw(filter=recorder)
+        process.send(b"x" * 15 * MB)
+        await self.turn(0.02)
+        peer.sendall(b"last words")
+        reset(peer)
+        await process.closed
+        self.assertEqual((b"last words", [BROKEN]), (recorder.data, self.events(process)))
+
+    async def test_deleted_while_stopped_after_a_reset(self) -> None:
+        recorder = Recorder()
+        process, peer = await self.client_of_raw(filter=recorder, stop=True)
+        process.send(b"x" * 15 * MB)
+        peer.sendall(b"unread")
+        await self.turn(0.02)
+        reset(peer)
+        await self.turn(0.02)
+        process.delete()
+        await process.closed
+        self.assertEqual((b"", ["deleted\n"]), (b"".join(recorder.pieces), self.events(process)))
+
+    async def test_linger_zero_resets(self) -> None:
+        process, _ = await self.client_of_raw()
+        process.set_option("linger", 0)
+        process.send(b"x" * 15 * MB)
+        process.delete()
+        await process.closed
+        self.assertGreater(process.unsent, 5 * MB)
+
+    async def test_linger_bounds_the_flush(self) -> None:
+        process, _ = await self.client_of_raw()
+        process.set_option("linger", 1)
+        process.send(b"x" * 15 * MB)
+        process.delete()
+        began = process.reactor.seconds()
+        await process.closed
+        self.assertTrue(0.9 < process.reactor.seconds() - began < 5)
+        assert process.reason is not None
+        self.assertEqual(errno.ETIMEDOUT, process.reason.errno)
+
+
+class TcpResetTests(test_tcp.TcpFixture, ResetContract):
+    """Over TCP."""
+
+
+class UnixResetTests(test_unix.UnixFixture, ResetContract):
+    """Over UNIX sockets, which have no resets, but errors all the same."""
+
+
+del Fixture, ResetContract

@@ -1,0 +1,223 @@
+"""The files of UNIX servers (P14, H13, D10)."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import socket
+import stat
+from typing import Any
+
+from netproc import NetworkProcess, ProcessError, make_network_process
+from netproc.net import socketfile
+from netproc.test.base import NetprocTestCase
+
+
+def mode_of(path: str) -> int:
+    return stat.S_IMODE(os.lstat(path).st_mode)
+
+
+class SocketFileTests(NetprocTestCase):
+    async def setUp(self) -> None:
+        await super().setUp()
+        # Short: a socket's name has 107 bytes.
+        self.path = f"sock{abs(hash(self.id())) % 10**9}"
+        self.addCleanup(lambda: os.path.lexists(self.path) and os.unlink(self.path))
+
+    async def listen(self, **keywords: Any) -> NetworkProcess:
+        return await self.make(name="s", server=True, local=self.path, filter=True, **keywords)
+
+    async def in_use(self) -> None:
+        made = make_network_process(name="s", server=True, local=self.path)
+        error = await self.failure_of(made, ProcessError)
+        self.assertEqual((errno.EADDRINUSE, self.path), (error.errno, error.address))
+
+    async def test_the_mode_is_0600(self) -> None:
+        await self.listen()
+        self.assertEqual(0o600, mode_of(self.path))
+
+    async def test_another_mode_whatever_the_umask(self) -> None:
+        for umask in (0o000, 0o022, 0o077):
+            before = os.umask(umask)
+            try:
+                server = await self.listen(mode=0o666)
+                self.assertEqual((0o666, umask), (mode_of(self.path), os.umask(umask)))
+            finally:
+                os.umask(before)
+            server.delete()
+
+    async def test_there_is_no_wider_moment(self) -> None:
+        modes = []
+        bind, lstat = socket.socket.bind, os.lstat
+
+        class Socket(socket.socket):
+            def bind(self, address: Any) -> None:
+                bind(self, address)
+                modes.append(stat.S_IMODE(lstat(address).st_mode))
+
+        self.patch(socket, "socket", Socket)
+        before = os.umask(0)
+        try:
+            await self.listen()
+        finally:
+            os.umask(before)
+        self.assertEqual([0o600], modes)
+
+    async def test_systems_whose_sockets_have_no_mode_take_the_umask(self) -> None:
+        def fchmod(descriptor: int, mode: int) -> None:
+            raise OSError(errno.EINVAL, "Invalid argument")
+
+        self.patch(os, "fchmod", fchmod)
+        before = os.umask(0o022)
+        try:
+            await self.listen()
+            self.assertEqual((0o600, 0o022), (mode_of(self.path), os.umask(0o022)))
+        finally:
+            os.umask(before)
+
+    async def test_it_is_removed(self) -> None:
+        server = await self.listen()
+        server.delete()
+        self.assertFalse(os.path.lexists(self.path))
+
+    async def test_it_is_not_removed_if_it_is_another(self) -> None:
+        server = await self.listen()
+        os.unlink(self.path)
+        with open(self.path, "w") as other:
+            other.write("mine")
+        server.delete()
+        with open(self.path) as other:
+            self.assertEqual("mine", other.read())
+
+    async def test_it_may_be_gone_already(self) -> None:
+        server = await self.listen()
+        os.unlink(self.path)
+        server.delete()
+
+    async def test_a_directory_that_lets_nothing_be_removed(self) -> None:
+        server = await self.listen()
+
+        def unlink(path: object) -> None:
+            raise PermissionError(errno.EACCES, "Permission denied")
+
+        self.patch(socketfile.os, "unlink", unlink)
+        server.delete()
+        self.assertEqual("closed", server.status)
+        self.flushWarnings()
+
+    async def test_a_stale_one_is_replaced(self) -> None:
+        stale = socket.socket(socket.AF_UNIX)
+        stale.bind(self.path)
+        stale.close()
+        server = await self.listen()
+        self.assertEqual(0o600, mode_of(self.path))
+        client = await self.make(name="c", remote=self.path)
+        client.delete()
+        await self.until(lambda: len(self.ledger.events) == 3)
+        for process in self.ledger.events:
+            process.delete()
+        del server
+
+    async def test_a_live_one_is_in_use(self) -> None:
+        live = socket.socket(socket.AF_UNIX)
+        self.addCleanup(live.close)
+        live.bind(self.path)
+        live.listen()
+        await self.in_use()
+        self.assertTrue(stat.S_ISSOCK(os.lstat(self.path).st_mode))
+
+    async def test_one_with_a_full_backlog_is_in_use(self) -> None:
+        live = socket.socket(socket.AF_UNIX)
+        self.addCleanup(live.close)
+        live.bind(self.path)
+        live.listen(0)
+        with socket.socket(socket.AF_UNIX) as filler:
+            filler.connect(self.path)
+            await self.in_use()
+
+    async def test_one_of_another_kind_is_in_use(self) -> None:
+        live = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.addCleanup(live.close)
+        live.bind(self.path)
+        await self.in_use()
+
+    async def test_files_directories_and_links_are_never_touched(self) -> None:
+        with open(self.path, "w") as file:
+            file.write("precious")
+        await self.in_use()
+        with open(self.path) as file:
+            self.assertEqual("precious", file.read())
+        os.unlink(self.path)
+
+        os.mkdir(self.path)
+        await self.in_use()
+        os.rmdir(self.path)
+
+        stale = socket.socket(socket.AF_UNIX)
+        target = self.path + "t"
+        stale.bind(target)
+        stale.close()
+        self.addCleanup(os.unlink, target)
+        os.symlink(target, self.path)
+        await self.in_use()
+        self.assertTrue(os.path.islink(self.path))
+
+    async def test_a_stale_one_of_another_user_is_not_touched(self) -> None:
+        stale = socket.socket(socket.AF_UNIX)
+        stale.bind(self.path)
+        stale.close()
+        owner = os.lstat(self.path).st_uid
+        self.patch(socketfile.os, "geteuid", lambda: owner + 1)
+        await self.in_use()
+
+    async def test_a_directory_that_is_not_there(self) -> None:
+        made = make_network_process(name="s", server=True, local="/nosuchdirectory/sock")
+        error = await self.failure_of(made, ProcessError)
+        self.assertEqual(errno.ENOENT, error.errno)
+
+    async def test_a_directory_that_cannot_be_read_goes_unlocked(self) -> None:
+        real_open = os.open
+
+        def refuse(path: Any, flags: int, *more: Any) -> int:
+            if flags & os.O_DIRECTORY:
+                raise PermissionError(errno.EACCES, "Permission denied")
+            return real_open(path, flags, *more)
+
+        self.patch(socketfile.os, "open", refuse)
+        await self.listen()
+        self.assertEqual(0o600, mode_of(self.path))
+
+    async def test_servers_that_start_at_once_wait_for_each_other(self) -> None:
+        self.patch(socketfile, "_LOCK_TIMEOUT", 0.05)
+        directory = os.open(".", os.O_RDONLY)
+        self.addCleanup(os.close, directory)
+        fcntl.flock(directory, fcntl.LOCK_EX)
+        made = make_network_process(name="s", server=True, local=self.path)
+        await self.assertFailure(made, ProcessError)
+        fcntl.flock(directory, fcntl.LOCK_UN)
+        await self.listen()
+
+    async def test_what_fails_behind_the_bind_leaves_no_file(self) -> None:
+        class Socket(socket.socket):
+            def listen(self, backlog: int = 0) -> None:
+                raise OSError(errno.EADDRINUSE, "Address already in use")
+
+        self.patch(socket, "socket", Socket)
+        made = make_network_process(name="s", server=True, local=self.path)
+        await self.assertFailure(made, ProcessError)
+        self.assertFalse(os.path.lexists(self.path))
+
+    async def test_abstract_names_have_no_file(self) -> None:
+        name = "\0" + self.path
+        server = await self.make(name="s", server=True, local=name, filter=True)
+        self.assertEqual(name, server.contact("local"))
+        client = await self.make(name="c", family="local", service=name)
+        self.assertEqual(name, client.contact("remote"))
+        made = make_network_process(name="s", server=True, local=name)
+        error = await self.failure_of(made, ProcessError)
+        self.assertEqual((errno.EADDRINUSE, "@" + self.path), (error.errno, error.address))
+        client.delete()
+        await self.until(lambda: len(self.ledger.events) == 3)
+        for process in self.ledger.events:
+            process.delete()

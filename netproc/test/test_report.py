@@ -1,0 +1,96 @@
+"""report.py."""
+
+from __future__ import annotations
+
+from twisted.internet.testing import EventLoggingObserver
+from twisted.logger import formatEvent, globalLogPublisher
+from twisted.trial.unittest import SynchronousTestCase
+
+from netproc import filters
+from netproc.report import Reporter, how_to_try
+from netproc.test.real.contract import Fixture
+from netproc.test.real.peers import in_thread, request_and_half_close, reset
+from netproc.test.real.test_tcp import TcpFixture
+from netproc.test.real.test_unix import UnixFixture
+
+del Fixture
+
+
+class Lines:
+    """The log lines of a test."""
+
+    def __init__(self, test: SynchronousTestCase) -> None:
+        self._events = EventLoggingObserver()
+        globalLogPublisher.addObserver(self._events)
+        test.addCleanup(globalLogPublisher.removeObserver, self._events)
+
+    def __call__(self) -> list[str]:
+        lines = [formatEvent(e) for e in self._events if e["log_namespace"] == "netproc.report"]
+        self._events._events.clear()
+        return lines
+
+
+class TcpReportTests(TcpFixture):
+    async def test_one_line_at_the_open_and_one_at_the_close(self) -> None:
+        lines = Lines(self)
+        server = await self.server(filter=filters.echo, sentinel=Reporter().sentinel)
+        peer = self.raw_client(server)
+        port = peer.getsockname()[1]
+        await in_thread(request_and_half_close, peer, b"hello\n")
+        (connection,) = self.connections(server)
+        await connection.closed
+        self.assertEqual(
+            [
+                f"server <127.0.0.1:{port}>: open",
+                f"server <127.0.0.1:{port}>: closed after 0.0 s, 6 bytes in, 6 bytes out: "
+                "connection broken by remote peer",
+            ],
+            lines(),
+        )
+        server.delete()
+        self.assertEqual([], lines())
+
+    async def test_why(self) -> None:
+        lines = Lines(self)
+        server = await self.server(filter=filters.echo, sentinel=Reporter().sentinel)
+        reset(self.raw_client(server))
+        connection = await self.connection(server)
+        await connection.closed
+        why = "connection broken by remote peer (connection broken: Connection reset by peer)"
+        self.assertTrue(lines()[-1].endswith(why))
+
+    async def test_the_buffer_hears_of_it_as_by_default(self) -> None:
+        server = await self.server(sentinel=Reporter().sentinel, buffer="b")
+        server.delete()
+        assert server.buffer is not None
+        self.assertEqual("\nProcess server deleted\n", server.buffer.text)
+
+
+class UnixReportTests(UnixFixture):
+    async def test_names_are_escaped(self) -> None:
+        lines = Lines(self)
+        reporter = Reporter()
+        server = await self.server(
+            name="evil\n\x1b[2J", filter=filters.echo, sentinel=reporter.sentinel
+        )
+        await in_thread(request_and_half_close, self.raw_client(server), b"x")
+        await self.until(lambda: len(self.ledger.gone) == 1)
+        for line in lines():
+            self.assertTrue(line.isprintable(), line)
+
+
+class HowToTryTests(SynchronousTestCase):
+    def test_commands(self) -> None:
+        for local, expected in (
+            ((127, 0, 0, 1, 7007), "nc -N 127.0.0.1 7007"),
+            ((0, 0, 0, 0, 7007), "nc -N 127.0.0.1 7007"),
+            ((0, 0, 0, 0, 0, 0, 0, 1, 7007), "nc -N ::1 7007"),
+            ((0, 0, 0, 0, 0, 0, 0, 0, 7007), "nc -N ::1 7007"),
+            ("/run/x", "nc -NU /run/x"),
+            ("\0x", "socat - ABSTRACT-CONNECT:x"),
+            (None, None),
+        ):
+            self.assertEqual(expected, how_to_try(local))
+
+
+del TcpFixture, UnixFixture
