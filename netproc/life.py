@@ -127,6 +127,11 @@ class Life:
 
     def lost(self, reason: ProcessError | None) -> None:
         """See Receiver: what has come is delivered first."""
+        if not self._process.reactor.running:
+            # The reactor lets go of all descriptors when it stops: nobody has broken this one.
+            self._channel_ended(None)
+            self.delete()
+            return
         self._channel_ended(reason)
         self._process.reading.end(reason)
 

@@ -11,6 +11,8 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+from twisted.trial.unittest import SkipTest
+
 import netproc
 from netproc.test.base import PATIENCE, NetprocTestCase
 
@@ -32,14 +34,20 @@ def script(name: str) -> str | None:
 
 def require(program: str) -> str:
     """The path of PROGRAM; where it is not installed the test is skipped, but in CI it fails."""
-    from twisted.trial.unittest import SkipTest
-
     path = shutil.which(program)
     if path is None:
         if os.environ.get("NETPROC_CI"):
             raise AssertionError(f"{program} is not installed")
         raise SkipTest(f"{program} is not installed")
     return path
+
+
+def run_with_input(command: Sequence[str], data: bytes) -> bytes:
+    """What COMMAND prints when it is given DATA; it must end in order."""
+    done = subprocess.run(
+        command, input=data, capture_output=True, timeout=30, env=environment(), check=True
+    )
+    return done.stdout
 
 
 class Program:

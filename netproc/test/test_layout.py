@@ -1,0 +1,159 @@
+"""The structure: floors that only look down, no circles, files of a size to read."""
+
+from __future__ import annotations
+
+import ast
+import os
+
+from twisted.trial.unittest import SynchronousTestCase
+
+import netproc
+
+PACKAGE = os.path.dirname(os.path.abspath(netproc.__file__))
+
+#: Floor 0 has values and machines only: no Twisted, no I/O, no clock.
+NOT_IN_CORE = {
+    "OpenSSL",
+    "asyncio",
+    "select",
+    "selectors",
+    "ssl",
+    "threading",
+    "time",
+    "twisted",
+    "zope",
+}
+#: Constants and conversions of addresses are values.
+SOCKET_IN_CORE = {"core.address", "core.options"}
+
+#: Floor 3 runs what floor 2 is.
+FLOOR_3 = {"command", "ending", "filters", "report", "service", "tap"}
+
+MOST_LINES = 600
+
+
+def modules() -> dict[str, str]:
+    """All modules but the tests, by name below netproc, and their paths."""
+    found = {}
+    for directory, _, names in os.walk(PACKAGE):
+        relative = os.path.relpath(directory, PACKAGE)
+        if relative.split(os.sep)[0] == "test":
+            continue
+        for name in names:
+            if name.endswith(".py"):
+                parts = [] if relative == "." else relative.split(os.sep)
+                found[".".join([*parts, name[:-3]])] = os.path.join(directory, name)
+    return found
+
+
+def tree(path: str) -> ast.Module:
+    with open(path, encoding="utf-8") as file:
+        return ast.parse(file.read())
+
+
+def is_for_types_only(node: ast.AST) -> bool:
+    return (
+        isinstance(node, ast.If)
+        and isinstance(node.test, ast.Name)
+        and node.test.id == "TYPE_CHECKING"
+    )
+
+
+def imports(module: str, types_too: bool = True) -> set[str]:
+    """What a module imports; names of netproc begin with a dot: ".core.spec"."""
+    found: set[str] = set()
+    package = module.split(".")[:-1]
+    pending: list[ast.AST] = [tree(modules()[module])]
+    while pending:
+        node = pending.pop()
+        if is_for_types_only(node) and not types_too:
+            continue
+        pending.extend(ast.iter_child_nodes(node))
+        if isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            found.add(node.module or "")
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1]
+            base += node.module.split(".") if node.module else []
+            for alias in node.names:
+                # "from .core import options" imports a module, "from .options import pack" a name.
+                name = ".".join([*base, alias.name])
+                found.add("." + (name if name in modules() else ".".join(base)))
+    return found
+
+
+def neighbours(module: str, types_too: bool = True) -> set[str]:
+    """The modules of netproc that a module imports."""
+    return {n[1:] for n in imports(module, types_too) if n.startswith(".") and n[1:] in modules()}
+
+
+def floor(module: str) -> int:
+    if module.startswith("core."):
+        return 0
+    if module.startswith("net."):
+        return 1
+    return 3 if module in FLOOR_3 else 2
+
+
+class LayoutTests(SynchronousTestCase):
+    def test_imports_look_to_their_own_floor_or_down(self) -> None:
+        for module in modules():
+            for name in neighbours(module):
+                self.assertLessEqual(floor(name), floor(module), f"{module} imports {name}")
+
+    def test_there_is_no_circle(self) -> None:
+        graph = {module: neighbours(module, types_too=False) for module in modules()}
+        while graph:
+            leaves = {module for module, below in graph.items() if not below & graph.keys()}
+            self.assertTrue(leaves, f"a circle among {sorted(graph)}")
+            graph = {m: below for m, below in graph.items() if m not in leaves}
+
+    def test_the_ground_floor_is_pure(self) -> None:
+        for module in modules():
+            if floor(module) == 0:
+                outside = {name.split(".")[0] for name in imports(module)}
+                self.assertEqual(set(), outside & NOT_IN_CORE, module)
+                if "socket" in outside:
+                    self.assertIn(module, SOCKET_IN_CORE)
+
+    def test_only_one_place_knows_the_installed_reactor(self) -> None:
+        for module, path in modules().items():
+            for node in ast.walk(tree(path)):
+                if isinstance(node, ast.ImportFrom) and node.module == "twisted.internet":
+                    names = {alias.name for alias in node.names}
+                    if "reactor" in names:
+                        self.assertEqual("net.reactor", module)
+                        self.assertNotIn(node, tree(path).body)
+
+    def test_no_file_is_too_long(self) -> None:
+        everything = [*modules().values()]
+        for directory, _, names in os.walk(os.path.join(PACKAGE, "test")):
+            everything += [os.path.join(directory, n) for n in names if n.endswith(".py")]
+        for path in everything:
+            with open(path, encoding="utf-8") as file:
+                self.assertLessEqual(len(file.readlines()), MOST_LINES, path)
+
+    def test_every_module_says_its_job(self) -> None:
+        for module, path in modules().items():
+            doc = ast.get_docstring(tree(path))
+            self.assertTrue(doc, module)
+            assert doc is not None
+            if not module.endswith("__init__") and module != "_version":
+                self.assertIn("\n\n", doc, f"{module} does not say where its data comes from")
+
+    def test_async_tests_are_in_cases_that_run_them(self) -> None:
+        """An async test of a SynchronousTestCase passes without running."""
+        for directory, _, names in os.walk(os.path.join(PACKAGE, "test")):
+            for name in names:
+                if name.endswith(".py"):
+                    self.check_async_tests(os.path.join(directory, name))
+
+    def check_async_tests(self, path: str) -> None:
+        for node in ast.walk(tree(path)):
+            if isinstance(node, ast.ClassDef):
+                bases = {base.id for base in node.bases if isinstance(base, ast.Name)}
+                if "SynchronousTestCase" in bases:
+                    for item in node.body:
+                        is_async = isinstance(item, ast.AsyncFunctionDef)
+                        self.assertFalse(is_async, f"{path}: {node.name}")

@@ -1,0 +1,78 @@
+"""The plugin is found, imports nothing, and the packages are what setup.cfg says."""
+
+from __future__ import annotations
+
+import configparser
+import os
+import subprocess
+import sys
+
+from twisted.application.service import IServiceMaker
+from twisted.plugin import getPlugins
+from twisted.trial.unittest import SkipTest, SynchronousTestCase
+
+import netproc
+from netproc.test.real.programs import ROOT, environment
+
+
+def checkout() -> str:
+    """The checkout that is tested; tests that need it are skipped where netproc is installed."""
+    if not os.path.exists(os.path.join(ROOT, "setup.cfg")):
+        raise SkipTest("this runs from a checkout only")
+    return ROOT
+
+
+class PluginTests(SynchronousTestCase):
+    def test_twistd_finds_one_command(self) -> None:
+        found = [p for p in getPlugins(IServiceMaker) if p.tapname == "netproc"]
+        self.assertEqual(["netproc.tap"], [plugin.module for plugin in found])
+
+    def run_python(self, code: str) -> str:
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            env=environment(),
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=True,
+        )
+        return done.stdout
+
+    def test_the_plugin_file_imports_nothing_of_netproc(self) -> None:
+        code = (
+            "import sys; from twisted.plugin import getPlugins\n"
+            "from twisted.application.service import IServiceMaker\n"
+            "list(getPlugins(IServiceMaker)); import twisted.plugins.netproc_plugin\n"
+            "print([n for n in sys.modules if n.startswith('netproc')])\n"
+        )
+        self.assertEqual("[]\n", self.run_python(code))
+
+    def test_importing_netproc_installs_no_reactor(self) -> None:
+        for module in ("netproc", "netproc.tap", "netproc.filters"):
+            code = f"import sys, {module}; print('twisted.internet.reactor' in sys.modules)"
+            self.assertEqual("False\n", self.run_python(code))
+
+
+class SetupTests(SynchronousTestCase):
+    def test_packages_are_those_that_there_are(self) -> None:
+        root = checkout()
+        config = configparser.ConfigParser()
+        config.read(os.path.join(root, "setup.cfg"))
+        listed = set(config["options"]["packages"].split())
+        found = {"twisted.plugins"}
+        for directory, _, names in os.walk(os.path.join(root, "netproc")):
+            if "__init__.py" in names:
+                found.add(os.path.relpath(directory, root).replace(os.sep, "."))
+        self.assertEqual(found, listed)
+
+    def test_the_plugin_directory_is_no_package(self) -> None:
+        root = checkout()
+        for directory in ("twisted", "twisted/plugins"):
+            self.assertFalse(os.path.exists(os.path.join(root, directory, "__init__.py")))
+
+    def test_version(self) -> None:
+        self.assertRegex(netproc.__version__, r"\A\d+\.\d+\.\d+\Z")
+
+    def test_types_are_shipped(self) -> None:
+        directory = os.path.dirname(os.path.abspath(netproc.__file__))
+        self.assertTrue(os.path.exists(os.path.join(directory, "py.typed")))
