@@ -23,7 +23,7 @@ from .core.status import Cause
 from .net.channel import Receiver
 from .net.connector import FAILED
 from .net.endpoints import ClientEndpoint
-from .net.foreign import ForeignChannel, client_endpoint, network_error
+from .net.foreign import ForeignChannel, network_error
 from .net.resolve import Resolver
 from .net.stream import ChannelFactory, OwnChannel, StreamChannel
 from .process import NetworkProcess
@@ -34,7 +34,13 @@ T = TypeVar("T")
 class ClientMaker:
     """Makes one client."""
 
-    def __init__(self, spec: ProcessSpec, process: NetworkProcess, resolver: Resolver) -> None:
+    def __init__(
+        self,
+        spec: ProcessSpec,
+        process: NetworkProcess,
+        resolver: Resolver,
+        foreign: IStreamClientEndpoint | None,
+    ) -> None:
         self._spec = spec
         self._process = process
         self._reactor = process.reactor
@@ -42,9 +48,7 @@ class ClientMaker:
         self._deadline = self._reactor.seconds() + spec.limits.connect_timeout
         # Fires when the connection can be used: with a foreign endpoint that may be after TLS.
         self._opened: Deferred[None] = Deferred()
-        self._foreign = (
-            client_endpoint(spec.endpoint, self._reactor) if spec.endpoint is not None else None
-        )
+        self._foreign = foreign
 
     def make(self) -> Deferred[NetworkProcess]:
         """Fires with the process when it can talk; nobody sees it before."""

@@ -14,7 +14,7 @@ from twisted.internet.defer import Deferred, succeed
 
 from .core import options, status
 from .core.address import LOOPBACK, host_text
-from .core.errors import ProcessError
+from .core.errors import ProcessError, without_traceback
 from .core.status import Cause, State
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ class Life:
         self._attempt = None
         event = self._step(Cause.FAILED, status.failure_words(error))
         if event is not None:
-            self.reason = error
+            self.reason = without_traceback(error)
             self.exit_status = error.problem if error.errno is None else error.errno
             self._end(event)
 
@@ -139,7 +139,7 @@ class Life:
         """Everything that came has been delivered, and no more will."""
         event = self._step(Cause.PEER_ENDED)
         if event is not None:
-            self.reason = reason
+            self.reason = without_traceback(reason) if reason is not None else None
             self._end(event)
 
     def gone(self) -> None:

@@ -7,6 +7,7 @@ addresses, endpoint, channel and process.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 from weakref import WeakKeyDictionary, WeakSet, ref
 
 from twisted.internet.defer import Deferred, fail, succeed
@@ -18,6 +19,7 @@ from .core.contact import Contact
 from .core.errors import ProcessArgumentError
 from .core.options import LINGER, UNSET
 from .core.spec import ProcessSpec, process_spec
+from .net.foreign import client_endpoint, server_endpoint
 from .net.reactor import INetprocReactor, default_reactor
 from .net.resolve import Resolver, resolve
 from .process import DEFAULT_TABLE, Filter, LogFunction, NetworkProcess, Sentinel, Table
@@ -87,17 +89,18 @@ def make(
     """The same with all keywords in a mapping, and another way to look up names."""
     try:
         spec = process_spec(keywords)
-        process = _new_process(
-            spec,
-            DEFAULT_TABLE if table is None else table,
-            default_reactor() if reactor is None else reactor,
-        )
-        if spec.is_server:
-            return Deferred.fromCoroutine(ServerMaker(spec, process, resolver).make())
-        client = ClientMaker(spec, process, resolver)
-        return succeed(client.make_nowait()) if spec.nowait else client.make()
+        reactor = default_reactor() if reactor is None else reactor
+        endpoint: Any = None
+        if spec.endpoint is not None:
+            find = server_endpoint if spec.is_server else client_endpoint
+            endpoint = find(spec.endpoint, reactor)
     except ProcessArgumentError as error:
         return fail(error)
+    process = _new_process(spec, DEFAULT_TABLE if table is None else table, reactor)
+    if spec.is_server:
+        return ServerMaker(spec, process, resolver, endpoint).make()
+    client = ClientMaker(spec, process, resolver, endpoint)
+    return succeed(client.make_nowait()) if spec.nowait else client.make()
 
 
 def _new_process(spec: ProcessSpec, table: Table, reactor: INetprocReactor) -> NetworkProcess:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IStreamServerEndpoint
 from twisted.logger import Logger
 
@@ -18,7 +19,7 @@ from .core.spec import ProcessSpec
 from .core.status import Cause, accept_failed_message, accept_message
 from .net.channel import Port, Receiver
 from .net.endpoints import ServerEndpoint
-from .net.foreign import ForeignChannel, ForeignPort, network_error, server_endpoint
+from .net.foreign import ForeignChannel, ForeignPort, network_error
 from .net.listener import ListenerWatcher
 from .net.resolve import Resolver
 from .net.stream import ChannelFactory, OwnChannel, StreamChannel
@@ -32,17 +33,24 @@ _FAILED = "Cannot bind server socket"
 class ServerMaker(ListenerWatcher):
     """Makes one server, and then its connections."""
 
-    def __init__(self, spec: ProcessSpec, process: NetworkProcess, resolver: Resolver) -> None:
+    def __init__(
+        self,
+        spec: ProcessSpec,
+        process: NetworkProcess,
+        resolver: Resolver,
+        foreign: IStreamServerEndpoint | None,
+    ) -> None:
         self._spec = spec
         self._process = process
         self._reactor = process.reactor
         self._resolver = resolver
-        self._foreign = (
-            server_endpoint(spec.endpoint, self._reactor) if spec.endpoint is not None else None
-        )
+        self._foreign = foreign
 
-    async def make(self) -> NetworkProcess:
-        """The process, listening; waits only for a look-up or a foreign endpoint."""
+    def make(self) -> Deferred[NetworkProcess]:
+        """Fires with the process when it listens; waits only for a look-up or a foreign endpoint."""
+        return Deferred.fromCoroutine(self._make())
+
+    async def _make(self) -> NetworkProcess:
         process, table = self._process, self._process.table
         try:
             if self._foreign is not None:

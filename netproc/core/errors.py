@@ -60,6 +60,15 @@ def from_os_error(error: OSError, what: str, address: str | None = None) -> Proc
     return made
 
 
+def without_traceback(error: ProcessError) -> ProcessError:
+    """ERROR, to be kept: the frames through which it came would keep everything in them."""
+    part: BaseException | None = error
+    while part is not None:
+        part.__traceback__ = None
+        part = part.__cause__
+    return error
+
+
 def not_running(name: str) -> ProcessError:
     """What sending to a process that has no connection raises (N148)."""
     return ProcessError(_errno.ENOTCONN, f"Process {name} not running")

@@ -310,9 +310,12 @@ def _described(
 
 def network_error(error: BaseException, what: str) -> ProcessError:
     """What a foreign endpoint failed with, as a ProcessError."""
+    cause = getattr(error, "osError", None) or getattr(error, "socketError", None) or error
     if isinstance(error, TwistedTimeoutError):
-        error = TimeoutError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT))
-    for cause in (getattr(error, "osError", None), getattr(error, "socketError", None), error):
-        if isinstance(cause, OSError):
-            return from_os_error(cause, what)
+        cause = errno.ETIMEDOUT
+    if isinstance(cause, int):
+        # Twisted's ConnectError has the number only.
+        cause = OSError(cause, os.strerror(cause))
+    if isinstance(cause, OSError):
+        return from_os_error(cause, what)
     return ProcessError(None, f"{what}: {error}")

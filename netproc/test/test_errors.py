@@ -42,6 +42,17 @@ class ErrorTests(SynchronousTestCase):
         self.assertEqual("odd", errors.os_error_text(OSError("odd")))
         self.assertEqual("OSError", errors.os_error_text(OSError()))
 
+    def test_an_error_that_is_kept_keeps_no_frames(self) -> None:
+        try:
+            try:
+                raise OSError(errno.EPIPE, "x")
+            except OSError as cause:
+                raise errors.from_os_error(cause, "send") from cause
+        except errors.ProcessError as error:
+            kept = errors.without_traceback(error)
+            assert kept.__cause__ is not None
+            self.assertEqual((None, None), (kept.__traceback__, kept.__cause__.__traceback__))
+
     def test_not_running_is_emacs_text(self) -> None:
         error = errors.not_running("cli")
         self.assertEqual(("Process cli not running", errno.ENOTCONN), (str(error), error.errno))
