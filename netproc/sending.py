@@ -110,10 +110,9 @@ class Sending:
 
     def congested(self) -> None:
         """More than the high-water mark is pending: if the filter sent that, its input waits."""
-        if self.channel is None or self._flow is None:
-            return
-        limits = self._process.limits
-        reading = self._process.reading
+        limits, reading = self._process.limits, self._process.reading
+        assert self.channel is not None
+        assert self._flow is not None
         mine = self._flow.filter_pending(self.channel.pending)
         if mine > limits.high_water:
             self.channel.when_writable()

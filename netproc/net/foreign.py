@@ -156,7 +156,7 @@ class ForeignChannel(StreamChannel):
         """The transport wants more."""
         self._full = False
         self._write_queued()
-        if self._tell_writable and self._pending < self._low:
+        if self._tell_writable and self._pending < self._low and not self._gone:
             self._tell_writable = False
             self.receiver.writable()
         if not self._output:

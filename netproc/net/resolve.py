@@ -62,8 +62,6 @@ def resolve_blocking(lookup: Lookup, reactor: INetprocReactor) -> Deferred[Seque
         return succeed(_getaddrinfo(lookup, 0))
     except socket.gaierror as error:
         return fail(_failed(lookup, error.strerror or str(error)))
-    except UnicodeError:
-        return fail(_failed(lookup, _NOT_KNOWN))
     except ProcessError as error:
         return fail(error)
 

@@ -71,14 +71,6 @@ def local_address(sock: socket.socket) -> SocketAddress:
     return SocketAddress(sock.family, sock.getsockname())
 
 
-def peer_address(sock: socket.socket) -> SocketAddress | None:
-    """The address that SOCK is connected to, or None when it is connected no more."""
-    try:
-        return SocketAddress(sock.family, sock.getpeername())
-    except OSError:
-        return None
-
-
 def twisted_address(address: SocketAddress | None) -> IAddress:
     """Twisted's form of ADDRESS."""
     if address is not None and address.family == socket.AF_INET:

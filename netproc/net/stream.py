@@ -58,7 +58,7 @@ class StreamChannel(Protocol, ABC):
         self._peer_ended = False
         self._write_shut = False
         self._gone = False
-        self.receiver: Receiver = _NOBODY
+        self.receiver: Receiver  # from the open on, until it is gone
         self.local: SocketAddress | None = None
         self.remote: SocketAddress | None = None
         self.unsent = 0
@@ -68,7 +68,8 @@ class StreamChannel(Protocol, ABC):
 
     def _open(self) -> None:
         """The connection can be used: find out who wants to be told."""
-        opened, self._opened = self._opened, _nobody
+        opened = self._opened
+        del self._opened
         self.receiver = opened(self)
         if not self._closing:
             # Straight to the receiver: this is called for everything that comes.
@@ -98,7 +99,8 @@ class StreamChannel(Protocol, ABC):
         self._count_unsent()
         ended = reason_of(reason)
         self.dataReceived = _discard  # type: ignore[method-assign]
-        receiver, self.receiver = self.receiver, _NOBODY
+        receiver = self.receiver
+        del self.receiver  # the two would keep each other
         self._gone = True
         if self._closing:
             self.failure = self.failure or (ended if self.unsent else None)
@@ -271,39 +273,6 @@ class ChannelFactory(Factory):
     def buildProtocol(self, addr: IAddress | None) -> StreamChannel:
         """A new channel."""
         return self._build()
-
-
-class _Nobody:
-    """The receiver of a channel that is not connected: does not listen."""
-
-    @property
-    def data(self) -> Callable[[bytes], None]:
-        return _discard
-
-    def eof(self) -> None:
-        pass
-
-    def lost(self, reason: ProcessError | None) -> None:
-        pass
-
-    def output_lost(self, reason: ProcessError) -> None:
-        pass
-
-    def congested(self) -> None:
-        pass
-
-    def writable(self) -> None:
-        pass
-
-    def gone(self) -> None:
-        pass
-
-
-_NOBODY = _Nobody()
-
-
-def _nobody(channel: StreamChannel) -> Receiver:
-    return _NOBODY
 
 
 def _discard(data: bytes) -> None:

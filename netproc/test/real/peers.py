@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import select
 import socket
 import struct
 from collections.abc import Callable
@@ -25,7 +26,11 @@ def connect(family: int, address: Any) -> socket.socket:
     """A connected socket."""
     sock = socket.socket(family)
     sock.settimeout(PATIENCE)
-    sock.connect(address)
+    try:
+        sock.connect(address)
+    except OSError:
+        sock.close()
+        raise
     return sock
 
 
@@ -60,8 +65,6 @@ def request_and_half_close(sock: socket.socket, request: bytes) -> bytes:
 
 
 def _exchange(sock: socket.socket, request: bytes) -> bytes:
-    import select
-
     view, reply, shut = memoryview(request), bytearray(), False
     while True:
         wants_write = [sock] if not shut else []

@@ -23,7 +23,13 @@ from twisted.internet.ssl import CertificateOptions
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from netproc import ProcessArgumentError, ProcessError, make_network_process
+from netproc import (
+    NetworkProcess,
+    ProcessArgumentError,
+    ProcessError,
+    ProcessTable,
+    make_network_process,
+)
 from netproc.net.foreign import network_error
 from netproc.test.base import NetprocTestCase, reactor
 from netproc.test.real.contract import BROKEN, Recorder, echo
@@ -230,7 +236,8 @@ class PoorTransportTests(NetprocTestCase):
 
     async def test_a_port_that_cannot_be_stopped(self) -> None:
         endpoint = PoorServerEndpoint()
-        server = await self.make(name="s", server=True, endpoint=endpoint, filter=echo)
+        table: ProcessTable[NetworkProcess] = ProcessTable()
+        server = await self.make(name="s", server=True, endpoint=endpoint, filter=echo, table=table)
         self.assertEqual((None, None), server.contact())
         error = self.assertRaises(ProcessError, server.stop)
         self.assertIn("stop accepting", str(error))
