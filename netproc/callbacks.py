@@ -13,6 +13,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from .core.errors import ProcessError
 from .net.reactor import INetprocReactor
 
 log = Logger()
@@ -30,6 +31,10 @@ def raised(error: BaseException, reactor: INetprocReactor, what: str, name: str)
 
 
 def _report(failure: Failure, what: str, name: str) -> None:
+    if isinstance(failure.value, ProcessError):
+        if failure.value.logged:
+            return
+        failure.value.logged = True
     log.failure("error in process {what} of {name!r}", failure, what=what, name=name)
 
 

@@ -28,5 +28,5 @@ def default_sentinel(process: NetworkProcess, event: str) -> None:
 
     Emacs: internal-default-process-sentinel (N85).
     """
-    if process.status not in _QUIET:
+    if process.buffer is not None and process.status not in _QUIET:
         process.insert_in_buffer(f"\nProcess {process.name} {event}")

@@ -16,6 +16,7 @@ from .core import options, status
 from .core.address import LOOPBACK, host_text
 from .core.errors import ProcessError, without_traceback
 from .core.status import Cause, State
+from .waiting import Waiters
 
 if TYPE_CHECKING:
     from .net.channel import Channel, Port
@@ -49,7 +50,7 @@ class Life:
         self._attempt: Deferred[Any] | None = None
         # Is there no descriptor, not yet or not any more?
         self._gone = True
-        self._waiters: list[Deferred[NetworkProcess]] = []
+        self._waiters: Waiters[NetworkProcess] = Waiters()
 
     @property
     def live(self) -> bool:
@@ -60,9 +61,7 @@ class Life:
         """Fires with PROCESS, whose life this is, when all is over."""
         if self._gone and self.state in status.ENDED:
             return succeed(process)
-        waiter: Deferred[NetworkProcess] = Deferred(self._waiters.remove)
-        self._waiters.append(waiter)
-        return waiter
+        return self._waiters.add()
 
     # -- told by client.py and server.py --------------------------------------------------------
 
@@ -181,7 +180,7 @@ class Life:
         attempt, self._attempt = self._attempt, None
         if attempt is not None:
             attempt.cancel()
-        process.waiters.answer(False)
+        process.waiters.fire(False)
         process.tell(event)
         process.reading.cancel()
         process.forget_own_buffer()
@@ -209,6 +208,4 @@ class Life:
         process.reading.detach()
         del self._process
         process.table.tell(process, "gone", None)
-        waiters, self._waiters = self._waiters, []
-        for waiter in waiters:
-            waiter.callback(process)
+        self._waiters.fire(process)

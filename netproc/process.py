@@ -104,7 +104,7 @@ class NetworkProcess:
         self._filter_multibyte = filter_multibyte
         self._sentinel: Sentinel = sentinel or default_sentinel
         self._log = log
-        self._plist = dict(plist)
+        self._plist = dict(plist) if plist else None
         self.linger = linger
         self._limits = limits
         #: The server that made this connection, None for what was made otherwise.
@@ -120,7 +120,7 @@ class NetworkProcess:
         self.reading = Reading(self, Delivery(coding, filter_multibyte))
         self.sending = Sending(self)
         #: Who waits in `accept_output`.
-        self.waiters = Waiters()
+        self.waiters: Waiters[bool] = Waiters()
         self.call_filter: Filter = default_filter
         self._set_filter(filter)
 
@@ -238,6 +238,8 @@ class NetworkProcess:
     @property
     def plist(self) -> dict[str, object]:
         """The property list: yours to use."""
+        if self._plist is None:
+            self._plist = {}
         return self._plist
 
     @plist.setter
@@ -418,7 +420,7 @@ class NetworkProcess:
             return fail(ProcessError(errno.EDEADLK, problem))
         if not self.live or self.life.port is not None:
             return succeed(False)
-        waiter = self.waiters.add(self.reactor, timeout)
+        waiter = self.waiters.add_with_timeout(timeout, False, self.reactor)
         self.reading.update()
         return waiter
 
@@ -426,7 +428,7 @@ class NetworkProcess:
         """The filter has been given WHAT: tell those who watch."""
         self.table.tell(self, "delivered", what)
         if self.waiters:
-            self.waiters.answer(True)
+            self.waiters.fire(True)
             if self.live:
                 self.reading.update()
 
@@ -475,7 +477,7 @@ class NetworkProcess:
             coding=self._coding,
             filter=self.filter,
             sentinel=self._sentinel,
-            plist=self._plist,
+            plist=self._plist or {},
             filter_multibyte=self._filter_multibyte,
             limits=self._limits,
             accepted_by=self,

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 
 from twisted.internet.defer import Deferred, fail, succeed
 
-from .core.errors import ProcessError
+from .core.errors import ProcessError, without_traceback
 from .core.flow import OutputFlow
 from .core.limits import DEFAULT_LIMITS
 from .reading import CONGESTED, FILTERING
+from .waiting import Waiters
 
 if TYPE_CHECKING:
     from .net.channel import Channel
@@ -29,11 +30,11 @@ class Sending:
         self._process = process
         self.channel: Channel | None = None
         # Sent before there is a channel.
-        self._early: list[bytes] = []
+        self._early: list[bytes] | None = None
         self._eof = False
         self._lost: ProcessError | None = None
         self._flow: OutputFlow | None = None
-        self._drains: list[Deferred[None]] = []
+        self._drains: Waiters[None] = Waiters()
 
     @property
     def sent(self) -> int:
@@ -44,13 +45,15 @@ class Sending:
     def pending(self) -> int:
         """Bytes that the system has not got yet."""
         if self.channel is None:
-            return sum(map(len, self._early))
+            return sum(map(len, self._early or ()))
         return self.channel.pending
 
     def send(self, data: bytes) -> None:
         """Queue DATA; what is refused is refused whole."""
-        if self._eof or self._lost is not None:
-            raise self._lost or ProcessError(errno.EPIPE, "the sending side is shut")
+        if self._lost is not None:
+            raise without_traceback(self._lost)
+        if self._eof:
+            raise ProcessError(errno.EPIPE, "the sending side is shut")
         pending = self.pending
         limits = self._process.limits
         if pending and pending + len(data) > limits.send_cap:
@@ -62,10 +65,12 @@ class Sending:
         if self._flow is None:
             self._flow = OutputFlow()
         self._flow.add(len(data), bool(self._process.reading.gate & FILTERING), pending)
-        if self.channel is None:
+        if self.channel is not None:
+            self.channel.write(data)
+        elif self._early is not None:
             self._early.append(data)
         else:
-            self.channel.write(data)
+            self._early = [data]
 
     def send_eof(self) -> None:
         """Shut the sending side behind what is pending."""
@@ -80,9 +85,10 @@ class Sending:
         self.channel = channel
         if self._process.limits is not DEFAULT_LIMITS:
             self.set_marks()
-        for data in self._early:
-            channel.write(data)
-        self._early = []
+        if self._early is not None:
+            for data in self._early:
+                channel.write(data)
+            self._early = None
         if self._eof:
             channel.write_eof()
         if self._drains:
@@ -91,14 +97,12 @@ class Sending:
     def drain(self) -> Deferred[None]:
         """Fires when less than the low-water mark is pending, fails when that cannot be."""
         if self._lost is not None:
-            return fail(self._lost)
+            return fail(without_traceback(self._lost))
         if not self.pending or self.pending < self._process.limits.low_water:
             return succeed(None)
-        drained: Deferred[None] = Deferred(self._drains.remove)
-        self._drains.append(drained)
         if self.channel is not None:
             self.channel.when_writable()
-        return drained
+        return self._drains.add()
 
     def set_marks(self) -> None:
         """The limits have changed."""
@@ -123,29 +127,24 @@ class Sending:
     def writable(self) -> None:
         """Less than the low-water mark is pending."""
         self._process.reading.release(CONGESTED)
-        self._answer_drains(None)
+        self._drains.fire(None)
 
     def lost(self, reason: ProcessError) -> None:
         """Nothing can be written any more."""
         self._lost = self._lost or reason
         self._process.reading.release(CONGESTED)
-        self._answer_drains(self._lost)
+        self._drains.fail(without_traceback(self._lost))
 
     def ended(self, reason: ProcessError | None) -> None:
         """The channel is gone; without a REASON everything has been written."""
         self.channel = None
-        self._early = []
+        self._early = None
         self._lost = self._lost or reason
-        self._answer_drains(self._lost)
+        if self._lost is None:
+            self._drains.fire(None)
+        else:
+            self._drains.fail(without_traceback(self._lost))
 
     def detach(self) -> None:
         """Let go of the process: everything is over."""
         del self._process
-
-    def _answer_drains(self, reason: ProcessError | None) -> None:
-        drains, self._drains = self._drains, []
-        for drained in drains:
-            if reason is None:
-                drained.callback(None)
-            else:
-                drained.errback(reason)

@@ -61,12 +61,12 @@ def accept_process_output(
     """
     if process is not None:
         return process.accept_output(timeout)
-    waiters = Waiters()
-    waiter = waiters.add(default_reactor() if reactor is None else reactor, timeout)
+    waiters: Waiters[bool] = Waiters()
+    waiter = waiters.add_with_timeout(timeout, False, reactor or default_reactor())
 
     def observe(_: NetworkProcess, what: str, value: object) -> None:
         if what == "delivered":
-            waiters.answer(True)
+            waiters.fire(True)
 
     stop = table.observe(observe)
 

@@ -1,57 +1,79 @@
-"""Deferreds that wait for something to happen, or for their time to be up.
+"""Deferreds that wait for the same thing to happen.
 
-`process.py` keeps those of accept_output, the table's are those of accept_process_output.
+`life.py` keeps those that wait for the end, `sending.py` for output to be written, `process.py` and `tables.py`
+for input to be delivered, which may have a time limit.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Generic, TypeVar
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
 
 from .net.reactor import INetprocReactor
 
+T = TypeVar("T")
 
-class Waiters:
-    """Who waits for output."""
+
+class Waiters(Generic[T]):
+    """Who waits; nearly always nobody."""
 
     __slots__ = ("_waiting",)
 
     def __init__(self) -> None:
-        self._waiting: list[Deferred[bool]] = []
+        self._waiting: Sequence[Deferred[T]] = ()
 
     def __bool__(self) -> bool:
         return bool(self._waiting)
 
-    def add(self, reactor: INetprocReactor, timeout: float | None) -> Deferred[bool]:
-        """Fires with True when there is output, with False after TIMEOUT seconds.
+    def add(self) -> Deferred[T]:
+        """One more; cancelling it takes it away again."""
+        waiter: Deferred[T] = Deferred(self._remove)
+        self._waiting = (*self._waiting, waiter)
+        return waiter
+
+    def add_with_timeout(
+        self, timeout: float | None, too_late: T, reactor: INetprocReactor
+    ) -> Deferred[T]:
+        """One more, which fires with TOO_LATE after TIMEOUT seconds.
 
         A TIMEOUT of 0 or less looks once at what is there.
         """
         timer: list[IDelayedCall] = []
-        waiter: Deferred[bool] = Deferred(self._waiting.remove)
-        self._waiting.append(waiter)
+        waiter = self.add()
 
-        def too_late() -> None:
+        def time_is_up() -> None:
             timer.clear()
-            self._waiting.remove(waiter)
-            waiter.callback(False)
+            self._remove(waiter)
+            waiter.callback(too_late)
 
-        def done(result: object) -> object:
+        def done(result: T) -> T:
             if timer:
                 timer[0].cancel()
             return result
 
         def look_once() -> None:
             # The reactor looks at its descriptors between two turns.
-            timer[:] = [reactor.callLater(0, too_late)]
+            timer[:] = [reactor.callLater(0, time_is_up)]
 
         if timeout is not None:
-            first = too_late if timeout > 0 else look_once
+            first = time_is_up if timeout > 0 else look_once
             timer.append(reactor.callLater(max(0, timeout), first))
         return waiter.addBoth(done)
 
-    def answer(self, result: bool) -> None:
-        """Fire all who wait."""
-        waiting, self._waiting[:] = self._waiting[:], []
+    def _remove(self, gone: Deferred[T]) -> None:
+        self._waiting = tuple(waiter for waiter in self._waiting if waiter is not gone)
+
+    def fire(self, result: T) -> None:
+        """It has happened."""
+        waiting, self._waiting = self._waiting, ()
         for waiter in waiting:
             waiter.callback(result)
+
+    def fail(self, error: Exception) -> None:
+        """It will not happen."""
+        waiting, self._waiting = self._waiting, ()
+        for waiter in waiting:
+            waiter.errback(error)

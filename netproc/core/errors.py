@@ -37,6 +37,9 @@ class ProcessError(NetprocError, OSError):
     text, or None.
     """
 
+    #: Has it been logged?  What is raised again and again is logged once.
+    logged = False
+
     def __init__(self, errno: int | None, problem: str, address: str | None = None) -> None:
         super().__init__(errno, problem)
         self.problem = problem

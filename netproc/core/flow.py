@@ -17,21 +17,22 @@ MOST_CHANGES = 1000
 class OutputFlow:
     """The stream of bytes that a process has sent, in runs by sender."""
 
-    __slots__ = ("_by_filter", "_starts", "sent")
+    __slots__ = ("_by_filter", "_older", "_start", "sent")
 
     def __init__(self) -> None:
         #: How many bytes have been sent in all.
         self.sent = 0
-        # Who sends now; the run before was the other's, and so on.
+        # Who sends now, and since where; the run before was the other's, and so on.
         self._by_filter = False
-        # Where each run began, oldest first.
-        self._starts = [0]
+        self._start = 0
+        # Where the runs before that began, oldest first, as far as they may still be pending.
+        self._older: list[int] | None = None
 
     def add(self, size: int, by_filter: bool, pending: int) -> None:
         """SIZE bytes are sent, while PENDING of those before are not written yet."""
         if by_filter is not self._by_filter:
-            self._forget(self.sent - pending)
-            self._starts.append(self.sent)
+            self._older = self._not_written(self.sent - pending) if pending else None
+            self._start = self.sent
             self._by_filter = by_filter
         self.sent += size
 
@@ -39,7 +40,7 @@ class OutputFlow:
         """How many of the last PENDING bytes the filter sent."""
         written = self.sent - pending
         total, end, by_filter = 0, self.sent, self._by_filter
-        for start in reversed(self._starts):
+        for start in (self._start, *reversed(self._older or ())):
             if end <= written:
                 break
             if by_filter:
@@ -47,10 +48,10 @@ class OutputFlow:
             end, by_filter = start, not by_filter
         return total
 
-    def _forget(self, written: int) -> None:
-        """Drop the runs that end before position WRITTEN, or are too many."""
-        starts = self._starts
+    def _not_written(self, written: int) -> list[int]:
+        """The runs so far but for those that end before position WRITTEN, or are too many."""
+        starts = [*(self._older or ()), self._start]
         gone = max(0, len(starts) - MOST_CHANGES)
         while gone + 1 < len(starts) and starts[gone + 1] <= written:
             gone += 1
-        del starts[:gone]
+        return starts[gone:]

@@ -153,5 +153,6 @@ class ProcessTable(Generic[P]):
 
     def tell(self, process: P, what: str, value: object) -> None:
         """Let the observers know."""
-        for observer in tuple(self.observers):
-            observer(process, what, value)
+        if self.observers:
+            for observer in tuple(self.observers):
+                observer(process, what, value)

@@ -26,6 +26,9 @@ class State(enum.Enum):
     CLOSED = "closed"
     FAILED = "failed"
 
+    # Members are looked up at every step, and Enum's own hash is a call of Python code.
+    __hash__ = object.__hash__
+
 
 #: What `status` says of a stopped process that is alive.
 STOP = "stop"
@@ -45,6 +48,8 @@ class Cause(enum.Enum):
     PEER_ENDED = enum.auto()  # end of file, reset or error: all the same to Emacs (N84)
     DELETED = enum.auto()
     FAILED = enum.auto()
+
+    __hash__ = object.__hash__
 
 
 class Step(NamedTuple):

@@ -14,7 +14,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import (
@@ -159,7 +159,15 @@ class Listener:
     # -- accepting --------------------------------------------------------------------------
 
     def doRead(self) -> None:
-        """Connections wait."""
+        """Connections wait: accept them and read from each.
+
+        A client that speaks first has mostly done so when the last of them is accepted; reading
+        at once saves a turn of the reactor for it.
+        """
+        for transport in list(self._accept_waiting()):
+            self._guard(transport, transport.doRead)
+
+    def _accept_waiting(self) -> Iterator[StreamTransport]:
         for _ in range(MOST_ACCEPTS):
             if not self.connected or self.paused:
                 return
@@ -174,9 +182,11 @@ class Listener:
                 continue
             self._pause = FIRST_PAUSE
             sock.setblocking(False)
-            self._serve(sock, SocketAddress(self._socket.family, raw))
+            transport = self._serve(sock, SocketAddress(self.local.family, raw))
+            if transport is not None:
+                yield transport
 
-    def _serve(self, sock: socket.socket, remote: SocketAddress) -> None:
+    def _serve(self, sock: socket.socket, remote: SocketAddress) -> StreamTransport | None:
         """Give the connection a protocol; whatever goes wrong with that closes it."""
         try:
             protocol = self._factory.buildProtocol(twisted_address(remote))
@@ -185,13 +195,17 @@ class Listener:
             protocol = None
         if protocol is None:
             sock.close()
-            return
+            return None
         local = local_address(sock) if self.local.is_wildcard else self.local
         transport = StreamTransport(sock, self._reactor, protocol, local, remote)
+        self._guard(transport, transport.start)
+        return transport
+
+    def _guard(self, transport: StreamTransport, step: Callable[[], None]) -> None:
         try:
-            transport.start()
+            step()
         except Exception:
-            log.failure("connectionMade failed; the connection is closed")
+            log.failure("The protocol failed; its connection is closed")
             transport.abortConnection()
 
     def _accept_failed(self, error: OSError) -> None:

@@ -47,22 +47,26 @@ def reason_of(failure: Failure) -> ProcessError | None:
 class StreamChannel(Protocol, ABC):
     """One connection; the base of both channels."""
 
+    receiver: Receiver  # from the open on, until it is gone
+    local: SocketAddress | None = None
+    remote: SocketAddress | None = None
+    unsent = 0
+    failure: ProcessError | None = None
+
+    #: Can writing what is pending take longer than this event?
+    _flush_takes_time = True
+    _timer: IDelayedCall | None = None
+    _linger = 0.0
+    _closing = False
+    _peer_ended = False
+    _write_shut = False
+    _gone = False
+
     def __init__(
         self, reactor: INetprocReactor, opened: Callable[[StreamChannel], Receiver]
     ) -> None:
         self._reactor = reactor
         self._opened = opened
-        self._timer: IDelayedCall | None = None
-        self._linger = 0.0
-        self._closing = False
-        self._peer_ended = False
-        self._write_shut = False
-        self._gone = False
-        self.receiver: Receiver  # from the open on, until it is gone
-        self.local: SocketAddress | None = None
-        self.remote: SocketAddress | None = None
-        self.unsent = 0
-        self.failure: ProcessError | None = None
 
     # -- told by the transport ----------------------------------------------------------------
 
@@ -154,7 +158,8 @@ class StreamChannel(Protocol, ABC):
         self._closing = True
         self._linger = linger
         self.dataReceived = _discard  # type: ignore[method-assign]
-        self._wait(flush, self._flush_too_late)
+        if self._flush_takes_time:
+            self._wait(flush, self._flush_too_late)
         self._flush()
 
     def abort(self) -> None:
@@ -227,6 +232,10 @@ class OwnChannel(StreamChannel):
     def pending(self) -> int:
         """See Channel."""
         return self._queue.pending
+
+    @property
+    def _flush_takes_time(self) -> bool:  # type: ignore[override]
+        return self._queue.pending > 0
 
     def write(self, data: bytes) -> None:
         """See Channel."""

@@ -31,6 +31,7 @@ from twisted.internet.interfaces import (
     IReadWriteDescriptor,
     ITCPTransport,
 )
+from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -70,9 +71,11 @@ class StreamTransport:
     __slots__ = (
         "_flush_due",
         "_on_closed",
+        "_prefix",
         "_protocol",
         "_reactor",
         "_read_size",
+        "_reading",
         "_shut_due",
         "_socket",
         "_tell_writable",
@@ -106,11 +109,14 @@ class StreamTransport:
         self._reactor = reactor
         self._protocol = protocol
         self._on_closed = on_closed
+        prefix = getattr(protocol, "logPrefix", None)
+        self._prefix = str(prefix()) if prefix is not None else type(protocol).__name__
         #: What is not with the kernel yet.
         self.queue = SendQueue()
         self._read_size = READ_MIN
         self._flush_due = False  # a flush will come by itself
-        self._writing = False  # the reactor watches for it
+        self._reading = False  # the reactor watches for input
+        self._writing = False  # and for room for output
         self._shut_due = False
         self._tell_writable = False
         self.watcher: OutputWatcher | None = None
@@ -135,14 +141,11 @@ class StreamTransport:
         """Hand the transport to the protocol and begin to read, as one event."""
         self.paused = False
         EVENT.run(self._protocol.makeConnection, self)
-        if self.connected and not self.paused:
-            self._reactor.addReader(self)
+        self._update_reading()
 
     def logPrefix(self) -> str:
         """What the reactor writes before log lines of this transport's events."""
-        protocol = getattr(self, "_protocol", None)
-        prefix = getattr(protocol, "logPrefix", None)
-        return str(prefix()) if prefix is not None else type(protocol).__name__
+        return self._prefix
 
     # -- reading ----------------------------------------------------------------------------
 
@@ -156,7 +159,7 @@ class StreamTransport:
         except BlockingIOError:
             return
         except OSError as error:
-            self._end(self.error or error)
+            self._end(_lost(self.error or error))
             return
         if not data:
             self._peer_ended()
@@ -170,9 +173,9 @@ class StreamTransport:
 
     def _peer_ended(self) -> None:
         self.eof = True
-        self._reactor.removeReader(self)
+        self._update_reading()
         if self.error is not None:
-            self._end(self.error)
+            self._end(_lost(self.error))
         elif IHalfCloseableProtocol.providedBy(self._protocol):
             EVENT.run(self._protocol.readConnectionLost)
         else:
@@ -180,21 +183,25 @@ class StreamTransport:
 
     def pauseProducing(self) -> None:
         """Read nothing until resumed."""
-        if not self.paused:
-            self.paused = True
-            if not self.eof and self.connected:
-                self._reactor.removeReader(self)
+        self.paused = True
+        self._update_reading()
 
     def resumeProducing(self) -> None:
         """Read again."""
-        if self.paused:
-            self.paused = False
-            if not self.eof and self.connected and not self.disconnecting:
-                self._reactor.addReader(self)
+        self.paused = False
+        self._update_reading()
 
     def stopProducing(self) -> None:
         """Nobody wants the input any more."""
         self.loseConnection()
+
+    def _update_reading(self) -> None:
+        """Let the reactor watch for input if it is wanted."""
+        wanted = self.connected and not (self.paused or self.eof or self.disconnecting)
+        if wanted is not self._reading:
+            self._reading = wanted
+            watch = self._reactor.addReader if wanted else self._reactor.removeReader
+            watch(self)
 
     # -- writing ----------------------------------------------------------------------------
 
@@ -227,6 +234,11 @@ class StreamTransport:
             self._writing = True
             self._reactor.addWriter(self)
 
+    def _stop_writing(self) -> None:
+        if self._writing:
+            self._writing = False
+            self._reactor.removeWriter(self)
+
     def doWrite(self) -> None:
         """The socket is writable."""
         self.flush()
@@ -257,13 +269,12 @@ class StreamTransport:
 
     def _written(self) -> None:
         """The queue is empty: do what was to be done then, unless a producer goes on."""
-        if self._writing and not self._flush_due:
-            self._writing = False
-            self._reactor.removeWriter(self)
+        if not self._flush_due:
+            self._stop_writing()
         if self.watcher is None or not isinstance(self.watcher, _Producing):
             if self.disconnecting:
-                self._end(ConnectionDone())
-            elif self._shut_due:
+                self._end(connectionDone)
+            elif self._shut_due and not self.write_shut:
                 self._shut_write()
 
     def when_writable(self) -> None:
@@ -278,13 +289,11 @@ class StreamTransport:
         self.error = self.error or error
         self.unsent += self.queue.clear()
         self.write_shut = True
-        if self._writing:
-            self._writing = False
-            self._reactor.removeWriter(self)
+        self._stop_writing()
         if self.watcher is not None:
             self.watcher.output_failed(error)
         if self.eof or self.disconnecting:
-            self._end(self.error)
+            self._end(_lost(self.error))
 
     def registerProducer(self, producer: object, streaming: bool) -> None:
         """Let PRODUCER write as fast as the peer reads (IConsumer)."""
@@ -298,8 +307,7 @@ class StreamTransport:
     def unregisterProducer(self) -> None:
         """The producer has no more."""
         self.watcher = None
-        if self.connected and not self.queue.pending:
-            self._flush_soon()
+        self._finish_soon()
 
     # -- ending -----------------------------------------------------------------------------
 
@@ -307,8 +315,17 @@ class StreamTransport:
         """Shut the writing side, behind what is queued."""
         if not self._shut_due and not self.write_shut:
             self._shut_due = True
-            if not self._flush_due:
-                self._flush_soon()
+            self._finish_soon()
+
+    def _finish_soon(self) -> None:
+        """Shut or close when what is queued has been sent; with an empty queue that is soon."""
+        if self.queue.pending:
+            return
+        if EVENT.running:
+            EVENT.written.append(self)
+        else:
+            # Not when the socket is writable: what the kernel holds may never be read.
+            self._reactor.callLater(0, self.flush)
 
     def _shut_write(self) -> None:
         self.write_shut = True
@@ -324,10 +341,8 @@ class StreamTransport:
         """Close, behind what is queued."""
         if self.connected and not self.disconnecting:
             self.disconnecting = True
-            if not self.eof:
-                self._reactor.removeReader(self)
-            if not self._flush_due:
-                self._flush_soon()
+            self._update_reading()
+            self._finish_soon()
 
     def abortConnection(self) -> None:
         """Close by a reset; the protocol hears of it in the reactor's next turn."""
@@ -345,13 +360,13 @@ class StreamTransport:
             return
         is_hangup = reason.check(ConnectionLost, ConnectionDone) is not None
         if not is_hangup or not self._reactor.running:
-            self._end(reason.value or ConnectionLost())
+            self._end(reason)
             return
-        self._writing = False
+        # It watches this descriptor no more.
+        self._reading = self._writing = False
         number = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) or errno.ECONNRESET
         self._output_failed(OSError(number, os.strerror(number)))
-        if self.connected and not self.paused and not self.eof:
-            self._reactor.addReader(self)
+        self._update_reading()
 
     def close(self, reset: bool = False) -> None:
         """Close the socket now; nobody is told but the one who made the transport."""
@@ -360,8 +375,8 @@ class StreamTransport:
         self.connected = False
         self.write_shut = True
         self.unsent += self.queue.clear()
-        self._reactor.removeReader(self)
-        self._reactor.removeWriter(self)
+        self._update_reading()
+        self._stop_writing()
         if reset:
             try:
                 self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_RESET)
@@ -377,15 +392,11 @@ class StreamTransport:
             on_closed, self._on_closed = self._on_closed, None
             on_closed()
 
-    def _end(self, reason: BaseException) -> None:
+    def _end(self, reason: Failure) -> None:
         """Close and tell the protocol."""
         protocol = self._protocol
         self.close()
-        if isinstance(reason, OSError):
-            lost = ConnectionLost(os.strerror(reason.errno or errno.ECONNRESET))
-            lost.__cause__ = reason
-            reason = lost
-        EVENT.run(protocol.connectionLost, Failure(reason))
+        EVENT.run(protocol.connectionLost, reason)
 
     # -- the socket -------------------------------------------------------------------------
 
@@ -417,6 +428,13 @@ class StreamTransport:
     def setTcpKeepAlive(self, enabled: bool) -> None:
         """Let the kernel probe an idle connection, or not."""
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, enabled)
+
+
+def _lost(error: OSError) -> Failure:
+    """What the protocol is told when ERROR has ended the connection."""
+    lost = ConnectionLost(os.strerror(error.errno or errno.ECONNRESET))
+    lost.__cause__ = error
+    return Failure(lost)
 
 
 class _Producing:

@@ -39,7 +39,7 @@ class OutputFlowTests(SynchronousTestCase):
         sent = OutputFlow()
         for index in range(20):
             sent.add(1, index % 2 == 0, index)
-        self.assertLessEqual(len(sent._starts), 6)
+        self.assertLessEqual(len(sent._older or ()), 6)
         self.assertLess(sent.filter_pending(20), 10)
         self.assertEqual(1, sent.filter_pending(2))
 

@@ -164,7 +164,7 @@ class EndpointTests(EndpointFixture):
         transport.resumeProducing()
         transport.connectionLost(Failure(Exception()))
         self.assertEqual(1, len(protocol.lost))
-        self.assertEqual("NoneType", transport.logPrefix())
+        self.assertEqual("Noting", transport.logPrefix())
 
     async def test_write_sequence_and_lose(self) -> None:
         protocol, peer = await self.pair(Noting())

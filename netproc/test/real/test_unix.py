@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 from typing import Any
 
-from netproc import NetworkProcess
-from netproc.test.real.contract import Fixture, StreamContract
-from netproc.test.real.peers import connect
+from netproc import Limits, NetworkProcess, ProcessError
+from netproc.test.real.contract import Fixture, StreamContract, echo
+from netproc.test.real.peers import connect, in_thread, read_all
 
 
 class UnixFixture(Fixture):
@@ -40,6 +41,37 @@ class UnixFixture(Fixture):
 
 class UnixContractTests(UnixFixture, StreamContract):
     """The contract over UNIX sockets."""
+
+
+class LostOutputTests(UnixFixture):
+    """A peer that reads no more, but goes on sending."""
+
+    async def test_what_the_filter_cannot_send_is_logged_once(self) -> None:
+        server = await self.server(filter=echo)
+        peer = self.raw_client(server)
+        peer.shutdown(socket.SHUT_RD)
+        connection = await self.connection(server)
+        for count in range(1, 6):
+            peer.sendall(b"x")
+            await self.until(lambda count=count: connection.received == count)
+        self.assertEqual("open", connection.status)
+        (failure,) = self.flushLoggedErrors(ProcessError)
+        self.assertEqual(errno.EPIPE, failure.value.errno)
+
+
+class FullKernelTests(UnixFixture):
+    """The kernel has taken everything, and the peer reads nothing of it."""
+
+    async def test_delete_closes_and_the_peer_still_gets_all(self) -> None:
+        process, peer = await self.client_of_raw()
+        process.limits = Limits(linger_timeout=0.1, flush_timeout=3600)
+        # More than the quarter of the buffer up to which a UNIX socket counts as writable.
+        process.send(b"x" * 100_000)
+        await self.until(lambda: not process.pending)
+        process.delete()
+        await process.closed
+        self.assertEqual((0, None), (process.unsent, process.reason))
+        self.assertEqual(100_000, len(await in_thread(read_all, peer)))
 
 
 del Fixture, StreamContract
