@@ -16,6 +16,7 @@ Public names are here; the modules behind them, in the order in which data passe
 
 from __future__ import annotations
 
+from . import _platform as _platform
 from ._version import __version__
 from .core.buffer import Buffer
 from .core.errors import NetprocError, ProcessArgumentError, ProcessError

@@ -151,7 +151,7 @@ def option_name(keyword: str) -> str:
 class MakeOptions(usage.Options):
     """Options of `twistd netproc make`; `keywords` is what they say."""
 
-    synopsis = "make --name NAME [--server t] [options]"
+    synopsis = "--name NAME [--server t] [options]"
     longdesc = (
         "Makes a process as make_network_process does.  Values are written as in Lisp: t, nil, "
         "integers; strings as they are.  Functions are named with dots; there are "
@@ -201,7 +201,7 @@ class MakeOptions(usage.Options):
 class Options(usage.Options):
     """Options of `twistd netproc`."""
 
-    synopsis = "netproc COMMAND [options]"
+    synopsis = "COMMAND [options]"
     subCommands: ClassVar[list[Any]] = [
         ["make", None, MakeOptions, "Make a server or a client process."]
     ]

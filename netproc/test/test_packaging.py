@@ -53,6 +53,21 @@ class PluginTests(SynchronousTestCase):
             self.assertEqual("False\n", self.run_python(code))
 
 
+class PlatformTests(SynchronousTestCase):
+    def test_windows_is_refused_with_one_clear_line(self) -> None:
+        code = "import sys; sys.platform = 'win32'; import netproc"
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            env=environment(),
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+        expected = "ImportError: netproc does not run on Windows: it needs Linux, or macOS or a BSD"
+        self.assertEqual((1, expected), (done.returncode, done.stderr.splitlines()[-1]))
+
+
 class SetupTests(SynchronousTestCase):
     def test_packages_are_those_that_there_are(self) -> None:
         root = checkout()

@@ -1,0 +1,82 @@
+# What is done with a checkout.  "make" alone lists it.
+
+PYTHON ?= python3
+PORT ?= 7007
+VENV := .venv
+BIN := $(VENV)/bin
+REACTORS := epoll poll select asyncio
+# What must hold on every reactor.
+CONTRACT := $(addprefix netproc.test.real.test_,tcp unix foreign resets connecting)
+
+.PHONY: help serve test reactors conformance check-dist check lint types coverage docs bench clean
+
+help:
+	@echo "make serve [PORT=7007]  an echo server under twistd"
+	@echo "make test               the test suite"
+	@echo "make reactors           the contract of streams and the command line on each reactor"
+	@echo "make conformance        the scenarios, live, against the Emacs that is installed"
+	@echo "make check              lint, types, docs and the coverage of the tests"
+	@echo "make check-dist         wheel, sdist and editable install, each in a fresh environment"
+	@echo "make bench              netproc beside plain Twisted, asyncio and uvloop"
+	@echo "make clean              remove what these made"
+
+# -- environments: $(VENV)/with-EXTRA says that netproc[EXTRA] is installed ---------------------
+
+$(BIN)/pip:
+	@$(PYTHON) -c 'import sys; sys.exit("netproc needs Python 3.11 or newer" if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/with-nothing: setup.cfg | $(BIN)/pip
+	$(BIN)/pip install --quiet --editable .
+	@touch $@
+
+$(VENV)/with-%: setup.cfg | $(BIN)/pip
+	$(BIN)/pip install --quiet --editable ".[$*]"
+	@touch $@
+
+# -- using it -----------------------------------------------------------------------------------
+
+serve: $(VENV)/with-nothing
+	$(BIN)/twistd -n netproc make --name echo --server t --host local --service $(PORT) --filter netproc.filters.echo
+
+bench: $(VENV)/with-bench
+	$(BIN)/python benchmarks/run.py
+
+# -- testing it ---------------------------------------------------------------------------------
+
+test: $(VENV)/with-test
+	$(BIN)/trial netproc
+
+reactors: $(VENV)/with-test
+	set -e; for reactor in $(REACTORS); do \
+		echo "reactor: $$reactor"; $(BIN)/trial --reactor=$$reactor $(CONTRACT); \
+	done
+	NETPROC_REACTORS="$(REACTORS)" $(BIN)/trial netproc.test.real.test_command
+
+conformance: $(VENV)/with-test
+	$(BIN)/python -m netproc.test.conformance --emacs
+
+check-dist: $(VENV)/with-check
+	.ci/check-dist $(BIN)/python
+
+check: lint types docs coverage
+
+lint: $(VENV)/with-check
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/with-check $(VENV)/with-test $(VENV)/with-bench
+	$(BIN)/mypy
+
+docs: $(VENV)/with-docs
+	$(BIN)/sphinx-build -W --keep-going --quiet -b html docs docs/_build/html
+	$(BIN)/towncrier build --draft --version next > docs/_build/news.rst
+
+# core/ has a test for every branch; the rest may leave out what only a broken system does.
+coverage: $(VENV)/with-check $(VENV)/with-test
+	$(BIN)/coverage run -m twisted.trial --temp-directory=_trial_temp_coverage netproc
+	$(BIN)/coverage report --include='netproc/core/*' --fail-under=100
+	$(BIN)/coverage report --skip-covered --fail-under=95
+
+clean:
+	rm -rf $(VENV) _trial_temp* .coverage* docs/_build build dist *.egg-info benchmarks/results
