@@ -111,14 +111,17 @@ class ClientMaker:
                 raise
             raise network_error(error, FAILED) from error
 
-    async def _own_endpoint(self) -> IStreamClientEndpoint:
+    async def _addresses(self) -> Sequence[SocketAddress]:
         spec = self._spec
         if spec.address is not None:
-            addresses: Sequence[SocketAddress] = [spec.address]
-        else:
-            assert spec.lookup is not None
-            found = self._resolver(spec.lookup, self._reactor)
-            addresses = await self._in_time(found, f"look up {spec.lookup.host}")
+            return [spec.address]
+        assert spec.lookup is not None
+        found = self._resolver(spec.lookup, self._reactor)
+        return await self._in_time(found, f"look up {spec.lookup.host}")
+
+    async def _own_endpoint(self) -> IStreamClientEndpoint:
+        spec = self._spec
+        addresses = await self._addresses()
         # What a nowait client shows meanwhile (N123).
         self._process.shown.remote = addresses[0]
         return ClientEndpoint(
@@ -126,6 +129,7 @@ class ClientMaker:
             addresses=addresses,
             options=spec.options,
             timeout=self._remaining(),
+            kind=spec.kind,
         )
 
     def _remaining(self) -> float:

@@ -11,16 +11,20 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import Deferred, succeed
+from twisted.logger import Logger
 
 from .core import options, status
-from .core.address import LOOPBACK, host_text
+from .core.address import LOOPBACK, SocketAddress, host_text
 from .core.errors import ProcessError, without_traceback
+from .core.escape import escape
 from .core.status import Cause, State
 from .waiting import Waiters
 
 if TYPE_CHECKING:
     from .net.channel import Channel, Port
     from .process import NetworkProcess
+
+log = Logger()
 
 
 class Life:
@@ -32,6 +36,7 @@ class Life:
         "_process",
         "_waiters",
         "exit_status",
+        "last_error",
         "port",
         "reason",
         "state",
@@ -43,6 +48,8 @@ class Life:
         self.state = State.NEW
         self.exit_status: int | str = 0
         self.reason: ProcessError | None = None
+        #: What last went wrong without ending anything.
+        self.last_error: ProcessError | None = None
         self.unsent = 0
         #: The listening port of a server.
         self.port: Port | None = None
@@ -76,6 +83,8 @@ class Life:
         self._attempt = None
         self._gone = False
         process.shown.local, process.shown.remote = channel.local, channel.remote
+        if process.is_server and process.is_datagram:
+            self._show_port(channel.local)
         process.reading.connected(channel)
         process.sending.connected(channel)
         return self._step(cause, host_text(channel.remote))
@@ -86,11 +95,14 @@ class Life:
         self.port = port
         self._gone = False
         process.shown.local = port.local
-        if port.local is not None and port.local.family in LOOPBACK:
-            process.shown.set("service", port.local.raw[1])
+        self._show_port(port.local)
         self._step(Cause.LISTENING)
         if process.stopped:
             port.pause()
+
+    def _show_port(self, local: SocketAddress | None) -> None:
+        if local is not None and local.family in LOOPBACK:
+            self._process.shown.set("service", local.raw[1])
 
     def failed(self, error: ProcessError) -> None:
         """It could not be connected, or its port is broken."""
@@ -123,6 +135,18 @@ class Life:
     def output_lost(self, reason: ProcessError) -> None:
         """See Receiver."""
         self._process.sending.lost(reason)
+
+    def remote_changed(self) -> None:
+        """See Receiver: the contact shows it (N102)."""
+        channel = self._process.sending.channel
+        assert channel is not None
+        self._process.shown.remote = channel.remote
+
+    def noticed(self, error: ProcessError) -> None:
+        """See Receiver."""
+        process = self._process
+        self.last_error = without_traceback(error)
+        log.info("{name}: {error}", name=process.name, error=escape(str(error)))
 
     def lost(self, reason: ProcessError | None) -> None:
         """See Receiver: what has come is delivered first."""

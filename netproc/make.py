@@ -7,6 +7,7 @@ addresses, endpoint, channel and process.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from socket import SOCK_DGRAM
 from typing import Any
 from weakref import WeakKeyDictionary, WeakSet, ref
 
@@ -19,6 +20,7 @@ from .core.contact import Contact
 from .core.errors import ProcessArgumentError
 from .core.options import LINGER, UNSET
 from .core.spec import ProcessSpec, process_spec
+from .datagrams import DatagramMaker
 from .net.foreign import client_endpoint, server_endpoint
 from .net.reactor import INetprocReactor, default_reactor
 from .net.resolve import Resolver, resolve
@@ -56,7 +58,17 @@ def make_network_process(
     reuseaddr: object = UNSET,
     bindtodevice: object = UNSET,
     nodelay: object = UNSET,
-    use_external_socket: bool = False,
+    reuseport: object = UNSET,
+    v6only: object = UNSET,
+    keepidle: object = UNSET,
+    keepintvl: object = UNSET,
+    keepcnt: object = UNSET,
+    sndbuf: object = UNSET,
+    rcvbuf: object = UNSET,
+    join: object = UNSET,
+    multicast_ttl: object = UNSET,
+    multicast_loop: object = UNSET,
+    use_external_socket: bool | int | str = False,
     endpoint: IStreamClientEndpoint | IStreamServerEndpoint | str | None = None,
     mode: int | None = None,
     connect_timeout: float = 30,
@@ -97,9 +109,10 @@ def make(
     except ProcessArgumentError as error:
         return fail(error)
     process = _new_process(spec, DEFAULT_TABLE if table is None else table, reactor)
-    if spec.is_server:
+    if spec.is_server and spec.kind != SOCK_DGRAM:
         return ServerMaker(spec, process, resolver, endpoint).make()
-    client = ClientMaker(spec, process, resolver, endpoint)
+    maker = DatagramMaker if spec.kind == SOCK_DGRAM else ClientMaker
+    client = maker(spec, process, resolver, endpoint)
     return succeed(client.make_nowait()) if spec.nowait else client.make()
 
 

@@ -14,9 +14,9 @@ from twisted.internet.defer import Deferred, fail, succeed
 
 from . import callbacks
 from .core import options, status
-from .core.address import SocketAddress, text
+from .core.address import Address, SocketAddress, form, parse, text
 from .core.buffer import Buffer, Mark
-from .core.coding import Coding, Text, coding_pair
+from .core.coding import Coding, Decoder, Text, coding_pair
 from .core.contact import Contact
 from .core.delivery import Delivery
 from .core.errors import ProcessArgumentError, ProcessError, not_running
@@ -25,7 +25,9 @@ from .core.names import ProcessTable
 from .core.status import State
 from .defaults import default_filter, default_sentinel
 from .life import Life
+from .net.datagram import DatagramChannel
 from .net.reactor import INetprocReactor
+from .packets import PacketReading
 from .reading import FILTERING, NO_FILTER, STOPPED, Reading
 from .sending import Sending
 from .waiting import Waiters
@@ -117,7 +119,8 @@ class NetworkProcess:
         self._mark: Mark | None = None
         self._owns_buffer = False
         self.life = Life(self)
-        self.reading = Reading(self, Delivery(coding, filter_multibyte))
+        reads = PacketReading if self._shows_packets() else Reading
+        self.reading = reads(self, Delivery(coding, filter_multibyte))
         self.sending = Sending(self)
         #: Who waits in `accept_output`.
         self.waiters: Waiters[bool] = Waiters()
@@ -152,6 +155,14 @@ class NetworkProcess:
         return self.life.port is not None or self.shown.get("server") is not None
 
     @property
+    def is_datagram(self) -> bool:
+        """Does it send and receive datagrams?"""
+        return self.shown.get("type") == "datagram"
+
+    def _shows_packets(self) -> bool:
+        return self.shown.get("type") in ("datagram", "seqpacket")
+
+    @property
     def received(self) -> int:
         """Bytes that have come."""
         return self.reading.received
@@ -175,6 +186,13 @@ class NetworkProcess:
     def reason(self) -> ProcessError | None:
         """Once ended: the error that ended it, or None."""
         return self.life.reason
+
+    @property
+    def last_error(self) -> ProcessError | None:
+        """What last went wrong with a datagram (an ICMP error, a refused packet) without ending the
+        process, or None.
+        """
+        return self.life.last_error
 
     @property
     def unsent(self) -> int:
@@ -258,6 +276,10 @@ class NetworkProcess:
         self._coding = coding_pair(value)
         self.reading.set_coding(self._coding, self._filter_multibyte)
 
+    def new_decoder(self) -> Decoder:
+        """A decoder that knows of nothing before."""
+        return self._coding[0].decoder(self._filter_multibyte)
+
     @property
     def filter_multibyte(self) -> bool:
         """Does the filter get str (D11)?"""
@@ -297,6 +319,25 @@ class NetworkProcess:
             place.set_option(name, value)
         self.shown.set(name, value)
         return True
+
+    @property
+    def datagram_address(self) -> Address | None:
+        """Where a datagram process sends to: who sent last, or what was chosen; None if there is
+        none, and for other processes (N103, N104).  Set it to an address form of the same family.
+        """
+        remote = self.shown.remote
+        return form(remote) if remote is not None and self._datagrams() is not None else None
+
+    @datagram_address.setter
+    def datagram_address(self, value: object) -> None:
+        channel = self._datagrams()
+        if channel is None:
+            raise ProcessArgumentError("datagram_address", f"{self.name} is no datagram process")
+        channel.set_remote(parse(value, "datagram_address"))
+
+    def _datagrams(self) -> DatagramChannel | None:
+        channel = self.sending.channel if self.live else None
+        return channel if isinstance(channel, DatagramChannel) else None
 
     # -- the buffer -------------------------------------------------------------------------
 
@@ -374,9 +415,12 @@ class NetworkProcess:
             self.sending.send(payload)
 
     def send_eof(self) -> None:
-        """Shut the sending side, behind what is pending; receiving goes on (N152)."""
+        """Shut the sending side, behind what is pending; receiving goes on (N152).  Datagrams have
+        no end: nothing happens (N106).
+        """
         self._check_running()
-        self.sending.send_eof()
+        if not self.is_datagram:
+            self.sending.send_eof()
 
     def drain(self) -> Deferred[None]:
         """Fires when less than the low-water mark is pending.

@@ -66,11 +66,20 @@ class Sending:
             self._flow = OutputFlow()
         self._flow.add(len(data), bool(self._process.reading.gate & FILTERING), pending)
         if self.channel is not None:
-            self.channel.write(data)
+            self._write(self.channel, data)
         elif self._early is not None:
             self._early.append(data)
         else:
             self._early = [data]
+
+    def _write(self, channel: Channel, data: bytes) -> None:
+        try:
+            channel.write(data)
+        except ProcessError:
+            # A packet that the system refuses.
+            assert self._flow is not None
+            self._flow.take_back(len(data))
+            raise
 
     def send_eof(self) -> None:
         """Shut the sending side behind what is pending."""

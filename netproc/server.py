@@ -20,6 +20,7 @@ from .core.status import Cause, accept_failed_message, accept_message
 from .net.channel import Port, Receiver
 from .net.endpoints import ServerEndpoint
 from .net.foreign import ForeignChannel, ForeignPort, network_error
+from .net.inherited import OWN
 from .net.listener import ListenerWatcher
 from .net.resolve import Resolver
 from .net.stream import ChannelFactory, OwnChannel, StreamChannel
@@ -74,6 +75,7 @@ class ServerMaker(ListenerWatcher):
     def _listen(self, addresses: Sequence[SocketAddress]) -> Port:
         spec = self._spec
         assert spec.backlog is not None
+        inherited = OWN.take(spec.external, spec.kind)
         self._use_buffer()
         endpoint = ServerEndpoint(
             reactor=self._reactor,
@@ -82,6 +84,8 @@ class ServerMaker(ListenerWatcher):
             backlog=spec.backlog,
             mode=spec.mode,
             watcher=self,
+            kind=spec.kind,
+            inherited=inherited,
         )
         return endpoint.listen_now(ChannelFactory(self._build))
 

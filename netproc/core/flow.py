@@ -36,6 +36,10 @@ class OutputFlow:
             self._by_filter = by_filter
         self.sent += size
 
+    def take_back(self, size: int) -> None:
+        """The last SIZE bytes were not sent after all."""
+        self.sent -= size
+
     def filter_pending(self, pending: int) -> int:
         """How many of the last PENDING bytes the filter sent."""
         written = self.sent - pending

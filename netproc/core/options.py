@@ -6,14 +6,23 @@
 from __future__ import annotations
 
 import enum
+import ipaddress
 import socket
 from collections.abc import Callable
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
 from .errors import ProcessArgumentError
 
-#: The value for the kernel: a number, or the bytes of a structure or a name.
-Packed = int | bytes
+
+class Group(NamedTuple):
+    """A multicast group, and the name of the interface to hear it on; None is the system's choice."""
+
+    address: bytes
+    interface: str | None
+
+
+#: The value for the kernel: a number, the bytes of a name, or what a structure is made of.
+Packed: TypeAlias = int | bytes | Group
 
 
 class Unset(enum.Enum):
@@ -55,20 +64,57 @@ def _pack_device(keyword: str, value: object) -> bytes:
     return value.encode() + b"\0"
 
 
+def _pack_group(keyword: str, value: object) -> Group:
+    """A multicast address, with the interface behind it if it is to be a certain one."""
+    if not isinstance(value, str):
+        raise ProcessArgumentError(keyword, f"bad option value {value!r}, it takes an address")
+    host, _, interface = value.partition("%")
+    try:
+        group = ipaddress.ip_address(host)
+    except ValueError:
+        raise ProcessArgumentError(keyword, f"{host!r} is not a numeric address") from None
+    if not group.is_multicast:
+        raise ProcessArgumentError(keyword, f"{host} is not the address of a multicast group")
+    return Group(group.packed, interface or None)
+
+
 def _constant(name: str) -> int:
     """A constant that this system may not have; setting it then fails with the system's error."""
     return int(getattr(socket, name, -1))
 
 
+_SOCKET = socket.SOL_SOCKET
+_TCP = socket.IPPROTO_TCP
+_IP = socket.IPPROTO_IP
+_IPV6 = socket.IPPROTO_IPV6
+
+#: The first ten are Emacs's, but for linger.
 OPTIONS: dict[str, Option] = {
-    "bindtodevice": Option(socket.SOL_SOCKET, _constant("SO_BINDTODEVICE"), _pack_device),
-    "broadcast": Option(socket.SOL_SOCKET, socket.SO_BROADCAST, _pack_flag),
-    "dontroute": Option(socket.SOL_SOCKET, socket.SO_DONTROUTE, _pack_flag),
-    "keepalive": Option(socket.SOL_SOCKET, socket.SO_KEEPALIVE, _pack_flag),
-    "nodelay": Option(socket.IPPROTO_TCP, socket.TCP_NODELAY, _pack_flag),
-    "oobinline": Option(socket.SOL_SOCKET, socket.SO_OOBINLINE, _pack_flag),
-    "priority": Option(socket.SOL_SOCKET, _constant("SO_PRIORITY"), _pack_number),
-    "reuseaddr": Option(socket.SOL_SOCKET, socket.SO_REUSEADDR, _pack_flag),
+    "bindtodevice": Option(_SOCKET, _constant("SO_BINDTODEVICE"), _pack_device),
+    "broadcast": Option(_SOCKET, socket.SO_BROADCAST, _pack_flag),
+    "dontroute": Option(_SOCKET, socket.SO_DONTROUTE, _pack_flag),
+    "keepalive": Option(_SOCKET, socket.SO_KEEPALIVE, _pack_flag),
+    "nodelay": Option(_TCP, socket.TCP_NODELAY, _pack_flag),
+    "oobinline": Option(_SOCKET, socket.SO_OOBINLINE, _pack_flag),
+    "priority": Option(_SOCKET, _constant("SO_PRIORITY"), _pack_number),
+    "reuseaddr": Option(_SOCKET, socket.SO_REUSEADDR, _pack_flag),
+    "join": Option(_IP, socket.IP_ADD_MEMBERSHIP, _pack_group),
+    "keepcnt": Option(_TCP, _constant("TCP_KEEPCNT"), _pack_number),
+    "keepidle": Option(_TCP, _constant("TCP_KEEPIDLE"), _pack_number),
+    "keepintvl": Option(_TCP, _constant("TCP_KEEPINTVL"), _pack_number),
+    "multicast_loop": Option(_IP, socket.IP_MULTICAST_LOOP, _pack_flag),
+    "multicast_ttl": Option(_IP, socket.IP_MULTICAST_TTL, _pack_number),
+    "rcvbuf": Option(_SOCKET, socket.SO_RCVBUF, _pack_number),
+    "reuseport": Option(_SOCKET, _constant("SO_REUSEPORT"), _pack_flag),
+    "sndbuf": Option(_SOCKET, socket.SO_SNDBUF, _pack_number),
+    "v6only": Option(_IPV6, socket.IPV6_V6ONLY, _pack_flag),
+}
+
+#: The same options have other numbers on IPv6 sockets.
+_OPTIONS_V6: dict[str, Option] = {
+    "join": Option(_IPV6, _constant("IPV6_JOIN_GROUP"), _pack_group),
+    "multicast_loop": Option(_IPV6, socket.IPV6_MULTICAST_LOOP, _pack_flag),
+    "multicast_ttl": Option(_IPV6, socket.IPV6_MULTICAST_HOPS, _pack_number),
 }
 
 #: Not the kernel's: a positive SO_LINGER would make close() block, so the channel does it (D18).
@@ -76,6 +122,13 @@ LINGER = "linger"
 
 #: Every option keyword.
 KEYWORDS = frozenset(OPTIONS) | {LINGER}
+
+
+def option(keyword: str, family: int) -> Option:
+    """Where sockets of FAMILY keep option KEYWORD, one of OPTIONS."""
+    if family == socket.AF_INET6 and keyword in _OPTIONS_V6:
+        return _OPTIONS_V6[keyword]
+    return OPTIONS[keyword]
 
 
 def pack(keyword: str, value: object) -> Packed:

@@ -7,6 +7,7 @@ does what the spec says.  Every fault of an argument is found here, before any s
 from __future__ import annotations
 
 import math
+import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -36,6 +37,8 @@ class Lookup:
     host: str
     service: str
     family: str | int | None
+    #: SOCK_STREAM or SOCK_DGRAM, which may have other ports for a service.
+    kind: int = socket.SOCK_STREAM
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,12 +46,18 @@ class ProcessSpec:
     """What make_network_process was asked to make; exactly one of the three places is given."""
 
     name: str
+    #: SOCK_STREAM, SOCK_DGRAM or SOCK_SEQPACKET.
+    kind: int
     #: The backlog of a server, None for a client.
     backlog: int | None
     address: SocketAddress | None
     lookup: Lookup | None
     #: A Twisted endpoint, or its description.
     endpoint: object
+    #: Where a datagram server sends to before somebody has sent to it.
+    remote: SocketAddress | None
+    #: Which inherited socket to use: its position, its name, True for the first, or none.
+    external: bool | int | str
 
     nowait: bool
     stopped: bool
@@ -77,20 +86,23 @@ def process_spec(keywords: Mapping[str, object]) -> ProcessSpec:
 
     Raises ProcessArgumentError that names the first faulty one.
     """
-    _check_type(keywords["type"])
+    kind = _kind(keywords["type"])
     backlog = _backlog(keywords["server"])
     is_server = backlog is not None
     if is_server and keywords["nowait"]:
         raise ProcessArgumentError("server", "'server' is incompatible with 'nowait'")
     name = _name(keywords["name"])
     given = {key: value for key, value in keywords.items() if _is_shown(key, value)}
-    place, lookup = _place(keywords, is_server, given)
+    place, lookup = _place(keywords, kind, is_server, given)
     return ProcessSpec(
         name=name,
+        kind=kind,
         backlog=backlog,
         address=place,
         lookup=lookup,
         endpoint=keywords["endpoint"],
+        remote=_first_remote(keywords["remote"], kind, is_server),
+        external=_external(keywords["use_external_socket"]),
         nowait=bool(keywords["nowait"]),
         stopped=bool(keywords["stop"]),
         query_on_exit=not keywords["noquery"],
@@ -127,11 +139,33 @@ def _name(name: object) -> str:
     return name
 
 
-def _check_type(kind: object) -> None:
-    if kind in ("datagram", "seqpacket"):
-        raise not_yet("type", f"{kind} processes")
-    if kind is not None:
-        raise ProcessArgumentError("type", f"Unsupported connection type {kind!r}")
+_KINDS: Mapping[object, int] = {
+    None: socket.SOCK_STREAM,
+    "datagram": socket.SOCK_DGRAM,
+    "seqpacket": socket.SOCK_SEQPACKET,
+}
+
+
+def _kind(name: object) -> int:
+    if not (name is None or isinstance(name, str)) or name not in _KINDS:
+        raise ProcessArgumentError("type", f"Unsupported connection type {name!r}")
+    return _KINDS[name]
+
+
+def _first_remote(remote: object, kind: int, is_server: bool) -> SocketAddress | None:
+    """`remote` of a datagram server; that of others is where they connect to, or nothing."""
+    if remote is None or kind != socket.SOCK_DGRAM or not is_server:
+        return None
+    return address.parse(remote, "remote")
+
+
+def _external(which: object) -> bool | int | str:
+    if which is None:
+        return False
+    if isinstance(which, (int, str)):
+        return which
+    problem = f"{which!r} is neither True nor the position or name of a socket"
+    raise ProcessArgumentError("use_external_socket", problem)
 
 
 def _backlog(server: object) -> int | None:
@@ -144,11 +178,11 @@ def _backlog(server: object) -> int | None:
 
 
 def _place(
-    keywords: Mapping[str, object], is_server: bool, given: dict[str, object]
+    keywords: Mapping[str, object], kind: int, is_server: bool, given: dict[str, object]
 ) -> tuple[SocketAddress | None, Lookup | None]:
     """Where to connect or listen (N24.4–8)."""
     if keywords["endpoint"] is not None:
-        _check_endpoint(keywords)
+        _check_endpoint(keywords, kind)
         return None, None
     key = "local" if is_server else "remote"
     if keywords[key] is not None:
@@ -161,10 +195,13 @@ def _place(
         given.pop("host", None)
         service = _string("service", keywords["service"])
         return address.parse(service, "service"), None
-    return None, Lookup(host, _service(keywords["service"]), family)  # type: ignore[arg-type]
+    service = _service(keywords["service"])
+    return None, Lookup(host, service, family, kind)  # type: ignore[arg-type]
 
 
-def _check_endpoint(keywords: Mapping[str, object]) -> None:
+def _check_endpoint(keywords: Mapping[str, object], kind: int) -> None:
+    if kind != socket.SOCK_STREAM:
+        raise ProcessArgumentError("type", "an endpoint is for streams")
     for key in _NOT_WITH_ENDPOINT:
         if keywords[key] is not None:
             raise ProcessArgumentError(key, "not possible with an endpoint, which decides it")

@@ -1,6 +1,6 @@
 """What a process may ask of its connection, and what it is told: the seam between the floors.
 
-`net/stream.py` and `net/foreign.py` implement Channel and call a Receiver; `process.py` is the Receiver
+`net/stream.py`, `net/datagram.py` and `net/foreign.py` implement Channel and call a Receiver; `process.py` is the Receiver
 and asks the Channel.  Neither imports the other.
 """
 
@@ -44,6 +44,12 @@ class Receiver(Protocol):
     def gone(self) -> None:
         """The descriptor is closed, after `close` or `abort`."""
 
+    def remote_changed(self) -> None:
+        """A datagram has come from another address, which `remote` is now."""
+
+    def noticed(self, error: ProcessError) -> None:
+        """Something went wrong with a datagram; that ends nothing."""
+
 
 class Channel(Protocol):
     """A connection as a process sees it."""
@@ -61,7 +67,10 @@ class Channel(Protocol):
         """Bytes taken by `write` that are not with the system yet."""
 
     def write(self, data: bytes) -> None:
-        """Send DATA: with all that this event writes when the event ends, or as the peer reads."""
+        """Send DATA: with all that this event writes when the event ends, or as the peer reads.
+
+        Channels of packets raise ProcessError for one that the system refuses, and go on.
+        """
 
     def when_writable(self) -> None:
         """Tell `writable` once, as soon as less than the low-water mark is pending."""

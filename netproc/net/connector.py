@@ -61,8 +61,10 @@ class Connector:
         addresses: Sequence[SocketAddress],
         options: Mapping[str, object],
         timeout: float,
+        kind: int = socket.SOCK_STREAM,
     ) -> None:
         self._reactor = reactor
+        self._kind = kind
         self._waiting = deque(interleave(addresses))
         self._options = options
         self._timeout = timeout
@@ -88,7 +90,7 @@ class Connector:
         while self._waiting:
             attempt = _Attempt(self._waiting.popleft(), self._reactor, self._answered)
             try:
-                attempt.begin(self._options)
+                attempt.begin(self._kind, self._options)
             except NetprocError as error:
                 # The same option would fail for every address.
                 self._finish(error)
@@ -158,9 +160,9 @@ class _Attempt:
         self._retry: IDelayedCall | None = None
         self.sock: socket.socket
 
-    def begin(self, options: Mapping[str, object]) -> None:
+    def begin(self, kind: int, options: Mapping[str, object]) -> None:
         """Make the socket and connect it; what raises leaves no socket."""
-        self.sock = sockets.make_socket(self.address.family)
+        self.sock = sockets.make_socket(self.address.family, kind)
         try:
             sockets.set_options(self.sock, options)
             self._connect()
@@ -178,9 +180,7 @@ class _Attempt:
 
     def _connect(self) -> None:
         try:
-            self.sock.connect(self.address.raw)
-        except TypeError:
-            raise sockets.unsupported(self.address) from None
+            sockets.connect(self.sock, self.address)
         except BlockingIOError as error:
             if error.errno == errno.EAGAIN:
                 self._retry = self._reactor.callLater(BACKLOG_DELAY, self._connect_again)

@@ -28,7 +28,7 @@ from . import socketfile, sockets
 from .connector import Connector
 from .listener import Listener, ListenerWatcher
 from .reactor import INetprocReactor
-from .transport import StreamTransport
+from .seqpacket import transport_type
 
 
 @implementer(IStreamClientEndpoint)
@@ -36,20 +36,22 @@ from .transport import StreamTransport
 class ClientEndpoint:
     """Connects to the first of `addresses` that answers.
 
-    `options` are network options, `timeout` is in seconds for all addresses together.
+    `options` are network options, `timeout` is in seconds for all addresses together, `kind` is
+    SOCK_STREAM or SOCK_SEQPACKET.
     """
 
     reactor: INetprocReactor
     addresses: Sequence[SocketAddress]
     options: Mapping[str, object] = field(default_factory=dict)
     timeout: float = DEFAULT_LIMITS.connect_timeout
+    kind: int = socket.SOCK_STREAM
 
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
         """Fires with the connected protocol, fails with ProcessError or ProcessArgumentError."""
         return Deferred.fromCoroutine(self._connect(protocolFactory))
 
     async def _connect(self, factory: IProtocolFactory) -> IProtocol:
-        connector = Connector(self.reactor, self.addresses, self.options, self.timeout)
+        connector = Connector(self.reactor, self.addresses, self.options, self.timeout, self.kind)
         factory.doStart()
         try:
             sock, remote = await connector.start()
@@ -61,7 +63,8 @@ class ClientEndpoint:
             factory.doStop()
             raise
         local = sockets.local_address(sock)
-        StreamTransport(sock, self.reactor, protocol, local, remote, factory.doStop).start()
+        transport = transport_type(sock)
+        transport(sock, self.reactor, protocol, local, remote, factory.doStop).start()
         return protocol
 
 
@@ -70,7 +73,9 @@ class ClientEndpoint:
 class ServerEndpoint:
     """Listens on the first of `addresses` for which the system has sockets.
 
-    `mode` is that of the file of a UNIX socket, 0600 if None; `watcher` is told when accepting fails.
+    `mode` is that of the file of a UNIX socket, 0600 if None; `watcher` is told when accepting
+    fails; `kind` is SOCK_STREAM or SOCK_SEQPACKET.  `inherited` is a socket that listens already,
+    to be used in their place.
     """
 
     reactor: INetprocReactor
@@ -79,6 +84,8 @@ class ServerEndpoint:
     backlog: int = DEFAULT_BACKLOG
     mode: int | None = None
     watcher: ListenerWatcher | None = None
+    kind: int = socket.SOCK_STREAM
+    inherited: socket.socket | None = None
 
     def listen(self, protocolFactory: IProtocolFactory) -> Deferred[IListeningPort]:
         """Has fired with the port, or failed with ProcessError or ProcessArgumentError."""
@@ -88,8 +95,12 @@ class ServerEndpoint:
         """The same without a Deferred."""
         sock, address = self._make_socket()
         try:
-            sockets.set_options(sock, self._all_options(address))
-            file = self._bind_and_listen(sock, address)
+            if sock is self.inherited:
+                sockets.set_options(sock, self.options)
+                file = None
+            else:
+                sockets.set_options(sock, self._all_options(address))
+                file = self._bind_and_listen(sock, address)
             listener = Listener(sock, self.reactor, factory, file, self.watcher)
         except BaseException:
             sock.close()
@@ -99,10 +110,12 @@ class ServerEndpoint:
 
     def _make_socket(self) -> tuple[socket.socket, SocketAddress]:
         """Emacs tries the next address if there are no such sockets, not if it is taken (N36)."""
+        if self.inherited is not None:
+            return self.inherited, sockets.local_address(self.inherited)
         last: OSError | None = None
         for address in self.addresses:
             try:
-                return sockets.make_socket(address.family), address
+                return sockets.make_socket(address.family, self.kind), address
             except OSError as error:
                 last = error
         assert last is not None
@@ -117,7 +130,7 @@ class ServerEndpoint:
         self, sock: socket.socket, address: SocketAddress
     ) -> socketfile.SocketFile | None:
         if address.family == socket.AF_UNIX:
-            return socketfile.listen(sock, address, self.backlog, self.mode)
+            return socketfile.bind(sock, address, self.backlog, self.mode)
         sockets.bind(sock, address)
         try:
             sock.listen(self.backlog)

@@ -32,8 +32,9 @@ from ..core.address import SocketAddress
 from ..core.address import text as address_text
 from .event import EVENT
 from .reactor import INetprocReactor
+from .seqpacket import transport_type
 from .socketfile import SocketFile
-from .sockets import local_address, set_option, twisted_address
+from .sockets import local_address, peer_address, set_option, twisted_address
 from .transport import StreamTransport
 
 log = Logger()
@@ -182,7 +183,7 @@ class Listener:
                 continue
             self._pause = FIRST_PAUSE
             sock.setblocking(False)
-            transport = self._serve(sock, SocketAddress(self.local.family, raw))
+            transport = self._serve(sock, peer_address(sock, raw))
             if transport is not None:
                 yield transport
 
@@ -197,7 +198,7 @@ class Listener:
             sock.close()
             return None
         local = local_address(sock) if self.local.is_wildcard else self.local
-        transport = StreamTransport(sock, self._reactor, protocol, local, remote)
+        transport = transport_type(sock)(sock, self._reactor, protocol, local, remote)
         self._guard(transport, transport.start)
         return transport
 

@@ -75,7 +75,8 @@ def _port(lookup: Lookup) -> int:
     if lookup.service.isdecimal():
         return int(lookup.service)
     try:
-        return socket.getservbyname(lookup.service, "tcp")
+        protocol = "udp" if lookup.kind == socket.SOCK_DGRAM else "tcp"
+        return socket.getservbyname(lookup.service, protocol)
     except OSError:
         raise _failed(lookup, "Servname not supported for ai_socktype") from None
 
@@ -89,7 +90,8 @@ def _getaddrinfo(lookup: Lookup, flags: int) -> Sequence[SocketAddress]:
         lookup.host.encode("ascii"),
         _port(lookup),
         _family(lookup),
-        socket.SOCK_STREAM,
+        # Seqpacket addresses are looked up as those of streams; the socket is what fails then.
+        socket.SOCK_DGRAM if lookup.kind == socket.SOCK_DGRAM else socket.SOCK_STREAM,
         flags=flags | socket.AI_NUMERICSERV,
     )
     return [SocketAddress(family, raw) for family, _, _, _, raw in found]

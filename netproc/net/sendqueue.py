@@ -9,6 +9,7 @@ from __future__ import annotations
 import socket
 from collections import deque
 from itertools import islice
+from typing import Protocol
 
 from ..core.limits import KIB
 
@@ -18,6 +19,22 @@ _JOIN = 64 * KIB
 _MOST_PIECES = 1024
 #: sendmsg takes no more buffers than this (UIO_MAXIOV).
 _MOST_BUFFERS = 1024
+
+
+class Queue(Protocol):
+    """What a transport asks of its queue."""
+
+    #: Bytes that wait.
+    pending: int
+
+    def append(self, data: bytes) -> None:
+        """Queue DATA."""
+
+    def clear(self) -> int:
+        """Forget everything; how many bytes that was."""
+
+    def send(self, sock: socket.socket) -> None:
+        """Give SOCK what it takes; OSErrors are the caller's."""
 
 
 class SendQueue:

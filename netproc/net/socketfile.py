@@ -52,10 +52,10 @@ class SocketFile:
             log.warn("Cannot remove socket file: {error}", error=error)
 
 
-def listen(
-    sock: socket.socket, address: SocketAddress, backlog: int, mode: int | None
+def bind(
+    sock: socket.socket, address: SocketAddress, backlog: int | None, mode: int | None
 ) -> SocketFile | None:
-    """Bind SOCK to the path or abstract name ADDRESS and listen.
+    """Bind SOCK to the path or abstract name ADDRESS and listen, unless BACKLOG is None.
 
     The result is the file to remove in the end, None for an abstract name.  Raises ProcessError with the
     path when that is in use or cannot be made; nothing is left behind then.
@@ -64,19 +64,24 @@ def listen(
     try:
         if path.startswith(b"\0"):
             sock.bind(path)
-            sock.listen(backlog)
+            _listen(sock, backlog)
             return None
         with _locked_directory(os.path.dirname(path) or b"."):
             _bind(sock, path, DEFAULT_MODE if mode is None else mode)
             made = SocketFile(path)
             try:
-                sock.listen(backlog)
+                _listen(sock, backlog)
             except OSError:
                 made.remove()
                 raise
             return made
     except OSError as error:
         raise from_os_error(error, "Cannot bind server socket", text(address)) from error
+
+
+def _listen(sock: socket.socket, backlog: int | None) -> None:
+    if backlog is not None:
+        sock.listen(backlog)
 
 
 def _identity(path: bytes) -> tuple[int, int]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
+import struct
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,7 +17,11 @@ from twisted.internet.interfaces import IAddress
 
 from ..core import options
 from ..core.address import SocketAddress, text
-from ..core.errors import ProcessError, from_os_error
+from ..core.errors import from_os_error
+from . import rawaddress
+
+_IPV6_SIZE = 16
+_ANY = bytes(4)
 
 
 def make_socket(family: int, kind: int = socket.SOCK_STREAM) -> socket.socket:
@@ -35,12 +40,24 @@ def set_option(sock: socket.socket, keyword: str, value: object) -> None:
     Raises ProcessArgumentError for a value of the wrong kind and ProcessError when the system
     refuses; both name the option.
     """
-    option = options.OPTIONS[keyword]
-    packed = options.pack(keyword, value)
+    option = options.option(keyword, sock.family)
+    packed = option.pack(keyword, value)
     try:
+        if isinstance(packed, options.Group):
+            packed = _membership(sock.family, packed)
         sock.setsockopt(option.level, option.number, packed)
     except OSError as error:
         raise from_os_error(error, f"Cannot set network option {keyword}") from error
+
+
+def _membership(family: int, group: options.Group) -> bytes:
+    """Struct ip_mreqn or ipv6_mreq."""
+    index = socket.if_nametoindex(group.interface) if group.interface else 0
+    if (family == socket.AF_INET6) != (len(group.address) == _IPV6_SIZE):
+        raise OSError(errno.EAFNOSUPPORT, os.strerror(errno.EAFNOSUPPORT))
+    if family == socket.AF_INET6:
+        return group.address + struct.pack("@I", index)
+    return group.address + _ANY + struct.pack("@i", index)
 
 
 def set_options(sock: socket.socket, chosen: Mapping[str, object]) -> None:
@@ -53,22 +70,51 @@ def set_options(sock: socket.socket, chosen: Mapping[str, object]) -> None:
 def bind(sock: socket.socket, address: SocketAddress) -> None:
     """Bind SOCK; raises ProcessError with the address."""
     try:
-        sock.bind(address.raw)
-    except TypeError:
-        raise unsupported(address) from None
+        if _in_python(address.family):
+            sock.bind(address.raw)
+        else:
+            rawaddress.bind(sock, address)
     except OSError as error:
         raise from_os_error(error, "Cannot bind server socket", text(address)) from error
 
 
-def unsupported(address: SocketAddress) -> ProcessError:
-    """For a family whose addresses the socket module cannot write."""
-    what = os.strerror(errno.EAFNOSUPPORT)
-    return ProcessError(errno.EAFNOSUPPORT, what, text(address))
+def connect(sock: socket.socket, address: SocketAddress) -> None:
+    """Begin to connect SOCK; OSErrors are the caller's."""
+    if _in_python(address.family):
+        sock.connect(address.raw)
+    else:
+        rawaddress.connect(sock, address)
+
+
+def sendto(sock: socket.socket, data: bytes, address: SocketAddress) -> None:
+    """Send DATA as one packet; OSErrors are the caller's."""
+    if _in_python(address.family):
+        sock.sendto(data, address.raw)
+    else:
+        rawaddress.sendto(sock, data, address)
 
 
 def local_address(sock: socket.socket) -> SocketAddress:
     """The address that SOCK is bound to."""
-    return SocketAddress(sock.family, sock.getsockname())
+    if _in_python(sock.family):
+        return SocketAddress(sock.family, sock.getsockname())
+    return rawaddress.local(sock) or SocketAddress(sock.family, b"")
+
+
+def peer_address(sock: socket.socket, raw: Any) -> SocketAddress:
+    """The address of the peer of SOCK, which accept has given as RAW."""
+    if sock.family in rawaddress.IN_PYTHON:
+        return SocketAddress(sock.family, raw)
+    return rawaddress.remote(sock) or SocketAddress(sock.family, b"")
+
+
+def _in_python(family: int) -> bool:
+    """Does the socket module have addresses of FAMILY in the form that we have?"""
+    if family in rawaddress.IN_PYTHON:
+        return True
+    if not rawaddress.SUPPORTED:
+        raise OSError(errno.EAFNOSUPPORT, os.strerror(errno.EAFNOSUPPORT))
+    return False
 
 
 def twisted_address(address: SocketAddress | None) -> IAddress:

@@ -39,7 +39,7 @@ from ..core.address import SocketAddress
 from ..core.limits import DEFAULT_LIMITS, KIB
 from .event import EVENT
 from .reactor import INetprocReactor
-from .sendqueue import SendQueue
+from .sendqueue import Queue, SendQueue
 from .sockets import twisted_address
 
 READ_MIN = 4 * KIB
@@ -96,6 +96,9 @@ class StreamTransport:
         "write_shut",
     )
 
+    #: Makes what holds the output that is not with the kernel yet.
+    make_queue: Callable[[], Queue] = SendQueue
+
     def __init__(
         self,
         sock: socket.socket,
@@ -112,7 +115,7 @@ class StreamTransport:
         prefix = getattr(protocol, "logPrefix", None)
         self._prefix = str(prefix()) if prefix is not None else type(protocol).__name__
         #: What is not with the kernel yet.
-        self.queue = SendQueue()
+        self.queue = self.make_queue()
         self._read_size = READ_MIN
         self._flush_due = False  # a flush will come by itself
         self._reading = False  # the reactor watches for input
@@ -159,7 +162,7 @@ class StreamTransport:
         except BlockingIOError:
             return
         except OSError as error:
-            self._end(_lost(self.error or error))
+            self._end(lost_by(self.error or error))
             return
         if not data:
             self._peer_ended()
@@ -175,7 +178,7 @@ class StreamTransport:
         self.eof = True
         self._update_reading()
         if self.error is not None:
-            self._end(_lost(self.error))
+            self._end(lost_by(self.error))
         elif IHalfCloseableProtocol.providedBy(self._protocol):
             EVENT.run(self._protocol.readConnectionLost)
         else:
@@ -293,7 +296,7 @@ class StreamTransport:
         if self.watcher is not None:
             self.watcher.output_failed(error)
         if self.eof or self.disconnecting:
-            self._end(_lost(self.error))
+            self._end(lost_by(self.error))
 
     def registerProducer(self, producer: object, streaming: bool) -> None:
         """Let PRODUCER write as fast as the peer reads (IConsumer)."""
@@ -430,7 +433,7 @@ class StreamTransport:
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, enabled)
 
 
-def _lost(error: OSError) -> Failure:
+def lost_by(error: OSError) -> Failure:
     """What the protocol is told when ERROR has ended the connection."""
     lost = ConnectionLost(os.strerror(error.errno or errno.ECONNRESET))
     lost.__cause__ = error

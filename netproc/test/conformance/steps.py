@@ -76,6 +76,9 @@ class Steps(Values):
             self.np.put(proc, step["key"], value)
         else:
             self.np.set(proc, what, value)
+        if what == "datagram-address":
+            # The one setter of Emacs's whose answer says whether it has set anything.
+            return {"value": self.property(proc, what, step)}
         return {}
 
     def do_get(self, step):

@@ -1,0 +1,305 @@
+"""Datagram sockets, UDP and UNIX, as channels: one packet in is one piece of data, one write one packet.
+
+`datagrams.py` opens them for a process, which writes and is told; the reactor calls `doRead` and `doWrite`.
+
+The sockets are not connected: a connected one is taken from the reactor by the first ICMP error that
+arrives, and could not change its peer.  So a client's channel drops what strangers send, and Linux is asked
+to queue ICMP errors for us to read.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+from collections import deque
+from collections.abc import Callable
+
+from twisted.internet.interfaces import IDelayedCall, IReadWriteDescriptor
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from ..core.address import SocketAddress, text
+from ..core.errors import ProcessArgumentError, ProcessError, from_os_error
+from ..core.limits import DEFAULT_LIMITS
+from . import sockets
+from .channel import Receiver
+from .event import EVENT
+from .icmp import pending_errors
+from .packetbuffer import receive_packet
+from .reactor import INetprocReactor
+
+#: Packets read before the reactor gets to do something else.
+MOST_PACKETS = 64
+
+#: Seconds until a UNIX receiver whose queue is full is tried again; nothing tells when it is not.
+RETRY_DELAY = 0.005
+
+_SENDING = "Sending datagram"
+
+
+@implementer(IReadWriteDescriptor)
+class DatagramChannel:
+    """A datagram socket; the Channel of a datagram process."""
+
+    def __init__(
+        self,
+        sock: socket.socket,
+        reactor: INetprocReactor,
+        remote: SocketAddress | None,
+        only_remote: bool,
+        on_closed: Callable[[], None] | None = None,
+    ) -> None:
+        self._socket = sock
+        self._on_closed = on_closed
+        self._reactor = reactor
+        self.fileno = sock.fileno
+        self.local: SocketAddress | None = sockets.local_address(sock)
+        #: Where writes go: who sent last, or was chosen.
+        self.remote = remote
+        # Whose packets are wanted: a client's server only.
+        self._only_remote = only_remote
+        self.receiver: Receiver
+        #: Bytes that are not with the kernel yet.
+        self.pending = 0
+        self.unsent = 0
+        self.failure: ProcessError | None = None
+        # Packets that the kernel did not take yet, and where they go.
+        self._queue: deque[tuple[bytes, SocketAddress]] = deque()
+        self._high = DEFAULT_LIMITS.high_water
+        self._low = DEFAULT_LIMITS.low_water
+        self._tell_writable = False
+        self._paused = False
+        self._closed = False
+        self._closing = False
+        # Until a flush after `close` must be over, and until the next try.
+        self._deadline: IDelayedCall | None = None
+        self._retry: IDelayedCall | None = None
+
+    def start(self, receiver: Receiver) -> None:
+        """Tell RECEIVER what comes."""
+        self.receiver = receiver
+        self._watch_input()
+
+    def logPrefix(self) -> str:
+        """What the reactor writes before log lines of this socket's events."""
+        return text(self.local)
+
+    # -- receiving ------------------------------------------------------------------------------
+
+    def doRead(self) -> None:
+        """Packets wait."""
+        for _ in range(MOST_PACKETS):
+            if self._paused or self._closing:
+                return
+            try:
+                packet = receive_packet(self._socket)
+            except BlockingIOError:
+                return
+            except OSError as error:
+                self._notice_errors(error)
+                continue
+            if self._is_wanted(packet.address):
+                EVENT.run(self._deliver, packet.data, packet.address)
+                if packet.problem is not None:
+                    self.receiver.noticed(packet.problem)
+
+    def _is_wanted(self, sender: SocketAddress | None) -> bool:
+        """Is it the remote?  IPv6 flow and scope do not count, nor does what host 0.0.0.0 became."""
+        if not self._only_remote:
+            return True
+        if sender is None or self.remote is None:
+            return False
+        if self.remote.is_wildcard:
+            return bool(sender.raw[1] == self.remote.raw[1])
+        if isinstance(sender.raw, tuple):
+            return bool(sender.raw[:2] == self.remote.raw[:2])
+        return bool(os.fsencode(sender.raw) == self.remote.raw)
+
+    def _deliver(self, data: bytes, sender: SocketAddress | None) -> None:
+        """The sender is set first, so that a reply goes there (N102)."""
+        if not self._only_remote and sender != self.remote:
+            self.remote = sender
+            self.receiver.remote_changed()
+        self.receiver.data(data)
+
+    def pause(self) -> None:
+        """See Channel: packets queue in the kernel."""
+        self._paused = True
+        self._reactor.removeReader(self)
+
+    def resume(self) -> None:
+        """See Channel."""
+        self._paused = False
+        self._watch_input()
+
+    def _watch_input(self) -> None:
+        if not (self._paused or self._closing):
+            self._reactor.addReader(self)
+
+    # -- errors that end nothing ----------------------------------------------------------------
+
+    def _notice_errors(self, error: OSError | None = None) -> bool:
+        """Tell what the kernel has heard of earlier packets, or ERROR if that is all there is."""
+        found = pending_errors(self._socket)
+        if not found and error is not None:
+            self.receiver.noticed(from_os_error(error, "Receiving datagram"))
+        for notice in found:
+            self.receiver.noticed(notice)
+        return bool(found)
+
+    def connectionLost(self, reason: Failure) -> None:
+        """The reactor has seen an error, which ends nothing here, or ends itself."""
+        if self._closed:
+            return
+        if not self._reactor.running:
+            self._close_socket()
+            self.receiver.lost(None)
+            return
+        # It watches this descriptor no more.
+        self._notice_errors()
+        if not self._closing:
+            self._watch_input()
+        if self._queue:
+            self._try_later()
+
+    def set_remote(self, remote: SocketAddress) -> None:
+        """Write to REMOTE from now on; raises ProcessArgumentError if it is of another family."""
+        if remote.family != self._socket.family:
+            problem = f"{text(remote)} is not of the socket's family"
+            raise ProcessArgumentError("datagram_address", problem)
+        self.remote = remote
+        self.receiver.remote_changed()
+
+    # -- sending --------------------------------------------------------------------------------
+
+    def write(self, data: bytes) -> None:
+        """Send DATA as one packet to the remote now, or when the kernel has room.
+
+        Raises ProcessError when the system refuses it, as too long a one (EMSGSIZE); the channel
+        stays as it is.
+        """
+        if self.remote is None:
+            raise ProcessError(errno.EINVAL, f"{_SENDING}: there is no address to send to")
+        if self._queue or not self._send(data, self.remote):
+            self._queue.append((data, self.remote))
+            self.pending += len(data)
+            self._try_later()
+            if self.pending > self._high:
+                self.receiver.congested()
+
+    def _send(self, data: bytes, remote: SocketAddress, again: bool = True) -> bool:
+        """Give the kernel a packet; False when it has no room.  Raises ProcessError."""
+        try:
+            sockets.sendto(self._socket, data, remote)
+        except BlockingIOError:
+            return False
+        except OSError as error:
+            if error.errno == errno.ENOBUFS:
+                return False
+            if again and self._notice_errors():
+                # That was about an earlier packet, and is cleared now.
+                return self._send(data, remote, again=False)
+            raise from_os_error(error, _SENDING, text(remote)) from error
+        return True
+
+    def doWrite(self) -> None:
+        """There may be room."""
+        while self._queue:
+            data, remote = self._queue[0]
+            try:
+                if not self._send(data, remote):
+                    break
+            except ProcessError as error:
+                self.unsent += len(data)
+                self.receiver.noticed(error)
+            self._queue.popleft()
+            self.pending -= len(data)
+        self._output_moved()
+
+    def _output_moved(self) -> None:
+        """Some of the queue has gone, maybe all."""
+        if self._tell_writable and self.pending < self._low:
+            self._tell_writable = False
+            EVENT.run(self.receiver.writable)
+        if self._closed:
+            return
+        if self._queue:
+            self._try_later()
+            return
+        self._reactor.removeWriter(self)
+        if self._closing:
+            self._gone()
+
+    def _try_later(self) -> None:
+        if self._socket.family != socket.AF_UNIX:
+            self._reactor.addWriter(self)
+        elif self._retry is None:
+            # That the receiver's queue is full does not keep our socket from being writable.
+            self._retry = self._reactor.callLater(RETRY_DELAY, self._try_again)
+
+    def _try_again(self) -> None:
+        self._retry = None
+        self.doWrite()
+
+    def when_writable(self) -> None:
+        """See Channel."""
+        self._tell_writable = True
+        if self._retry is None:
+            self._retry = self._reactor.callLater(0, self._try_again)
+
+    def set_marks(self, high: int, low: int) -> None:
+        """See Channel."""
+        self._high, self._low = high, low
+
+    def write_eof(self) -> None:
+        """See Channel: datagrams have no end (N106)."""
+
+    # -- the socket -----------------------------------------------------------------------------
+
+    def set_option(self, name: str, value: object) -> None:
+        """See Channel; with broadcast on, answers come from anybody."""
+        sockets.set_option(self._socket, name, value)
+        if name == "broadcast" and value:
+            self._only_remote = False
+
+    def close(self, flush: float, linger: float) -> None:
+        """See Channel: there is nothing to wait for but what is pending."""
+        if self._closing:
+            return
+        self._closing = True
+        self._reactor.removeReader(self)
+        if not self._queue:
+            self._gone()
+            return
+        self._deadline = self._reactor.callLater(flush, self._flush_too_late)
+
+    def _flush_too_late(self) -> None:
+        self._deadline = None
+        self.failure = ProcessError(errno.ETIMEDOUT, "the receiver does not read")
+        self._gone()
+
+    def abort(self) -> None:
+        """See Channel."""
+        if not self._closed:
+            self._closing = True
+            self._gone()
+
+    def _gone(self) -> None:
+        self._close_socket()
+        self.receiver.gone()
+
+    def _close_socket(self) -> None:
+        self._closing = self._closed = True
+        self.unsent += self.pending
+        self.pending = 0
+        self._queue.clear()
+        self._reactor.removeReader(self)
+        self._reactor.removeWriter(self)
+        for timer in (self._deadline, self._retry):
+            if timer is not None and timer.active():
+                timer.cancel()
+        self._deadline = self._retry = None
+        self._socket.close()
+        if self._on_closed is not None:
+            self._on_closed()

@@ -1,0 +1,101 @@
+"""The seqpacket transport: a connection of packets over a UNIX socket.
+
+`net/endpoints.py` and `net/listener.py` make it in the place of a `net/transport.py` where the socket is of that
+kind; the channels of `net/stream.py` run over it unchanged.  One packet read is one `dataReceived`, an empty one
+too; one `write` is one packet sent.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+from collections import deque
+from typing import Any
+
+from ..core.errors import ProcessError
+from .event import EVENT
+from .packetbuffer import receive_packet
+from .transport import StreamTransport, lost_by
+
+#: Room for the credentials that each packet brings.
+_CREDENTIALS_SIZE = 64
+
+#: What the kernel needs of the send buffer beside the packet.
+_OVERHEAD = 32
+
+
+class PacketQueue:
+    """Packets that wait to be sent."""
+
+    __slots__ = ("_packets", "pending")
+
+    def __init__(self) -> None:
+        self.pending = 0
+        self._packets: deque[bytes] = deque()
+
+    def append(self, data: bytes) -> None:
+        """Queue DATA as one packet."""
+        self._packets.append(data)
+        self.pending += len(data)
+
+    def clear(self) -> int:
+        """Forget everything; how many bytes that was."""
+        dropped, self.pending = self.pending, 0
+        self._packets.clear()
+        return dropped
+
+    def send(self, sock: socket.socket) -> None:
+        """Give SOCK as many packets as it takes; OSErrors are the caller's."""
+        while self._packets:
+            sock.send(self._packets[0])
+            self.pending -= len(self._packets.popleft())
+
+
+class SeqpacketTransport(StreamTransport):
+    """A connected seqpacket socket."""
+
+    __slots__ = ()
+
+    make_queue = PacketQueue
+
+    def __init__(self, sock: socket.socket, *arguments: Any) -> None:
+        super().__init__(sock, *arguments)
+        # An empty packet and the end look the same, but only packets bring credentials.
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+
+    def doRead(self) -> None:
+        """A packet has come, or the end."""
+        if not self.connected or self.paused:
+            return
+        try:
+            packet = receive_packet(self._socket, _CREDENTIALS_SIZE)
+        except BlockingIOError:
+            return
+        except OSError as error:
+            self._end(lost_by(self.error or error))
+            return
+        if packet.problem is not None:
+            # Part of a packet is worse than none.
+            self._end(lost_by(packet.problem))
+        elif packet.data or packet.ancillary:
+            EVENT.run(self._protocol.dataReceived, packet.data)
+        else:
+            self._peer_ended()
+
+    def write(self, data: bytes) -> None:
+        """Send DATA as one packet when the event that runs has ended, or as soon as there is room.
+
+        Raises ProcessError(EMSGSIZE) if the socket's send buffer is too small for it.
+        """
+        if self.connected and len(data) > self._longest():
+            raise ProcessError(errno.EMSGSIZE, f"Sending packet: {os.strerror(errno.EMSGSIZE)}")
+        super().write(data)
+
+    def _longest(self) -> int:
+        return self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) - _OVERHEAD
+
+
+def transport_type(sock: socket.socket) -> type[StreamTransport]:
+    """What to make of SOCK, a connected one."""
+    return SeqpacketTransport if sock.type == socket.SOCK_SEQPACKET else StreamTransport

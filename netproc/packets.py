@@ -1,0 +1,40 @@
+"""The input of a process whose channel gives packets: one packet is one call of the filter.
+
+Takes the place of `reading.py`'s class for datagram and seqpacket processes, between the same neighbours.
+
+While anything keeps input back the channel does not read at all, so packets wait in the kernel, each with its
+sender; nothing is queued here.
+"""
+
+from __future__ import annotations
+
+from .reading import FILTERING, FULL, HELD, Reading
+
+
+class PacketReading(Reading):
+    """The receiving half of one process."""
+
+    __slots__ = ()
+
+    def data(self, data: bytes) -> None:
+        """A packet has come, maybe an empty one; it is decoded alone (D9)."""
+        self.received += len(data)
+        decoder = self._process.new_decoder()
+        text = decoder.decode(data)
+        self._filter(text + decoder.finish())  # type: ignore[operator]
+        self._hold_if_full()
+        if self.gate:
+            self.pump()
+
+    def _filter(self, text: str | bytes) -> None:
+        super()._filter(text)
+        if self.gate & FILTERING:
+            # Another packet now would change whom the filter answers.
+            self._pause()
+
+    def _hold_if_full(self) -> None:
+        """A packet goes into the buffer whole; the next one waits until there is room."""
+        buffer = self._fills_buffer()
+        if buffer is not None and not buffer.room and not self.gate & HELD:
+            self.hold(FULL)
+            buffer.when_room(lambda: self.release(FULL))
