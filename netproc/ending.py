@@ -11,7 +11,7 @@ import os
 import sys
 from types import TracebackType
 
-from .core.errors import NetprocError
+from .core.errors import NetprocError, ProcessArgumentError
 from .core.escape import escape
 
 
@@ -27,6 +27,11 @@ def say(problem: str) -> None:
         print(f"netproc: {escape(problem)}", file=sys.__stderr__, flush=True)
 
 
+def option_name(keyword: str) -> str:
+    """The option of the command line for KEYWORD."""
+    return "--" + keyword.replace("_", "-")
+
+
 def one_line_errors() -> None:
     """Let an uncaught error of netproc end the program with one line and status 1."""
     previous = sys.excepthook
@@ -34,7 +39,9 @@ def one_line_errors() -> None:
     def hook(
         kind: type[BaseException], error: BaseException, traceback: TracebackType | None
     ) -> None:
-        if isinstance(error, NetprocError):
+        if isinstance(error, ProcessArgumentError):
+            say(f"{option_name(error.keyword)}: {error.problem}")
+        elif isinstance(error, NetprocError):
             say(str(error))
         else:
             previous(kind, error, traceback)

@@ -20,9 +20,12 @@ class PacketReading(Reading):
         """A packet has come, maybe an empty one; it is decoded alone (D9)."""
         self.received += len(data)
         decoder = self._process.new_decoder()
-        text = decoder.decode(data)
-        self._filter(text + decoder.finish())  # type: ignore[operator]
-        self._hold_if_full()
+        if data:
+            self._filter(decoder.decode(data) + decoder.finish())  # type: ignore[operator]
+        else:
+            self._filter(decoder.finish())
+        if not self.gate & HELD:
+            self._hold_if_full()
         if self.gate:
             self.pump()
 
@@ -35,6 +38,6 @@ class PacketReading(Reading):
     def _hold_if_full(self) -> None:
         """A packet goes into the buffer whole; the next one waits until there is room."""
         buffer = self._fills_buffer()
-        if buffer is not None and not buffer.room and not self.gate & HELD:
+        if buffer is not None and not buffer.room:
             self.hold(FULL)
             buffer.when_room(lambda: self.release(FULL))

@@ -209,11 +209,16 @@ class NetworkProcess:
     def contact(self, key: str | bool | None = None) -> Any:
         """What process-contact shows (N120): (host, service); with True all keywords and addresses
         as a new dictionary; with the name of one its value, or None.
+
+        "peer_credentials" is (process id, user id, group id) of the peer of an open UNIX connection.
         """
         if key is None:
             return self.shown.host_and_service()
         if key is True:
             return self.shown.everything()
+        if key == "peer_credentials":
+            channel = self.sending.channel
+            return channel.peer_credentials() if channel is not None and self.live else None
         if isinstance(key, str):
             return self.shown.get(key)
         raise ProcessArgumentError("key", f"{key!r} is not the name of a keyword")

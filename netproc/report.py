@@ -6,6 +6,8 @@ function of the user's.
 
 from __future__ import annotations
 
+from socket import SOCK_SEQPACKET
+
 from twisted.logger import Logger
 
 from .core.address import LOOPBACK, Address, parse
@@ -48,13 +50,27 @@ class Reporter:
         )
 
 
-def how_to_try(local: Address | None) -> str | None:
-    """A command line that talks to a server at LOCAL, None if it is not known where that is."""
-    if local is None:
-        return None
+def how_to_try(local: Address | None, kind: str | None) -> str | None:
+    """A command line that talks to a server of that KIND (its `type`) at LOCAL, None if there is
+    no telling.
+    """
+    place = parse(local, "local") if local is not None else None
     if isinstance(local, str):
-        named = local.startswith("\0")
-        return f"socat - ABSTRACT-CONNECT:{local[1:]}" if named else f"nc -NU {local}"
-    place = parse(local, "local")
+        return _try_unix(local, kind)
+    if place is None or place.family not in LOOPBACK:
+        return None
     host = LOOPBACK[place.family] if place.is_wildcard else place.raw[0]
-    return f"nc -N {host} {place.raw[1]}"
+    return f"nc {'-u' if kind == 'datagram' else '-N'} {host} {place.raw[1]}"
+
+
+def _try_unix(path: str, kind: str | None) -> str:
+    if path.startswith("\0"):
+        address = (
+            f"ABSTRACT-SENDTO:{path[1:]}" if kind == "datagram" else f"ABSTRACT-CONNECT:{path[1:]}"
+        )
+    elif kind == "seqpacket":
+        address = f"UNIX-CONNECT:{path}"
+    else:
+        return f"nc {'-uU' if kind == 'datagram' else '-NU'} {path}"
+    # Socat has the number of the type, not its name.
+    return f"socat - {address}" + (f",type={SOCK_SEQPACKET.value}" if kind == "seqpacket" else "")

@@ -20,7 +20,7 @@ from twisted.python import reflect, usage
 from .command import ProcessCommand
 from .core.errors import ProcessArgumentError
 from .core.spec import process_spec
-from .ending import one_line_errors, say
+from .ending import one_line_errors, option_name, say
 from .net.reactor import INetprocReactor, default_reactor
 from .service import KEYWORDS
 
@@ -111,7 +111,7 @@ _OPTIONS: tuple[tuple[str, Callable[[str], object], str], ...] = (
     ("service", lisp, "Port, name of a service, path of a UNIX socket; t is any free port."),
     ("family", lisp, "local (a UNIX socket), ipv4 or ipv6."),
     ("local", address, "Address of a server: 127.0.0.1:80, [::1]:80, /path or @name."),
-    ("remote", address, "Address of a client's server, likewise."),
+    ("remote", address, "Address of a client's server, or a datagram server's first target."),
     ("endpoint", _text, "Description of a Twisted endpoint, in the place of host and service."),
     ("filter", function, "Dotted name of the function that gets what comes."),
     ("sentinel", function, "Dotted name of the function that hears what happens."),
@@ -119,12 +119,16 @@ _OPTIONS: tuple[tuple[str, Callable[[str], object], str], ...] = (
     ("coding", _text, "Coding system: utf-8, undecided or binary."),
     ("filter_multibyte", lisp, "nil: the filter gets bytes."),
     ("buffer", _text, "Name of a buffer that keeps what comes."),
-    ("type", lisp, "nil, a stream."),
+    ("type", lisp, "nil, a stream; datagram; or seqpacket, for UNIX sockets."),
     ("nowait", lisp, "t: the process is there before it is connected."),
     ("stop", lisp, "t: begin stopped."),
     ("noquery", lisp, "t: stopping does not wait for it."),
     ("mode", octal, "Mode of the file of a UNIX server, in octal; 600 if not given."),
-    ("use_external_socket", lisp, "t: use a socket that was handed over."),
+    (
+        "use_external_socket",
+        lisp,
+        "Use a socket that was handed over: t, its position or its name.",
+    ),
     ("bindtodevice", _text, "Network option: name of an interface."),
     ("broadcast", lisp, "Network option, t or nil."),
     ("dontroute", lisp, "Network option, t or nil."),
@@ -133,16 +137,21 @@ _OPTIONS: tuple[tuple[str, Callable[[str], object], str], ...] = (
     ("nodelay", lisp, "Network option, t or nil."),
     ("oobinline", lisp, "Network option, t or nil."),
     ("priority", lisp, "Network option, a number."),
-    ("reuseaddr", lisp, "Network option, t or nil; servers have it."),
+    ("reuseaddr", lisp, "Network option, t or nil; stream servers have it."),
+    ("join", _text, "Network option: multicast group to join, with %INTERFACE behind it."),
+    ("keepcnt", lisp, "Network option: probes that get no answer before the end."),
+    ("keepidle", lisp, "Network option: seconds of silence before the first probe."),
+    ("keepintvl", lisp, "Network option: seconds between probes."),
+    ("multicast_loop", lisp, "Network option, t or nil: do we hear our own packets?"),
+    ("multicast_ttl", lisp, "Network option: how many routers packets to a group may pass."),
+    ("rcvbuf", lisp, "Network option: size of the kernel's buffer for input."),
+    ("reuseport", lisp, "Network option, t or nil: several servers may share the port."),
+    ("sndbuf", lisp, "Network option: size of the kernel's buffer for output."),
+    ("v6only", lisp, "Network option, t or nil: an IPv6 server that has no IPv4 clients."),
     ("tls_parameters", _text, "Not yet."),
     ("connect_timeout", seconds, "Seconds for look-up and connect together; 30."),
     ("handshake_timeout", seconds, "Seconds for the TLS handshake of an endpoint; 10."),
 )
-
-
-def option_name(keyword: str) -> str:
-    """The option for KEYWORD."""
-    return "--" + keyword.replace("_", "-")
 
 
 # -- options ------------------------------------------------------------------------------------

@@ -35,7 +35,7 @@ UNSET: Final = Unset.UNSET
 
 
 class Option(NamedTuple):
-    """Where the kernel keeps an option, and how a value is packed for it."""
+    """Where the kernel keeps an option, and how a value is packed for it; a Group has two places."""
 
     level: int
     number: int
@@ -112,7 +112,6 @@ OPTIONS: dict[str, Option] = {
 
 #: The same options have other numbers on IPv6 sockets.
 _OPTIONS_V6: dict[str, Option] = {
-    "join": Option(_IPV6, _constant("IPV6_JOIN_GROUP"), _pack_group),
     "multicast_loop": Option(_IPV6, socket.IPV6_MULTICAST_LOOP, _pack_flag),
     "multicast_ttl": Option(_IPV6, socket.IPV6_MULTICAST_HOPS, _pack_number),
 }

@@ -101,6 +101,9 @@ class Channel(Protocol):
     def set_option(self, name: str, value: object) -> None:
         """Set a network option of the connection's socket; raises ProcessError."""
 
+    def peer_credentials(self) -> tuple[int, int, int] | None:
+        """Process, user and group id of the peer of a UNIX connection; None for others."""
+
 
 class Port(Protocol):
     """A listening socket as a process sees it."""

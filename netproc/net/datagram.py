@@ -263,6 +263,9 @@ class DatagramChannel:
         if name == "broadcast" and value:
             self._only_remote = False
 
+    def peer_credentials(self) -> None:
+        """See Channel: a datagram socket has no peer."""
+
     def close(self, flush: float, linger: float) -> None:
         """See Channel: there is nothing to wait for but what is pending."""
         if self._closing:

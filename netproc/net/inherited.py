@@ -80,5 +80,18 @@ def _problem(sock: socket.socket, kind: int) -> str | None:
     return None
 
 
+def first_environment() -> Mapping[str, str]:
+    """The environment that the process was started with.
+
+    Twisted takes the variables in question out of `os.environ` when its endpoints are imported.
+    """
+    try:
+        with open("/proc/self/environ", encoding="utf-8", errors="surrogateescape") as file:
+            settings = file.read().split("\0")
+    except OSError:
+        return os.environ
+    return dict(setting.split("=", 1) for setting in settings if "=" in setting)
+
+
 #: Those of this process; known before twistd becomes another process to run in the background.
-OWN = Inherited(os.environ)
+OWN = Inherited(first_environment())

@@ -183,7 +183,7 @@ class Listener:
                 continue
             self._pause = FIRST_PAUSE
             sock.setblocking(False)
-            transport = self._serve(sock, peer_address(sock, raw))
+            transport = self._serve(sock, peer_address(self.local.family, sock, raw))
             if transport is not None:
                 yield transport
 

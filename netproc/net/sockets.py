@@ -23,6 +23,9 @@ from . import rawaddress
 _IPV6_SIZE = 16
 _ANY = bytes(4)
 
+#: struct ucred
+_CREDENTIALS = struct.Struct("@iII")
+
 
 def make_socket(family: int, kind: int = socket.SOCK_STREAM) -> socket.socket:
     """A non-blocking, close-on-exec socket; OSError where the system has no such thing."""
@@ -44,20 +47,31 @@ def set_option(sock: socket.socket, keyword: str, value: object) -> None:
     packed = option.pack(keyword, value)
     try:
         if isinstance(packed, options.Group):
-            packed = _membership(sock.family, packed)
-        sock.setsockopt(option.level, option.number, packed)
+            _join(sock, packed)
+        else:
+            sock.setsockopt(option.level, option.number, packed)
     except OSError as error:
         raise from_os_error(error, f"Cannot set network option {keyword}") from error
 
 
-def _membership(family: int, group: options.Group) -> bytes:
-    """Struct ip_mreqn or ipv6_mreq."""
+def _join(sock: socket.socket, group: options.Group) -> None:
+    """Join GROUP, and send by its interface too if it has one."""
     index = socket.if_nametoindex(group.interface) if group.interface else 0
-    if (family == socket.AF_INET6) != (len(group.address) == _IPV6_SIZE):
+    packed = struct.pack("@i", index)
+    if (sock.family == socket.AF_INET6) != (len(group.address) == _IPV6_SIZE):
         raise OSError(errno.EAFNOSUPPORT, os.strerror(errno.EAFNOSUPPORT))
-    if family == socket.AF_INET6:
-        return group.address + struct.pack("@I", index)
-    return group.address + _ANY + struct.pack("@i", index)
+    if sock.family == socket.AF_INET6:
+        level, sending = socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_IF
+        # struct ipv6_mreq
+        sock.setsockopt(level, socket.IPV6_JOIN_GROUP, group.address + packed)
+        interface = packed
+    else:
+        level, sending = socket.IPPROTO_IP, socket.IP_MULTICAST_IF
+        # struct ip_mreqn
+        sock.setsockopt(level, socket.IP_ADD_MEMBERSHIP, group.address + _ANY + packed)
+        interface = _ANY + _ANY + packed
+    if index:
+        sock.setsockopt(level, sending, interface)
 
 
 def set_options(sock: socket.socket, chosen: Mapping[str, object]) -> None:
@@ -101,11 +115,23 @@ def local_address(sock: socket.socket) -> SocketAddress:
     return rawaddress.local(sock) or SocketAddress(sock.family, b"")
 
 
-def peer_address(sock: socket.socket, raw: Any) -> SocketAddress:
-    """The address of the peer of SOCK, which accept has given as RAW."""
-    if sock.family in rawaddress.IN_PYTHON:
-        return SocketAddress(sock.family, raw)
-    return rawaddress.remote(sock) or SocketAddress(sock.family, b"")
+def peer_credentials(sock: socket.socket) -> tuple[int, int, int] | None:
+    """Process, user and group id of who connected the UNIX socket SOCK, or listened for it.
+
+    None for other sockets, and where the system does not tell.
+    """
+    if sock.family != socket.AF_UNIX or not hasattr(socket, "SO_PEERCRED"):
+        return None
+    packed = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+    process, user, group = _CREDENTIALS.unpack(packed)
+    return process, user, group
+
+
+def peer_address(family: int, sock: socket.socket, raw: Any) -> SocketAddress:
+    """The address of the peer of SOCK, which accept of a socket of FAMILY has given as RAW."""
+    if family in rawaddress.IN_PYTHON:
+        return SocketAddress(family, raw)
+    return rawaddress.remote(sock) or SocketAddress(family, b"")
 
 
 def _in_python(family: int) -> bool:

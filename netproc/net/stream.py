@@ -132,6 +132,10 @@ class StreamChannel(Protocol, ABC):
     def set_marks(self, high: int, low: int) -> None:
         """See Channel."""
 
+    def peer_credentials(self) -> tuple[int, int, int] | None:
+        """See Channel."""
+        return None
+
     @abstractmethod
     def set_option(self, name: str, value: object) -> None:
         """See Channel."""
@@ -248,6 +252,10 @@ class OwnChannel(StreamChannel):
     def set_option(self, name: str, value: object) -> None:
         """See Channel."""
         sockets.set_option(self.transport.getHandle(), name, value)
+
+    def peer_credentials(self) -> tuple[int, int, int] | None:
+        """See Channel."""
+        return sockets.peer_credentials(self.transport.getHandle())
 
     def set_marks(self, high: int, low: int) -> None:
         """See Channel."""

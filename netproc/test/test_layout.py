@@ -24,7 +24,7 @@ NOT_IN_CORE = {
     "zope",
 }
 #: Constants and conversions of addresses are values.
-SOCKET_IN_CORE = {"core.address", "core.options"}
+SOCKET_IN_CORE = {"core.address", "core.options", "core.spec"}
 
 #: Floor 3 runs what floor 2 is.
 FLOOR_3 = {"command", "ending", "filters", "report", "service", "tap"}

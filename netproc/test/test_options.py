@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+
 from twisted.trial.unittest import SynchronousTestCase
 
 from netproc.core import options
@@ -33,6 +35,28 @@ class PackTests(SynchronousTestCase):
         for value, expected in ((True, None), (None, None), ("t", None), (5, 5), (0, 0), (-3, 0)):
             self.assertEqual(expected, options.linger_seconds(value))
 
-    def test_all_ten_and_nodelay(self) -> None:
-        ten = "bindtodevice broadcast dontroute keepalive linger oobinline priority reuseaddr"
-        self.assertEqual({*ten.split(), "nodelay"}, options.KEYWORDS)
+    def test_groups(self) -> None:
+        group = options.Group(b"\xef\1\2\3", None)
+        self.assertEqual(group, options.pack("join", "239.1.2.3"))
+        self.assertEqual(group._replace(interface="lo"), options.pack("join", "239.1.2.3%lo"))
+        for value, problem in (
+            ("10.0.0.1", "10.0.0.1 is not the address of a multicast group"),
+            ("all", "'all' is not a numeric address"),
+            (224, "bad option value 224, it takes an address"),
+        ):
+            error = self.assertRaises(ProcessArgumentError, options.pack, "join", value)
+            self.assertEqual(("join", problem), (error.keyword, error.problem))
+
+    def test_some_are_elsewhere_on_ipv6_sockets(self) -> None:
+        ttl = options.option("multicast_ttl", socket.AF_INET6)
+        self.assertEqual(socket.IPPROTO_IPV6, ttl.level)
+        self.assertNotEqual(ttl, options.option("multicast_ttl", socket.AF_INET))
+        keepalive = options.option("keepalive", socket.AF_INET6)
+        self.assertEqual(keepalive, options.option("keepalive", socket.AF_INET))
+
+    def test_those_of_emacs_and_ours(self) -> None:
+        theirs = (
+            "bindtodevice broadcast dontroute keepalive linger nodelay oobinline priority reuseaddr"
+        )
+        ours = "join keepcnt keepidle keepintvl multicast_loop multicast_ttl rcvbuf reuseport sndbuf v6only"
+        self.assertEqual({*theirs.split(), *ours.split()}, options.KEYWORDS)

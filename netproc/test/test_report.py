@@ -81,16 +81,22 @@ class UnixReportTests(UnixFixture):
 
 class HowToTryTests(SynchronousTestCase):
     def test_commands(self) -> None:
-        for local, expected in (
-            ((127, 0, 0, 1, 7007), "nc -N 127.0.0.1 7007"),
-            ((0, 0, 0, 0, 7007), "nc -N 127.0.0.1 7007"),
-            ((0, 0, 0, 0, 0, 0, 0, 1, 7007), "nc -N ::1 7007"),
-            ((0, 0, 0, 0, 0, 0, 0, 0, 7007), "nc -N ::1 7007"),
-            ("/run/x", "nc -NU /run/x"),
-            ("\0x", "socat - ABSTRACT-CONNECT:x"),
-            (None, None),
+        for local, kind, expected in (
+            ((127, 0, 0, 1, 7007), None, "nc -N 127.0.0.1 7007"),
+            ((0, 0, 0, 0, 7007), None, "nc -N 127.0.0.1 7007"),
+            ((0, 0, 0, 0, 0, 0, 0, 1, 7007), None, "nc -N ::1 7007"),
+            ((0, 0, 0, 0, 0, 0, 0, 0, 7007), None, "nc -N ::1 7007"),
+            ((127, 0, 0, 1, 7007), "datagram", "nc -u 127.0.0.1 7007"),
+            ("/run/x", None, "nc -NU /run/x"),
+            ("/run/x", "datagram", "nc -uU /run/x"),
+            ("/run/x", "seqpacket", "socat - UNIX-CONNECT:/run/x,type=5"),
+            ("\0x", None, "socat - ABSTRACT-CONNECT:x"),
+            ("\0x", "datagram", "socat - ABSTRACT-SENDTO:x"),
+            ("\0x", "seqpacket", "socat - ABSTRACT-CONNECT:x,type=5"),
+            ((16, (1, 2)), "datagram", None),
+            (None, None, None),
         ):
-            self.assertEqual(expected, how_to_try(local))
+            self.assertEqual(expected, how_to_try(local, kind))
 
 
 del TcpFixture, UnixFixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import socket
 from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -126,8 +127,34 @@ class SpecTests(SynchronousTestCase):
 
     def test_type(self) -> None:
         self.bad("type", "Unsupported connection type 'raw'", type="raw")
-        self.bad("type", "datagram processes: not yet", type="datagram")
-        self.bad("type", "seqpacket processes: not yet", type="seqpacket")
+        self.bad("type", "Unsupported connection type []", type=[])
+        for name, kind in (
+            (None, socket.SOCK_STREAM),
+            ("datagram", socket.SOCK_DGRAM),
+            ("seqpacket", socket.SOCK_SEQPACKET),
+        ):
+            found = spec(type=name, service=7)
+            self.assertEqual((kind, kind), (found.kind, found.lookup.kind))
+        self.bad("type", "an endpoint is for streams", type="datagram", endpoint="x")
+
+    def test_the_first_remote_of_a_datagram_server(self) -> None:
+        place = {"local": (127, 0, 0, 1, 7), "remote": (127, 0, 0, 1, 8)}
+        found = spec(type="datagram", server=True, **place)
+        self.assertEqual(("127.0.0.1", 8), found.remote.raw)
+        self.assertIsNone(spec(server=True, **place).remote)
+        self.assertIsNone(spec(type="datagram", remote=(127, 0, 0, 1, 8)).remote)
+        self.bad("remote", "malformed address 7", type="datagram", server=True, service=7, remote=7)
+
+    def test_inherited_sockets(self) -> None:
+        for value, expected in ((None, False), (True, True), (1, 1), ("web", "web")):
+            found = spec(service=7, use_external_socket=value)
+            self.assertEqual(expected, found.external)
+        self.bad(
+            "use_external_socket",
+            "1.5 is neither True nor the position or name of a socket",
+            service=7,
+            use_external_socket=1.5,
+        )
 
     def test_server_is_a_backlog(self) -> None:
         for server, expected in (

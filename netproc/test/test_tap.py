@@ -98,7 +98,7 @@ class ComplaintTests(SynchronousTestCase):
             ((*server, "--connect-timeout", "x"), "--connect-timeout: 'x' is not a number of seconds"),
             ((*server, "--service", "7", "--connect-timeout", "0"), "--connect-timeout: 0.0 is not a positive number of seconds"),
             (server, "--service: it is missing"),
-            ((*server, "--type", "datagram"), "--type: datagram processes: not yet"),
+            ((*server, "--type", "raw"), "--type: Unsupported connection type 'raw'"),
             ((*server, "--plist", "x"), "--plist: 'x' is not KEY=VALUE"),
             (
                 ("--name", "p", "--server", "t", "--service", "7"),

@@ -7,7 +7,7 @@ import socket
 from typing import Any
 
 from netproc import NetworkProcess, ProcessArgumentError, ProcessError, make_network_process
-from netproc.net import endpoints
+from netproc.net import rawaddress
 from netproc.test.real.contract import Recorder, echo
 from netproc.test.real.peers import connect, in_thread, read_exactly, request_and_half_close
 from netproc.test.real.test_tcp import TcpFixture
@@ -71,10 +71,10 @@ class AddressTests(TcpFixture):
             error = await self.failure_of(made, ProcessError)
             self.assertEqual((errno.EAFNOSUPPORT, "family 99"), (error.errno, error.address))
 
-    async def test_a_family_whose_addresses_cannot_be_written(self) -> None:
-        make_socket = endpoints.sockets.make_socket
-        self.patch(endpoints.sockets, "make_socket", lambda family: make_socket(socket.AF_INET))
-        made = make_network_process(name="p", server=True, local=(99, (1, 2)))
+    async def test_families_of_systems_with_other_addresses(self) -> None:
+        self.patch(rawaddress, "SUPPORTED", False)
+        netlink = (int(socket.AF_NETLINK), tuple(bytes(10)))
+        made = make_network_process(name="p", type="datagram", server=True, local=netlink)
         error = await self.failure_of(made, ProcessError)
         self.assertEqual(errno.EAFNOSUPPORT, error.errno)
 
