@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 REACTORS := epoll poll select asyncio
 # What must hold on every reactor.
-CONTRACT := $(addprefix netproc.test.real.test_,tcp unix foreign resets connecting)
+CONTRACT := $(addprefix netproc.test.real.test_,tcp unix foreign resets connecting datagrams seqpacket)
 
 .PHONY: help serve test reactors conformance check-dist check lint types coverage docs bench clean
 
