@@ -1,0 +1,136 @@
+"""The how-to pages do what they say: their commands run, and answer what the page shows.  From a checkout only.
+
+A section of a page may have: files (a code block whose caption is the name), a command that serves (caption "in one
+terminal"), one that asks it, with what it prints ("in another"), and what the first then says.  Ports and paths are
+put in the place of those that the page shows.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import socket
+import sys
+import textwrap
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from netproc.test.real.peers import in_thread
+from netproc.test.real.programs import (
+    Program,
+    ProgramTestCase,
+    environment,
+    require,
+    run_with_input,
+    script,
+)
+from netproc.test.real.test_examples import free_port
+from netproc.test.test_packaging import checkout
+
+BLOCK = re.compile(r"\.\. code-block:: \w+\n   :caption: (.+)\n\n((?:   .*\n|\n)+)")
+SERVES, ASKS, SAYS = "in one terminal", "in another", "and the first says"
+
+
+class Example(NamedTuple):
+    """One thing that a page shows."""
+
+    files: dict[str, str]
+    command: str
+    request: str
+    reply: str
+    says: str
+
+
+def examples(page: str) -> Iterator[Example]:
+    with open(os.path.join(checkout(), "docs", "howto", f"{page}.rst"), encoding="utf-8") as file:
+        blocks = [
+            (caption, textwrap.dedent(body).strip("\n"))
+            for caption, body in BLOCK.findall(file.read())
+        ]
+    files: dict[str, str] = {}
+    starts = [number for number, (caption, _) in enumerate(blocks) if caption == SERVES]
+    for number, (caption, body) in enumerate(blocks):
+        if caption.endswith(".py"):
+            files[caption] = body + "\n"
+        if caption == SERVES:
+            end = next((start for start in starts if start > number), len(blocks))
+            parts = dict(blocks[number:end])
+            request, _, reply = parts[ASKS].partition("\n")
+            yield Example(
+                dict(files), body, request, reply + "\n" if reply else "", parts.get(SAYS, "")
+            )
+
+
+class HowToTests(ProgramTestCase):
+    async def check(self, page: str, count: int) -> None:
+        """The COUNT examples of PAGE work."""
+        found = list(examples(page))
+        self.assertEqual(count, len(found))
+        for example in found:
+            await self.run_example(example)
+
+    async def run_example(self, example: Example) -> None:
+        port, directory = str(free_port()), f"/tmp/netproc-howto-{os.getpid()}"
+        os.makedirs(directory, exist_ok=True)
+        self.addCleanup(self.remove, directory)
+
+        def here(text: str) -> str:
+            return text.removeprefix("$ ").replace("7007", port).replace("/tmp/", f"{directory}/")
+
+        for name, content in example.files.items():
+            with open(os.path.join(directory, name), "w", encoding="utf-8") as file:
+                file.write(content)
+        server = self.start_in(directory, shlex.split(here(example.command)))
+        await self.serves(server, here(example.command), port)
+        for program in ("nc", "socat"):
+            if program in example.request.split():
+                require(program)
+        reply = await self.asked(here(example.request))
+        self.assertEqual(example.reply, reply)
+        await self.until(lambda: example.says in server.text(), server.text())
+        server.stop()
+
+    def start_in(self, directory: str, command: list[str]) -> Program:
+        """Run COMMAND; its twistd is the one of the environment that is tested."""
+        twistd = command.index("twistd")
+        if twistd:
+            require(command[0])
+            command[twistd:twistd] = [sys.executable]
+            command[1:1] = [f"--setenv=PYTHONPATH={environment()['PYTHONPATH']}"]
+            twistd += 2
+        command[twistd : twistd + 2] = [str(script("twistd")), "--pidfile=", "-n"]
+        program = Program(
+            command, self.mktemp(), PYTHONPATH=f"{environment()['PYTHONPATH']}:{directory}"
+        )
+        self.addCleanup(program.stop)
+        return program
+
+    async def serves(self, server: Program, command: str, port: str) -> None:
+        """Wait until SERVER can be asked: systemd's launcher says nothing."""
+        if command.startswith("systemd"):
+            await self.until(lambda: server.ended or self.listens(int(port)), server.errors)
+        else:
+            await self.printed(server, "listens on")
+
+    def listens(self, port: int) -> bool:
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                return True
+        return False
+
+    async def asked(self, request: str) -> str:
+        return (await in_thread(run_with_input, ["sh", "-c", request], b"")).decode()
+
+    def remove(self, directory: str) -> None:
+        for name in os.listdir(directory):
+            os.unlink(os.path.join(directory, name))
+        os.rmdir(directory)
+
+    async def test_datagrams(self) -> None:
+        await self.check("datagrams", 3)
+
+    async def test_socket_activation(self) -> None:
+        await self.check("socket-activation", 1)
