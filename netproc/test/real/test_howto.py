@@ -10,8 +10,10 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import shutil
 import socket
 import sys
+import tempfile
 import textwrap
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -65,19 +67,24 @@ def examples(page: str) -> Iterator[Example]:
 class HowToTests(ProgramTestCase):
     async def check(self, page: str, count: int) -> None:
         """The COUNT examples of PAGE work."""
+        # Sockets need a short path.
+        self.sockets = tempfile.mkdtemp()
+        self.addCleanup(shutil.rmtree, self.sockets)
         found = list(examples(page))
         self.assertEqual(count, len(found))
         for example in found:
             await self.run_example(example)
 
     async def run_example(self, example: Example) -> None:
-        port, directory = str(free_port()), f"/tmp/netproc-howto-{os.getpid()}"
-        os.makedirs(directory, exist_ok=True)
-        self.addCleanup(self.remove, directory)
+        port = str(free_port())
 
         def here(text: str) -> str:
-            return text.removeprefix("$ ").replace("7007", port).replace("/tmp/", f"{directory}/")
+            return (
+                text.removeprefix("$ ").replace("7007", port).replace("/tmp/", f"{self.sockets}/")
+            )
 
+        directory = self.mktemp()
+        os.makedirs(directory)
         for name, content in example.files.items():
             with open(os.path.join(directory, name), "w", encoding="utf-8") as file:
                 file.write(content)
@@ -100,9 +107,7 @@ class HowToTests(ProgramTestCase):
             command[1:1] = [f"--setenv=PYTHONPATH={environment()['PYTHONPATH']}"]
             twistd += 2
         command[twistd : twistd + 2] = [str(script("twistd")), "--pidfile=", "-n"]
-        program = Program(
-            command, self.mktemp(), PYTHONPATH=f"{environment()['PYTHONPATH']}:{directory}"
-        )
+        program = Program(command, directory)
         self.addCleanup(program.stop)
         return program
 
@@ -123,11 +128,6 @@ class HowToTests(ProgramTestCase):
 
     async def asked(self, request: str) -> str:
         return (await in_thread(run_with_input, ["sh", "-c", request], b"")).decode()
-
-    def remove(self, directory: str) -> None:
-        for name in os.listdir(directory):
-            os.unlink(os.path.join(directory, name))
-        os.rmdir(directory)
 
     async def test_datagrams(self) -> None:
         await self.check("datagrams", 3)
