@@ -136,12 +136,6 @@ class Life:
         """See Receiver."""
         self._process.sending.lost(reason)
 
-    def remote_changed(self) -> None:
-        """See Receiver: the contact shows it (N102)."""
-        channel = self._process.sending.channel
-        assert channel is not None
-        self._process.shown.remote = channel.remote
-
     def noticed(self, error: ProcessError) -> None:
         """See Receiver."""
         process = self._process
@@ -174,6 +168,7 @@ class Life:
         self._gone = True
         sending = self._process.sending
         if sending.channel is not None:
+            self._process.shown.remote = sending.channel.remote
             self.unsent = sending.channel.unsent
             self.reason = self.reason or sending.channel.failure
             sending.ended(reason or sending.channel.failure)

@@ -24,9 +24,9 @@ class PacketReading(Reading):
             self._filter(decoder.decode(data) + decoder.finish())  # type: ignore[operator]
         else:
             self._filter(decoder.finish())
-        if not self.gate & HELD:
-            self._hold_if_full()
         if self.gate:
+            if not self.gate & HELD:
+                self._hold_if_full()
             self.pump()
 
     def _filter(self, text: str | bytes) -> None:

@@ -212,6 +212,7 @@ class NetworkProcess:
 
         "peer_credentials" is (process id, user id, group id) of the peer of an open UNIX connection.
         """
+        self._note_sender()
         if key is None:
             return self.shown.host_and_service()
         if key is True:
@@ -330,8 +331,8 @@ class NetworkProcess:
         """Where a datagram process sends to: who sent last, or what was chosen; None if there is
         none, and for other processes (N103, N104).  Set it to an address form of the same family.
         """
-        remote = self.shown.remote
-        return form(remote) if remote is not None and self._datagrams() is not None else None
+        channel = self._datagrams()
+        return form(channel.remote) if channel is not None and channel.remote is not None else None
 
     @datagram_address.setter
     def datagram_address(self, value: object) -> None:
@@ -339,6 +340,12 @@ class NetworkProcess:
         if channel is None:
             raise ProcessArgumentError("datagram_address", f"{self.name} is no datagram process")
         channel.set_remote(parse(value, "datagram_address"))
+
+    def _note_sender(self) -> None:
+        """The contact shows who has sent last (N102); noting it for each packet would cost much."""
+        channel = self._datagrams()
+        if channel is not None:
+            self.shown.remote = channel.remote
 
     def _datagrams(self) -> DatagramChannel | None:
         channel = self.sending.channel if self.live else None

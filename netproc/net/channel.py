@@ -44,9 +44,6 @@ class Receiver(Protocol):
     def gone(self) -> None:
         """The descriptor is closed, after `close` or `abort`."""
 
-    def remote_changed(self) -> None:
-        """A datagram has come from another address, which `remote` is now."""
-
     def noticed(self, error: ProcessError) -> None:
         """Something went wrong with a datagram; that ends nothing."""
 
@@ -59,8 +56,11 @@ class Channel(Protocol):
     #: Why the close did not go to its end in order: a deadline, a reset.
     failure: ProcessError | None
     local: SocketAddress | None
-    remote: SocketAddress | None
     receiver: Receiver
+
+    @property
+    def remote(self) -> SocketAddress | None:
+        """The peer's address; of datagrams, where writes go."""
 
     @property
     def pending(self) -> int:

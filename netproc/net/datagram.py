@@ -14,19 +14,20 @@ import os
 import socket
 from collections import deque
 from collections.abc import Callable
+from typing import Any
 
 from twisted.internet.interfaces import IDelayedCall, IReadWriteDescriptor
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from ..core.address import SocketAddress, text
+from ..core.address import WILDCARDS, SocketAddress, text
 from ..core.errors import ProcessArgumentError, ProcessError, from_os_error
 from ..core.limits import DEFAULT_LIMITS
 from . import sockets
 from .channel import Receiver
 from .event import EVENT
 from .icmp import pending_errors
-from .packetbuffer import receive_packet
+from .packetbuffer import receiver_of
 from .reactor import INetprocReactor
 
 #: Packets read before the reactor gets to do something else.
@@ -52,11 +53,13 @@ class DatagramChannel:
     ) -> None:
         self._socket = sock
         self._on_closed = on_closed
+        self._receive = receiver_of(sock)
+        self._send_raw = sockets.sender_of(sock)
         self._reactor = reactor
         self.fileno = sock.fileno
         self.local: SocketAddress | None = sockets.local_address(sock)
-        #: Where writes go: who sent last, or was chosen.
-        self.remote = remote
+        # Where writes go: who sent last, or was chosen.
+        self._to: Any = remote.raw if remote is not None else None
         # Whose packets are wanted: a client's server only.
         self._only_remote = only_remote
         self.receiver: Receiver
@@ -65,7 +68,7 @@ class DatagramChannel:
         self.unsent = 0
         self.failure: ProcessError | None = None
         # Packets that the kernel did not take yet, and where they go.
-        self._queue: deque[tuple[bytes, SocketAddress]] = deque()
+        self._queue: deque[tuple[bytes, Any]] = deque()
         self._high = DEFAULT_LIMITS.high_water
         self._low = DEFAULT_LIMITS.low_water
         self._tell_writable = False
@@ -75,6 +78,11 @@ class DatagramChannel:
         # Until a flush after `close` must be over, and until the next try.
         self._deadline: IDelayedCall | None = None
         self._retry: IDelayedCall | None = None
+
+    @property
+    def remote(self) -> SocketAddress | None:
+        """Where writes go: who sent last, or was chosen."""
+        return SocketAddress(self._socket.family, self._to) if self._to is not None else None
 
     def start(self, receiver: Receiver) -> None:
         """Tell RECEIVER what comes."""
@@ -89,39 +97,37 @@ class DatagramChannel:
 
     def doRead(self) -> None:
         """Packets wait."""
+        EVENT.run(self._receive_waiting)
+
+    def _receive_waiting(self) -> None:
         for _ in range(MOST_PACKETS):
             if self._paused or self._closing:
                 return
             try:
-                packet = receive_packet(self._socket)
+                data, sender, problem = self._receive(self._socket)
             except BlockingIOError:
                 return
             except OSError as error:
                 self._notice_errors(error)
                 continue
-            if self._is_wanted(packet.address):
-                EVENT.run(self._deliver, packet.data, packet.address)
-                if packet.problem is not None:
-                    self.receiver.noticed(packet.problem)
+            if self._only_remote:
+                if not self._is_remote(sender):
+                    continue
+            else:
+                # First, so that a reply goes there (N102).
+                self._to = sender
+            self.receiver.data(data)
+            if problem is not None:
+                self.receiver.noticed(problem)
 
-    def _is_wanted(self, sender: SocketAddress | None) -> bool:
-        """Is it the remote?  IPv6 flow and scope do not count, nor does what host 0.0.0.0 became."""
-        if not self._only_remote:
-            return True
-        if sender is None or self.remote is None:
+    def _is_remote(self, sender: Any) -> bool:
+        """IPv6 flow and scope do not count, nor does what host 0.0.0.0 became."""
+        if sender is None or self._to is None:
             return False
-        if self.remote.is_wildcard:
-            return bool(sender.raw[1] == self.remote.raw[1])
-        if isinstance(sender.raw, tuple):
-            return bool(sender.raw[:2] == self.remote.raw[:2])
-        return bool(os.fsencode(sender.raw) == self.remote.raw)
-
-    def _deliver(self, data: bytes, sender: SocketAddress | None) -> None:
-        """The sender is set first, so that a reply goes there (N102)."""
-        if not self._only_remote and sender != self.remote:
-            self.remote = sender
-            self.receiver.remote_changed()
-        self.receiver.data(data)
+        if isinstance(sender, tuple):
+            wildcard = self._to[0] in WILDCARDS
+            return bool(sender[1] == self._to[1] and (wildcard or sender[0] == self._to[0]))
+        return bool(os.fsencode(sender) == os.fsencode(self._to))
 
     def pause(self) -> None:
         """See Channel: packets queue in the kernel."""
@@ -168,8 +174,7 @@ class DatagramChannel:
         if remote.family != self._socket.family:
             problem = f"{text(remote)} is not of the socket's family"
             raise ProcessArgumentError("datagram_address", problem)
-        self.remote = remote
-        self.receiver.remote_changed()
+        self._to = remote.raw
 
     # -- sending --------------------------------------------------------------------------------
 
@@ -179,19 +184,19 @@ class DatagramChannel:
         Raises ProcessError when the system refuses it, as too long a one (EMSGSIZE); the channel
         stays as it is.
         """
-        if self.remote is None:
+        if self._to is None:
             raise ProcessError(errno.EINVAL, f"{_SENDING}: there is no address to send to")
-        if self._queue or not self._send(data, self.remote):
-            self._queue.append((data, self.remote))
+        if self._queue or not self._send(data, self._to):
+            self._queue.append((data, self._to))
             self.pending += len(data)
             self._try_later()
             if self.pending > self._high:
                 self.receiver.congested()
 
-    def _send(self, data: bytes, remote: SocketAddress, again: bool = True) -> bool:
+    def _send(self, data: bytes, to: Any, again: bool = True) -> bool:
         """Give the kernel a packet; False when it has no room.  Raises ProcessError."""
         try:
-            sockets.sendto(self._socket, data, remote)
+            self._send_raw(data, to)
         except BlockingIOError:
             return False
         except OSError as error:
@@ -199,16 +204,17 @@ class DatagramChannel:
                 return False
             if again and self._notice_errors():
                 # That was about an earlier packet, and is cleared now.
-                return self._send(data, remote, again=False)
-            raise from_os_error(error, _SENDING, text(remote)) from error
+                return self._send(data, to, again=False)
+            where = text(SocketAddress(self._socket.family, to))
+            raise from_os_error(error, _SENDING, where) from error
         return True
 
     def doWrite(self) -> None:
         """There may be room."""
         while self._queue:
-            data, remote = self._queue[0]
+            data, to = self._queue[0]
             try:
-                if not self._send(data, remote):
+                if not self._send(data, to):
                     break
             except ProcessError as error:
                 self.unsent += len(data)

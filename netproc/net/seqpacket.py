@@ -15,11 +15,8 @@ from typing import Any
 
 from ..core.errors import ProcessError
 from .event import EVENT
-from .packetbuffer import receive_packet
+from .packetbuffer import receive_message
 from .transport import StreamTransport, lost_by
-
-#: Room for the credentials that each packet brings.
-_CREDENTIALS_SIZE = 64
 
 #: What the kernel needs of the send buffer beside the packet.
 _OVERHEAD = 32
@@ -69,19 +66,19 @@ class SeqpacketTransport(StreamTransport):
         if not self.connected or self.paused:
             return
         try:
-            packet = receive_packet(self._socket, _CREDENTIALS_SIZE)
+            packet = receive_message(self._socket)
         except BlockingIOError:
             return
         except OSError as error:
             self._end(lost_by(self.error or error))
             return
-        if packet.problem is not None:
+        if packet is None:
+            self._peer_ended()
+        elif packet.problem is not None:
             # Part of a packet is worse than none.
             self._end(lost_by(packet.problem))
-        elif packet.data or packet.ancillary:
-            EVENT.run(self._protocol.dataReceived, packet.data)
         else:
-            self._peer_ended()
+            EVENT.run(self._protocol.dataReceived, packet.data)
 
     def write(self, data: bytes) -> None:
         """Send DATA as one packet when the event that runs has ended, or as soon as there is room.

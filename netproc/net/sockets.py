@@ -9,7 +9,7 @@ import errno
 import os
 import socket
 import struct
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
@@ -100,12 +100,14 @@ def connect(sock: socket.socket, address: SocketAddress) -> None:
         rawaddress.connect(sock, address)
 
 
-def sendto(sock: socket.socket, data: bytes, address: SocketAddress) -> None:
-    """Send DATA as one packet; OSErrors are the caller's."""
-    if _in_python(address.family):
-        sock.sendto(data, address.raw)
-    else:
-        rawaddress.sendto(sock, data, address)
+def sender_of(sock: socket.socket) -> Callable[[bytes, Any], object]:
+    """What sends a packet to an address, in the shape of the family of SOCK; OSErrors are the
+    caller's.
+    """
+    if _in_python(sock.family):
+        return sock.sendto
+    family = sock.family
+    return lambda data, raw: rawaddress.sendto(sock, data, SocketAddress(family, raw))
 
 
 def local_address(sock: socket.socket) -> SocketAddress:
