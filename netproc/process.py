@@ -55,6 +55,7 @@ class NetworkProcess:
         "__weakref__",
         "_buffer",
         "_coding",
+        "_decodes",
         "_filter_multibyte",
         "_limits",
         "_log",
@@ -104,6 +105,8 @@ class NetworkProcess:
         self.shown = contact
         self._coding = coding
         self._filter_multibyte = filter_multibyte
+        # Does the decoder that is in use decode?
+        self._decodes = filter_multibyte
         self._sentinel: Sentinel = sentinel or default_sentinel
         self._log = log
         self._plist = dict(plist) if plist else None
@@ -237,8 +240,7 @@ class NetworkProcess:
             raise ProcessArgumentError("filter", f"{value!r} is not a function")
         self._set_filter(value)
         self.shown.set("filter", self.filter)
-        if self.live:
-            self.reading.refill()
+        self._goes_elsewhere()
 
     def _set_filter(self, value: Filter | bool | None) -> None:
         if value is True:
@@ -274,17 +276,42 @@ class NetworkProcess:
 
     @property
     def coding(self) -> tuple[str, str]:
-        """The names of the decoding and the encoding system; a name sets both."""
-        return self._coding[0].name, self._coding[1].name
+        """The names of the decoding and the encoding system, as far as they have been found out; a
+        name sets both.
+        """
+        return self.reading.delivery.decoder.name, self._coding[1].name
 
     @coding.setter
     def coding(self, value: str | tuple[str | None, str | None] | None) -> None:
-        self._coding = coding_pair(value)
-        self.reading.set_coding(self._coding, self._filter_multibyte)
+        decoding, encoding = coding_pair(value)
+        self._coding = decoding, encoding.for_writing()
+        self._decode_anew()
+
+    def set_coding(self, decoding: str | None = None, encoding: str | None = None) -> None:
+        """Set both (Emacs: set-process-coding-system); None is the default.  Bytes of an unfinished
+        character are decoded anew.
+        """
+        self.coding = (decoding, encoding)
+
+    def _decode_anew(self) -> None:
+        self._decodes = self._wants_text()
+        self.reading.set_coding(self._coding, self._decodes)
+
+    def _wants_text(self) -> bool:
+        """May what comes be decoded?  Not for a unibyte buffer (N183)."""
+        buffer = self._buffer if self.uses_default_filter else None
+        return self._filter_multibyte and (buffer is None or buffer.multibyte)
+
+    def _goes_elsewhere(self) -> None:
+        """The filter or the buffer has changed."""
+        if self._wants_text() is not self._decodes:
+            self._decode_anew()
+        if self.live:
+            self.reading.refill()
 
     def new_decoder(self) -> Decoder:
         """A decoder that knows of nothing before."""
-        return self._coding[0].decoder(self._filter_multibyte)
+        return self._coding[0].decoder(self._decodes)
 
     @property
     def filter_multibyte(self) -> bool:
@@ -294,7 +321,7 @@ class NetworkProcess:
     @filter_multibyte.setter
     def filter_multibyte(self, value: bool) -> None:
         self._filter_multibyte = bool(value)
-        self.reading.set_coding(self._coding, self._filter_multibyte)
+        self._decode_anew()
 
     @property
     def limits(self) -> Limits:
@@ -367,8 +394,7 @@ class NetworkProcess:
             if value is not None:
                 self._mark = value.new_mark(value.end())
         self.shown.set("buffer", value)
-        if self.live:
-            self.reading.refill()
+        self._goes_elsewhere()
 
     def forget_own_buffer(self) -> None:
         """The buffer that a connection had of its own leaves the table with it."""
@@ -380,7 +406,7 @@ class NetworkProcess:
         self._buffer = buffer
         self._owns_buffer = own
         self._mark = buffer.new_mark(None if own else buffer.end())
-        self.reading.refill()
+        self._goes_elsewhere()
 
     @property
     def uses_default_filter(self) -> bool:
@@ -408,21 +434,23 @@ class NetworkProcess:
     # -- sending ----------------------------------------------------------------------------
 
     def send(self, data: Text | bytearray | memoryview) -> None:
-        """Queue DATA to be sent; str is encoded by the coding system, bytes go as they are.
+        """Queue DATA to be sent; str is encoded by the coding system, bytes go as they are but for
+        line ends where the system has others (N198).
 
         Never blocks.  Raises ProcessError: ENOTCONN if the process is not connected, EPIPE after
         `send_eof` (D13), ENOBUFS when too much is pending (nothing of the call is taken then).
         Before a connect is done, what is sent waits.
         """
+        encoding = self._coding[1]
         if isinstance(data, str):
-            payload = self._coding[1].encode(data)
-        elif isinstance(data, bytes):
-            payload = data
-        elif isinstance(data, (bytearray, memoryview)):
-            payload = bytes(data)
+            payload = encoding.encode(data)
+        elif isinstance(data, (bytes, bytearray, memoryview)):
+            payload = encoding.encode_bytes(bytes(data))
         else:
             raise ProcessArgumentError("data", f"{type(data).__name__} is neither str nor bytes")
         self._check_running()
+        if encoding.unsettled and isinstance(data, str):
+            self._coding = (self._coding[0], encoding.settled)
         if payload:
             self.sending.send(payload)
 

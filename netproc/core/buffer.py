@@ -44,6 +44,9 @@ class Buffer:
         self.name: str | None = name
         #: May `insert`, `erase` and `take` change it?  Process output goes in all the same (N180).
         self.read_only = False
+        #: Does it hold text?  Output goes undecoded into one that does not, as bytes (N183); to be
+        #: set before a process uses it.
+        self.multibyte = True
         self.limit = DEFAULT_LIMIT
         self._on_kill = on_kill
         self._pieces: deque[str] = deque()

@@ -1,84 +1,34 @@
-"""Coding systems: names, incremental decoding, encoding.
+"""Coding systems: what a name of Emacs's stands for, how it is read and how it is written.
 
 `core/spec.py` and `process.py` look systems up by name; `core/delivery.py` decodes what arrives with
-a decoder made here, `process.py` encodes what is sent.
+a decoder made here (`core/decoders.py`), `process.py` encodes what is sent.
 
-A coding system is a name of Emacs that gives a way to read bytes and a way to write text.  Decoders
-keep what a chunk leaves unfinished, never fail and never lose a byte: what is not valid becomes a
-lone surrogate (PEP 383) that encodes back to the same byte, where Emacs has its eight-bit
-characters (N196).
+A name is one of `core/codecnames.py`, or of those below that are no codec, with "-unix", "-dos" or "-mac" behind it for
+the line ends; without that, reading finds them out and writing leaves newlines alone (N194).
 """
 
 from __future__ import annotations
 
-from codecs import utf_8_decode
-from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+import codecs
+from dataclasses import dataclass, field, replace
+from typing import TypeAlias
 
-from .errors import ProcessArgumentError, not_yet
+from .codecnames import CODECS, QUESTION_MARK, SPACE
+from .decoders import (
+    BytesDecoder,
+    CodecDecoder,
+    Decoder,
+    EolDecoder,
+    MarkedDecoder,
+    Text,
+    UndecidedDecoder,
+    Utf8Decoder,
+)
+from .errors import ProcessArgumentError
 
-#: What a filter is given: str, or bytes where the coding system does not decode.
-Text: TypeAlias = str | bytes
+__all__ = ["DEFAULT", "Coding", "CodingSystem", "Decoder", "Text", "coding_pair", "coding_system"]
 
-
-class Decoder(Protocol):
-    """Turns chunks into text, in order."""
-
-    #: The bytes of an unfinished character.
-    tail: bytes
-
-    def decode(self, data: bytes) -> Text:
-        """The text of DATA, as far as it is complete."""
-
-    def finish(self) -> Text:
-        """The text of the unfinished tail: there will be no more data."""
-
-
-class BytesDecoder:
-    """Hands bytes on as they are."""
-
-    __slots__ = ()
-    tail = b""
-
-    def decode(self, data: bytes) -> bytes:
-        """DATA."""
-        return data
-
-    def finish(self) -> bytes:
-        """Nothing: there is no tail."""
-        return b""
-
-
-class Utf8Decoder:
-    """UTF-8; bytes that are not valid become lone surrogates."""
-
-    __slots__ = ("tail",)
-
-    def __init__(self) -> None:
-        self.tail = b""
-
-    def decode(self, data: bytes) -> str:
-        """The complete characters of the tail so far and DATA."""
-        if self.tail:
-            data = self.tail + data
-        text, used = utf_8_decode(data, "surrogateescape", False)
-        if used != len(data):
-            self.tail = data[used:]
-        elif data[-1] >= 0x80 and "\udc80" <= text[-1] <= "\udcff":
-            # Emacs too looks at the next byte before it calls one invalid.
-            self.tail = data[-1:]
-            return text[:-1]
-        else:
-            self.tail = b""
-        return text
-
-    def finish(self) -> str:
-        """The tail as lone surrogates."""
-        tail, self.tail = self.tail, b""
-        return tail.decode("utf-8", "surrogateescape")
-
-
-_BYTES = BytesDecoder()
+_NEWLINES = {"dos": "\r\n", "mac": "\r"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,52 +36,161 @@ class CodingSystem:
     """A coding system by its Emacs name."""
 
     name: str
+    #: Its first name, without a suffix.
+    base: str
+    #: Python's codec; None where bytes stay bytes.
+    codec: str | None
+    #: "unix", "dos", "mac", or None where reading finds it out.
+    eol: str | None
+    #: Is what is read looked at first: "undecided", or "marked" by a byte-order mark?
+    looks: str | None = None
+    #: What is written before the first text.
+    signature: bytes = b""
+
     #: Does it decode, so that the filter gets str?
-    multibyte: bool
+    multibyte: bool = field(init=False)
+    #: Does writing text change anything about it?  See `settled`.
+    unsettled: bool = field(init=False)
+    # How text is written.
+    _newline: str | None = field(init=False)
+    _writes: tuple[str, str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Work out what every `send` needs."""
+        codec = self.codec or "utf-8"
+        found = {
+            "multibyte": self.codec is not None,
+            "unsettled": self.codec is not None and (self.eol is None or bool(self.signature)),
+            "_newline": _NEWLINES.get(self.eol or ""),
+            "_writes": (codec, _errors(codec)),
+        }
+        for name, value in found.items():
+            object.__setattr__(self, name, value)
 
     def decoder(self, multibyte: bool = True) -> Decoder:
         """A new decoder; without MULTIBYTE the filter wants bytes all the same (D11)."""
-        return Utf8Decoder() if self.multibyte and multibyte else _BYTES
+        made = self._decoder(multibyte)
+        if self.eol == "unix":
+            return made
+        if multibyte and self.multibyte:
+            return EolDecoder(made, self.base, self.eol, is_text=True)
+        return EolDecoder(made, "raw-text", self.eol, is_text=False)
+
+    def _decoder(self, multibyte: bool) -> Decoder:
+        if self.codec is None:
+            return BytesDecoder(self.name)
+        if not multibyte:
+            return BytesDecoder(f"raw-text{self._suffix}")
+        if self.looks == "undecided":
+            return UndecidedDecoder(self.name, self._suffix)
+        if self.looks == "marked":
+            return MarkedDecoder(self.name, self.codec)
+        if self.codec == "utf-8":
+            return Utf8Decoder(self.name)
+        return CodecDecoder(self.name, self.codec)
+
+    @property
+    def _suffix(self) -> str:
+        return f"-{self.eol}" if self.eol is not None else ""
 
     def encode(self, text: str) -> bytes:
         """The bytes of TEXT; a system that does not decode writes UTF-8 too (N194).
 
-        Raises ProcessArgumentError for what has no encoding: surrogates that stand for no byte.
+        Characters that the system has not are replaced as in Emacs (N198).  Raises
+        ProcessArgumentError for what has no encoding at all: surrogates that stand for no byte.
         """
+        if self._newline is not None:
+            text = text.replace("\n", self._newline)
         try:
-            return text.encode("utf-8", "surrogateescape")
+            data = text.encode(*self._writes)
         except UnicodeEncodeError as error:
             problem = f"character {text[error.start]!r} has no encoding in {self.name}"
             raise ProcessArgumentError("text", problem) from None
+        return self.signature + data if self.signature else data
+
+    def encode_bytes(self, data: bytes) -> bytes:
+        """DATA with its line ends written as those of text are (N198)."""
+        return data.replace(b"\n", self._newline.encode()) if self._newline is not None else data
+
+    @property
+    def settled(self) -> CodingSystem:
+        """What an `unsettled` system is once text has been written: Emacs shows its first name, and
+        that its line ends are decided (N193).
+        """
+        base = "utf-8" if self.looks == "undecided" else self.base
+        eol = self.eol or "unix"
+        return replace(self, name=f"{base}-{eol}", base=base, eol=eol, signature=b"")
+
+    def for_writing(self) -> CodingSystem:
+        """The same with line ends that are decided (N199)."""
+        if self.eol is not None:
+            return self
+        return replace(self, name=f"{self.name}-unix", eol="unix")
+
+
+def _errors(codec: str) -> str:
+    """What becomes of characters that CODEC does not have."""
+    if codec == "ascii":
+        return QUESTION_MARK
+    if codec.startswith("utf-16"):
+        return "surrogatepass"
+    return "surrogateescape" if codec == "utf-8" else SPACE
 
 
 #: The decoding and the encoding system of a process.
 Coding: TypeAlias = tuple[CodingSystem, CodingSystem]
 
-_SYSTEMS = {
-    name: CodingSystem(name, multibyte)
-    for name, multibyte in (
-        ("undecided", True),
-        ("undecided-unix", True),
-        ("utf-8", True),
-        ("utf-8-unix", True),
-        ("binary", False),
-        ("no-conversion", False),
-    )
+_BYTES = ("binary", "no-conversion")
+_LOOKING: dict[str, tuple[str, str, bytes]] = {
+    "undecided": ("undecided", "utf-8", b""),
+    "prefer-utf-8": ("undecided", "utf-8", b""),
+    "utf-16": ("marked", "utf-16-be", codecs.BOM_UTF16_BE),
+    "utf-16be-with-signature": ("marked", "utf-16-be", codecs.BOM_UTF16_BE),
+    "utf-16-be": ("marked", "utf-16-be", codecs.BOM_UTF16_BE),
+    "utf-16le-with-signature": ("marked", "utf-16-le", codecs.BOM_UTF16_LE),
+    "utf-16-le": ("marked", "utf-16-le", codecs.BOM_UTF16_LE),
+    "utf-8-with-signature": ("marked", "utf-8", codecs.BOM_UTF8),
+    "utf-8-auto": ("marked", "utf-8", b""),
 }
 
-#: Without `coding=` (D12): characters by what arrives, line ends untouched; UTF-8 is sent.
-DEFAULT: Coding = (_SYSTEMS["undecided-unix"], _SYSTEMS["utf-8-unix"])
+
+def _known(name: str) -> CodingSystem | None:
+    """The system NAME, or None."""
+    if name in _BYTES:
+        return CodingSystem(name, name, None, "unix")
+    base, eol = name, None
+    for kind in ("unix", "dos", "mac"):
+        if name.endswith(f"-{kind}"):
+            base, eol = name.removesuffix(f"-{kind}"), kind
+    if base == "raw-text":
+        return CodingSystem(name, base, None, eol)
+    if base in _LOOKING:
+        return CodingSystem(
+            name, base, _LOOKING[base][1], eol, _LOOKING[base][0], _LOOKING[base][2]
+        )
+    if base in CODECS:
+        first, codec = CODECS[base]
+        return CodingSystem(name, first, codec, eol)
+    return None
+
+
+_found: dict[str, CodingSystem] = {}
 
 
 def coding_system(name: object) -> CodingSystem:
     """The coding system NAME, or ProcessArgumentError."""
     if not isinstance(name, str):
         raise ProcessArgumentError("coding", f"{name!r} is not the name of a coding system")
-    try:
-        return _SYSTEMS[name]
-    except KeyError:
-        raise not_yet("coding", f"coding system {name!r}") from None
+    if name not in _found:
+        system = _known(name)
+        if system is None:
+            raise ProcessArgumentError("coding", f"Invalid coding system: {name}")
+        _found[name] = system
+    return _found[name]
+
+
+#: Without `coding=` (D12): characters by what arrives, line ends untouched; UTF-8 is sent.
+DEFAULT: Coding = (coding_system("undecided-unix"), coding_system("utf-8-unix"))
 
 
 def coding_pair(value: object) -> Coding:

@@ -1,4 +1,4 @@
-"""core/coding.py."""
+"""core/coding.py, core/decoders.py and core/codecnames.py."""
 
 from __future__ import annotations
 
@@ -9,13 +9,40 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from netproc.core import coding
-from netproc.core.coding import coding_pair, coding_system
+from netproc.core.codecnames import CODECS
+from netproc.core.coding import CodingSystem, coding_pair, coding_system
 from netproc.core.errors import ProcessArgumentError
+
+CUTS = st.lists(st.integers(0, 10**6))
+#: No surrogates, which are no characters.
+TEXT = st.text(st.characters(exclude_categories=["Cs"]))
+
+SINGLE_BYTE = [
+    "us-ascii", "latin-1", "latin-2", "latin-9", "koi8-r", "koi8-u", "windows-1250", "windows-1251",
+    "windows-1252", "windows-1253", "windows-1257", "iso-8859-5", "iso-8859-7", "cp437", "cp866", "tis-620",
+]  # fmt: skip
+MULTI_BYTE = [
+    "gb18030", "gbk", "gb2312", "big5", "shift_jis", "cp932", "euc-jp", "euc-kr", "cp949", "iso-2022-jp",
+    "iso-2022-kr", "hz", "big5-hkscs", "utf-7",
+]  # fmt: skip
+UTF_16 = [
+    "utf-16",
+    "utf-16le",
+    "utf-16be",
+    "utf-16-le",
+    "utf-16-be",
+    "utf-8-with-signature",
+    "utf-8-auto",
+]
 
 
 def decode(name: str, chunks: list[bytes]) -> list[str | bytes]:
     decoder = coding_system(name).decoder()
     return [*(decoder.decode(chunk) for chunk in chunks if chunk), decoder.finish()]
+
+
+def text_of(name: str, chunks: list[bytes]) -> str:
+    return "".join(map(str, decode(name, chunks)))
 
 
 def split(data: bytes, cuts: list[int]) -> list[bytes]:
@@ -24,36 +51,271 @@ def split(data: bytes, cuts: list[int]) -> list[bytes]:
     return [data[a:b] for a, b in itertools.pairwise(places)]
 
 
-class DecodeTests(SynchronousTestCase):
-    def test_utf_8_across_chunks(self) -> None:
-        self.assertEqual(["a", "é", "b", ""], decode("utf-8", [b"a\xc3", b"\xa9", b"b"]))
+def bytewise(data: bytes) -> list[bytes]:
+    return [data[i : i + 1] for i in range(len(data))]
+
+
+class Utf8Tests(SynchronousTestCase):
+    def test_across_chunks(self) -> None:
+        self.assertEqual(["a", "é", "b", ""], decode("utf-8-unix", [b"a\xc3", b"\xa9", b"b"]))
 
     def test_invalid_bytes_are_lone_surrogates(self) -> None:
         self.assertEqual(["a\udcffb", ""], decode("utf-8-unix", [b"a\xffb"]))
-        self.assertEqual(["", "\udcc3X", ""], decode("utf-8", [b"\xc3", b"X"]))
+        self.assertEqual(["", "\udcc3X", ""], decode("utf-8-unix", [b"\xc3", b"X"]))
 
     def test_an_invalid_byte_at_the_end_waits_for_the_next(self) -> None:
-        self.assertEqual(["k", "\udcfee", ""], decode("utf-8", [b"k\xfe", b"e"]))
+        self.assertEqual(["k", "\udcfee", ""], decode("utf-8-unix", [b"k\xfe", b"e"]))
 
     def test_an_unfinished_character_at_the_end(self) -> None:
-        self.assertEqual(["", "\udce2\udc82"], decode("utf-8", [b"\xe2\x82"]))
+        self.assertEqual(["", "\udce2\udc82"], decode("utf-8-unix", [b"\xe2\x82"]))
 
-    def test_binary(self) -> None:
-        self.assertEqual([b"\xc3", b"\xa9", b""], decode("binary", [b"\xc3", b"\xa9"]))
+    @given(TEXT, CUTS)
+    def test_any_text_comes_back_in_any_chunks(self, text: str, cuts: list[int]) -> None:
+        data = coding_system("utf-8-unix").encode(text)
+        self.assertEqual(text, text_of("utf-8-unix", split(data, cuts)))
+
+    @given(st.binary(), CUTS)
+    def test_any_bytes_come_back_in_any_chunks(self, data: bytes, cuts: list[int]) -> None:
+        text = text_of("utf-8-unix", split(data, cuts))
+        self.assertEqual(data, coding_system("utf-8-unix").encode(text))
+
+
+class CodecTests(SynchronousTestCase):
+    @given(st.binary(), CUTS)
+    def test_any_bytes_come_back_from_single_byte_systems(
+        self, data: bytes, cuts: list[int]
+    ) -> None:
+        for name in SINGLE_BYTE:
+            text = text_of(f"{name}-unix", split(data, cuts))
+            self.assertEqual((name, data), (name, coding_system(name).encode(text)))
+
+    @given(TEXT, CUTS)
+    def test_text_that_a_system_has_comes_back_in_any_chunks(
+        self, text: str, cuts: list[int]
+    ) -> None:
+        for name in (*SINGLE_BYTE, *MULTI_BYTE):
+            system = coding_system(f"{name}-unix")
+            assert system.codec is not None
+            theirs = "".join(c for c in text if self.has(system.codec, c))
+            self.assertEqual(
+                (name, theirs), (name, text_of(system.name, split(system.encode(theirs), cuts)))
+            )
+
+    def has(self, codec: str, character: str) -> bool:
+        """Does CODEC have CHARACTER, and only one for its bytes?  Some have two for ~ and \\."""
+        if codec in ("hz", "utf-7", "iso2022-kr", "iso2022-jp") and character in "~+\x1b\x0e\x0f\n":
+            return False
+        try:
+            return character.encode(codec).decode(codec) == character
+        except UnicodeError:
+            return False
+
+    @given(TEXT, CUTS)
+    def test_any_text_comes_back_from_unicode_systems(self, text: str, cuts: list[int]) -> None:
+        for name in UTF_16:
+            if text.startswith("\ufeff"):
+                # It cannot be told from the mark.
+                continue
+            data = coding_system(f"{name}-unix").encode(text)
+            self.assertEqual((name, text), (name, text_of(f"{name}-unix", split(data, cuts))))
+
+    @given(st.lists(st.integers(0, 0xFFFF)), CUTS)
+    def test_any_code_units_come_back_from_utf_16(self, units: list[int], cuts: list[int]) -> None:
+        data = b"".join(unit.to_bytes(2, "little") for unit in units)
+        text = text_of("utf-16le-unix", split(data, cuts))
+        self.assertEqual(data, coding_system("utf-16le").encode(text))
+
+    @given(st.binary(), CUTS)
+    def test_nothing_fails_and_no_chunking_matters(self, data: bytes, cuts: list[int]) -> None:
+        for name in (*SINGLE_BYTE, *MULTI_BYTE, *UTF_16):
+            whole = text_of(f"{name}-unix", [data])
+            self.assertEqual((name, whole), (name, text_of(f"{name}-unix", split(data, cuts))))
+
+    def test_invalid_bytes_are_lone_surrogates(self) -> None:
+        self.assertEqual("a\udce9", text_of("us-ascii-unix", [b"a\xe9"]))
+        self.assertEqual("\udc81", text_of("windows-1252-unix", [b"\x81"]))
+        self.assertEqual("\udcfe日", text_of("euc-jp-unix", [b"\xfe", b"\xc6\xfc"]))
+
+    def test_what_a_system_has_not_is_replaced(self) -> None:
+        self.assertEqual(b"? ?\xe9", coding_system("us-ascii").encode("é 你\udce9"))
+        self.assertEqual(
+            b"\xe9  \x80", coding_system("latin-1").encode("é €".replace("€", "\u20ac") + "\x80")
+        )
+        self.assertEqual(b" ", coding_system("koi8-r").encode("é"))
+        self.assertEqual(b"\x88\xa9", coding_system("windows-1250").encode("\udc88©"))
+
+    def test_what_has_no_encoding(self) -> None:
+        error = self.assertRaises(ProcessArgumentError, coding_system("utf-8").encode, "a\ud800")
+        self.assertEqual("character '\\ud800' has no encoding in utf-8", error.problem)
+
+    def test_python_has_every_codec(self) -> None:
+        for name, (first, codec) in CODECS.items():
+            self.assertEqual(
+                "a", b"a\0".decode(codec, "ignore").strip("\0") if "16" in codec else "a", name
+            )
+            self.assertEqual((first, codec), CODECS[first])
+            "a".encode(codec)
+
+    def test_the_mark_of_utf_16_is_written_once(self) -> None:
+        system = coding_system("utf-16")
+        self.assertEqual(b"\xfe\xff\0h", system.encode("h"))
+        self.assertTrue(system.unsettled)
+        self.assertEqual((b"\0h", "utf-16-unix"), (system.settled.encode("h"), system.settled.name))
+        self.assertFalse(system.settled.unsettled)
+
+    def test_marks(self) -> None:
+        for name, data, text in (
+            ("utf-16", b"\xff\xfeh\0", "h"),
+            ("utf-16", b"\xfe\xff\0h", "h"),
+            ("utf-16", b"\0h", "h"),
+            ("utf-16-le", b"h\0", "h"),
+            ("utf-16", b"\xfe", "\udcfe"),
+            ("utf-16", b"", ""),
+            ("utf-8-with-signature", b"\xef\xbb\xbf\xc3\xa9", "é"),
+            ("utf-8-auto", b"\xc3\xa9", "é"),
+            ("utf-8-auto", b"\xff\xfe", "\udcff\udcfe"),
+        ):
+            for chunks in ([data] if data else [], bytewise(data)):
+                self.assertEqual((name, text), (name, text_of(f"{name}-unix", chunks)))
+
+    def test_tails(self) -> None:
+        for name, data, tail in (
+            ("euc-jp-unix", b"a\xc6", b"\xc6"),
+            ("utf-16-unix", b"\xfe", b"\xfe"),
+            ("utf-16-unix", b"\xfe\xff\0", b"\0"),
+            ("undecided-unix", b"a\xc3", b"\xc3"),
+            ("undecided-unix", b"\xc3\xa9\xc3", b"\xc3"),
+            ("utf-8-dos", b"a\xc3", b"\xc3"),
+            ("utf-8-dos", b"a\r", b"\r"),
+        ):
+            decoder = coding_system(name).decoder()
+            decoder.decode(data)
+            self.assertEqual((name, tail), (name, decoder.tail))
+
+
+class UndecidedTests(SynchronousTestCase):
+    def decided(self, *chunks: bytes, name: str = "undecided-unix") -> tuple[str, str]:
+        decoder = coding_system(name).decoder()
+        text = "".join(str(decoder.decode(chunk)) for chunk in chunks)
+        return text + str(decoder.finish()), decoder.name
+
+    def test_ascii_decides_nothing(self) -> None:
+        self.assertEqual(("abc\0", "undecided-unix"), self.decided(b"a", b"bc\0"))
+
+    def test_utf_8(self) -> None:
+        self.assertEqual(("aé€", "utf-8-unix"), self.decided(*bytewise("aé€".encode())))
+        self.assertEqual(("é\udcff", "utf-8-unix"), self.decided(b"\xc3\xa9", b"\xff"))
+
+    def test_an_unfinished_tail_is_not_invalid(self) -> None:
+        self.assertEqual(("a€", "utf-8-unix"), self.decided(b"a\xe2\x82", b"\xac"))
+        self.assertEqual(("aé€", "utf-8-unix"), self.decided(b"a\xc3\xa9\xe2", b"\x82\xac"))
+
+    def test_anything_else_is_latin_1(self) -> None:
+        self.assertEqual(("café", "iso-latin-1-unix"), self.decided(b"caf", b"\xe9"))
+        self.assertEqual(("café!ÿ", "iso-latin-1-unix"), self.decided(b"caf\xe9!", b"\xff"))
+
+    def test_a_nul_byte_means_no_conversion(self) -> None:
+        self.assertEqual(
+            ("\0\udce9é"[:2] + "\udcff", "no-conversion"), self.decided(b"\0\xe9", b"\xff")
+        )
+
+    def test_marks(self) -> None:
+        self.assertEqual(("é", "utf-8-with-signature-unix"), self.decided(b"\xef\xbb\xbf\xc3\xa9"))
+        self.assertEqual(
+            ("é", "utf-8-with-signature-unix"), self.decided(*bytewise(b"\xef\xbb\xbf\xc3\xa9"))
+        )
+        self.assertEqual(("h", "utf-16-unix"), self.decided(*bytewise(b"\xfe\xff\0h")))
+        self.assertEqual(("h", "utf-16-unix"), self.decided(b"\xff\xfeh\0"))
+
+    def test_marks_are_in_front_only(self) -> None:
+        self.assertEqual(("a\ufeffé", "utf-8-unix"), self.decided(b"a", b"\xef\xbb\xbf\xc3\xa9"))
+        self.assertEqual(("aþÿ", "iso-latin-1-unix"), self.decided(b"a", b"\xfe\xff"))
+
+    def test_half_a_mark_at_the_end(self) -> None:
+        self.assertEqual(("ï»", "iso-latin-1-unix"), self.decided(b"\xef\xbb"))
+
+    def test_prefer_utf_8(self) -> None:
+        self.assertEqual(("é", "utf-8-unix"), self.decided(b"\xc3\xa9", name="prefer-utf-8-unix"))
+
+    @given(st.binary(), CUTS)
+    def test_the_kind_stays_text_and_nothing_fails(self, data: bytes, cuts: list[int]) -> None:
+        for piece in decode("undecided", split(data, cuts)):
+            self.assertIsInstance(piece, str)
+
+    def test_it_is_written_as_utf_8(self) -> None:
+        system = coding_system("undecided")
+        self.assertEqual("é".encode(), system.encode("é"))
+        self.assertEqual("utf-8-unix", system.settled.name)
+
+
+class LineEndTests(SynchronousTestCase):
+    def decided(self, name: str, *chunks: bytes) -> tuple[str, str]:
+        decoder = coding_system(name).decoder()
+        text = "".join(str(decoder.decode(chunk)) for chunk in chunks)
+        return text + str(decoder.finish()), decoder.name
+
+    def test_dos(self) -> None:
+        for chunks in ([b"1\n2\r\n3\r4\r"], bytewise(b"1\n2\r\n3\r4\r")):
+            self.assertEqual(("1\n2\n3\r4\r", "utf-8-dos"), self.decided("utf-8-dos", *chunks))
+
+    def test_mac(self) -> None:
+        self.assertEqual(("1\n2\n\n3\n4", "utf-8-mac"), self.decided("utf-8-mac", b"1\n2\r\n3\r4"))
+
+    def test_unix(self) -> None:
+        self.assertEqual(("1\r\n", "utf-8-unix"), self.decided("utf-8-unix", b"1\r\n"))
+
+    def test_the_first_line_end_decides_for_good(self) -> None:
+        self.assertEqual(("a\nb\nc\n", "utf-8-dos"), self.decided("utf-8", b"a\r\nb\r\n", b"c\n"))
+        self.assertEqual(("a\nb\r\n", "utf-8-unix"), self.decided("utf-8", b"a\n", b"b\r\n"))
+        self.assertEqual(("a\rb\r\n", "utf-8-unix"), self.decided("utf-8", b"a\rb\r\n"))
+        self.assertEqual(("a\nb", "utf-8-dos"), self.decided("utf-8", b"a\r", b"\nb"))
+        self.assertEqual(("a\rb", "utf-8"), self.decided("utf-8", b"a\r", b"b"))
+        self.assertEqual(("", "utf-8"), self.decided("utf-8"))
+
+    def test_the_first_name_is_shown_then(self) -> None:
+        self.assertEqual(("é\n", "iso-latin-1-unix"), self.decided("latin-1", b"\xe9\n"))
+        self.assertEqual(("é", "latin-1"), self.decided("latin-1", b"\xe9"))
+
+    def test_undecided(self) -> None:
+        self.assertEqual(("a\n", "undecided-dos"), self.decided("undecided", b"a\r\n"))
+        self.assertEqual(("é\n", "utf-8-dos"), self.decided("undecided", b"\xc3\xa9\r\n"))
+        self.assertEqual(("a\né", "utf-8-dos"), self.decided("undecided", b"a\r\n", b"\xc3\xa9"))
+
+    def test_bytes(self) -> None:
+        self.assertEqual([b"a\xe9\nb", b""], decode("raw-text-dos", [b"a\xe9\r\nb"]))
+        decoder = coding_system("raw-text").decoder()
+        self.assertEqual((b"a\n", "raw-text-dos"), (decoder.decode(b"a\r\n"), decoder.name))
+        decoder = coding_system("utf-8-dos").decoder(multibyte=False)
+        self.assertEqual((b"\xc3\n", "raw-text-dos"), (decoder.decode(b"\xc3\r\n"), decoder.name))
+
+    def test_writing(self) -> None:
+        for name, expected in (
+            ("utf-8-unix", b"a\nb\r\n"),
+            ("utf-8", b"a\nb\r\n"),
+            ("utf-8-dos", b"a\r\nb\r\r\n"),
+            ("utf-8-mac", b"a\rb\r\r"),
+        ):
+            self.assertEqual(expected, coding_system(name).encode("a\nb\r\n"))
+            self.assertEqual(expected, coding_system(name).encode_bytes(b"a\nb\r\n"))
+
+    @given(TEXT.map(lambda text: text.replace("\r", "")), CUTS)
+    def test_text_comes_back_from_dos_in_any_chunks(self, text: str, cuts: list[int]) -> None:
+        data = coding_system("utf-8-dos").encode(text)
+        self.assertEqual(text, text_of("utf-8-dos", split(data, cuts)))
+
+
+class BytesTests(SynchronousTestCase):
+    def test_they_stay_what_they_are(self) -> None:
+        for name in ("binary", "no-conversion", "raw-text-unix"):
+            self.assertEqual([b"\xc3", b"\xa9\r\n", b""], decode(name, [b"\xc3", b"\xa9\r\n"]))
+            self.assertFalse(coding_system(name).multibyte)
+            self.assertEqual("é".encode(), coding_system(name).encode("é"))
 
     def test_without_multibyte_it_is_bytes(self) -> None:
-        decoder = coding_system("utf-8").decoder(multibyte=False)
-        self.assertEqual(b"\xc3\xa9", decoder.decode(b"\xc3\xa9"))
-
-    @given(st.text(st.characters(exclude_categories=["Cs"])), st.lists(st.integers(0, 10**6)))
-    def test_any_text_comes_back_in_any_chunks(self, text: str, cuts: list[int]) -> None:
-        data = coding_system("utf-8").encode(text)
-        self.assertEqual(text, "".join(map(str, decode("utf-8", split(data, cuts)))))
-
-    @given(st.binary(), st.lists(st.integers(0, 10**6)))
-    def test_any_bytes_come_back_in_any_chunks(self, data: bytes, cuts: list[int]) -> None:
-        text = "".join(map(str, decode("utf-8", split(data, cuts))))
-        self.assertEqual(data, coding_system("utf-8").encode(text))
+        for name in ("utf-8-unix", "undecided-unix", "latin-1-unix", "utf-16-unix"):
+            decoder = coding_system(name).decoder(multibyte=False)
+            self.assertEqual((b"\xc3", "raw-text-unix"), (decoder.decode(b"\xc3"), decoder.name))
+        self.assertEqual("binary", coding_system("binary").decoder(multibyte=False).name)
 
 
 class NameTests(SynchronousTestCase):
@@ -70,15 +332,21 @@ class NameTests(SynchronousTestCase):
         found = coding_pair([None, None])
         self.assertEqual(coding.DEFAULT, found)
 
+    def test_set_at_run_time_the_line_ends_of_writing_are_decided(self) -> None:
+        self.assertEqual("latin-1-unix", coding_system("latin-1").for_writing().name)
+        dos = coding_system("latin-1-dos")
+        self.assertIs(dos, dos.for_writing())
+
+    def test_systems_are_values(self) -> None:
+        self.assertIs(coding_system("koi8-r"), coding_system("koi8-r"))
+        self.assertIsInstance(coding_system("koi8-r-dos"), CodingSystem)
+
     def test_other_things(self) -> None:
         for value, problem in (
             (5, "5 is not the name of a coding system"),
             (("utf-8",), "('utf-8',) is not (decoding, encoding)"),
-            ("latin-1", "coding system 'latin-1': not yet"),
+            ("klingon", "Invalid coding system: klingon"),
+            ("binary-dos", "Invalid coding system: binary-dos"),
         ):
             error = self.assertRaises(ProcessArgumentError, coding_pair, value)
             self.assertEqual(("coding", problem), (error.keyword, error.problem))
-
-    def test_what_has_no_encoding(self) -> None:
-        error = self.assertRaises(ProcessArgumentError, coding_system("utf-8").encode, "a\ud800")
-        self.assertEqual("character '\\ud800' has no encoding in utf-8", error.problem)

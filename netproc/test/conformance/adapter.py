@@ -13,7 +13,7 @@ from netproc import ProcessTable
 from netproc.test.conformance.notation import CallbackError
 
 #: What scenarios may ask for in "needs"; such scenarios are skipped where netproc lacks it.
-FEATURES = {"buffer-point", "buffer-readonly", "seqpacket"}
+FEATURES = {"buffer-point", "buffer-readonly", "buffer-unibyte", "filter-multibyte", "seqpacket"}
 
 
 class NetprocAdapter:

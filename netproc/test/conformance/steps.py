@@ -133,6 +133,8 @@ class Steps(Values):
             buf.point = step["at"]
         elif do == "readonly":
             buf.read_only = True
+        elif do == "unibyte":
+            buf.multibyte = False
         elif do in ("erase", "kill"):
             getattr(buf, do)()
         elif do != "create":
