@@ -396,6 +396,8 @@ class NetworkProcess:
         if self.life.port is not None:
             self.life.port.pause()
         else:
+            if self.sending.channel is not None:
+                self.sending.channel.check_pausable()
             self.reading.hold(STOPPED)
         self._stopped = True
 

@@ -44,7 +44,7 @@ class Buffer:
         self.name: str | None = name
         #: May `insert`, `erase` and `take` change it?  Process output goes in all the same (N180).
         self.read_only = False
-        self.limit = DEFAULT_LIMIT
+        self._limit = DEFAULT_LIMIT
         self._on_kill = on_kill
         self._pieces: deque[str] = deque()
         self._small: list[str] = []
@@ -80,9 +80,19 @@ class Buffer:
         self._point.position = self._checked(position)
 
     @property
+    def limit(self) -> int:
+        """How many characters it holds before the processes that fill it stop reading."""
+        return self._limit
+
+    @limit.setter
+    def limit(self, characters: int) -> None:
+        self._limit = characters
+        self._tell_room()
+
+    @property
     def room(self) -> int:
         """How many characters process output may still add."""
-        return max(0, self.limit - self._size)
+        return max(0, self._limit - self._size)
 
     def insert(self, position: int, text: str) -> None:
         """Put TEXT at POSITION; marks that stand there stay before it."""
