@@ -102,7 +102,12 @@ class ClientMaker:
         factory = ChannelFactory(self._build)
         channel = None
         try:
-            channel = await self._in_time(endpoint.connect(factory), "connect")
+            connecting = endpoint.connect(factory)
+            if self._foreign is None:
+                # It keeps to the deadline by itself, and then names the addresses.
+                channel = await connecting
+            else:
+                channel = await self._in_time(connecting, "connect")
             await self._opened
         except BaseException as error:
             if isinstance(channel, StreamChannel):

@@ -304,10 +304,11 @@ class NetworkProcess:
 
     def _goes_elsewhere(self) -> None:
         """The filter or the buffer has changed."""
+        if self.life.state in status.ENDED:
+            return
         if self._wants_text() is not self._decodes:
             self._decode_anew()
-        if self.live:
-            self.reading.refill()
+        self.reading.refill()
 
     def new_decoder(self) -> Decoder:
         """A decoder that knows of nothing before."""
@@ -480,6 +481,8 @@ class NetworkProcess:
         if self.life.port is not None:
             self.life.port.pause()
         else:
+            if self.sending.channel is not None:
+                self.sending.channel.check_pausable()
             self.reading.hold(STOPPED)
         self._stopped = True
 

@@ -53,6 +53,8 @@ class ProcessService(Service):
         unknown = set(keywords) - set(KEYWORDS)
         if unknown:
             raise TypeError(f"ProcessService got an unexpected keyword {min(unknown)!r}")
+        if "name" not in keywords:
+            raise TypeError("ProcessService needs the keyword 'name'")
         self._keywords: dict[str, Any] = {**KEYWORDS, **keywords}
         self._attempt: Deferred[Any] | None = None
         self.process: NetworkProcess | None = None

@@ -47,7 +47,7 @@ class Buffer:
         #: Does it hold text?  Output goes undecoded into one that does not, as bytes (N183); to be
         #: set before a process uses it.
         self.multibyte = True
-        self.limit = DEFAULT_LIMIT
+        self._limit = DEFAULT_LIMIT
         self._on_kill = on_kill
         self._pieces: deque[str] = deque()
         self._small: list[str] = []
@@ -83,9 +83,19 @@ class Buffer:
         self._point.position = self._checked(position)
 
     @property
+    def limit(self) -> int:
+        """How many characters it holds before the processes that fill it stop reading."""
+        return self._limit
+
+    @limit.setter
+    def limit(self, characters: int) -> None:
+        self._limit = characters
+        self._tell_room()
+
+    @property
     def room(self) -> int:
         """How many characters process output may still add."""
-        return max(0, self.limit - self._size)
+        return max(0, self._limit - self._size)
 
     def insert(self, position: int, text: str) -> None:
         """Put TEXT at POSITION; marks that stand there stay before it."""

@@ -22,8 +22,9 @@ Text: TypeAlias = str | bytes
 class Decoder(Protocol):
     """Turns chunks into text, in order."""
 
-    #: The name of the system, as far as it has been found out.
-    name: str
+    @property
+    def name(self) -> str:
+        """The name of the system, as far as it has been found out."""
 
     @property
     def tail(self) -> bytes:
@@ -219,28 +220,23 @@ class UndecidedDecoder:
             self._tail = data[split:]
             return data[:split].decode("ascii")
         self._inner = decided
+        self.name = decided.name
         return decided.decode(data)
 
     def _decide(self, data: bytes, at_end: bool) -> Decoder | None:
         if not self._began and data.startswith((codecs.BOM_UTF16_BE, codecs.BOM_UTF16_LE)):
-            return self._named("utf-16", MarkedDecoder("", "utf-16-be"))
+            return MarkedDecoder(f"utf-16{self._eol}", "utf-16-be")
         if not self._began and data.startswith(codecs.BOM_UTF8):
-            return self._named("utf-8-with-signature", MarkedDecoder("", "utf-8"))
+            return MarkedDecoder(f"utf-8-with-signature{self._eol}", "utf-8")
         if 0 in data:
-            self.name = "no-conversion"
-            return CodecDecoder(self.name, "ascii")
+            return CodecDecoder("no-conversion", "ascii")
         try:
             text, _ = utf_8_decode(data, "strict", at_end)
         except UnicodeDecodeError:
-            return self._named("iso-latin-1", CodecDecoder("", "latin-1"))
+            return CodecDecoder(f"iso-latin-1{self._eol}", "latin-1")
         if text.isascii():
             return None
-        return self._named("utf-8", Utf8Decoder(""))
-
-    def _named(self, name: str, decoder: Decoder) -> Decoder:
-        self.name = name + self._eol
-        decoder.name = self.name
-        return decoder
+        return Utf8Decoder(f"utf-8{self._eol}")
 
 
 class EolDecoder:
@@ -248,7 +244,7 @@ class EolDecoder:
     line end has it, for good (N194, N195).
     """
 
-    __slots__ = ("_base", "_cr", "_crlf", "_held", "_inner", "_kind", "_lf")
+    __slots__ = ("_base", "_cr", "_crlf", "_found", "_held", "_inner", "_kind", "_lf")
 
     def __init__(self, inner: Decoder, base: str, kind: str | None, is_text: bool) -> None:
         self._inner = inner
@@ -258,17 +254,19 @@ class EolDecoder:
         self._cr: Text = "\r" if is_text else b"\r"
         self._lf: Text = "\n" if is_text else b"\n"
         self._crlf: Text = "\r\n" if is_text else b"\r\n"
+        # Has reading found out the kind?
+        self._found = False
         # A CR that may be the first half of a line end.
         self._held = False
 
     @property
     def name(self) -> str:
         """See Decoder."""
-        return self._inner.name
-
-    @name.setter
-    def name(self, name: str) -> None:
-        self._inner.name = name
+        if not self._found:
+            return self._inner.name
+        # Undecided finds out a name by itself.
+        undecided = isinstance(self._inner, UndecidedDecoder)
+        return f"{self._inner.name if undecided else self._base}-{self._kind}"
 
     @property
     def tail(self) -> bytes:
@@ -311,9 +309,5 @@ class EolDecoder:
         pairs = text.count(self._crlf)  # type: ignore[arg-type]
         lone = text.rstrip(self._cr).count(self._cr) - pairs  # type: ignore[arg-type]
         self._kind = "dos" if pairs == ends and lone == 0 else "unix"
-        self._inner.name = f"{self._base_now()}-{self._kind}"
+        self._found = True
         return self._kind == "dos"
-
-    def _base_now(self) -> str:
-        """The name without a suffix: what was given, unless something else has been found out."""
-        return self._inner.name if isinstance(self._inner, UndecidedDecoder) else self._base

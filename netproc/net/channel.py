@@ -78,6 +78,9 @@ class Channel(Protocol):
     def set_marks(self, high: int, low: int) -> None:
         """The high-water mark of `congested` and the low-water mark of `writable`, in bytes."""
 
+    def check_pausable(self) -> None:
+        """Raise ProcessError if `pause` cannot stop the transport from reading."""
+
     def pause(self) -> None:
         """Read nothing until `resume`; the end is not noticed either."""
 

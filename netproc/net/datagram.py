@@ -129,6 +129,9 @@ class DatagramChannel:
             return bool(sender[1] == self._to[1] and (wildcard or sender[0] == self._to[0]))
         return bool(os.fsencode(sender) == os.fsencode(self._to))
 
+    def check_pausable(self) -> None:
+        """See Channel."""
+
     def pause(self) -> None:
         """See Channel: packets queue in the kernel."""
         self._paused = True

@@ -184,10 +184,19 @@ class ForeignChannel(StreamChannel):
     # -- what not every transport can do --------------------------------------------------------
 
     def pause(self) -> None:
+        """See Channel; what a transport goes on to read waits in the process."""
+        if hasattr(self.transport, "pauseProducing"):
+            super().pause()
+
+    def resume(self) -> None:
+        """See Channel."""
+        if hasattr(self.transport, "resumeProducing"):
+            super().resume()
+
+    def check_pausable(self) -> None:
         """See Channel."""
         if not hasattr(self.transport, "pauseProducing"):
             raise _cannot("stop reading")
-        super().pause()
 
     def write_eof(self) -> None:
         """See Channel."""

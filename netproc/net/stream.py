@@ -140,6 +140,9 @@ class StreamChannel(Protocol, ABC):
     def set_option(self, name: str, value: object) -> None:
         """See Channel."""
 
+    def check_pausable(self) -> None:
+        """See Channel."""
+
     def pause(self) -> None:
         """See Channel."""
         if not self._closing:

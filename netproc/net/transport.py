@@ -35,7 +35,7 @@ from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from ..core.address import SocketAddress
+from ..core.address import LOOPBACK, SocketAddress
 from ..core.limits import DEFAULT_LIMITS, KIB
 from .event import EVENT
 from .reactor import INetprocReactor
@@ -44,6 +44,18 @@ from .sockets import twisted_address
 
 READ_MIN = 4 * KIB
 READ_MAX = 256 * KIB
+
+
+def _let_malloc_keep_memory() -> None:
+    """Free a large block once: from then on glibc keeps the memory of reads for the next ones.
+
+    Otherwise it gives each back to the system and takes it again, page by page, which halves the
+    speed of bulk traffic (mallopt(3), M_MMAP_THRESHOLD: it adapts to what is freed).
+    """
+    bytearray(8 * READ_MAX)
+
+
+_let_malloc_keep_memory()
 
 #: A send that fails with one of these is tried again when the socket is writable.
 _TRY_AGAIN = frozenset({errno.EAGAIN, errno.EWOULDBLOCK, errno.ENOBUFS})
@@ -418,11 +430,15 @@ class StreamTransport:
 
     def getTcpNoDelay(self) -> bool:
         """Is Nagle's algorithm off?"""
-        return bool(self._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+        # Other families have no such algorithm; Twisted's UNIX transports keep silent too.
+        return self.local.family not in LOOPBACK or bool(
+            self._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        )
 
     def setTcpNoDelay(self, enabled: bool) -> None:
         """Switch Nagle's algorithm off or on."""
-        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, enabled)
+        if self.local.family in LOOPBACK:
+            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, enabled)
 
     def getTcpKeepAlive(self) -> bool:
         """Does the kernel probe an idle connection?"""

@@ -150,11 +150,8 @@ class CodecTests(SynchronousTestCase):
 
     def test_python_has_every_codec(self) -> None:
         for name, (first, codec) in CODECS.items():
-            self.assertEqual(
-                "a", b"a\0".decode(codec, "ignore").strip("\0") if "16" in codec else "a", name
-            )
+            self.assertEqual((name, "a"), (name, "a".encode(codec).decode(codec)))
             self.assertEqual((first, codec), CODECS[first])
-            "a".encode(codec)
 
     def test_the_mark_of_utf_16_is_written_once(self) -> None:
         system = coding_system("utf-16")

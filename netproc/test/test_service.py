@@ -82,6 +82,10 @@ class ServiceTests(NetprocTestCase):
         listener.accept()[0].close()
         await stopping
 
+    def test_a_name_is_needed(self) -> None:
+        error = self.assertRaises(TypeError, ProcessService, server=True, service=7)
+        self.assertEqual("ProcessService needs the keyword 'name'", str(error))
+
     async def test_a_client_that_is_refused_is_logged(self) -> None:
         sock = socket.socket()
         self.addCleanup(sock.close)

@@ -138,7 +138,7 @@ class ProcessTests(TcpFixture):
         peer.sendall(b"\xc3")
         await self.until(lambda: recorder.pieces == [b"\xc3"])
         process.coding = "utf-8"
-        self.assertEqual(("utf-8", "utf-8"), process.coding)
+        self.assertEqual(("utf-8", "utf-8-unix"), process.coding)
         peer.sendall("é".encode() + b"\xc3")
         await self.until(lambda: recorder.pieces[1:] == ["é"])
         process.filter_multibyte = False

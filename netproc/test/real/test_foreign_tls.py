@@ -221,6 +221,19 @@ class PoorTransportTests(NetprocTestCase):
         process.delete()
         await process.closed
 
+    async def test_what_it_goes_on_to_read_waits(self) -> None:
+        """A buffer that is full cannot stop this transport; nothing is lost all the same."""
+        endpoint = PoorEndpoint()
+        process = await self.make(name="p", endpoint=endpoint, buffer="b", coding="utf-8")
+        assert process.buffer is not None
+        process.buffer.limit = 5
+        self.assertRaises(ProcessError, process.stop)
+        for data in (b"abc", b"def", b"ghi"):
+            endpoint.transport.protocol.dataReceived(data)
+        self.assertEqual("abcde", process.buffer.text)
+        process.buffer.limit = 100
+        self.assertEqual("abcdefghi", process.buffer.text)
+
     async def test_a_loss_without_half_closes(self) -> None:
         endpoint = PoorEndpoint()
         process = await self.make(name="p", endpoint=endpoint)

@@ -121,7 +121,7 @@ class ConnectionTests(TcpFixture):
         with self.raw_client(server):
             connection = await self.connection(server)
             self.assertEqual(
-                (True, {"shared": shared, "later": 1}, ("binary", "utf-8"), echo, server),
+                (True, {"shared": shared, "later": 1}, ("binary", "utf-8-unix"), echo, server),
                 (
                     connection.query_on_exit,
                     connection.plist,

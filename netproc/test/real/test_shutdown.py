@@ -133,7 +133,7 @@ class ClockTests(ProgramTestCase):
             with open(control, "w") as file:
                 file.write("-3600s\n")
             began = time.monotonic()
-            await self.printed(program, "failed .*timed out")
+            await self.printed(program, "failed .*timed out: 127.0.0.1:")
             self.assertLess(time.monotonic() - began, 5)
             for filler in fillers:
                 filler.close()

@@ -59,6 +59,17 @@ class LostOutputTests(UnixFixture):
         self.assertEqual(errno.EPIPE, failure.value.errno)
 
 
+class TwistedTransportTests(UnixFixture):
+    """Protocols of Twisted's take any of our transports for one of TCP."""
+
+    async def test_nagle_is_no_business_of_unix_sockets(self) -> None:
+        process, _ = await self.client_of_raw()
+        transport = process.sending.channel.transport  # type: ignore[union-attr]
+        transport.setTcpNoDelay(True)
+        transport.setTcpNoDelay(False)
+        self.assertTrue(transport.getTcpNoDelay())
+
+
 class FullKernelTests(UnixFixture):
     """The kernel has taken everything, and the peer reads nothing of it."""
 
