@@ -7,17 +7,22 @@ Public names are here; the modules behind them, in the order in which data passe
 * `net.resolve`, `net.endpoints`, `net.connector`, `net.listener`, `net.socketfile`, `net.sockets`: to a
   socket that is connected;
 * `net.transport`, `net.event`, `net.sendqueue`: bytes from and to it;
-* `net.stream`, `net.foreign`, behind `net.channel`: Twisted's protocols as channels;
-* `reading` with `core.delivery`, `sending` with `core.flow`: the two halves of a process;
+* `net.stream`, `net.foreign`, behind `net.channel`: Twisted's protocols as channels; `net.seqpacket`;
+* `datagrams` with `net.datagram`, `net.packetbuffer`, `net.icmp` in the place of these for datagrams;
+  `net.rawaddress` for unusual families, `net.inherited` for sockets that are handed over;
+* `reading` (or `packets`) with `core.delivery`, `core.decoders`, `core.codecnames`, and `sending` with
+  `core.flow`: the two halves of a process;
 * `process` with `core.status`, `core.contact`, `core.buffer`, `core.names`: the object itself;
 * `defaults`, `callbacks`: the functions it calls;
-* `service`, `tap`, `filters`: processes for twistd.
+* `service`, `tap`, `filters`: processes for twistd;
+* `net.info`, `supports`: what this machine has.
 """
 
 from __future__ import annotations
 
 from . import _platform as _platform
 from ._version import __version__
+from .core.address import format_network_address
 from .core.buffer import Buffer
 from .core.errors import NetprocError, ProcessArgumentError, ProcessError
 from .core.limits import Limits
@@ -25,7 +30,14 @@ from .core.names import ProcessTable
 from .core.options import UNSET
 from .defaults import default_filter, default_sentinel
 from .make import make_network_process
+from .net.info import (
+    InterfaceInfo,
+    network_interface_info,
+    network_interface_list,
+    network_lookup_address_info,
+)
 from .process import NetworkProcess
+from .supports import supports
 from .tables import (
     accept_process_output,
     get_buffer,
@@ -39,6 +51,7 @@ from .tables import (
 __all__ = [
     "UNSET",
     "Buffer",
+    "InterfaceInfo",
     "Limits",
     "NetprocError",
     "NetworkProcess",
@@ -49,11 +62,16 @@ __all__ = [
     "accept_process_output",
     "default_filter",
     "default_sentinel",
+    "format_network_address",
     "get_buffer",
     "get_buffer_create",
     "get_buffer_process",
     "get_process",
     "list_processes",
     "make_network_process",
+    "network_interface_info",
+    "network_interface_list",
+    "network_lookup_address_info",
     "process_list",
+    "supports",
 ]

@@ -146,3 +146,30 @@ def text(address: SocketAddress | None) -> str:
     if not isinstance(shown, str):
         return f"family {address.family}"
     return f"@{shown[1:]}" if shown.startswith("\0") else shown or "-"
+
+
+def format_network_address(address: object, omit_port: bool = False) -> str | None:
+    """ADDRESS, an address form with or without a port, as text; None for anything else (N46).
+
+    With OMIT_PORT neither the port nor the brackets around IPv6 are shown.  Emacs:
+    format-network-address.
+    """
+    if isinstance(address, str):
+        return address
+    if not isinstance(address, (tuple, list)):
+        return None
+    if len(address) == 2 and isinstance(address[1], (tuple, list)):
+        return f"<Family {address[0]}>"
+    shapes = {4: ("{}.{}.{}.{}", 255), 8: (":".join(["{:x}"] * 8), 65535)}
+    with_port = len(address) in (5, 9)
+    numbers = address[:-1] if with_port else address
+    shape, highest = shapes.get(len(numbers), ("", -1))
+    checked = [*numbers] if omit_port or not with_port else [*numbers, address[-1]]
+    if not shape or not all(_is_int(number) and 0 <= number <= 65535 for number in checked):
+        return None
+    if max(numbers) > highest:
+        return None
+    host = shape.format(*numbers)
+    if omit_port or not with_port:
+        return host
+    return f"{host}:{address[-1]}" if highest == 255 else f"[{host}]:{address[-1]}"

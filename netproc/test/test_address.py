@@ -130,3 +130,28 @@ class PrintTests(SynchronousTestCase):
     def test_paths_print_the_same(self, path: str) -> None:
         if len(path.encode()) <= address.UNIX_PATH_MAX:
             self.assertEqual(path, address.form(address.parse(path, "x")))
+
+
+class FormatTests(SynchronousTestCase):
+    def test_format_network_address(self) -> None:
+        v6 = (8193, 3512, 0, 0, 0, 255, 0, 43981)
+        for value, omit_port, expected in (
+            ((127, 0, 0, 1, 80), False, "127.0.0.1:80"),
+            ((127, 0, 0, 1, 80), True, "127.0.0.1"),
+            ((127, 0, 0, 1, 70000), True, "127.0.0.1"),
+            ((127, 0, 0, 1, 70000), False, None),
+            ((10, 20, 30, 40), False, "10.20.30.40"),
+            ((10, 20, 30, 256), False, None),
+            (v6, False, "2001:db8:0:0:0:ff:0:abcd"),
+            ((*v6, 443), False, "[2001:db8:0:0:0:ff:0:abcd]:443"),
+            ((*v6, 443), True, "2001:db8:0:0:0:ff:0:abcd"),
+            ([127, 0, 0, 1], False, "127.0.0.1"),
+            (("a", 0, 0, 1), False, None),
+            ("/tmp/sock", False, "/tmp/sock"),
+            ((99, (1, 2)), False, "<Family 99>"),
+            ((1, 2), False, None),
+            ((), False, None),
+            (None, False, None),
+            (5, False, None),
+        ):
+            self.assertEqual(expected, address.format_network_address(value, omit_port), value)

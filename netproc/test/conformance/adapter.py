@@ -88,6 +88,19 @@ class NetprocAdapter:
     def get_process(self, name):
         return netproc.get_process(name, table=self.table)
 
+    def format_address(self, address, omit_port):
+        return netproc.format_network_address(address, omit_port)
+
+    def lookup(self, name, family):
+        """A Deferred of a list."""
+        return netproc.network_lookup_address_info(name, family)
+
+    def interface_list(self):
+        return netproc.network_interface_list()
+
+    def interface_info(self, name):
+        return netproc.network_interface_info(name)
+
     # -- errors -------------------------------------------------------------
     def category(self, exc):
         """(category, errno name or None) of an exception from netproc."""

@@ -27,7 +27,6 @@ DIFFERENCES: dict[str, dict[int, str]] = {
 
 #: What the next releases bring.
 NOT_YET = {
-    "19-": "look-ups",
     "18-": "open_network_stream",
     "21-quirk-open": "open_network_stream",
 }

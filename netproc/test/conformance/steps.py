@@ -162,6 +162,24 @@ class Steps(Values):
             return {"peer-error": reply["error"]}
         return what_was_read(reply) if step["do"] == "read" else {}
 
+    def do_format(self, step):
+        return {
+            "value": self.np.format_address(self.value(step["address"]), bool(step["omit_port"]))
+        }
+
+    async def do_lookup(self, step):
+        family = self.value(step.get("family"))
+        return {"value": self.enc(await self.np.lookup(step["name"], family) or None)}
+
+    def do_interfaces(self, step):
+        if "name" not in step:
+            # The IPv4 addresses of the loopback interface.
+            entries = self.np.interface_list()
+            return {"value": self.enc([a for n, a in entries if n == "lo" and len(a) == 5])}
+        found = self.np.interface_info(step["name"])
+        value = None if found is None else getattr(found, step["what"])
+        return {"value": self.enc(value)}
+
     def do_option(self, step):
         extra = (step["no_error"],) if "no_error" in step else ()
         proc, value = self.proc(step["proc"]), self.value(step["value"])

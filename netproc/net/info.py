@@ -1,0 +1,173 @@
+"""What this machine is called and connected to: addresses of names, and its network interfaces.
+
+The program calls these functions; names go through `net/resolve.py`.  Interfaces are psutil's business, since the
+standard library knows their names only: `pip install netproc[interfaces]`.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Sequence
+from types import ModuleType
+from typing import Any, NamedTuple, TypeAlias
+
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from ..core.address import Address, SocketAddress, form
+from ..core.errors import ProcessArgumentError, ProcessError
+from ..core.escape import escape
+from ..core.spec import Lookup
+from .reactor import INetprocReactor, default_reactor
+from .resolve import resolve
+
+log = Logger()
+
+_FAMILIES = {"ipv4": socket.AF_INET, "ipv6": socket.AF_INET6}
+
+#: The longest name of an interface (IFNAMSIZ, with a NUL).
+_LONGEST_NAME = 15
+
+_NO_IPV4 = (0, 0, 0, 0, 0)
+
+#: (name, address), or (name, address, broadcast address, netmask).
+Interface: TypeAlias = tuple[str, Address] | tuple[str, Address, Address, Address]
+
+
+def network_lookup_address_info(
+    name: str, family: str | None = None, *, reactor: INetprocReactor | None = None
+) -> Deferred[list[Address]]:
+    """Fires with the addresses of NAME in the resolver's order, their port 0 (N47).
+
+    FAMILY is "ipv4", "ipv6" or None for both.  What is not found is an empty list and one log line.
+    Fails with ProcessArgumentError for another family or a name that is not ASCII.  Emacs:
+    network-lookup-address-info.
+    """
+    if not isinstance(name, str) or not name.isascii() or "\0" in name:
+        return _bad("name", f"{name!r} is not the name of a host: give its IDNA form")
+    if family is not None and family not in _FAMILIES:
+        return _bad("family", f"Unsupported lookup type {family!r}")
+    if not name:
+        return succeed([])
+    reactor = default_reactor() if reactor is None else reactor
+
+    def failed(failure: Failure) -> list[Address]:
+        failure.trap(ProcessError)
+        log.info("{problem}", problem=escape(failure.getErrorMessage()))
+        return []
+
+    def found(addresses: Sequence[SocketAddress]) -> list[Address]:
+        return [form(address) for address in addresses]
+
+    looking = resolve(Lookup(name, "0", family), reactor)
+    return looking.addCallbacks(found, failed)
+
+
+def _bad(keyword: str, problem: str) -> Deferred[Any]:
+    return fail(ProcessArgumentError(keyword, problem))
+
+
+class InterfaceInfo(NamedTuple):
+    """What network_interface_info tells; the addresses are those of IPv4 (N49), then ours of IPv6."""
+
+    address: Address
+    broadcast: Address
+    netmask: Address
+    #: (type of the hardware, its address).
+    hardware: tuple[int, tuple[int, ...]]
+    #: As "up", "running", "loopback".
+    flags: tuple[str, ...]
+    #: The IPv6 addresses.
+    ipv6: tuple[Address, ...]
+
+
+def network_interface_list(full: bool = False, family: str | None = None) -> list[Interface]:
+    """The interfaces with their addresses, the port 0: one entry for each address (N48).
+
+    With FULL the broadcast address and the netmask too.  FAMILY is "ipv4", "ipv6" or None for both.
+    Raises ProcessArgumentError for another, ProcessError without psutil.  Emacs:
+    network-interface-list.
+    """
+    if family is not None and family not in _FAMILIES:
+        raise ProcessArgumentError("family", f"Unsupported address family {family!r}")
+    wanted = _FAMILIES.values() if family is None else (_FAMILIES[family],)
+    entries: list[Interface] = []
+    for name, addresses in _psutil().net_if_addrs().items():
+        for found in addresses:
+            if found.family in wanted:
+                address, mask = _numbers(found.address), _numbers(found.netmask, found.address)
+                entry: Interface = (name, (*address, 0))
+                if full:
+                    entry = (*entry[:2], (*_broadcast(address, mask), 0), (*mask, 0))
+                entries.append(entry)
+    return entries
+
+
+def network_interface_info(name: str) -> InterfaceInfo | None:
+    """What there is to know of interface NAME, None if there is none (N49).
+
+    Raises ProcessArgumentError for too long a name, ProcessError without psutil.  Emacs:
+    network-interface-info.
+    """
+    if not isinstance(name, str):
+        raise ProcessArgumentError("name", f"{name!r} is not a string")
+    if len(name.encode()) > _LONGEST_NAME:
+        raise ProcessArgumentError("name", f"interface name too long: {name!r}")
+    psutil = _psutil()
+    addresses = psutil.net_if_addrs().get(name)
+    if addresses is None:
+        return None
+    ipv4 = [a for a in addresses if a.family == socket.AF_INET]
+    ipv6 = [a for a in addresses if a.family == socket.AF_INET6]
+    hardware = [a.address for a in addresses if a.family == psutil.AF_LINK]
+    first = ipv4[0] if ipv4 else None
+    flags = getattr(psutil.net_if_stats().get(name), "flags", "")
+    return InterfaceInfo(
+        address=(*_numbers(first.address), 0) if first else _NO_IPV4,
+        broadcast=(*_numbers(first.broadcast), 0) if first and first.broadcast else _NO_IPV4,
+        netmask=(*_numbers(first.netmask), 0) if first and first.netmask else _NO_IPV4,
+        hardware=(_hardware_type(name), _hardware_address(hardware[0] if hardware else "")),
+        flags=tuple(sorted(flag for flag in flags.split(",") if flag)),
+        ipv6=tuple((*_numbers(a.address), 0) for a in ipv6),
+    )
+
+
+def _psutil() -> ModuleType:
+    try:
+        import psutil
+    except ImportError:
+        raise ProcessError(
+            None, "interfaces need psutil: pip install netproc[interfaces]"
+        ) from None
+    return psutil
+
+
+def _numbers(text: str | None, like: str = "") -> tuple[int, ...]:
+    """The octets or groups of the address TEXT; no text is a mask of ones for the address LIKE."""
+    if text is None:
+        return (255,) * 4 if "." in like else (65535,) * 8
+    host = text.partition("%")[0]
+    family = socket.AF_INET if "." in host and ":" not in host else socket.AF_INET6
+    shown = form(SocketAddress(family, (host, 0)))
+    assert not isinstance(shown, str)
+    return tuple(int(number) for number in shown[:-1])
+
+
+def _broadcast(address: tuple[int, ...], mask: tuple[int, ...]) -> tuple[int, ...]:
+    """Emacs computes one for IPv6 too, which has none (N48)."""
+    ones = 255 if len(address) == 4 else 65535
+    return tuple((a & m) | (~m & ones) for a, m in zip(address, mask, strict=True))
+
+
+def _hardware_type(name: str) -> int:
+    """The ARPHRD number, as Linux tells it; 0 where nobody does."""
+    try:
+        with open(f"/sys/class/net/{name}/type", encoding="ascii") as file:
+            return int(file.read())
+    except OSError:
+        return 0
+
+
+def _hardware_address(text: str) -> tuple[int, ...]:
+    return tuple(bytes.fromhex(text.replace(":", "").replace("-", ""))) or (0,) * 6
