@@ -1,0 +1,61 @@
+"""The reference is about what there is.  From a checkout only."""
+
+from __future__ import annotations
+
+import os
+import re
+
+from twisted.trial.unittest import SynchronousTestCase
+
+import netproc
+from netproc.core import options
+from netproc.core.codecnames import CODECS
+from netproc.service import KEYWORDS
+from netproc.test.conformance.test_scenarios import scenario_names
+from netproc.test.test_packaging import checkout
+
+TESTS = os.path.dirname(os.path.abspath(__file__))
+
+
+def page(name: str) -> str:
+    with open(
+        os.path.join(checkout(), "docs", "reference", f"{name}.rst"), encoding="utf-8"
+    ) as file:
+        return file.read()
+
+
+def test_modules() -> set[str]:
+    return {name[:-3] for _, _, names in os.walk(TESTS) for name in names if name.endswith(".py")}
+
+
+class ReferenceTests(SynchronousTestCase):
+    def test_every_keyword_is_there(self) -> None:
+        text = page("make") + page("options")
+        for keyword in KEYWORDS:
+            self.assertIn(f"`{keyword}`", text)
+
+    def test_every_option_is_there(self) -> None:
+        for keyword in options.KEYWORDS:
+            self.assertIn(f"   * - `{keyword}`\n", page("options"))
+
+    def test_every_coding_system_is_there(self) -> None:
+        text = page("coding-systems")
+        for name in CODECS:
+            self.assertIn(f"`{name}`", text)
+
+    def test_every_public_name_is_there(self) -> None:
+        text = "".join(
+            page(name[:-4]) for name in os.listdir(os.path.join(checkout(), "docs/reference"))
+        )
+        for name in set(netproc.__all__) - {"__version__"}:
+            self.assertRegex(text, rf"\b{name}\b")
+
+    def test_what_is_said_to_prove_something_exists(self) -> None:
+        scenarios, modules = scenario_names(), test_modules()
+        proofs = re.findall(
+            r"(?m)^   \* - .*\n(?:     .*\n)*?(?:     - .*\n){2}     - (.+)$", page("emacs")
+        )
+        self.assertGreater(len(proofs), 40)
+        for proof in ", ".join(proofs).split(", "):
+            found = proof in modules or any(name.startswith(proof) for name in scenarios)
+            self.assertTrue(found or proof == "Proof", proof)
