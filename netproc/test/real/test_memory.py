@@ -6,7 +6,7 @@ import os
 
 from twisted.internet.defer import Deferred
 
-from netproc import NetworkProcess, ProcessError
+from netproc import Buffer, NetworkProcess, ProcessError
 from netproc.core.limits import MIB
 from netproc.test.real.contract import echo
 from netproc.test.real.peers import in_thread, read_exactly
@@ -84,23 +84,31 @@ class BufferTests(TcpFixture):
     async def test_a_full_buffer_stops_reading_and_loses_nothing(self) -> None:
         process, peer = await self.client_of_raw(buffer="b", coding="utf-8")
         assert process.buffer is not None
-        process.buffer.limit = 100_000
-        size = 1_000_000
+        process.buffer.limit = 2_000_000
+        size = 100_000_000
         sending = in_thread(peer.sendall, b"0123456789" * (size // 10))
         buffer = process.buffer
-        await self.until(lambda: len(buffer) == 100_000)
+        await self.until(lambda: len(buffer) == 2_000_000)
         await self.turn(0.05)
-        self.assertEqual(100_000, len(buffer))
-        taken: list[str] = []
-        while len("".join(taken)) < size:
-            taken.append(buffer.take(30_000))
-            await self.turn()
-            self.assertLessEqual(len(buffer), 100_000)
-        self.assertEqual("0123456789" * (size // 10), "".join(taken))
+        self.assertEqual(2_000_000, len(buffer))
+        taken = 0
+        while taken < size:
+            piece = buffer.take(1_500_000)
+            # Multiples of ten are taken, so each piece begins with a zero.
+            self.assertEqual(piece, ("0123456789" * (len(piece) // 10 + 1))[: len(piece)])
+            taken += len(piece)
+            buffer_was_full = await self.filled_again(buffer, size - taken)
+            self.assertTrue(buffer_was_full)
+        self.assertEqual(size, taken)
         await sending
         peer.close()
         await process.closed
         self.assertIn("connection broken by remote peer", buffer.text)
+
+    async def filled_again(self, buffer: Buffer, left: int) -> bool:
+        """Wait until BUFFER is full, or has all that is LEFT; it never holds more than it may."""
+        await self.until(lambda: len(buffer) == min(buffer.limit, left))
+        return len(buffer) <= buffer.limit
 
     async def test_a_full_buffer_holds_the_end_back_too(self) -> None:
         process, peer = await self.client_of_raw(buffer="b", coding="utf-8")
