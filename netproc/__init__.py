@@ -12,8 +12,9 @@ Public names are here; the modules behind them, in the order in which data passe
   `net.rawaddress` for unusual families, `net.inherited` for sockets that are handed over;
 * `reading` (or `packets`) with `core.delivery`, `core.decoders`, `core.codecnames`, and `sending` with
   `core.flow`: the two halves of a process;
-* `process` with `core.status`, `core.contact`, `core.buffer`, `core.names`: the object itself;
-* `defaults`, `callbacks`: the functions it calls;
+* `process` and `settings` with `core.status`, `core.contact`, `core.buffer`, `core.names`: the object itself;
+* `defaults`, `callbacks`: the functions it calls; `framing` with `core.framing`, and `transactions`: filters for
+  programs;
 * `service`, `tap`, `filters`: processes for twistd;
 * `net.info`, `supports`: what this machine has.
 """
@@ -29,6 +30,7 @@ from .core.limits import Limits
 from .core.names import ProcessTable
 from .core.options import UNSET
 from .defaults import default_filter, default_sentinel
+from .framing import length_prefixed, lines
 from .make import make_network_process
 from .net.info import (
     InterfaceInfo,
@@ -47,6 +49,7 @@ from .tables import (
     list_processes,
     process_list,
 )
+from .transactions import TransactionQueue
 
 __all__ = [
     "UNSET",
@@ -58,6 +61,7 @@ __all__ = [
     "ProcessArgumentError",
     "ProcessError",
     "ProcessTable",
+    "TransactionQueue",
     "__version__",
     "accept_process_output",
     "default_filter",
@@ -67,6 +71,8 @@ __all__ = [
     "get_buffer_create",
     "get_buffer_process",
     "get_process",
+    "length_prefixed",
+    "lines",
     "list_processes",
     "make_network_process",
     "network_interface_info",

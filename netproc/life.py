@@ -175,11 +175,12 @@ class Life:
 
     # -- ending ---------------------------------------------------------------------------------
 
-    def delete(self) -> None:
-        """The program wants no more of it."""
+    def delete(self, reason: ProcessError | None = None) -> None:
+        """The program wants no more of it, because of an error if there is a REASON."""
         was_live = self.live
         event = self._step(Cause.DELETED)
         if was_live:
+            self.reason = without_traceback(reason) if reason is not None else None
             self._end(event)
 
     def _step(self, cause: Cause, words: str = "") -> str | None:

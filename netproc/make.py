@@ -24,8 +24,9 @@ from .datagrams import DatagramMaker
 from .net.foreign import client_endpoint, server_endpoint
 from .net.reactor import INetprocReactor, default_reactor
 from .net.resolve import Resolver, resolve
-from .process import DEFAULT_TABLE, Filter, LogFunction, NetworkProcess, Sentinel, Table
+from .process import DEFAULT_TABLE, LogFunction, NetworkProcess, Table
 from .server import ServerMaker
+from .settings import Filter, Sentinel
 
 
 def make_network_process(

@@ -11,31 +11,29 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 from twisted.internet.defer import Deferred, fail, succeed
+from twisted.logger import Logger
 
 from . import callbacks
-from .core import options, status
-from .core.address import Address, SocketAddress, form, parse, text
+from .core import status
+from .core.address import SocketAddress, text
 from .core.buffer import Buffer, Mark
-from .core.coding import Coding, Decoder, Text, coding_pair
+from .core.coding import Coding, Text
 from .core.contact import Contact
 from .core.delivery import Delivery
 from .core.errors import ProcessArgumentError, ProcessError, not_running
+from .core.escape import escape
 from .core.limits import Limits
 from .core.names import ProcessTable
 from .core.status import State
 from .defaults import default_filter, default_sentinel
 from .life import Life
-from .net.datagram import DatagramChannel
 from .net.reactor import INetprocReactor
 from .packets import PacketReading
-from .reading import FILTERING, NO_FILTER, STOPPED, Reading
+from .reading import FILTERING, STOPPED, Reading
 from .sending import Sending
+from .settings import Filter, ProcessSettings, Sentinel
 from .waiting import Waiters
 
-#: Called with the process and what has come: str, or bytes if its coding system does not decode.
-Filter: TypeAlias = Callable[["NetworkProcess", Any], object]
-#: Called with the process and the event.
-Sentinel: TypeAlias = Callable[["NetworkProcess", str], object]
 #: Called with the server, the new process or None, and the message.
 LogFunction: TypeAlias = Callable[["NetworkProcess", "NetworkProcess | None", str], object]
 
@@ -44,8 +42,10 @@ Table: TypeAlias = ProcessTable["NetworkProcess"]
 #: The table of whoever names none.
 DEFAULT_TABLE: Table = ProcessTable()
 
+log = Logger()
 
-class NetworkProcess:
+
+class NetworkProcess(ProcessSettings):
     """A network process.  `make_network_process` makes it, a server makes one for each connection.
 
     Everything can be called from everywhere, also from its own filter, sentinel and log function.
@@ -53,28 +53,11 @@ class NetworkProcess:
 
     __slots__ = (
         "__weakref__",
-        "_buffer",
-        "_coding",
-        "_decodes",
-        "_filter_multibyte",
-        "_limits",
         "_log",
-        "_mark",
-        "_owns_buffer",
-        "_plist",
-        "_sentinel",
         "_stopped",
         "accepted_by",
-        "call_filter",
-        "life",
-        "linger",
-        "name",
         "query_on_exit",
         "reactor",
-        "reading",
-        "sending",
-        "shown",
-        "table",
         "waiters",
     )
 
@@ -105,7 +88,6 @@ class NetworkProcess:
         self.shown = contact
         self._coding = coding
         self._filter_multibyte = filter_multibyte
-        # Does the decoder that is in use decode?
         self._decodes = filter_multibyte
         self._sentinel: Sentinel = sentinel or default_sentinel
         self._log = log
@@ -141,11 +123,6 @@ class NetworkProcess:
         """One of "connect", "open", "listen", "stop", "closed" and "failed" (N60)."""
         state = self.life.state
         return status.STOP if self._stopped and state is not State.CLOSED else state.value
-
-    @property
-    def live(self) -> bool:
-        """Has it not ended?"""
-        return self.life.live
 
     @property
     def stopped(self) -> bool:
@@ -226,211 +203,6 @@ class NetworkProcess:
         if isinstance(key, str):
             return self.shown.get(key)
         raise ProcessArgumentError("key", f"{key!r} is not the name of a keyword")
-
-    # -- what can be set ----------------------------------------------------------------------
-
-    @property
-    def filter(self) -> Filter | bool:
-        """The filter function; True while nothing is read.  None sets the default one."""
-        return True if self.reading.gate & NO_FILTER else self.call_filter
-
-    @filter.setter
-    def filter(self, value: Filter | bool | None) -> None:
-        if value is not None and value is not True and not callable(value):
-            raise ProcessArgumentError("filter", f"{value!r} is not a function")
-        self._set_filter(value)
-        self.shown.set("filter", self.filter)
-        self._goes_elsewhere()
-
-    def _set_filter(self, value: Filter | bool | None) -> None:
-        if value is True:
-            self.reading.hold(NO_FILTER)
-            return
-        self.call_filter = value or default_filter
-        self.reading.release(NO_FILTER)
-
-    @property
-    def sentinel(self) -> Sentinel:
-        """The sentinel function.  None sets the default one."""
-        return self._sentinel
-
-    @sentinel.setter
-    def sentinel(self, value: Sentinel | None) -> None:
-        if value is not None and not callable(value):
-            raise ProcessArgumentError("sentinel", f"{value!r} is not a function")
-        self._sentinel = value or default_sentinel
-        self.shown.set("sentinel", self._sentinel)
-
-    @property
-    def plist(self) -> dict[str, object]:
-        """The property list: yours to use."""
-        if self._plist is None:
-            self._plist = {}
-        return self._plist
-
-    @plist.setter
-    def plist(self, value: Mapping[str, object] | None) -> None:
-        if value is not None and not isinstance(value, Mapping):
-            raise ProcessArgumentError("plist", f"{value!r} is not a dictionary")
-        self._plist = dict(value or {})
-
-    @property
-    def coding(self) -> tuple[str, str]:
-        """The names of the decoding and the encoding system, as far as they have been found out; a
-        name sets both.
-        """
-        return self.reading.delivery.decoder.name, self._coding[1].name
-
-    @coding.setter
-    def coding(self, value: str | tuple[str | None, str | None] | None) -> None:
-        decoding, encoding = coding_pair(value)
-        self._coding = decoding, encoding.for_writing()
-        self._decode_anew()
-
-    def set_coding(self, decoding: str | None = None, encoding: str | None = None) -> None:
-        """Set both (Emacs: set-process-coding-system); None is the default.  Bytes of an unfinished
-        character are decoded anew.
-        """
-        self.coding = (decoding, encoding)
-
-    def _decode_anew(self) -> None:
-        self._decodes = self._wants_text()
-        self.reading.set_coding(self._coding, self._decodes)
-
-    def _wants_text(self) -> bool:
-        """May what comes be decoded?  Not for a unibyte buffer (N183)."""
-        buffer = self._buffer if self.uses_default_filter else None
-        return self._filter_multibyte and (buffer is None or buffer.multibyte)
-
-    def _goes_elsewhere(self) -> None:
-        """The filter or the buffer has changed."""
-        if self.life.state in status.ENDED:
-            return
-        if self._wants_text() is not self._decodes:
-            self._decode_anew()
-        self.reading.refill()
-
-    def new_decoder(self) -> Decoder:
-        """A decoder that knows of nothing before."""
-        return self._coding[0].decoder(self._decodes)
-
-    @property
-    def filter_multibyte(self) -> bool:
-        """Does the filter get str (D11)?"""
-        return self._filter_multibyte and self._coding[0].multibyte
-
-    @filter_multibyte.setter
-    def filter_multibyte(self, value: bool) -> None:
-        self._filter_multibyte = bool(value)
-        self._decode_anew()
-
-    @property
-    def limits(self) -> Limits:
-        """Its bounds and deadlines; connections accepted from now on begin with a server's."""
-        return self._limits
-
-    @limits.setter
-    def limits(self, value: Limits) -> None:
-        self._limits = value
-        self.sending.set_marks()
-
-    def set_option(self, name: str, value: object, no_error: bool = False) -> bool | None:
-        """Set network option NAME now; True when that is done (N212).
-
-        With NO_ERROR an unknown option is None.  Raises ProcessArgumentError for an unknown option
-        or a value of the wrong kind, ProcessError when the system refuses or nothing is connected.
-        """
-        if name not in options.KEYWORDS:
-            if no_error:
-                return None
-            raise ProcessArgumentError(name, "Unknown or unsupported option")
-        if name == options.LINGER:
-            self.linger = value
-        else:
-            place = self.life.port or self.sending.channel
-            if place is None or not self.live:
-                raise not_running(self.name)
-            place.set_option(name, value)
-        self.shown.set(name, value)
-        return True
-
-    @property
-    def datagram_address(self) -> Address | None:
-        """Where a datagram process sends to: who sent last, or what was chosen; None if there is
-        none, and for other processes (N103, N104).  Set it to an address form of the same family.
-        """
-        channel = self._datagrams()
-        return form(channel.remote) if channel is not None and channel.remote is not None else None
-
-    @datagram_address.setter
-    def datagram_address(self, value: object) -> None:
-        channel = self._datagrams()
-        if channel is None:
-            raise ProcessArgumentError("datagram_address", f"{self.name} is no datagram process")
-        channel.set_remote(parse(value, "datagram_address"))
-
-    def _note_sender(self) -> None:
-        """The contact shows who has sent last (N102); noting it for each packet would cost much."""
-        channel = self._datagrams()
-        if channel is not None:
-            self.shown.remote = channel.remote
-
-    def _datagrams(self) -> DatagramChannel | None:
-        channel = self.sending.channel if self.live else None
-        return channel if isinstance(channel, DatagramChannel) else None
-
-    # -- the buffer -------------------------------------------------------------------------
-
-    @property
-    def buffer(self) -> Buffer | None:
-        """The process buffer, or None.  Setting it moves the mark to its end (N182)."""
-        return self._buffer
-
-    @buffer.setter
-    def buffer(self, value: Buffer | None) -> None:
-        if value is not None and not isinstance(value, Buffer):
-            raise ProcessArgumentError("buffer", f"{value!r} is not a buffer")
-        if value is not self._buffer:
-            self._buffer = value
-            if value is not None:
-                self._mark = value.new_mark(value.end())
-        self.shown.set("buffer", value)
-        self._goes_elsewhere()
-
-    def forget_own_buffer(self) -> None:
-        """The buffer that a connection had of its own leaves the table with it."""
-        if self._owns_buffer and self._buffer is not None:
-            self.table.forget_buffer(self._buffer)
-
-    def use_buffer(self, buffer: Buffer, own: bool) -> None:
-        """Begin with BUFFER; the mark of a connection's OWN one points nowhere yet (N95)."""
-        self._buffer = buffer
-        self._owns_buffer = own
-        self._mark = buffer.new_mark(None if own else buffer.end())
-        self._goes_elsewhere()
-
-    @property
-    def uses_default_filter(self) -> bool:
-        """Does what comes go to the buffer?"""
-        return self.call_filter is default_filter
-
-    @property
-    def mark(self) -> int | None:
-        """Where in the buffer output is inserted, None for nowhere yet."""
-        return self._mark.position if self._mark is not None else None
-
-    @mark.setter
-    def mark(self, position: int | None) -> None:
-        if self._buffer is None or self._mark is None:
-            raise ProcessArgumentError("mark", f"process {self.name} has no buffer")
-        if position is not None and not 1 <= position <= self._buffer.end():
-            raise ProcessArgumentError("mark", f"{position} is not in 1…{self._buffer.end()}")
-        self._mark.position = position
-
-    def insert_in_buffer(self, inserted: Text) -> None:
-        """Insert process output at the mark; no buffer, or a killed one, takes nothing."""
-        if self._buffer is not None and self._buffer.live and self._mark is not None:
-            self._buffer.insert_output(self._mark, inserted)
 
     # -- sending ----------------------------------------------------------------------------
 
@@ -524,6 +296,19 @@ class NetworkProcess:
         and the connection closed.  Deleting what has ended is silent.
         """
         self.life.delete()
+
+    def fail(self, error: ProcessError) -> None:
+        """End it as `delete` does, because of ERROR, which is its `reason` then, and logged."""
+        if self.live:
+            log.info("{name}: {error}", name=self.name, error=escape(str(error)))
+            self.life.delete(error)
+
+    def unread(self, text: Text) -> None:
+        """Deliver TEXT again, before anything that has come since: for a filter that has not used
+        all that it was given.  It goes to the filter that there is then.
+        """
+        if self.live:
+            self.reading.put_back(text)
 
     # -- calling the program ------------------------------------------------------------------
 

@@ -82,6 +82,13 @@ class Reading:
         self.delivery.end(reason)
         self.pump()
 
+    def put_back(self, text: str | bytes) -> None:
+        """The filter has not used TEXT: it comes again, before anything newer."""
+        self.delivery.put_back(text)
+        self.gate |= QUEUED
+        if not self.gate & HELD:
+            self.pump()
+
     def connected(self, channel: Channel) -> None:
         """There is a channel; what is held back already is not read."""
         self._channel = channel

@@ -8,10 +8,17 @@ holds for the next piece, and the tail of a chunk can be handed to a TLS engine.
 from __future__ import annotations
 
 from collections import deque
+from typing import NamedTuple
 
 from .coding import Coding, Text
 from .errors import ProcessError
 from .limits import PIECE
+
+
+class _Decoded(NamedTuple):
+    """Text that was taken and given back."""
+
+    text: Text
 
 
 class Delivery:
@@ -20,7 +27,7 @@ class Delivery:
     __slots__ = ("_chunks", "decoder", "ended", "reason")
 
     def __init__(self, coding: Coding, multibyte: bool) -> None:
-        self._chunks: deque[bytes] | None = None
+        self._chunks: deque[bytes | _Decoded] | None = None
         self.decoder = coding[0].decoder(multibyte)
         #: Has the channel told the end?
         self.ended = False
@@ -55,16 +62,28 @@ class Delivery:
         assert self._chunks
         size = min(room, PIECE)
         chunk = self._chunks.popleft()
+        if isinstance(chunk, _Decoded):
+            return self._take_decoded(chunk.text, size)
         if len(chunk) > size:
             chunk, rest = chunk[:size], chunk[size:]
             self._push_front(rest)
         return self.decoder.decode(chunk)
 
+    def _take_decoded(self, text: Text, size: int) -> Text:
+        if len(text) > size:
+            text, rest = text[:size], text[size:]
+            self._push_front(_Decoded(rest))
+        return text
+
+    def put_back(self, text: Text) -> None:
+        """TEXT, which has been taken, is the next again."""
+        self._push_front(_Decoded(text))
+
     def discard(self) -> None:
         """Nobody will take what waits."""
         self._chunks = None
 
-    def _push_front(self, data: bytes) -> None:
+    def _push_front(self, data: bytes | _Decoded) -> None:
         if self._chunks is None:
             self._chunks = deque()
         self._chunks.appendleft(data)

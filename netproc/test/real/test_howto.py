@@ -132,5 +132,8 @@ class HowToTests(ProgramTestCase):
     async def test_datagrams(self) -> None:
         await self.check("datagrams", 3)
 
+    async def test_framing(self) -> None:
+        await self.check("framing", 1)
+
     async def test_socket_activation(self) -> None:
         await self.check("socket-activation", 1)

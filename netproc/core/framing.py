@@ -1,0 +1,138 @@
+"""Splitters: pieces of a stream to whole lines, or to messages that say their length.
+
+`framing.py` feeds one for each process and takes the messages one by one; what it does not take it gets back.  How the
+stream was cut into pieces makes no difference.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any, Protocol
+
+from .decoders import Text
+
+
+class TooLongError(Exception):
+    """A message is longer than it may be; everything before it has been taken."""
+
+
+class Splitter(Protocol):
+    """Cuts a stream into messages."""
+
+    def feed(self, data: Text) -> None:
+        """More of the stream."""
+
+    def take(self) -> Text | None:
+        """The next message, None if there is no whole one; raises TooLongError."""
+
+    def give_back(self) -> Text:
+        """All that has not been taken, in order; the splitter is empty then."""
+
+
+class LineSplitter:
+    """Lines that end with DELIMITER, which is no part of them, of MAX_LENGTH at most."""
+
+    def __init__(self, delimiter: Text, max_length: int) -> None:
+        self._delimiter: Any = delimiter
+        self._empty: Any = delimiter[:0]
+        self._max_length = max_length
+        self._lines: deque[Any] = deque()
+        # An unfinished line in pieces, so that a long one is not looked through again and again.
+        self._unfinished: list[Any] = []
+        self._size = 0
+
+    def feed(self, data: Any) -> None:
+        """See Splitter."""
+        overlap = self._overlap()
+        if overlap:
+            self._size -= len(overlap)
+            data = overlap + data
+        first, *others = data.split(self._delimiter)
+        self._unfinished.append(first)
+        self._size += len(first)
+        if others:
+            self._lines.append(self._empty.join(self._unfinished))
+            self._lines.extend(others[:-1])
+            self._unfinished = [others[-1]]
+            self._size = len(others[-1])
+
+    def _overlap(self) -> Any:
+        """The end of what is unfinished, which may be the first half of a delimiter."""
+        wanted = len(self._delimiter) - 1
+        overlap = self._empty
+        while self._unfinished and len(overlap) < wanted:
+            last = self._unfinished.pop()
+            split = max(0, len(last) + len(overlap) - wanted)
+            overlap = last[split:] + overlap
+            if split:
+                self._unfinished.append(last[:split])
+        return overlap
+
+    def take(self) -> Any:
+        """See Splitter."""
+        if self._lines:
+            if len(self._lines[0]) > self._max_length:
+                raise TooLongError
+            return self._lines.popleft()
+        # What may be half a delimiter does not count yet.
+        if self._size > self._max_length + len(self._delimiter) - 1:
+            raise TooLongError
+        return None
+
+    def give_back(self) -> Any:
+        """See Splitter."""
+        rest = self._delimiter.join([*self._lines, self._empty.join(self._unfinished)])
+        self._lines.clear()
+        self._unfinished.clear()
+        self._size = 0
+        return rest
+
+
+class LengthSplitter:
+    """Messages with their length in front, a number of SIZE bytes, of MAX_LENGTH bytes at most."""
+
+    def __init__(self, size: int, byteorder: str, max_length: int) -> None:
+        self._prefix_size = size
+        self._byteorder: Any = byteorder
+        self._max_length = max_length
+        self._data = b""
+        self._start = 0
+        # What has come behind it: joined when a message needs it.
+        self._more: list[bytes] = []
+        self._size = 0
+
+    def feed(self, data: Any) -> None:
+        """See Splitter."""
+        self._more.append(data)
+        self._size += len(data)
+
+    def take(self) -> bytes | None:
+        """See Splitter."""
+        if self._size < self._prefix_size:
+            return None
+        self._join(self._prefix_size)
+        end = self._start + self._prefix_size
+        length = int.from_bytes(self._data[self._start : end], self._byteorder)
+        if length > self._max_length:
+            raise TooLongError
+        if self._size < self._prefix_size + length:
+            return None
+        self._join(self._prefix_size + length)
+        end = self._start + self._prefix_size
+        message = self._data[end : end + length]
+        self._start = end + length
+        self._size -= self._prefix_size + length
+        return message
+
+    def _join(self, size: int) -> None:
+        """Let the first SIZE bytes be in one piece."""
+        if len(self._data) - self._start < size:
+            self._data = self.give_back()
+            self._size = len(self._data)
+
+    def give_back(self) -> bytes:
+        """See Splitter."""
+        rest = b"".join((self._data[self._start :], *self._more))
+        self._data, self._start, self._size = b"", 0, 0
+        self._more.clear()
+        return rest
