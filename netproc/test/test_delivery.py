@@ -35,6 +35,12 @@ class DeliveryTests(SynchronousTestCase):
         delivery.put(b"abcdef")
         self.assertEqual(["ab", "cdef"], [delivery.take(2), delivery.take(10)])
 
+    def test_what_is_put_back_is_next(self) -> None:
+        delivery = Delivery(DEFAULT, True)
+        delivery.put(b"new")
+        delivery.put_back("old")
+        self.assertEqual(["ol", "d", "new"], [delivery.take(2), delivery.take(), delivery.take()])
+
     def test_a_piece_may_complete_no_character(self) -> None:
         delivery = Delivery(DEFAULT, True)
         delivery.put("é".encode())
