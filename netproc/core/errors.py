@@ -5,6 +5,9 @@ Everything that fails raises one of these, so everything imports this module::
     NetprocError
      +-- ProcessArgumentError   you asked for something impossible (a ValueError)
      +-- ProcessError           the network or the other side failed (an OSError)
+          +-- NegotiationError       a stream's dialogue went wrong before it was open
+               +-- StartTLSError          TLS was required and the server does not do it
+               +-- AnswerSizeError        an answer was longer than allowed
 """
 
 from __future__ import annotations
@@ -47,6 +50,21 @@ class ProcessError(NetprocError, OSError):
 
     def __str__(self) -> str:
         return self.problem if self.address is None else f"{self.problem}: {self.address}"
+
+
+class NegotiationError(ProcessError):
+    """The greeting, the capabilities or the answer to STARTTLS is not what opens a stream."""
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(None, problem)
+
+
+class StartTLSError(NegotiationError):
+    """TLS was required, and the server does not offer it or refused it."""
+
+
+class AnswerSizeError(NegotiationError):
+    """The server said more than a dialogue may hold."""
 
 
 def os_error_text(error: OSError) -> str:

@@ -36,6 +36,10 @@ class Limits:
     flush_timeout: float = 10.0
     #: After that: until the peer ends too, while its input is thrown away.
     linger_timeout: float = 2.0
+    #: One answer in the dialogue that opens a stream: the greeting, the capabilities, …
+    answer_cap: int = 64 * KIB
+    #: All answers of that dialogue together.
+    dialogue_cap: int = 128 * KIB
 
 
 DEFAULT_LIMITS = Limits()

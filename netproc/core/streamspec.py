@@ -1,0 +1,192 @@
+"""The keywords of open_network_stream that say how to open a stream, checked.
+
+`open_stream.py` hands them in before any socket exists, and starts a `core/negotiate.py` machine by what comes out.
+
+What a program gives as a pattern is a regular expression of Python, with the flags of `core/answers.py` unless it
+is compiled; a function in its place makes binary protocols possible.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+from .answers import Always, Command, Dialect, End, Has, Test, Until, Upgrade, pattern, to_bytes
+from .dialects import dialect
+from .errors import ProcessArgumentError
+from .negotiate import NETWORK, PLAIN, SHELL, STARTTLS, TLS, StreamType
+
+TYPES = {
+    None: NETWORK,
+    "network": NETWORK,
+    "plain": PLAIN,
+    "starttls": STARTTLS,
+    "tls": TLS,
+    "ssl": TLS,
+    "shell": SHELL,
+}
+
+#: What `protocol=` stands for, and so not beside it.
+_PRESET = ("end_of_command", "end_of_capability", "success", "starttls_function")
+
+
+@dataclass(frozen=True, slots=True)
+class StreamSpec:
+    """How to open a stream."""
+
+    type: StreamType
+    dialect: Dialect
+    always_query: bool
+    #: Is it open as soon as it is connected, without a dialogue (N261)?
+    bare: bool
+
+
+def stream_spec(keywords: Mapping[str, object]) -> StreamSpec:
+    """Check KEYWORDS, all those of open_network_stream by their names.
+
+    Raises ProcessArgumentError that names the first faulty one.
+    """
+    stream_type = _type(keywords["type"])
+    made = _dialect(keywords)
+    if keywords["nogreeting"]:
+        made = replace(made, greeting_end=None)
+    if stream_type is STARTTLS and made.upgrade is None:
+        problem = "starttls needs capability_command, starttls_function and success, or protocol"
+        raise ProcessArgumentError("type", problem)
+    return StreamSpec(
+        stream_type,
+        made,
+        bool(keywords["always_query_capabilities"]),
+        not keywords["return_list"] and not _has_dialogue(stream_type, made, keywords),
+    )
+
+
+def _type(value: object) -> StreamType:
+    if (value is not None and not isinstance(value, str)) or value not in TYPES:
+        raise ProcessArgumentError("type", f"Invalid connection type {value!r}")
+    return TYPES[value]
+
+
+def _has_dialogue(stream_type: StreamType, made: Dialect, keywords: Mapping[str, object]) -> bool:
+    if stream_type is NETWORK:
+        asks = made.capability_command is not None and keywords["success"] is not None
+        return made.upgrade is not None or asks
+    return stream_type is not PLAIN
+
+
+def _dialect(keywords: Mapping[str, object]) -> Dialect:
+    """The preset, or what the keywords describe."""
+    ask = _command("capability_command", keywords["capability_command"])
+    if keywords["protocol"] is None:
+        return _described(keywords, ask)
+    for keyword in _PRESET:
+        if keywords[keyword] is not None:
+            raise ProcessArgumentError(keyword, "protocol says this already")
+    host = keywords["host"]
+    preset = dialect(keywords["protocol"], host if isinstance(host, str) else "localhost")
+    return preset if ask is None else replace(preset, capability_command=ask)
+
+
+def _described(keywords: Mapping[str, object], ask: Command | None) -> Dialect:
+    end = _end("end_of_command", keywords["end_of_command"])
+    return Dialect(
+        name="the server",
+        greeting_end=end,
+        capability_command=ask,
+        capability_end=_end("end_of_capability", keywords["end_of_capability"]) or end,
+        upgrade=_upgrade(keywords, ask, end),
+    )
+
+
+def _upgrade(
+    keywords: Mapping[str, object], ask: Command | None, end: End | None
+) -> Upgrade | None:
+    """How to go over to TLS, if enough is said of it (N266, step 4)."""
+    success = _test("success", keywords["success"])
+    function = keywords["starttls_function"]
+    if function is None:
+        return None
+    if not callable(function):
+        raise ProcessArgumentError("starttls_function", f"{function!r} is no function")
+    if ask is None or success is None:
+        return None
+    if end is None:
+        raise ProcessArgumentError("end_of_command", "starttls_function needs it, for the answer")
+    return Upgrade(command=_starttls_command(function), answer_end=end, success=success)
+
+
+def _starttls_command(function: Callable[..., object]) -> Command:
+    keyword = "starttls_function"
+
+    def command(capabilities: str | None) -> bytes | None:
+        if capabilities is None:
+            return None
+        return _said(keyword, _call(keyword, function, capabilities))
+
+    return command
+
+
+# --- Values of the keywords. ----------------------------------------------------------------------------
+
+
+def _end(keyword: str, value: object) -> End | None:
+    if value is None:
+        return None
+    return _end_by(keyword, value) if callable(value) else Until(_pattern(keyword, value))
+
+
+def _end_by(keyword: str, function: Callable[..., object]) -> End:
+    def end(data: bytes, seen: int) -> int | None:
+        found = _call(keyword, function, data)
+        if found is None or (type(found) is int and 0 <= found <= len(data)):
+            return found
+        raise ProcessArgumentError(keyword, f"the function gave {found!r}, no place in its bytes")
+
+    return end
+
+
+def _test(keyword: str, value: object) -> Test | None:
+    if value is None:
+        return None
+    if callable(value):
+        return lambda answer: bool(_call(keyword, value, answer))
+    return Has(_pattern(keyword, value))
+
+
+def _pattern(keyword: str, value: object) -> re.Pattern[str]:
+    if isinstance(value, re.Pattern) and isinstance(value.pattern, str):
+        return value
+    if not isinstance(value, str):
+        raise ProcessArgumentError(keyword, f"{value!r} is neither a pattern nor a function")
+    try:
+        return pattern(value)
+    except re.error as error:
+        raise ProcessArgumentError(keyword, f"{value!r} is no pattern: {error}") from None
+
+
+def _command(keyword: str, value: object) -> Command | None:
+    if callable(value):
+        return lambda said: _said(keyword, _call(keyword, value, said))
+    said = _said(keyword, value)
+    return None if said is None else Always(said)
+
+
+def _said(keyword: str, value: object) -> bytes | None:
+    """The bytes of a command."""
+    if value is None or isinstance(value, bytes):
+        return value
+    if not isinstance(value, str):
+        raise ProcessArgumentError(keyword, f"{value!r} is no command")
+    try:
+        return to_bytes(value)
+    except UnicodeEncodeError:
+        raise ProcessArgumentError(keyword, f"{value!r} has no encoding") from None
+
+
+def _call(keyword: str, function: Callable[..., object], argument: object) -> object:
+    """What a FUNCTION of the program's says; its error is a fault of the keyword."""
+    try:
+        return function(argument)
+    except Exception as error:
+        raise ProcessArgumentError(keyword, f"the function failed: {error!r}") from error

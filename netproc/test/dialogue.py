@@ -1,0 +1,104 @@
+"""A scripted server for the negotiation machine: what it hears, what it says, cut anywhere."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from netproc.core.negotiate import (
+    HANDSHAKE,
+    Done,
+    Failed,
+    Negotiation,
+    Send,
+    StartTLS,
+    StreamProperties,
+)
+
+NOTHING = StreamProperties(None, None, "plain")
+
+
+@dataclass
+class Outcome:
+    """All that a dialogue did; the same for any cuts."""
+
+    sent: list[bytes] = field(default_factory=list)
+    #: What the TLS engine got; None without a handshake.
+    engine: bytes | None = None
+    error: Exception | None = None
+    properties: StreamProperties = NOTHING
+    #: What is for the process, or for nobody.
+    rest: bytes = b""
+
+    @property
+    def comparable(self) -> tuple[object, ...]:
+        error = None if self.error is None else (type(self.error), str(self.error))
+        return self.sent, self.engine, error, self.properties, self.rest
+
+
+def pieces(data: bytes, cuts: Iterable[int]) -> list[bytes]:
+    """DATA cut at CUTS, taken modulo its length; no piece is empty."""
+    places = sorted({cut % (len(data) + 1) for cut in cuts} | {0, len(data)})
+    return [data[a:b] for a, b in itertools.pairwise(places)]
+
+
+def every_byte(data: bytes) -> range:
+    return range(len(data))
+
+
+class Server:
+    """Says the first of SCRIPT at once, then after each command heard the next; ends when it has no more."""
+
+    def __init__(
+        self,
+        negotiation: Negotiation,
+        script: Sequence[bytes],
+        cuts: Sequence[int] | None = None,
+        bytewise: bool = False,
+    ) -> None:
+        self.negotiation = negotiation
+        self.script = list(script)
+        self.cuts = cuts or ()
+        self.bytewise = bytewise
+        self.outcome = Outcome()
+        self.over = False
+
+    def run(self) -> Outcome:
+        self.negotiation.start()
+        self.act()
+        while self.script and not self.over:
+            self.say(self.script.pop(0))
+        if not self.over:
+            self.negotiation.lost(None)
+            self.act()
+        return self.outcome
+
+    def say(self, answer: bytes) -> None:
+        for data in pieces(answer, every_byte(answer) if self.bytewise else self.cuts):
+            if self.over:
+                self.outcome.rest += data if self.outcome.error is None else b""
+            elif self.negotiation.waiting_for == HANDSHAKE:
+                assert self.outcome.engine is not None
+                self.outcome.engine += data
+            else:
+                self.negotiation.receive(data)
+                self.act()
+        if self.negotiation.waiting_for == HANDSHAKE and not self.over:
+            self.negotiation.tls_started()
+            self.act()
+
+    def act(self) -> None:
+        for action in self.negotiation.actions():
+            match action:
+                case Send(data):
+                    self.outcome.sent.append(data)
+                case StartTLS(unread):
+                    assert self.outcome.engine is None
+                    self.outcome.engine = unread
+                case Done(properties, unread):
+                    self.over = True
+                    self.outcome.properties, self.outcome.rest = properties, unread
+                case Failed(error, properties):
+                    self.over = True
+                    self.outcome.error, self.outcome.properties = error, properties

@@ -1,0 +1,219 @@
+"""core/streamspec.py."""
+
+from __future__ import annotations
+
+import re
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from netproc.core.dialects import dialect
+from netproc.core.errors import NegotiationError, ProcessArgumentError
+from netproc.core.negotiate import NETWORK, PLAIN, SHELL, STARTTLS, TLS, Negotiation
+from netproc.core.streamspec import StreamSpec, stream_spec
+from netproc.test.dialogue import Outcome, Server
+
+#: What Emacs's documentation gives for IMAP, with an end that is one.
+IMAP: dict[str, object] = {
+    "capability_command": "1 CAPABILITY\r\n",
+    "end_of_command": "^(?:1|\\*) (?:OK|NO|BAD).*\r\n",
+    "success": " OK ",
+    "starttls_function": lambda text: "1 STARTTLS\r\n" if "STARTTLS" in text else None,
+}
+
+
+def spec(**more: object) -> StreamSpec:
+    keywords = dict.fromkeys(
+        (
+            "type", "host", "protocol", "capability_command", "end_of_command", "end_of_capability",
+            "success", "starttls_function", "always_query_capabilities", "nogreeting", "return_list",
+        )
+    )  # fmt: skip
+    return stream_spec({**keywords, "host": "h", **more})
+
+
+def converse(script: list[bytes], **more: object) -> Outcome:
+    made = spec(**more)
+    return Server(
+        Negotiation(made.type, made.dialect, always_query=made.always_query), script
+    ).run()
+
+
+class TypeTests(SynchronousTestCase):
+    def test_types(self) -> None:
+        for name, expected in (
+            (None, NETWORK),
+            ("network", NETWORK),
+            ("plain", PLAIN),
+            ("tls", TLS),
+            ("ssl", TLS),
+            ("shell", SHELL),
+        ):
+            self.assertIs(expected, spec(type=name).type)
+        self.assertIs(STARTTLS, spec(type="starttls", protocol="imap").type)
+
+    def test_no_such_type(self) -> None:
+        for value in ("foo", 5, ["tls"]):
+            error = self.assertRaises(ProcessArgumentError, spec, type=value)
+            self.assertEqual(
+                ("type", f"Invalid connection type {value!r}"), (error.keyword, error.problem)
+            )
+
+    def test_bare(self) -> None:
+        """Which are open when they are connected (N261)."""
+        for keywords, bare in (
+            ({}, True),
+            ({"type": "plain"}, True),
+            ({"type": "plain", **IMAP}, True),
+            ({"type": "plain", "return_list": True}, False),
+            ({"return_list": True}, False),
+            (IMAP, False),
+            ({**IMAP, "starttls_function": None}, False),
+            ({**IMAP, "success": None}, True),
+            ({**IMAP, "capability_command": None}, True),
+            ({"protocol": "postgres"}, False),
+            ({"protocol": "imap", "type": "plain"}, True),
+            ({"type": "tls"}, False),
+            ({"type": "shell"}, False),
+            ({"type": "starttls", **IMAP}, False),
+        ):
+            self.assertEqual(bare, spec(**keywords).bare, keywords)
+
+    def test_starttls_that_cannot_be(self) -> None:
+        for missing in ("capability_command", "success", "starttls_function"):
+            error = self.assertRaises(
+                ProcessArgumentError, spec, type="starttls", **{**IMAP, missing: None}
+            )
+            self.assertEqual("type", error.keyword)
+        error = self.assertRaises(ProcessArgumentError, spec, **{**IMAP, "end_of_command": None})
+        self.assertEqual("end_of_command", error.keyword)
+
+
+class ProtocolTests(SynchronousTestCase):
+    def test_preset(self) -> None:
+        self.assertEqual(dialect("imap", "h"), spec(protocol="imap").dialect)
+        self.assertEqual(dialect("xmpp", "h"), spec(protocol="xmpp").dialect)
+        self.assertEqual(dialect("xmpp", "localhost"), spec(protocol="xmpp", host=None).dialect)
+
+    def test_it_stands_for_the_patterns(self) -> None:
+        for keyword in ("end_of_command", "end_of_capability", "success", "starttls_function"):
+            error = self.assertRaises(ProcessArgumentError, spec, protocol="imap", **{keyword: "x"})
+            self.assertEqual(
+                (keyword, "protocol says this already"), (error.keyword, error.problem)
+            )
+
+    def test_with_another_command(self) -> None:
+        script = [b"220 h\r\n", b"250 h\r\n"]
+        outcome = converse(script, protocol="smtp", capability_command="EHLO me.example\r\n")
+        self.assertEqual([b"EHLO me.example\r\n"], outcome.sent)
+
+    def test_without_greeting(self) -> None:
+        outcome = converse([b"", b"250 h\r\n"], protocol="smtp", nogreeting=True)
+        self.assertEqual(
+            (None, "250 h\r\n"), (outcome.properties.greeting, outcome.properties.capabilities)
+        )
+
+    def test_no_such_protocol(self) -> None:
+        error = self.assertRaises(ProcessArgumentError, spec, protocol="gopher")
+        self.assertEqual("protocol", error.keyword)
+
+
+class KeywordTests(SynchronousTestCase):
+    def test_a_dialogue(self) -> None:
+        script = [b"* OK h\r\n", b"* CAPABILITY STARTTLS\r\n1 OK\r\n1 OK x\r\n"]
+        del script[1:]
+        script += [b"* CAPABILITY STARTTLS\r\n1 OK x\r\n", b"1 OK go\r\n", b"* CAP\r\n1 OK y\r\n"]
+        outcome = converse(script, **IMAP)
+        self.assertEqual(
+            (None, [b"1 CAPABILITY\r\n", b"1 STARTTLS\r\n", b"1 CAPABILITY\r\n"]),
+            (outcome.error, outcome.sent),
+        )
+        self.assertEqual(
+            ("tls", "* CAP\r\n1 OK y\r\n"),
+            (outcome.properties.type, outcome.properties.capabilities),
+        )
+
+    def test_capabilities_with_an_end_of_their_own(self) -> None:
+        script = [b"+OK\r\n", b"+OK\r\nX\r\n.\r\n"]
+        outcome = converse(
+            script,
+            type="plain",
+            always_query_capabilities=True,
+            end_of_command="^\\+OK.*\n",
+            end_of_capability=re.compile("^\\.\r\n", re.MULTILINE),
+            capability_command=b"CAPA\r\n",
+        )
+        self.assertEqual("+OK\r\nX\r\n.\r\n", outcome.properties.capabilities)
+        self.assertEqual([b"CAPA\r\n"], outcome.sent)
+
+    def test_the_function_is_for_capabilities(self) -> None:
+        """Without any it is not called (N266, step 4)."""
+        called: list[str] = []
+        keywords = {
+            **IMAP,
+            "capability_command": lambda greeting: None,
+            "starttls_function": called.append,
+        }
+        outcome = converse([b"* OK h\r\n"], **keywords)
+        self.assertEqual(("plain", []), (outcome.properties.type, called))
+
+    def test_functions_for_a_binary_protocol(self) -> None:
+        outcome = converse(
+            [b"\x01", b"\x02ab", b"\x00", b"\x01z"],
+            end_of_command=lambda data: 1 if data else None,
+            end_of_capability=lambda data: data[0] + 1 if data and len(data) > data[0] else None,
+            capability_command=lambda greeting: b"\xff" + repr(greeting).encode(),
+            starttls_function=lambda text: b"\xfe" + text.encode(),
+            success=lambda answer: answer == b"\x00",
+        )
+        self.assertEqual([b"\xff'\\x01'", b"\xfe\x02ab", b"\xff'\\x01'"], outcome.sent)
+        self.assertEqual((None, "\x01z"), (outcome.error, outcome.properties.capabilities))
+
+    def test_an_incomplete_answer_of_a_function(self) -> None:
+        outcome = converse([b""], type="tls", end_of_command=lambda data: 1 if data else None)
+        self.assertIs(NegotiationError, type(outcome.error))
+
+    def test_values_that_are_nothing(self) -> None:
+        for keyword, value, problem in (
+            ("end_of_command", 5, "5 is neither a pattern nor a function"),
+            (
+                "end_of_command",
+                re.compile(b"x"),
+                "re.compile(b'x') is neither a pattern nor a function",
+            ),
+            (
+                "end_of_capability",
+                "(",
+                "'(' is no pattern: missing ), unterminated subpattern at position 0",
+            ),
+            ("success", b"x", "b'x' is neither a pattern nor a function"),
+            ("capability_command", 5, "5 is no command"),
+            ("capability_command", "\ud800", "'\\ud800' has no encoding"),
+            ("starttls_function", "STARTTLS", "'STARTTLS' is no function"),
+        ):
+            error = self.assertRaises(ProcessArgumentError, spec, **{keyword: value})
+            self.assertEqual((keyword, problem), (error.keyword, error.problem))
+
+    def test_functions_that_fail(self) -> None:
+        def bad(argument: object) -> object:
+            raise KeyError("x")
+
+        script = [b"* OK h\r\n", b"STARTTLS\r\n1 OK x\r\n", b"1 OK go\r\n"]
+        for keyword in IMAP:
+            outcome = converse(script, **{**IMAP, keyword: bad})
+            self.assertIsInstance(outcome.error, ProcessArgumentError)
+            self.assertEqual(
+                f"{keyword}: the function failed: KeyError('x')", outcome.properties.error
+            )
+            self.assertIsInstance(getattr(outcome.error, "__cause__", None), KeyError)
+
+    def test_functions_with_strange_answers(self) -> None:
+        script = [b"* OK h\r\n", b"STARTTLS\r\n1 OK x\r\n", b"1 OK go\r\n"]
+        for keyword, value, problem in (
+            ("end_of_command", -1, "the function gave -1, no place in its bytes"),
+            ("end_of_command", True, "the function gave True, no place in its bytes"),
+            ("end_of_command", 1000, "the function gave 1000, no place in its bytes"),
+            ("capability_command", 5, "5 is no command"),
+            ("starttls_function", True, "True is no command"),
+        ):
+            outcome = converse(script, **{**IMAP, keyword: lambda argument, value=value: value})
+            self.assertEqual(f"{keyword}: {problem}", str(outcome.error))
