@@ -18,14 +18,15 @@ from twisted.python.failure import Failure
 
 from .core.address import SocketAddress
 from .core.errors import NetprocError, ProcessError
-from .core.spec import ProcessSpec
+from .core.spec import ProcessSpec, name_to_verify
 from .core.status import Cause
-from .net.channel import Receiver
+from .net.channel import Channel, Receiver
 from .net.connector import FAILED
 from .net.endpoints import ClientEndpoint
 from .net.foreign import ForeignChannel, network_error
 from .net.resolve import Resolver
 from .net.stream import ChannelFactory, OwnChannel, StreamChannel
+from .net.tls.channel import Security, TLSChannel
 from .process import NetworkProcess
 
 T = TypeVar("T")
@@ -40,15 +41,20 @@ class ClientMaker:
         process: NetworkProcess,
         resolver: Resolver,
         foreign: IStreamClientEndpoint | None,
+        security: Security | None,
     ) -> None:
         self._spec = spec
         self._process = process
         self._reactor = process.reactor
         self._resolver = resolver
         self._deadline = self._reactor.seconds() + spec.limits.connect_timeout
-        # Fires when the connection can be used: with a foreign endpoint that may be after TLS.
+        # Fires when the connection can be used: after TLS, be it ours or a foreign endpoint's.
         self._opened: Deferred[None] = Deferred()
         self._foreign = foreign
+        self._security = security
+        # What is to be given up when that fails.
+        self._channel: StreamChannel | TLSChannel | None = None
+        self._addresses_known = False
 
     def make(self) -> Deferred[NetworkProcess]:
         """Fires with the process when it can talk; nobody sees it before."""
@@ -84,7 +90,7 @@ class ClientMaker:
         if not isinstance(error, ProcessError):
             error = ProcessError(None, str(error))
         lookup = self._spec.lookup
-        if lookup is not None and error.errno is None:
+        if lookup is not None and not self._addresses_known and error.errno is None:
             error = ProcessError(None, f"Name lookup of {lookup.host} failed")
         self._process.life.failed(error)
 
@@ -100,18 +106,19 @@ class ClientMaker:
         endpoint = self._foreign or await self._own_endpoint()
         self._use_buffer()
         factory = ChannelFactory(self._build)
-        channel = None
         try:
             connecting = endpoint.connect(factory)
             if self._foreign is None:
                 # It keeps to the deadline by itself, and then names the addresses.
-                channel = await connecting
+                connected = await connecting
             else:
-                channel = await self._in_time(connecting, "connect")
+                connected = await self._in_time(connecting, "connect")
+            if self._channel is None and isinstance(connected, StreamChannel):
+                self._channel = connected  # a foreign one that does its own TLS first
             await self._opened
         except BaseException as error:
-            if isinstance(channel, StreamChannel):
-                channel.abort()
+            if self._channel is not None:
+                self._channel.abort()
             if isinstance(error, (NetprocError, CancelledError)):
                 raise
             raise network_error(error, FAILED) from error
@@ -127,6 +134,7 @@ class ClientMaker:
     async def _own_endpoint(self) -> IStreamClientEndpoint:
         spec = self._spec
         addresses = await self._addresses()
+        self._addresses_known = True
         # What a nowait client shows meanwhile (N123).
         self._process.shown.remote = addresses[0]
         return ClientEndpoint(
@@ -153,15 +161,32 @@ class ClientMaker:
 
     def _build(self) -> StreamChannel:
         if self._foreign is None:
-            return OwnChannel(self._reactor, self._channel_opened)
+            return OwnChannel(self._reactor, self._connected)
         return ForeignChannel(
             self._reactor,
-            self._channel_opened,
+            self._connected,
             self._opened.errback,
             self._spec.limits.handshake_timeout,
         )
 
-    def _channel_opened(self, channel: StreamChannel) -> Receiver:
+    def _connected(self, channel: StreamChannel) -> Receiver:
+        """CHANNEL is connected; with TLS it cannot be used yet."""
+        self._channel = channel
+        if self._security is None:
+            return self._channel_opened(channel)
+        name = name_to_verify(self._spec.tls_parameters, self._spec.tls_host)
+        self._channel = tls = TLSChannel(
+            channel,
+            self._security.engine(name),
+            self._reactor,
+            self._spec.limits,
+            opened=self._channel_opened,
+            failed=self._opened.errback,
+        )
+        tls.start()
+        return tls
+
+    def _channel_opened(self, channel: Channel) -> Receiver:
         process = self._process
         event = process.life.connected(channel, Cause.CONNECTED)
         if not self._spec.nowait:

@@ -40,6 +40,7 @@ class Life:
         "port",
         "reason",
         "state",
+        "truncated",
         "unsent",
     )
 
@@ -51,6 +52,8 @@ class Life:
         #: What last went wrong without ending anything.
         self.last_error: ProcessError | None = None
         self.unsent = 0
+        #: Has the input ended without the peer's word, which TLS has, that it is whole?
+        self.truncated = False
         #: The listening port of a server.
         self.port: Port | None = None
         # A connect that is going on.
@@ -122,6 +125,9 @@ class Life:
 
     def eof(self) -> None:
         """See Receiver."""
+        channel = self._process.sending.channel
+        assert channel is not None
+        self.truncated = channel.truncated
         self._process.reading.end(None)
 
     def congested(self) -> None:
@@ -170,6 +176,7 @@ class Life:
         if sending.channel is not None:
             self._process.shown.remote = sending.channel.remote
             self.unsent = sending.channel.unsent
+            self.truncated = sending.channel.truncated
             self.reason = self.reason or sending.channel.failure
             sending.ended(reason or sending.channel.failure)
 

@@ -24,6 +24,8 @@ from .datagrams import DatagramMaker
 from .net.foreign import client_endpoint, server_endpoint
 from .net.reactor import INetprocReactor, default_reactor
 from .net.resolve import Resolver, resolve
+from .net.tls import contexts
+from .net.tls.channel import Security
 from .process import DEFAULT_TABLE, LogFunction, NetworkProcess, Table
 from .server import ServerMaker
 from .settings import Filter, Sentinel
@@ -102,6 +104,7 @@ def make(
     """The same with all keywords in a mapping, and another way to look up names."""
     try:
         spec = process_spec(keywords)
+        security = _security(spec)
         reactor = default_reactor() if reactor is None else reactor
         endpoint: Any = None
         if spec.endpoint is not None:
@@ -111,10 +114,17 @@ def make(
         return fail(error)
     process = _new_process(spec, DEFAULT_TABLE if table is None else table, reactor)
     if spec.is_server and spec.kind != SOCK_DGRAM:
-        return ServerMaker(spec, process, resolver, endpoint).make()
+        return ServerMaker(spec, process, resolver, endpoint, security).make()
     maker = DatagramMaker if spec.kind == SOCK_DGRAM else ClientMaker
-    client = maker(spec, process, resolver, endpoint)
+    client = maker(spec, process, resolver, endpoint, security)
     return succeed(client.make_nowait()) if spec.nowait else client.make()
+
+
+def _security(spec: ProcessSpec) -> Security | None:
+    """How it does TLS, if it does; what is wrong with that is known before there is a socket."""
+    if spec.tls_parameters is None:
+        return None
+    return contexts.security(spec.tls_parameters, is_server=spec.is_server)
 
 
 def _new_process(spec: ProcessSpec, table: Table, reactor: INetprocReactor) -> NetworkProcess:
@@ -133,6 +143,7 @@ def _new_process(spec: ProcessSpec, table: Table, reactor: INetprocReactor) -> N
         query_on_exit=spec.query_on_exit,
         linger=spec.options.get(LINGER),
         limits=spec.limits,
+        tls_host=spec.tls_host,
     )
     if spec.stopped:
         process.stop()

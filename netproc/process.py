@@ -28,6 +28,7 @@ from .core.status import State
 from .defaults import default_filter, default_sentinel
 from .life import Life
 from .net.reactor import INetprocReactor
+from .net.tls.channel import TLSChannel
 from .packets import PacketReading
 from .reading import FILTERING, STOPPED, Reading
 from .sending import Sending
@@ -55,6 +56,7 @@ class NetworkProcess(ProcessSettings):
         "__weakref__",
         "_log",
         "_stopped",
+        "_tls_host",
         "accepted_by",
         "query_on_exit",
         "reactor",
@@ -81,6 +83,7 @@ class NetworkProcess(ProcessSettings):
         linger: object = None,
         limits: Limits,
         accepted_by: NetworkProcess | None = None,
+        tls_host: str | None = None,
     ) -> None:
         self.name = name
         self.table = table
@@ -96,6 +99,8 @@ class NetworkProcess(ProcessSettings):
         self._limits = limits
         #: The server that made this connection, None for what was made otherwise.
         self.accepted_by = accepted_by
+        # Whose certificate `start_tls` expects.
+        self._tls_host = tls_host
         #: Does a service's drain wait for it (D17)?
         self.query_on_exit = query_on_exit
 
@@ -180,6 +185,20 @@ class NetworkProcess(ProcessSettings):
         return self.life.unsent
 
     @property
+    def truncated(self) -> bool:
+        """Once ended: did the input end, over TLS, without the peer's word that it is whole?  Then
+        somebody may have cut it off.  Also `contact("tls_truncated")`.
+        """
+        return self.life.truncated
+
+    def peer_status(self) -> dict[str, object] | None:
+        """What there is to know of the TLS connection and its peer (Emacs: gnutls-peer-status);
+        None without TLS, and after the end.
+        """
+        channel = self.sending.channel
+        return channel.peer_status() if isinstance(channel, TLSChannel) else None
+
+    @property
     def closed(self) -> Deferred[NetworkProcess]:
         """A new Deferred that fires with the process when it has ended and its descriptor is gone;
         `reason` and `unsent` are final then.
@@ -190,7 +209,8 @@ class NetworkProcess(ProcessSettings):
         """What process-contact shows (N120): (host, service); with True all keywords and addresses
         as a new dictionary; with the name of one its value, or None.
 
-        "peer_credentials" is (process id, user id, group id) of the peer of an open UNIX connection.
+        "peer_credentials" is (process id, user id, group id) of the peer of an open UNIX connection,
+        "tls_truncated" is True if the input was cut off (`truncated`).
         """
         self._note_sender()
         if key is None:
@@ -200,6 +220,8 @@ class NetworkProcess(ProcessSettings):
         if key == "peer_credentials":
             channel = self.sending.channel
             return channel.peer_credentials() if channel is not None and self.live else None
+        if key == "tls_truncated":
+            return self.truncated or None
         if isinstance(key, str):
             return self.shown.get(key)
         raise ProcessArgumentError("key", f"{key!r} is not the name of a keyword")

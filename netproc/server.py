@@ -15,15 +15,17 @@ from twisted.logger import Logger
 from .core import address
 from .core.address import SocketAddress
 from .core.errors import NetprocError, ProcessError, from_os_error
+from .core.escape import escape
 from .core.spec import ProcessSpec
 from .core.status import Cause, accept_failed_message, accept_message
-from .net.channel import Port, Receiver
+from .net.channel import Channel, Port, Receiver
 from .net.endpoints import ServerEndpoint
 from .net.foreign import ForeignChannel, ForeignPort, network_error
 from .net.inherited import OWN
 from .net.listener import ListenerWatcher
 from .net.resolve import Resolver
 from .net.stream import ChannelFactory, OwnChannel, StreamChannel
+from .net.tls.channel import Security, TLSChannel
 from .process import NetworkProcess
 
 log = Logger()
@@ -40,12 +42,16 @@ class ServerMaker(ListenerWatcher):
         process: NetworkProcess,
         resolver: Resolver,
         foreign: IStreamServerEndpoint | None,
+        security: Security | None,
     ) -> None:
         self._spec = spec
         self._process = process
         self._reactor = process.reactor
         self._resolver = resolver
         self._foreign = foreign
+        self._security = security
+        # Connections that cannot be used yet.
+        self._handshakes: set[TLSChannel] = set()
 
     def make(self) -> Deferred[NetworkProcess]:
         """Fires with the process when it listens; waits only for a look-up or a foreign endpoint."""
@@ -63,6 +69,8 @@ class ServerMaker(ListenerWatcher):
             raise
         process.life.listening(port)
         table.enter(process)
+        if self._security is not None:
+            process.closed.addCallback(self._give_up_handshakes)
         return process
 
     async def _addresses(self) -> Sequence[SocketAddress]:
@@ -118,15 +126,48 @@ class ServerMaker(ListenerWatcher):
 
     def _build(self) -> StreamChannel:
         if self._foreign is None:
-            return OwnChannel(self._reactor, self._channel_opened)
+            return OwnChannel(self._reactor, self._connected)
         timeout = self._process.limits.handshake_timeout
-        return ForeignChannel(self._reactor, self._channel_opened, self._refused, timeout)
+        return ForeignChannel(self._reactor, self._connected, self._refused, timeout)
 
     def _refused(self, reason: ProcessError) -> None:
-        log.info("{name}: a connection failed: {reason}", name=self._process.name, reason=reason)
+        log.info(
+            "{name}: a connection failed: {reason}",
+            name=self._process.name,
+            reason=escape(str(reason)),
+        )
 
-    def _channel_opened(self, channel: StreamChannel) -> Receiver:
-        """A client has connected: in Emacs's order (N90)."""
+    def _connected(self, channel: StreamChannel) -> Receiver:
+        """A client has connected; with TLS nobody knows of it yet."""
+        if self._security is None:
+            return self._channel_opened(channel)
+        tls = TLSChannel(
+            channel,
+            self._security.engine(None),
+            self._reactor,
+            self._process.limits,
+            opened=self._handshake_done,
+            failed=lambda reason: self._handshake_failed(tls, reason),
+        )
+        self._handshakes.add(tls)
+        tls.start()
+        return tls
+
+    def _handshake_done(self, tls: TLSChannel) -> Receiver:
+        self._handshakes.remove(tls)
+        return self._channel_opened(tls)
+
+    def _handshake_failed(self, tls: TLSChannel, reason: ProcessError) -> None:
+        self._handshakes.remove(tls)
+        self._refused(reason)
+
+    def _give_up_handshakes(self, _: object) -> None:
+        """The server has ended: who is not connected yet never will be."""
+        for tls in list(self._handshakes):
+            tls.abort()
+
+    def _channel_opened(self, channel: Channel) -> Receiver:
+        """A client can talk: in Emacs's order (N90)."""
         server, table = self._process, self._process.table
         identity = self._identity(channel.remote)
         table.count_connection()

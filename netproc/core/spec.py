@@ -9,14 +9,14 @@ from __future__ import annotations
 import math
 import socket
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from . import address, options
 from .address import SocketAddress
 from .buffer import Buffer
 from .coding import Coding, coding_pair
-from .errors import ProcessArgumentError, not_yet
+from .errors import ProcessArgumentError
 from .limits import DEFAULT_LIMITS, Limits
 from .options import UNSET
 
@@ -58,6 +58,10 @@ class ProcessSpec:
     remote: SocketAddress | None
     #: Which inherited socket to use: its position, its name, True for the first, or none.
     external: bool | int | str
+    #: As given; what can be done by them, TLS finds out (`net/tls/contexts.py`).
+    tls_parameters: object = field(repr=False)
+    #: Whose certificate a client expects unless the parameters say so; None if nothing tells.
+    tls_host: str | None
 
     nowait: bool
     stopped: bool
@@ -103,6 +107,8 @@ def process_spec(keywords: Mapping[str, object]) -> ProcessSpec:
         endpoint=keywords["endpoint"],
         remote=_first_remote(keywords["remote"], kind, is_server),
         external=_external(keywords["use_external_socket"]),
+        tls_parameters=_tls_parameters(keywords, kind, is_server),
+        tls_host=_tls_host(keywords, is_server),
         nowait=bool(keywords["nowait"]),
         stopped=bool(keywords["stop"]),
         query_on_exit=not keywords["noquery"],
@@ -122,7 +128,14 @@ def process_spec(keywords: Mapping[str, object]) -> ProcessSpec:
 
 #: No part of a contact: ours, and what has a default that is not nil.
 _NOT_SHOWN = frozenset(
-    {"connect_timeout", "endpoint", "filter_multibyte", "handshake_timeout", "mode"}
+    {
+        "connect_timeout",
+        "endpoint",
+        "filter_multibyte",
+        "handshake_timeout",
+        "mode",
+        "tls_parameters",  # it may have keys and passwords in it
+    }
 )
 
 
@@ -282,14 +295,48 @@ def _plist(plist: object) -> Mapping[str, object]:
 
 
 def _options(keywords: Mapping[str, object]) -> Mapping[str, object]:
-    """The options that were given, checked; tls_parameters come before them."""
-    if keywords["tls_parameters"] is not None:
-        raise not_yet("tls_parameters", "TLS")
+    """The options that were given, checked."""
     chosen = {key: keywords[key] for key in sorted(options.KEYWORDS) if keywords[key] is not UNSET}
     for key, value in chosen.items():
         if key != options.LINGER:
             options.pack(key, value)
     return chosen
+
+
+def _tls_parameters(keywords: Mapping[str, object], kind: int, is_server: bool) -> object:
+    parameters = keywords["tls_parameters"]
+    if parameters is not None:
+        if kind != socket.SOCK_STREAM:
+            raise ProcessArgumentError("tls_parameters", "TLS is for streams")
+        if not is_server:
+            name_to_verify(parameters, _tls_host(keywords, is_server))
+    return parameters
+
+
+def _tls_host(keywords: Mapping[str, object], is_server: bool) -> str | None:
+    place_is_no_name = keywords["family"] == "local" or any(
+        keywords[key] is not None for key in ("endpoint", "remote")
+    )
+    if is_server or place_is_no_name:
+        return None
+    host = keywords["host"]
+    return host if isinstance(host, str) and host != "local" else "localhost"
+
+
+def name_to_verify(parameters: object, host: str | None) -> str:
+    """The name that a server's certificate must have: what PARAMETERS say, else HOST.
+
+    Raises ProcessArgumentError if neither tells.
+    """
+    if isinstance(parameters, Mapping):
+        name = parameters.get("hostname")
+    else:
+        name = getattr(parameters, "hostname", None)
+    name = name or host
+    if not isinstance(name, str):
+        problem = "no host to verify: the parameters have to say it by hostname"
+        raise ProcessArgumentError("tls_parameters", problem)
+    return name
 
 
 def _mode(mode: object, place: SocketAddress | None) -> int | None:

@@ -55,8 +55,12 @@ class Channel(Protocol):
     unsent: int
     #: Why the close did not go to its end in order: a deadline, a reset.
     failure: ProcessError | None
-    local: SocketAddress | None
-    receiver: Receiver
+    #: Has the input ended without the peer's word, which TLS has, that it is whole?
+    truncated: bool
+
+    @property
+    def local(self) -> SocketAddress | None:
+        """Our address."""
 
     @property
     def remote(self) -> SocketAddress | None:

@@ -67,6 +67,7 @@ class DatagramChannel:
         self.pending = 0
         self.unsent = 0
         self.failure: ProcessError | None = None
+        self.truncated = False
         # Packets that the kernel did not take yet, and where they go.
         self._queue: deque[tuple[bytes, Any]] = deque()
         self._high = DEFAULT_LIMITS.high_water

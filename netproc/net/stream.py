@@ -52,6 +52,7 @@ class StreamChannel(Protocol, ABC):
     remote: SocketAddress | None = None
     unsent = 0
     failure: ProcessError | None = None
+    truncated = False
 
     #: Can writing what is pending take longer than this event?
     _flush_takes_time = True
@@ -74,10 +75,14 @@ class StreamChannel(Protocol, ABC):
         """The connection can be used: find out who wants to be told."""
         opened = self._opened
         del self._opened
-        self.receiver = opened(self)
+        self.hand_to(opened(self))
+
+    def hand_to(self, receiver: Receiver) -> None:
+        """From now on RECEIVER is told."""
+        self.receiver = receiver
         if not self._closing:
             # Straight to the receiver: this is called for everything that comes.
-            self.dataReceived = self.receiver.data  # type: ignore[method-assign,assignment]
+            self.dataReceived = receiver.data  # type: ignore[method-assign,assignment]
 
     def readConnectionLost(self) -> None:
         """The peer will send no more."""

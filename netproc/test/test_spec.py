@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import socket
+from types import SimpleNamespace
 from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -12,7 +13,7 @@ from netproc import make_network_process
 from netproc.core.buffer import Buffer
 from netproc.core.errors import ProcessArgumentError
 from netproc.core.limits import DEFAULT_LIMITS, Limits
-from netproc.core.spec import Lookup, ProcessSpec, process_spec
+from netproc.core.spec import Lookup, ProcessSpec, name_to_verify, process_spec
 
 DEFAULTS = {
     name: parameter.default
@@ -196,8 +197,38 @@ class SpecTests(SynchronousTestCase):
         problem = "bad option value 'x', it takes a number"
         self.bad("priority", problem, priority="x")
 
-    def test_tls_comes_later(self) -> None:
-        self.bad("tls_parameters", "TLS: not yet", tls_parameters={})
+    def test_tls_is_for_streams(self) -> None:
+        for kind in ("datagram", "seqpacket"):
+            self.bad("tls_parameters", "TLS is for streams", type=kind, tls_parameters={})
+
+    def test_tls_verifies_the_host_unless_the_parameters_name_another(self) -> None:
+        for expected, keywords in (
+            ("localhost", {}),
+            ("localhost", {"host": "local", "family": "ipv6"}),
+            ("example", {"host": "example"}),
+            ("192.0.2.1", {"host": "192.0.2.1"}),
+            (None, {"endpoint": "e", "service": None}),
+            (None, {"remote": "/socket"}),
+            (None, {"family": "local", "service": "/socket"}),
+            (None, {"server": True}),
+        ):
+            self.assertEqual(expected, spec(**keywords).tls_host, keywords)
+        self.assertEqual("other", name_to_verify({"hostname": "other"}, "example"))
+        self.assertEqual("other", name_to_verify(SimpleNamespace(hostname="other"), None))
+        self.assertEqual("example", name_to_verify({}, "example"))
+
+    def test_tls_needs_a_name_to_verify(self) -> None:
+        problem = "no host to verify: the parameters have to say it by hostname"
+        place = {"family": "local", "service": "/socket"}
+        self.bad("tls_parameters", problem, **place, tls_parameters={})
+        given = {"hostname": "example"}
+        self.assertIs(given, spec(**place, tls_parameters=given).tls_parameters)
+        self.assertEqual({}, spec(**place, server=True, tls_parameters={}).tls_parameters)
+
+    def test_tls_parameters_are_not_shown(self) -> None:
+        found = spec(tls_parameters={"password": "secret"})
+        self.assertNotIn("tls_parameters", found.given)
+        self.assertNotIn("secret", repr(found))
 
     def test_limits(self) -> None:
         self.assertIs(DEFAULT_LIMITS, spec().limits)

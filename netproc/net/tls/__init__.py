@@ -1,0 +1,1 @@
+"""TLS: parameters become contexts, contexts engines, and an engine a channel."""

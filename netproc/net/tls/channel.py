@@ -1,0 +1,447 @@
+"""The TLS channel: between the channel of a connection and the process that uses it.
+
+`client.py`, `server.py` and `NetworkProcess.start_tls` put it over any channel (`net/stream.py`, `net/foreign.py`),
+whose receiver it is; it is the channel of what is above (`net/channel.py`).  The engine, made by
+`net/tls/contexts.py`, has the connection of pyOpenSSL and judges the peer.
+
+Nothing goes up or down before the handshake is done and the peer is judged; whatever fails ends the
+connection, and nothing is ever sent in clear text.
+
+What is held back stays encrypted: a paused channel leaves records in the engine, and once the
+handshake is done it pauses the channel below, so there are never more than one read brought.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable
+from typing import Protocol
+
+from OpenSSL import SSL
+from twisted.internet.interfaces import IDelayedCall
+
+from ...core.address import SocketAddress
+from ...core.errors import ProcessError
+from ...core.limits import KIB, Limits
+from ..channel import Channel, Receiver
+from ..reactor import INetprocReactor
+
+HANDSHAKE_FAILED = "TLS handshake failed"
+TLS_BROKEN = "TLS connection broken"
+
+#: What OpenSSL says when the engine has refused a certificate; the engine knows why.
+_UNVERIFIED = "certificate verify failed"
+
+#: The longest record.
+_RECORD = 16 * KIB
+_PIECE = 64 * KIB
+
+
+class Engine(Protocol):
+    """One TLS connection without a socket, and the judgement of its peer."""
+
+    @property
+    def connection(self) -> SSL.Connection:
+        """Over memory; it knows whether it connects or accepts."""
+
+    def check(self) -> ProcessError | None:
+        """What is wrong with the peer, once the handshake is done; None if it is the right one."""
+
+    def peer_status(self) -> dict[str, object]:
+        """What there is to know of the connection and its peer."""
+
+
+class Security(Protocol):
+    """How one side does TLS: makes the engines of its connections."""
+
+    def engine(self, name: str | None) -> Engine:
+        """A new one; the peer has to be NAME, or for a server, None, anybody."""
+
+
+class TLSChannel:
+    """TLS over the channel BELOW, which has to be told that this is its receiver now.
+
+    OPENED is called when the connection can be used, and answers who wants to be told; FAILED instead
+    when it never can be, once the descriptor is gone.  A connection that is used already, before TLS,
+    has a RECEIVER from the beginning: it is told of the end, too.
+    """
+
+    def __init__(
+        self,
+        below: Channel,
+        engine: Engine,
+        reactor: INetprocReactor,
+        limits: Limits,
+        *,
+        opened: Callable[[TLSChannel], Receiver],
+        failed: Callable[[ProcessError], None],
+        receiver: Receiver | None = None,
+    ) -> None:
+        self._below = below
+        self._engine = engine
+        self._connection = engine.connection
+        self._reactor = reactor
+        self._limits = limits
+        self._opened = opened
+        self._failed = failed
+        self._receiver = receiver
+
+        self.unsent = 0
+        self.failure: ProcessError | None = None
+        #: Has the input ended without the peer's word that it is whole?
+        self.truncated = False
+
+        # Written before the handshake was done.
+        self._early: list[bytes] = []
+        self._early_size = 0
+        self._handshaking = True
+        self._timer: IDelayedCall | None = None
+        self._paused = False
+        self._reading = False
+        self._tell_writable = False
+        self._write_shut = False
+        self._input_over = False
+        self._below_ended = False
+        # The times of a close that waits for the handshake.
+        self._close_due: tuple[float, float] | None = None
+        self._closing = False
+
+    def start(self, unread: bytes = b"") -> None:
+        """Begin the handshake; UNREAD has come from the peer already."""
+        self._wait(self._limits.handshake_timeout)
+        self._take(unread)
+
+    # -- the handshake ------------------------------------------------------------------------
+
+    def _shake_hands(self) -> None:
+        """Go on with the handshake as far as what has come allows."""
+        try:
+            self._connection.do_handshake()
+        except SSL.WantReadError:
+            self._send_records()
+        except Exception as error:
+            # Also what a function of the context raises: whatever goes wrong is no handshake.
+            refused = _UNVERIFIED in _reasons(error)
+            self._break((self._problem() if refused else None) or _error(HANDSHAKE_FAILED, error))
+        else:
+            problem = self._problem()
+            if problem is None:
+                self._open()
+            else:
+                self._say_goodbye()
+                self._break(problem)
+
+    def _problem(self) -> ProcessError | None:
+        """Why the peer is not who it should be, None if it is."""
+        try:
+            return self._engine.check()
+        except Exception as error:
+            return _error(HANDSHAKE_FAILED, error)
+
+    def _open(self) -> None:
+        """Everything is as it should be."""
+        self._send_records()
+        self._stop_waiting()
+        self._handshaking = False
+        opened = self._opened
+        del self._opened, self._failed
+        self._write_early()
+        self._receiver = opened(self)
+        if self._paused:
+            self._below.pause()
+        if self._tell_writable:
+            self._below.when_writable()
+        if self._write_shut:
+            self._say_goodbye()
+        if self._close_due is not None:
+            self._close_below(*self._close_due)
+        self._read()
+
+    def _too_late(self) -> None:
+        self._timer = None
+        self._set_failure(ProcessError(errno.ETIMEDOUT, f"{HANDSHAKE_FAILED}: timed out"))
+        self._below.abort()
+
+    def _wait(self, seconds: float) -> None:
+        self._stop_waiting()
+        self._timer = self._reactor.callLater(seconds, self._too_late)
+
+    def _stop_waiting(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    # -- told by the channel below --------------------------------------------------------------
+
+    @property
+    def data(self) -> Callable[[bytes], None]:
+        """See Receiver."""
+        return self._take
+
+    def _take(self, data: bytes) -> None:
+        """Records have come, or parts of some."""
+        if data:
+            self._connection.bio_write(data)
+        if self._handshaking:
+            self._shake_hands()
+        else:
+            self._read()
+
+    def eof(self) -> None:
+        """See Receiver; without a goodbye before it, somebody may have cut the rest off."""
+        self._below_ended = True
+        if self._handshaking:
+            self._break(ProcessError(None, f"{HANDSHAKE_FAILED}: the peer closed the connection"))
+        else:
+            self._read()
+
+    def lost(self, reason: ProcessError | None) -> None:
+        """See Receiver; what has come goes up first, whether paused or not."""
+        if not self._handshaking:
+            self._paused = False
+            self._read()
+        self.truncated = not self._input_over
+        self._end(reason)
+
+    def gone(self) -> None:
+        """See Receiver."""
+        self._end(None)
+
+    def output_lost(self, reason: ProcessError) -> None:
+        """See Receiver."""
+        if self._receiver is not None:
+            self._receiver.output_lost(reason)
+
+    def congested(self) -> None:
+        """See Receiver."""
+        if self._receiver is not None:
+            self._receiver.congested()
+
+    def writable(self) -> None:
+        """See Receiver; during the handshake it is not so."""
+        if self._handshaking:
+            self._tell_writable = True
+        elif self._receiver is not None:
+            self._receiver.writable()
+
+    def noticed(self, error: ProcessError) -> None:
+        """See Receiver."""
+        if self._receiver is not None:
+            self._receiver.noticed(error)
+
+    # -- input ----------------------------------------------------------------------------------
+
+    def _read(self) -> None:
+        """Tell what has come, as far as the receiver takes it."""
+        if self._reading:
+            return  # asked by who is told: the loop goes on by itself
+        self._reading = True
+        try:
+            while self._wants_input() and self._read_record():
+                pass
+        finally:
+            self._reading = False
+        self._send_records()
+
+    def _wants_input(self) -> bool:
+        return not (self._paused or self._input_over or self._closing or self.failure)
+
+    def _read_record(self) -> bool:
+        """Tell what one record has, or the end; False if there is no whole one."""
+        try:
+            data = self._connection.recv(_RECORD)
+        except SSL.WantReadError:
+            if self._below_ended:
+                self.truncated = True
+                self._input_ended()
+            return False
+        except SSL.ZeroReturnError:
+            self._input_ended()
+            return False
+        except SSL.Error as error:
+            self._break(_error(TLS_BROKEN, error))
+            return False
+        assert self._receiver is not None
+        self._receiver.data(data)
+        return True
+
+    def _input_ended(self) -> None:
+        self._input_over = True
+        assert self._receiver is not None
+        self._receiver.eof()
+
+    def pause(self) -> None:
+        """See Channel; the handshake goes on."""
+        self._paused = True
+        if not self._handshaking:
+            self._below.pause()
+
+    def resume(self) -> None:
+        """See Channel."""
+        self._paused = False
+        if not self._handshaking:
+            self._below.resume()
+            self._read()
+
+    # -- output ---------------------------------------------------------------------------------
+
+    @property
+    def pending(self) -> int:
+        """See Channel."""
+        return self._below.pending + self._early_size
+
+    def write(self, data: bytes) -> None:
+        """See Channel; before the handshake is done it waits."""
+        if self._handshaking:
+            self._early.append(data)
+            self._early_size += len(data)
+        elif not self._closing and self.failure is None:
+            self._encrypt(data)
+
+    def _write_early(self) -> None:
+        early, self._early = self._early, []
+        self._early_size = 0
+        for data in early:
+            self._encrypt(data)
+
+    def _encrypt(self, data: bytes) -> None:
+        """Write DATA as records, by and by, lest the engine hold all of it."""
+        rest = memoryview(data)
+        while rest:
+            try:
+                taken = self._connection.send(rest[:_PIECE])
+            except SSL.Error as error:
+                self._break(_error(TLS_BROKEN, error))
+                return
+            self._send_records()
+            rest = rest[taken:]
+
+    def _send_records(self) -> None:
+        """Give what the engine has made to the channel below."""
+        while True:
+            try:
+                records = self._connection.bio_read(_PIECE)
+            except SSL.WantReadError:
+                return
+            self._below.write(records)
+            if len(records) < _PIECE:
+                return
+
+    def when_writable(self) -> None:
+        """See Channel."""
+        if self._handshaking:
+            self._tell_writable = True
+        else:
+            self._below.when_writable()
+
+    def set_marks(self, high: int, low: int) -> None:
+        """See Channel."""
+        self._below.set_marks(high, low)
+
+    # -- what it is -----------------------------------------------------------------------------
+
+    @property
+    def local(self) -> SocketAddress | None:
+        """See Channel."""
+        return self._below.local
+
+    @property
+    def remote(self) -> SocketAddress | None:
+        """See Channel."""
+        return self._below.remote
+
+    def set_option(self, name: str, value: object) -> None:
+        """See Channel."""
+        self._below.set_option(name, value)
+
+    def peer_credentials(self) -> tuple[int, int, int] | None:
+        """See Channel."""
+        return self._below.peer_credentials()
+
+    def peer_status(self) -> dict[str, object] | None:
+        """What there is to know of the connection and its peer, once the handshake is done."""
+        return None if self._handshaking else self._engine.peer_status()
+
+    # -- ending ---------------------------------------------------------------------------------
+
+    def write_eof(self) -> None:
+        """See Channel: by a close_notify, behind which the peer may go on sending."""
+        self._write_shut = True
+        if not self._handshaking:
+            self._say_goodbye()
+
+    def _say_goodbye(self) -> None:
+        """Send a close_notify, unless that has been done; the connection below stays open."""
+        try:
+            if not self._connection.get_shutdown() & SSL.SENT_SHUTDOWN:
+                self._connection.shutdown()
+        except SSL.Error:
+            # It has been broken; its alert is the last word.
+            pass
+        self._send_records()
+
+    def close(self, flush: float, linger: float) -> None:
+        """See Channel; what was written before the handshake is done waits for it, for FLUSH
+        seconds at most.
+        """
+        if self._closing:
+            return
+        self._closing = True
+        if self.failure is not None:
+            return  # it is closing already
+        if self._handshaking and self._early:
+            self._close_due = flush, linger
+            self._wait(flush)
+        else:
+            self._close_below(flush, linger)
+
+    def _close_below(self, flush: float, linger: float) -> None:
+        if not self._handshaking:
+            self._say_goodbye()
+        self._below.close(flush, linger)
+
+    def abort(self) -> None:
+        """See Channel."""
+        self._closing = True
+        self._below.abort()
+
+    def _set_failure(self, error: ProcessError) -> None:
+        self.failure = error
+        if self._receiver is not None:
+            self._receiver.output_lost(error)
+
+    def _break(self, error: ProcessError) -> None:
+        """ERROR ends the connection: send the alert that there may be, and nothing more."""
+        self._stop_waiting()
+        self._send_records()
+        self._set_failure(error)
+        self._below.close(self._limits.linger_timeout, self._limits.linger_timeout)
+
+    def _end(self, reason: ProcessError | None) -> None:
+        """The connection below is gone."""
+        self._stop_waiting()
+        self.unsent = self._below.unsent + self._early_size
+        error = self.failure or reason
+        self.failure = self.failure or self._below.failure
+        receiver, self._receiver = self._receiver, None
+        if self._handshaking:
+            failed = self._failed
+            del self._opened, self._failed
+            failed(error or ProcessError(errno.ECONNABORTED, f"{HANDSHAKE_FAILED}: given up"))
+        if receiver is None:
+            return
+        if self._closing:
+            receiver.gone()
+        else:
+            receiver.lost(error)
+
+
+def _error(what: str, error: Exception) -> ProcessError:
+    """ERROR as it can be told: OpenSSL's reasons, or what else there is."""
+    return ProcessError(None, f"{what}: {'; '.join(_reasons(error)) or repr(error)}")
+
+
+def _reasons(error: Exception) -> list[str]:
+    if not (isinstance(error, SSL.Error) and error.args and isinstance(error.args[0], list)):
+        return []
+    return [reason for _, _, reason in error.args[0] if reason]

@@ -1,0 +1,54 @@
+"""The contract of streams over TLS, on TCP, on UNIX sockets and over any endpoint."""
+
+from __future__ import annotations
+
+import socket
+from typing import Any
+
+from netproc import NetworkProcess
+from netproc.net.tls import contexts
+from netproc.test.real import tls_standin
+from netproc.test.real.contract import StreamContract
+from netproc.test.real.test_tcp import TcpFixture
+from netproc.test.real.tls_peers import tls_peer
+from netproc.test.real.tls_standin import AUTHORITY
+
+
+class TlsFixture(TcpFixture):
+    """TLS over 127.0.0.1; the plain sockets of the peers do TLS behind the back of the tests."""
+
+    async def setUp(self) -> None:
+        await super().setUp()
+        self.patch(contexts, "security", tls_standin.security)
+
+    def server_place(self) -> dict[str, Any]:
+        return {**super().server_place(), "tls_parameters": AUTHORITY.server}
+
+    def client_place(self, server: NetworkProcess) -> dict[str, Any]:
+        return {**super().client_place(server), "tls_parameters": AUTHORITY.client}
+
+    def raw_client(self, server: NetworkProcess) -> socket.socket:
+        connected = super().raw_client(server)
+        return tls_peer(connected, AUTHORITY.client.context, is_server=False)
+
+    def raw_server(self) -> tuple[socket.socket, dict[str, Any]]:
+        listener, place = super().raw_server()
+        return _Listener(listener), {**place, "tls_parameters": AUTHORITY.client}
+
+
+class _Listener(socket.socket):
+    """Accepts peers that do TLS."""
+
+    def __init__(self, listener: socket.socket) -> None:
+        super().__init__(fileno=listener.detach())
+
+    def accept(self) -> tuple[socket.socket, Any]:
+        connected, address = super().accept()
+        return tls_peer(connected, AUTHORITY.server.context, is_server=True), address
+
+
+class TlsContractTests(TlsFixture, StreamContract):
+    """The contract over TLS."""
+
+
+del TcpFixture, StreamContract

@@ -1,0 +1,95 @@
+"""What the tests of the TLS channel do TLS with: contexts of certificates made for the day.
+
+`Authority` makes certificates, contexts of pyOpenSSL for netproc's side and of `ssl` for the peers'; `security` is
+in the place of `netproc.net.tls.contexts.security`.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import trustme
+from OpenSSL import SSL
+from service_identity import VerificationError
+from service_identity.pyopenssl import verify_hostname
+
+from netproc import ProcessError
+
+
+@dataclass
+class Parameters:
+    """Given as tls_parameters."""
+
+    context: SSL.Context
+    hostname: str | None = None
+    check: Callable[[SSL.Connection], ProcessError | None] = lambda connection: None
+
+
+class Engine:
+    """One connection."""
+
+    def __init__(self, parameters: Parameters, name: str | None, is_server: bool) -> None:
+        self.connection = SSL.Connection(parameters.context, None)
+        self._check = parameters.check
+        self._name = name
+        if is_server:
+            self.connection.set_accept_state()
+        else:
+            self.connection.set_connect_state()
+
+    def check(self) -> ProcessError | None:
+        if self._name is not None:
+            try:
+                verify_hostname(self.connection, self._name)
+            except VerificationError:
+                return ProcessError(None, f"TLS: the certificate is not for {self._name}")
+        return self._check(self.connection)
+
+    def peer_status(self) -> dict[str, object]:
+        return {"protocol": self.connection.get_protocol_version_name()}
+
+
+class Security:
+    """How one side does TLS."""
+
+    def __init__(self, parameters: Parameters, is_server: bool) -> None:
+        self._parameters = parameters
+        self._is_server = is_server
+
+    def engine(self, name: str | None) -> Engine:
+        return Engine(self._parameters, name, self._is_server)
+
+
+def security(parameters: object, *, is_server: bool) -> Security:
+    """See `netproc.net.tls.contexts.security`."""
+    assert isinstance(parameters, Parameters)
+    return Security(parameters, is_server)
+
+
+class Authority:
+    """Everything for "localhost", both ways."""
+
+    def __init__(self) -> None:
+        authority = trustme.CA()
+        certificate = authority.issue_cert("localhost")
+
+        context = SSL.Context(SSL.TLS_METHOD)
+        certificate.configure_cert(context)
+        self.server = Parameters(context)
+        context = SSL.Context(SSL.TLS_METHOD)
+        authority.configure_trust(context)
+        context.set_verify(SSL.VERIFY_PEER)
+        self.client = Parameters(context, hostname="localhost")
+
+        #: For peers that are servers.
+        self.raw_server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        certificate.configure_cert(self.raw_server)
+        #: For peers that are clients.
+        self.raw_client = ssl.create_default_context()
+        authority.configure_trust(self.raw_client)
+
+
+#: Making keys takes its time.
+AUTHORITY = Authority()
