@@ -270,6 +270,10 @@ class TLSChannel:
         assert self._receiver is not None
         self._receiver.eof()
 
+    def check_pausable(self) -> None:
+        """See Channel."""
+        self._below.check_pausable()
+
     def pause(self) -> None:
         """See Channel; the handshake goes on."""
         self._paused = True

@@ -1,17 +1,242 @@
-"""Contexts of pyOpenSSL, made of parameters when a process is made.
+"""Contexts of OpenSSL, built and checked when a process is made, and the engines made of them.
 
-`make.py` and `NetworkProcess.start_tls` hand in the parameters; the engines go to `net/tls/channel.py`.
+`make` asks for a `Security` with what `parameters.parse` returned; `client` and `server` ask
+that for the engine of each connection.
 """
 
 from __future__ import annotations
 
-from ...core.errors import not_yet
-from .channel import Security
+import os
+import typing
+from collections import OrderedDict
+from typing import Any, Final
+
+from OpenSSL import SSL
+from twisted.internet.interfaces import (
+    IOpenSSLClientConnectionCreator,
+    IOpenSSLServerConnectionCreator,
+)
+from twisted.internet.protocol import Factory, Protocol
+from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
+
+from ...core.errors import ProcessArgumentError
+from ...core.escape import escape
+from . import credentials, priority
+from .engine import Engine
+from .parameters import TLSParameters, parse, refuse
+from .verify import ForeignVerdict, Verification, address_of, server_name
+
+#: Always: nobody renegotiates, compresses or resumes, whatever the versions are.
+_OPTIONS: Final = SSL.OP_NO_RENEGOTIATION | SSL.OP_NO_COMPRESSION | SSL.OP_NO_TICKET
+
+#: Of what DNS can have, and server name indication.
+_LONGEST_NAME: Final = 255
+
+
+class Security(typing.Protocol):
+    """How one side does TLS: what every connection of a process has in common."""
+
+    def engine(self, name: str | None) -> Engine:
+        """For one connection: a client's to NAME, or a server's with None.
+
+        :raises ProcessArgumentError: if NAME cannot be verified.
+        """
+
+
+def _set_protocol(context: SSL.Context, parameters: TLSParameters) -> None:
+    anonymous = parameters.type == "anon"
+    selection = priority.select(parameters.priority, anonymous=anonymous)
+    context.set_min_proto_version(selection.lowest)
+    context.set_max_proto_version(selection.highest)
+    context.set_options(_OPTIONS | selection.options)
+    context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
+    try:
+        context.set_cipher_list(selection.ciphers.encode("ascii"))
+        context.set_tls13_ciphersuites(selection.tls13.encode("ascii"))
+    except SSL.Error as error:
+        raise refuse(f"priority: {parameters.priority!r}: {credentials.reason(error)}") from None
+
+
+def _set_trust(context: SSL.Context, parameters: TLSParameters, is_server: bool) -> None:
+    """Whose certificates are taken: on servers never those of the system's authorities."""
+    if parameters.system_trust and not is_server:
+        context.set_default_verify_paths()
+    authorities = credentials.trust(context, parameters.trustfiles)
+    credentials.revoke(context, parameters.crlfiles)
+    if is_server and parameters.request_client_certificate != "no":
+        for authority in authorities:
+            context.add_client_ca(authority)
+
+
+def _set_protocols(context: SSL.Context, parameters: TLSParameters, is_server: bool) -> None:
+    """ALPN (RFC 7301); without a common protocol the connection has none."""
+    ours = parameters.alpn
+    if not ours:
+        return
+
+    def choose(connection: SSL.Connection, theirs: list[bytes]) -> Any:
+        common = [protocol for protocol in ours if protocol in theirs]
+        return common[0] if common else SSL.NO_OVERLAPPING_PROTOCOLS
+
+    if is_server:
+        context.set_alpn_select_callback(choose)
+    else:
+        context.set_alpn_protos([*ours])
+
+
+def _context(parameters: TLSParameters, is_server: bool) -> SSL.Context:
+    context = SSL.Context(SSL.TLS_METHOD)
+    _set_protocol(context, parameters)
+    for pair in parameters.keylist:
+        credentials.use_pair(context, "keylist", pair, parameters.password)
+    _set_trust(context, parameters, is_server)
+    _set_protocols(context, parameters, is_server)
+    return context
+
+
+class _Own:
+    """By parameters of ours."""
+
+    def __init__(self, parameters: TLSParameters, is_server: bool) -> None:
+        self._parameters = parameters
+        self._is_server = is_server
+        self._mode = self._verify_mode()
+        self._context = _context(parameters, is_server)
+
+    def _verify_mode(self) -> int:
+        request = self._parameters.request_client_certificate
+        if self._parameters.type == "anon" or (self._is_server and request == "no"):
+            return SSL.VERIFY_NONE
+        if self._is_server and request == "required":
+            return SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT
+        return SSL.VERIFY_PEER
+
+    def engine(self, name: str | None) -> Engine:
+        """See `Security`."""
+        connection = SSL.Connection(self._context, None)
+        if self._is_server:
+            name = None
+            connection.set_accept_state()
+        else:
+            name = self._name(name)
+            connection.set_connect_state()
+            _ask_for(connection, name)
+        # Of this connection, not of the context: others share that.
+        verdict = Verification(self._parameters, name, self._is_server)
+        connection.set_verify(self._mode, verdict.callback)
+        return Engine(connection, verdict, name)
+
+    def _name(self, name: str | None) -> str | None:
+        name = self._parameters.hostname or name
+        verified = (
+            self._parameters.type == "x509pki" and "hostname" in self._parameters.verify_error
+        )
+        if verified and not name:
+            raise refuse("hostname: which name must the server's certificate have?")
+        if name and not name.isascii():
+            raise refuse(f"hostname: non-ASCII name {name!r}: give its IDNA form")
+        if name and len(name) > _LONGEST_NAME:
+            raise refuse(f"hostname: {escape(name)} is too long")
+        return name or None
+
+
+def _ask_for(connection: SSL.Connection, name: str | None) -> None:
+    """Server name indication: of hosts only, never of addresses (RFC 6066, section 3)."""
+    if name is None or address_of(name) is not None:
+        return
+    connection.set_tlsext_host_name(server_name(name).encode("ascii"))
+
+
+class _Watcher(TLSMemoryBIOProtocol):
+    """For Twisted's makers of connections, which look for ALPN here and tell it of their failures."""
+
+    def __init__(self, source: Any, is_server: bool) -> None:
+        upper = Factory.forProtocol(Protocol)
+        super().__init__(TLSMemoryBIOFactory(source, not is_server, upper), Protocol())
+
+    def failVerification(self, reason: object) -> None:
+        """The verify callback says no as well, so the handshake fails by itself."""
+
+
+class _Foreign:
+    """By what somebody else made: a context, or Twisted's maker of connections."""
+
+    def __init__(self, source: Any, is_server: bool) -> None:
+        self._source = source
+        self._is_server = is_server
+        self._watcher: TLSMemoryBIOProtocol | None = None
+
+    def _connection(self) -> SSL.Connection:
+        source = self._source
+        if isinstance(source, SSL.Context):
+            return SSL.Connection(source, None)
+        if self._watcher is None:
+            self._watcher = _Watcher(source, self._is_server)
+        if self._is_server and IOpenSSLServerConnectionCreator.providedBy(source):
+            return source.serverConnectionForTLS(self._watcher)
+        if not self._is_server and IOpenSSLClientConnectionCreator.providedBy(source):
+            return source.clientConnectionForTLS(self._watcher)
+        return SSL.Connection(source.getContext(), None)
+
+    def engine(self, name: str | None) -> Engine:
+        """See `Security`; a maker that sends a name of its own has that one verified."""
+        connection = self._connection()
+        connection.set_options(_OPTIONS)
+        if self._is_server:
+            name = None
+            connection.set_accept_state()
+        else:
+            connection.set_connect_state()
+            name = self._name(connection, name)
+        verifies = bool(connection.get_verify_mode() & SSL.VERIFY_PEER)
+        return Engine(connection, ForeignVerdict(verifies, name), name)
+
+    def _name(self, connection: SSL.Connection, name: str | None) -> str | None:
+        named = connection.get_servername()
+        if named is not None:
+            return named.decode("ascii", "replace")
+        _ask_for(connection, name)
+        return name
+
+
+# -- one for equal parameters -----------------------------------------------------------------------
+
+#: How many contexts are kept for parameters that come again.
+MOST: Final = 64
+_kept: OrderedDict[object, _Own] = OrderedDict()
+
+
+def _stamp(name: str) -> object:
+    """What changes when a file does."""
+    try:
+        status = os.stat(name)
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_size, status.st_ino
+
+
+def _stamps(parameters: TLSParameters) -> tuple[object, ...]:
+    names = [pem for pair in parameters.keylist for pem in pair if isinstance(pem, str)]
+    return tuple(map(_stamp, [*names, *parameters.trustfiles, *parameters.crlfiles]))
 
 
 def security(parameters: object, *, is_server: bool) -> Security:
-    """How a client or a server does TLS by PARAMETERS.
+    """What PARAMETERS, anything that `parse` takes, come to.  Equal ones, of unchanged files, share it.
 
-    Raises ProcessArgumentError for what cannot work.
+    :raises ProcessArgumentError: naming file and cause, if a key, a certificate, a file
+        of authorities or revocations, or the priority cannot be used.
     """
-    raise not_yet("tls_parameters", "TLS")
+    parsed = parse(parameters, is_server)
+    if not isinstance(parsed, TLSParameters):
+        return _Foreign(parsed, is_server)
+    key = (parsed, is_server, _stamps(parsed))
+    if key not in _kept:
+        try:
+            _kept[key] = _Own(parsed, is_server)
+        except ProcessArgumentError as error:
+            # The frames below hold the key and its password.
+            raise error.with_traceback(None) from None
+    _kept.move_to_end(key)
+    if len(_kept) > MOST:
+        _kept.popitem(last=False)
+    return _kept[key]

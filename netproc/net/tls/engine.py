@@ -1,0 +1,45 @@
+"""One TLS connection: the engine that encrypts, and what to think of the peer behind it.
+
+`contexts` makes one for each connection; the TLS channel moves bytes between it and the
+transport, asks `check` when the handshake is over, and must close if that tells a problem.
+"""
+
+from __future__ import annotations
+
+from cryptography import x509
+from OpenSSL import SSL
+
+from ...core.errors import ProcessError
+from .peerstatus import peer_status
+from .verify import Verdict
+
+
+class Engine:
+    """CONNECTION works on memory (`bio_write`, `bio_read`); its role is set, so `do_handshake` is next.
+
+    NAME is what the server is verified as; None on servers.
+    """
+
+    def __init__(self, connection: SSL.Connection, verdict: Verdict, name: str | None) -> None:
+        self.connection = connection
+        self.name = name
+        self._verdict = verdict
+
+    def _certificate(self) -> x509.Certificate | None:
+        return self.connection.get_peer_certificate(as_cryptography=True)
+
+    def check(self) -> ProcessError | None:
+        """What is wrong with the peer, None if nothing: after the handshake, whatever it said.
+
+        After a handshake that failed, this tells why if the peer's certificate was the reason.
+        """
+        # Failing closed: what cannot be read is no proof of anything.
+        try:
+            problem = self._verdict.problem(self._certificate())
+        except Exception as error:
+            problem = f"certificate cannot be read ({type(error).__name__})"
+        return None if problem is None else ProcessError(None, f"TLS: {problem}", self.name)
+
+    def peer_status(self) -> dict[str, object]:
+        """What `gnutls-peer-status` tells (N236) and more; see `peerstatus`."""
+        return peer_status(self.connection, self._verdict.warnings(self._certificate()))

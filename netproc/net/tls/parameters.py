@@ -1,0 +1,350 @@
+"""The value of the keyword `tls_parameters`: what the other side must prove, and what we show it.
+
+`make` hands over what the user gave; `contexts` builds OpenSSL's contexts of it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, TypeAlias
+
+import attrs
+from OpenSSL import SSL
+from twisted.internet.interfaces import (
+    IOpenSSLClientConnectionCreator,
+    IOpenSSLContextFactory,
+    IOpenSSLServerConnectionCreator,
+)
+
+from ...core.errors import ProcessArgumentError
+from ...core.options import UNSET
+
+KEYWORD: Final = "tls_parameters"
+
+#: A file's name, or the PEM text itself.
+Pem: TypeAlias = str | bytes
+#: A private key and its certificate with the intermediate ones; the key first, as in Emacs.
+KeyPair: TypeAlias = tuple[Pem, Pem]
+
+TYPES: Final = ("x509pki", "anon")
+CHECKS: Final = frozenset({"trustfiles", "hostname"})
+REQUESTS: Final = ("no", "optional", "required")
+
+#: Bits of verify_flags (GnuTLS).
+DISABLE_TIME_CHECKS: Final = 64
+DISABLE_TRUSTED_TIME_CHECKS: Final = 128
+#: Roots of X.509 version 1, chains that must reach a root: OpenSSL does these always.
+_ALWAYS: Final = 2 | 4 | 8 | 256
+
+
+def refuse(problem: str) -> ProcessArgumentError:
+    """The error for a value of `tls_parameters` that cannot work."""
+    return ProcessArgumentError(KEYWORD, problem)
+
+
+# -- converters ---------------------------------------------------------------------------------
+
+
+def _type(value: object) -> str:
+    text = value.removeprefix("gnutls-") if isinstance(value, str) else None
+    if text not in TYPES:
+        raise refuse(f"type: {value!r} is neither 'x509pki' nor 'anon'")
+    return text
+
+
+def _file(field: str, value: object) -> str:
+    if not isinstance(value, (str, os.PathLike)):
+        raise refuse(f"{field}: {value!r} is no name of a file")
+    return os.path.abspath(os.path.expanduser(os.fsdecode(value)))
+
+
+def _files(field: str, value: object) -> tuple[str, ...]:
+    if value is None:
+        return ()
+    if isinstance(value, (str, bytes)) or not isinstance(value, Iterable):
+        raise refuse(f"{field}: {value!r} is no list of names of files")
+    return tuple(_file(field, name) for name in value)
+
+
+def _trustfiles(value: object) -> tuple[str, ...]:
+    return _files("trustfiles", value)
+
+
+def _crlfiles(value: object) -> tuple[str, ...]:
+    return _files("crlfiles", value)
+
+
+def _pem(field: str, value: object) -> Pem:
+    """A file's name, or PEM text as bytes."""
+    return value if isinstance(value, bytes) else _file(field, value)
+
+
+def _key_pair(field: str, value: object) -> KeyPair:
+    if isinstance(value, (str, bytes)) or not isinstance(value, Iterable):
+        raise refuse(f"{field}: an entry is no pair of a key and a certificate")
+    pair = tuple(value)
+    if len(pair) != 2:
+        raise refuse(f"{field}: an entry is no pair of a key and a certificate")
+    return _pem(field, pair[0]), _pem(field, pair[1])
+
+
+def _keylist(value: object) -> tuple[KeyPair, ...]:
+    if value is None:
+        return ()
+    if isinstance(value, (str, bytes)) or not isinstance(value, Iterable):
+        raise refuse("keylist: this takes a list of pairs of a key and a certificate")
+    return tuple(_key_pair("keylist", pair) for pair in value)
+
+
+def _verify_error(value: object) -> frozenset[str]:
+    """True is everything, None nothing; else a list of "trustfiles", "hostname"."""
+    if value is True:
+        return CHECKS
+    if value is None or value is False:
+        return frozenset()
+    if isinstance(value, str) or not isinstance(value, Iterable):
+        raise refuse(f"verify_error: {value!r} is neither True nor None nor a list")
+    checks = frozenset(value)
+    if not checks <= CHECKS:
+        raise refuse("verify_error: a list of it has 'trustfiles' and 'hostname' only")
+    return checks
+
+
+def _verify_flags(value: object) -> int:
+    if value is None:
+        return 0
+    known = _ALWAYS | DISABLE_TIME_CHECKS | DISABLE_TRUSTED_TIME_CHECKS
+    if not isinstance(value, int) or isinstance(value, bool) or value & ~known:
+        raise refuse(f"verify_flags: {value!r}: netproc has the bits 2, 4, 8, 64, 128 and 256")
+    return value & ~_ALWAYS
+
+
+def _min_prime_bits(value: object) -> int | None:
+    if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 0):
+        raise refuse(f"min_prime_bits: {value!r} is no number of bits")
+    return value or None
+
+
+def _hostname(value: object) -> str | None:
+    if value is None:
+        return None
+    if not isinstance(value, str) or not value:
+        raise refuse(f"hostname: {value!r} is no name of a host")
+    if not value.isascii():
+        raise refuse(f"hostname: non-ASCII name {value!r}: give its IDNA form")
+    return value
+
+
+def _alpn(value: object) -> tuple[bytes, ...]:
+    if value is None:
+        return ()
+    if isinstance(value, (str, bytes)) or not isinstance(value, Iterable):
+        raise refuse(f"alpn: {value!r} is no list of protocols")
+    protocols = tuple(p.encode() if isinstance(p, str) else p for p in value)
+    for protocol in protocols:
+        if not isinstance(protocol, bytes) or not 1 <= len(protocol) <= 255:
+            raise refuse(f"alpn: {protocol!r} is no name of a protocol")
+    if sum(len(protocol) + 1 for protocol in protocols) > 65535:
+        raise refuse("alpn: these protocols are too many")
+    return protocols
+
+
+def _sni(value: object) -> str | tuple[tuple[str, KeyPair], ...]:
+    """A directory of NAME.pem, or pairs by name, "*.example.org" for all of a domain."""
+    if value is None:
+        return ()
+    if isinstance(value, (str, os.PathLike)):
+        return _file("sni", value)
+    items = value.items() if isinstance(value, Mapping) else value
+    if isinstance(items, bytes) or not isinstance(items, Iterable):
+        raise refuse("sni: this takes a directory, or pairs of a key and a certificate by name")
+    found = {}
+    for name, pair in items:
+        if not isinstance(name, str) or not name.isascii():
+            raise refuse(f"sni: {name!r} is no ASCII name of a host")
+        found[name.lower()] = _key_pair("sni", pair)
+    return tuple(sorted(found.items(), key=lambda item: item[0]))
+
+
+def _password(value: object) -> bytes | None:
+    if isinstance(value, str):
+        return value.encode()
+    if value is None or isinstance(value, bytes):
+        return value
+    raise refuse("password: this takes a text or bytes")
+
+
+def _keylog(value: object) -> str | None:
+    return None if value is None else _file("keylog", value)
+
+
+def _priority(value: object) -> str | None:
+    if value is not None and not isinstance(value, str):
+        raise refuse(f"priority: {value!r} is no text")
+    return value
+
+
+def _request(value: object) -> str:
+    if value not in REQUESTS:
+        raise refuse(
+            f"request_client_certificate: {value!r} is none of 'no', 'optional', 'required'"
+        )
+    return str(value)
+
+
+def _shown(pem: Pem) -> str:
+    """A file's name; what is in keys is never shown."""
+    return repr(pem) if isinstance(pem, str) else "<PEM>"
+
+
+def _shown_pairs(pairs: tuple[KeyPair, ...]) -> str:
+    return "[" + ", ".join(f"({_shown(key)}, {_shown(cert)})" for key, cert in pairs) + "]"
+
+
+def _shown_names(sni: str | tuple[tuple[str, KeyPair], ...]) -> str:
+    return repr(sni if isinstance(sni, str) else [name for name, _ in sni])
+
+
+# -- the value ----------------------------------------------------------------------------------
+
+
+@attrs.frozen(kw_only=True)
+class TLSParameters:
+    """How one side does TLS.  Two equal values share a context.
+
+    `type` is "x509pki", or "anon" for TLS where nobody proves anything, which `allow_anonymous`
+    must allow as well.  `hostname` is the name that the server's certificate must have, None the
+    process's host.  `priority` is a priority string of GnuTLS; None is "NORMAL" from TLS 1.2 on and
+    with forward secrecy only.
+
+    `trustfiles` are PEM files of authorities: a client trusts them beside those of the system
+    (without, if `system_trust` is False), a server asks for certificates of theirs and no others.
+    `crlfiles` are PEM files of revocations; with `crl_strict` every authority must have one.
+    `verify_error` says which problems end the connection: True all, None none, or a list of
+    "trustfiles" and "hostname".  `verify_flags` are bits of GnuTLS: 64 takes certificates
+    whose time is over, 128 such roots.  `min_prime_bits` is the least size of a Diffie-Hellman
+    prime.
+
+    `keylist` has pairs of a key and a certificate, names of PEM files or PEM text as bytes;
+    `password` opens the keys.  `alpn` has the names of protocols, the best first.  `keylog` is a
+    file for the session secrets, which others can decrypt the connection with.
+
+    For servers: `sni` has pairs by the name that a client asks for, as a mapping or a directory of
+    NAME.pem with key and certificate each; `request_client_certificate` is "no", "optional"
+    or "required".
+
+    :raises ProcessArgumentError: for a value that cannot work; files are read later.
+    """
+
+    type: str = attrs.field(default="x509pki", converter=_type)
+    hostname: str | None = attrs.field(default=None, converter=_hostname)
+    priority: str | None = attrs.field(default=None, converter=_priority)
+    trustfiles: tuple[str, ...] = attrs.field(default=(), converter=_trustfiles)
+    system_trust: bool = attrs.field(default=True, converter=bool)
+    crlfiles: tuple[str, ...] = attrs.field(default=(), converter=_crlfiles)
+    crl_strict: bool = attrs.field(default=False, converter=bool)
+    keylist: tuple[KeyPair, ...] = attrs.field(default=(), converter=_keylist, repr=_shown_pairs)
+    password: bytes | None = attrs.field(default=None, converter=_password, repr=False)
+    verify_error: frozenset[str] = attrs.field(default=True, converter=_verify_error)
+    verify_flags: int = attrs.field(default=0, converter=_verify_flags)
+    min_prime_bits: int | None = attrs.field(default=None, converter=_min_prime_bits)
+    alpn: tuple[bytes, ...] = attrs.field(default=(), converter=_alpn)
+    sni: str | tuple[tuple[str, KeyPair], ...] = attrs.field(
+        default=(), converter=_sni, repr=_shown_names
+    )
+    request_client_certificate: str = attrs.field(default="no", converter=_request)
+    keylog: str | None = attrs.field(default=None, converter=_keylog)
+    allow_anonymous: bool = attrs.field(default=False, converter=bool)
+
+    def __attrs_post_init__(self) -> None:
+        if self.type == "anon" and not self.allow_anonymous:
+            raise refuse("type: 'anon' proves nothing to anybody and needs allow_anonymous=True")
+
+
+def tls_boot_parameters(
+    *,
+    type: str = "x509pki",
+    hostname: str | None = None,
+    priority_string: str | None = None,
+    trustfiles: object = None,
+    crlfiles: object = None,
+    keylist: object = None,
+    min_prime_bits: int | None = None,
+    verify_flags: int | None = None,
+    verify_error: object = UNSET,
+    verify_hostname_error: object = None,
+    **more: Any,
+) -> TLSParameters:
+    """The parameters under the names of `gnutls-boot-parameters` (N230).
+
+    Unlike in Emacs, `verify_error` is True unless given.  `verify_hostname_error` adds "hostname"
+    to it.  MORE are fields of `TLSParameters` that Emacs does not have.
+
+    :raises ProcessArgumentError: for a value that cannot work, or an unknown name.
+    """
+    checks = _verify_error(True if verify_error is UNSET else verify_error)
+    if verify_hostname_error:
+        checks |= {"hostname"}
+    return _from_fields(
+        {
+            "type": type,
+            "hostname": hostname,
+            "priority": priority_string,
+            "trustfiles": trustfiles,
+            "crlfiles": crlfiles,
+            "keylist": keylist,
+            "min_prime_bits": min_prime_bits,
+            "verify_flags": verify_flags,
+            "verify_error": checks,
+            **more,
+        }
+    )
+
+
+def _from_fields(fields: Mapping[Any, Any]) -> TLSParameters:
+    unknown = sorted(str(name) for name in fields if name not in attrs.fields_dict(TLSParameters))
+    if unknown:
+        raise refuse(f"there is no {', '.join(unknown)}")
+    return TLSParameters(**fields)
+
+
+# -- what the user may give -----------------------------------------------------------------------
+
+
+def parse(value: object, is_server: bool) -> object:
+    """VALUE, checked, as `contexts.security` takes it: `TLSParameters`, made of a mapping of its
+    fields if need be, or as it is a context of pyOpenSSL or Twisted's maker of connections.
+
+    :raises ProcessArgumentError: for anything else, or what this side cannot do.
+    """
+    if isinstance(value, Mapping):
+        value = _from_fields(value)
+    if isinstance(value, TLSParameters):
+        (_check_server if is_server else _check_client)(value)
+        return value
+    creator = IOpenSSLServerConnectionCreator if is_server else IOpenSSLClientConnectionCreator
+    if (
+        isinstance(value, SSL.Context)
+        or creator.providedBy(value)
+        or IOpenSSLContextFactory.providedBy(value)
+    ):
+        return value
+    side = "server" if is_server else "client"
+    raise refuse(f"{type(value).__name__} is nothing that a {side} can do TLS with")
+
+
+def _check_server(parameters: TLSParameters) -> None:
+    if parameters.type == "x509pki" and not parameters.keylist:
+        raise refuse("keylist: a server needs a key and a certificate")
+    if parameters.request_client_certificate != "no" and not parameters.trustfiles:
+        raise refuse("trustfiles: who signs the certificates of the clients?")
+
+
+def _check_client(parameters: TLSParameters) -> None:
+    for name, given in (
+        ("sni", bool(parameters.sni)),
+        ("request_client_certificate", parameters.request_client_certificate != "no"),
+    ):
+        if given:
+            raise refuse(f"{name}: this is for servers")

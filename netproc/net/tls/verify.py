@@ -1,0 +1,255 @@
+"""Is the peer who it should be?  One verdict for each connection.
+
+OpenSSL calls `Verification.callback` for every certificate of the peer's chain; `engine` asks for
+the verdict when the handshake is over, and `peerstatus` for the warnings.  Whatever cannot
+be decided is a problem: an exception, a callback that never came.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import Final, Protocol
+
+from cryptography import x509
+from OpenSSL import SSL, crypto
+from service_identity import CertificateError
+from service_identity.hazmat import (
+    DNS_ID,
+    CertificatePattern,
+    DNSPattern,
+    IPAddress_ID,
+    IPAddressPattern,
+    verify_service_identity,
+)
+
+from .parameters import DISABLE_TIME_CHECKS, DISABLE_TRUSTED_TIME_CHECKS, TLSParameters
+
+#: The warnings of gnutls-peer-status, in the order in which GnuTLS finds them, and what they say.
+WARNINGS: Final = {
+    "invalid": "certificate could not be verified",
+    "revoked": "certificate was revoked",
+    "unknown-ca": "certificate was signed by an unknown authority",
+    "not-ca": "certificate was signed by one that is no authority",
+    "insecure": "certificate has a weak key or a weak signature",
+    "not-activated": "certificate is not valid yet",
+    "expired": "certificate has expired",
+    "signature-failure": "signature of the certificate is wrong",
+    "revocation-data-superseded": "list of revocations is too old",
+    "revocation-data-issued-in-future": "list of revocations is not valid yet",
+    "signer-constraints-failure": "authority may not sign such a certificate",
+    "purpose-mismatch": "certificate is not meant for this purpose",
+    "missing-ocsp-status": "server did not send the promised OCSP status",
+    "invalid-ocsp-status": "OCSP status of the certificate is not valid",
+    "no-host-match": "certificate is for another host",
+    "self-signed": "certificate signed itself",
+}
+
+#: OpenSSL's codes (X509_V_ERR_…) and the warnings they are.
+_NO_CRL: Final = 3
+_NOT_YET, _EXPIRED = 9, 10
+_WARNING: Final = {
+    2: "unknown-ca",
+    7: "signature-failure",
+    8: "signature-failure",
+    _NOT_YET: "not-activated",
+    _EXPIRED: "expired",
+    11: "revocation-data-issued-in-future",
+    12: "revocation-data-superseded",
+    18: "unknown-ca",
+    19: "unknown-ca",
+    20: "unknown-ca",
+    21: "unknown-ca",
+    23: "revoked",
+    24: "not-ca",
+    25: "signer-constraints-failure",
+    26: "purpose-mismatch",
+    32: "not-ca",
+    47: "signer-constraints-failure",
+    48: "signer-constraints-failure",
+    66: "insecure",
+    67: "insecure",
+    68: "insecure",
+    79: "not-ca",
+}
+
+
+# -- names ----------------------------------------------------------------------------------------
+
+
+def address_of(name: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """The IP address that NAME is, without its zone; None for a host's name."""
+    try:
+        return ipaddress.ip_address(name.partition("%")[0])
+    except ValueError:
+        return None
+
+
+def server_name(name: str) -> str:
+    """NAME as it is sent and verified: one dot at its end is not part of it."""
+    return name.removesuffix(".")
+
+
+def _pattern(name: x509.GeneralName) -> CertificatePattern | None:
+    """What NAME of a certificate stands for; None if that is nothing we can compare."""
+    try:
+        if isinstance(name, x509.DNSName):
+            return DNSPattern.from_bytes(name.value.encode("ascii"))
+        if isinstance(name, x509.IPAddress):
+            return IPAddressPattern.from_bytes(name.value.packed)  # type: ignore[union-attr]
+    except (CertificateError, ValueError, AttributeError):
+        # A bad name does not make the good ones bad, nor is it one.
+        return None
+    return None
+
+
+def is_for(certificate: x509.Certificate, name: str) -> bool:
+    """Is CERTIFICATE for NAME, a host's name or an IP address?  Only alternative names count."""
+    # Whatever goes wrong in what a peer made up, the answer is no.
+    try:
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        patterns = [pattern for pattern in map(_pattern, names) if pattern is not None]
+        address = address_of(name)
+        wanted = IPAddress_ID(str(address)) if address else DNS_ID(server_name(name))
+        return bool(verify_service_identity(patterns, [wanted], []))
+    except Exception:
+        return False
+
+
+# -- verdicts -------------------------------------------------------------------------------------
+
+
+def _another(name: str | None) -> str:
+    return f"{WARNINGS['no-host-match']} than {name}"
+
+
+class Verdict(Protocol):
+    """What `Engine` asks when the handshake is over."""
+
+    def problem(self, certificate: x509.Certificate | None) -> str | None:
+        """Why the peer with CERTIFICATE, or none, is not who it should be; None: it is."""
+
+    def warnings(self, certificate: x509.Certificate | None) -> list[str]:
+        """What is wrong with CERTIFICATE, enforced or not, in Emacs's words and order."""
+
+
+class Verification:
+    """The state of verifying one peer: a client's, which should be NAME, or a server's.
+
+    It knows no connection: that holds the callback.
+    """
+
+    def __init__(self, parameters: TLSParameters, name: str | None, is_server: bool) -> None:
+        self._parameters = parameters
+        self._is_server = is_server
+        self._name = name
+        self._codes: list[int] = []
+        self._leaf_was_verified = False
+        self._is_for_another = False
+
+    @property
+    def _checks_chain(self) -> bool:
+        return "trustfiles" in self._parameters.verify_error
+
+    @property
+    def _checks_name(self) -> bool:
+        return self._name is not None and "hostname" in self._parameters.verify_error
+
+    def callback(
+        self, connection: SSL.Connection, certificate: crypto.X509, code: int, depth: int, ok: int
+    ) -> bool:
+        """OpenSSL's question about one certificate; False ends the handshake with an alert.
+
+        An exception here is a no as well: pyOpenSSL sees to that.
+        """
+        made = certificate.to_cryptography()
+        if not ok and not self._is_excused(code, made):
+            if code not in self._codes:
+                self._codes.append(code)
+            if self._checks_chain:
+                return False
+        if depth == 0:
+            self._leaf_was_verified = True
+            # Here, and not after the handshake only: the wrong server gets no certificate of ours.
+            self._is_for_another = self._checks_name and not self._has_name(made)
+            return not self._is_for_another
+        return True
+
+    def _is_excused(self, code: int, certificate: x509.Certificate) -> bool:
+        flags = self._parameters.verify_flags
+        if code in (_NOT_YET, _EXPIRED):
+            is_root = certificate.issuer == certificate.subject
+            return bool(
+                flags & DISABLE_TIME_CHECKS or (is_root and flags & DISABLE_TRUSTED_TIME_CHECKS)
+            )
+        return code == _NO_CRL and not self._parameters.crl_strict
+
+    def _has_name(self, certificate: x509.Certificate) -> bool:
+        return self._name is None or is_for(certificate, self._name)
+
+    def problem(self, certificate: x509.Certificate | None) -> str | None:
+        """Why the peer is refused, or None.  After a resumption nothing was verified: refused."""
+        if self._parameters.type == "anon":
+            return None
+        if self._checks_chain and self._codes:
+            return self._chain_problem()
+        if self._is_for_another:
+            return _another(self._name)
+        if certificate is None:
+            return "no certificate" if self._needs_certificate else None
+        if not self._leaf_was_verified:
+            return "certificate was not verified"
+        if self._checks_name and not self._has_name(certificate):
+            return _another(self._name)
+        return None
+
+    @property
+    def _needs_certificate(self) -> bool:
+        return not self._is_server or self._parameters.request_client_certificate == "required"
+
+    def _chain_problem(self) -> str:
+        return ", ".join(dict.fromkeys(self._describe(code) for code in self._codes))
+
+    def _describe(self, code: int) -> str:
+        warning = _WARNING.get(code, "invalid")
+        return f"{WARNINGS[warning]} (code {code})"
+
+    def warnings(self, certificate: x509.Certificate | None) -> list[str]:
+        """The last of GnuTLS's first, as in Emacs."""
+        if certificate is None:
+            return []
+        found = {_WARNING.get(code, "invalid") for code in self._codes}
+        if self._codes:
+            found.add("invalid")
+        if not self._has_name(certificate):
+            found.add("no-host-match")
+        if certificate.issuer == certificate.subject:
+            found.add("self-signed")
+        return [warning for warning in reversed(WARNINGS) if warning in found]
+
+
+class ForeignVerdict:
+    """For a connection that somebody else's context verifies: the chain is its matter.
+
+    If it verifies at all, the name is ours too: Twisted's own check lets a connection
+    through when it cannot read the names of a certificate.
+    """
+
+    def __init__(self, verifies: bool, name: str | None) -> None:
+        self._verifies = verifies
+        self._name = name
+
+    def problem(self, certificate: x509.Certificate | None) -> str | None:
+        """Why the server is refused, or None."""
+        if not self._verifies or self._name is None:
+            return None
+        if certificate is None:
+            return "no certificate"
+        if not is_for(certificate, self._name):
+            return _another(self._name)
+        return None
+
+    def warnings(self, certificate: x509.Certificate | None) -> list[str]:
+        """Of the chain nothing is known."""
+        if certificate is None or self._name is None or is_for(certificate, self._name):
+            return []
+        return ["no-host-match"]

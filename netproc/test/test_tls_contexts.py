@@ -1,0 +1,266 @@
+"""Contexts: what is told when a process is made, what is shared, what is agreed on."""
+
+from __future__ import annotations
+
+import gc
+import os
+import traceback
+import weakref
+
+from cryptography.hazmat.primitives.asymmetric import rsa
+from OpenSSL import SSL
+from twisted.trial.unittest import SynchronousTestCase
+
+from netproc.core.errors import ProcessArgumentError
+from netproc.net.tls import contexts
+from netproc.net.tls.contexts import security
+from netproc.net.tls.engine import Engine
+from netproc.net.tls.parameters import TLSParameters
+from netproc.test.certificates import (
+    Authority,
+    handshake,
+    move,
+    pem_of_key,
+    receive,
+    step,
+)
+
+ROOT = Authority("Root CA")
+GOOD = ROOT.issue("good.example", common="good")
+OTHER = ROOT.issue("other.example", common="other")
+
+
+class ContextCase(SynchronousTestCase):
+    def file(self, data: bytes) -> str:
+        name = os.path.abspath(self.mktemp())
+        with open(name, "wb") as file:
+            file.write(data)
+        return name
+
+    def trusting(self, **fields: object) -> TLSParameters:
+        fields.setdefault("trustfiles", [self.file(ROOT.pem)])
+        return TLSParameters(system_trust=False, **fields)
+
+    def client(self, name: str = "good.example", **fields: object) -> Engine:
+        return security(self.trusting(**fields), is_server=False).engine(name)
+
+    def server(self, **fields: object) -> Engine:
+        return security({"keylist": [GOOD], **fields}, is_server=True).engine(None)
+
+    def agree(self, client: Engine, server: Engine) -> None:
+        self.assertEqual((None, None), handshake(client.connection, server.connection))
+        self.assertIsNone(client.check())
+        self.assertIsNone(server.check())
+
+
+class ErrorTests(ContextCase):
+    """Whatever is wrong is told before there is a socket, with the file's name."""
+
+    def refused(self, *problems: str, is_server: bool = True, **fields: object) -> str:
+        error = self.assertRaises(ProcessArgumentError, security, fields, is_server=is_server)
+        self.assertEqual("tls_parameters", error.keyword)
+        for problem in problems:
+            self.assertIn(problem, error.problem)
+        self.assertIsNone(error.__cause__)
+        return error.problem
+
+    def test_files_that_are_not_there(self) -> None:
+        key, cert = self.file(GOOD[0]), self.file(GOOD[1])
+        missing = "/nowhere/file.pem"
+        said = f"{missing}: No such file or directory"
+        self.refused("keylist", said, keylist=[(missing, cert)])
+        self.refused("keylist", said, keylist=[(key, missing)])
+        self.refused("trustfiles", said, trustfiles=[missing], is_server=False)
+        self.refused("crlfiles", said, crlfiles=[missing], is_server=False)
+
+    def test_files_of_something_else(self) -> None:
+        key, cert, junk = self.file(GOOD[0]), self.file(GOOD[1]), self.file(b"junk")
+        self.refused(junk, "no private key", keylist=[(junk, cert)])
+        self.refused(junk, "no certificate", keylist=[(key, junk)])
+        self.refused(key, "no certificate", keylist=[(key, key)])
+        self.refused(cert, "no private key", keylist=[(cert, cert)])
+        self.refused("trustfiles", junk, "no certificate", trustfiles=[junk], is_server=False)
+        self.refused("crlfiles", junk, "no list", crlfiles=[junk], is_server=False)
+        broken = self.file(b"-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----\n")
+        self.refused("crlfiles", broken, "broken", crlfiles=[broken], is_server=False)
+
+    def test_a_pair_that_does_not_fit(self) -> None:
+        key, cert = self.file(OTHER[0]), self.file(GOOD[1])
+        self.refused(key, cert, "key values mismatch", keylist=[(key, cert)])
+        weak = rsa.generate_private_key(65537, 1024)
+        self.refused(
+            "the given PEM text", "key too small", keylist=[ROOT.issue("good.example", key=weak)]
+        )
+
+    def test_passwords(self) -> None:
+        secret = rsa.generate_private_key(65537, 2048)
+        key = self.file(pem_of_key(secret, b"open"))
+        cert = self.file(ROOT.issue("good.example", key=secret)[1])
+        self.refused(key, "give its password", keylist=[(key, cert)])
+        told = self.refused(key, "wrong password", keylist=[(key, cert)], password="sesame")
+        self.assertNotIn("sesame", told)
+        self.agree(self.client(), self.server(keylist=[(key, cert)], password="open"))
+        # A password is no harm where none is needed.
+        self.agree(self.client(), self.server(password="open"))
+
+    def test_a_failure_keeps_no_secret(self) -> None:
+        key = b"-----BEGIN ENCRYPTED PRIVATE KEY-----"
+        parameters = TLSParameters(keylist=[(key, GOOD[1])], password="".join(("ses", "ame")))
+        try:
+            security(parameters, is_server=True)
+        except ProcessArgumentError as error:
+            shown = "".join(
+                traceback.TracebackException.from_exception(error, capture_locals=True).format()
+            )
+        self.assertIn("wrong password", shown)
+        self.assertNotIn("BEGIN ENCRYPTED", shown.replace(repr(key), "", 1))
+        self.assertNotIn("sesame", shown)
+
+
+class SharingTests(ContextCase):
+    def test_equal_parameters_share_a_context(self) -> None:
+        trust = self.file(ROOT.pem)
+        made = [
+            security(self.trusting(trustfiles=[trust]), is_server=False).engine(f"{n}.example")
+            for n in range(100)
+        ]
+        self.assertEqual(1, len({id(engine.connection.get_context()) for engine in made}))
+
+    def test_a_changed_file_is_read_again(self) -> None:
+        key, cert = self.file(GOOD[0]), self.file(GOOD[1])
+        fields = {"keylist": [(key, cert)]}
+        one = security(fields, is_server=True)
+        self.assertIs(one, security(fields, is_server=True))
+        for name, data in zip((key, cert), OTHER, strict=True):
+            with open(name, "wb") as file:
+                file.write(data)
+        os.utime(cert, ns=(1, 1))
+        other = security(fields, is_server=True)
+        self.assertIsNot(one, other)
+        self.agree(self.client("other.example"), other.engine(None))
+
+    def test_what_is_kept_has_a_bound(self) -> None:
+        for number in range(contexts.MOST + 5):
+            security({"alpn": [f"{number}"], "system_trust": False}, is_server=False)
+        self.assertEqual(contexts.MOST, len(contexts._kept))
+
+    def test_a_client_and_a_server_share_nothing(self) -> None:
+        parameters = TLSParameters(keylist=[GOOD], system_trust=False)
+        self.assertIsNot(
+            security(parameters, is_server=True), security(parameters, is_server=False)
+        )
+
+    def test_engines_vanish_at_once(self) -> None:
+        client, server = self.client(), self.server()
+        self.agree(client, server)
+        gc.disable()
+        self.addCleanup(gc.enable)
+        watched = [weakref.ref(e) for e in (client, server, client.connection, server.connection)]
+        del client, server
+        self.assertEqual([None] * 4, [ref() for ref in watched])
+
+
+class StrengthTests(ContextCase):
+    def only(self, **fields: object) -> tuple[Engine, SSL.Connection]:
+        """A client, and a server that can do no more than FIELDS say."""
+        context = SSL.Context(SSL.TLS_METHOD)
+        context.set_options(SSL.OP_ALL)
+        for name, value in fields.items():
+            getattr(context, name)(value)
+        credentials = contexts.credentials
+        pair = ROOT.issue("good.example", key=rsa.generate_private_key(65537, 2048))
+        credentials.use_pair(context, "keylist", pair, None)
+        server = SSL.Connection(context, None)
+        server.set_accept_state()
+        return self.client(), server
+
+    def test_versions_and_suites_that_are_too_weak(self) -> None:
+        for fields in (
+            {"set_max_proto_version": SSL.TLS1_1_VERSION, "set_cipher_list": b"ALL:@SECLEVEL=0"},
+            {"set_max_proto_version": SSL.TLS1_2_VERSION, "set_cipher_list": b"AES256-GCM-SHA384"},
+            {"set_max_proto_version": SSL.TLS1_2_VERSION, "set_cipher_list": b"aNULL:@SECLEVEL=0"},
+            {"set_max_proto_version": SSL.TLS1_2_VERSION, "set_cipher_list": b"eNULL:@SECLEVEL=0"},
+        ):
+            client, server = self.only(**fields)
+            errors = handshake(client.connection, server)
+            self.assertIsNotNone(errors[0], fields)
+
+    def test_a_client_does_not_renegotiate(self) -> None:
+        client, server = self.only(set_max_proto_version=SSL.TLS1_2_VERSION)
+        self.assertEqual((None, None), handshake(client.connection, server))
+        server.renegotiate()
+        step(server)
+        self.assertEqual(b"", receive(server, client.connection))
+        # An alert that says no, and no new hello.
+        self.assertLess(len(client.connection.bio_read(65536)), 100)
+
+    def test_a_server_does_not_renegotiate(self) -> None:
+        context = SSL.Context(SSL.TLS_METHOD)
+        context.set_max_proto_version(SSL.TLS1_2_VERSION)
+        client, server = SSL.Connection(context, None), self.server().connection
+        client.set_connect_state()
+        self.assertEqual((None, None), handshake(client, server))
+        client.renegotiate()
+        step(client)
+        self.assertEqual(b"", receive(client, server))
+        move(server, client)
+        self.assertIn("no renegotiation", str(step(client)))
+
+    def test_no_session_is_resumed(self) -> None:
+        client, server = self.client(), self.server()
+        self.agree(client, server)
+        session = client.connection.get_session()
+        assert session is not None
+        again = SSL.Connection(client.connection.get_context(), None)
+        again.set_connect_state()
+        again.set_session(session)
+        other = self.server()
+        self.assertEqual((None, None), handshake(again, other.connection))
+        self.assertIsNotNone(again.get_verified_chain())
+
+    def test_clean_ends_and_cut_ones(self) -> None:
+        client, server = self.client(), self.server()
+        self.agree(client, server)
+        server.connection.shutdown()
+        with self.assertRaises(SSL.ZeroReturnError):
+            receive(server.connection, client.connection)
+        client, server = self.client(), self.server()
+        self.agree(client, server)
+        client.connection.bio_shutdown()
+        with self.assertRaises(SSL.SysCallError) as caught:
+            receive(server.connection, client.connection)
+        self.assertIn("EOF", str(caught.exception))
+
+
+class AgreementTests(ContextCase):
+    def test_alpn(self) -> None:
+        for ours, theirs, common in (
+            (["h2", "imap"], ["imap", "h2"], b"imap"),
+            (["h2"], ["imap"], b""),
+            ([], ["imap"], b""),
+            (["h2"], [], b""),
+        ):
+            client, server = self.client(alpn=ours), self.server(alpn=theirs)
+            self.agree(client, server)
+            self.assertEqual(common, client.connection.get_alpn_proto_negotiated())
+            self.assertEqual(common or None, server.peer_status()["alpn"])
+
+    def test_status_of_tls_13(self) -> None:
+        client, server = self.client(), self.server()
+        self.assertEqual({}, client.peer_status())
+        self.agree(client, server)
+        status = client.peer_status()
+        self.assertEqual("TLS1.3", status["protocol"])
+        self.assertEqual("ECDHE-ECDSA", status["key_exchange"])
+        self.assertEqual("AES-256-GCM", status["cipher"])
+        self.assertEqual("AEAD", status["mac"])
+        self.assertNotIn("warnings", status)
+        self.assertNotIn("safe_renegotiation", status)
+        self.assertEqual("good.example", server.peer_status()["sni"])
+        chain = status["verified_chain"]
+        assert isinstance(chain, list)
+        self.assertEqual(
+            ["O=netproc tests,CN=good", "O=netproc tests,CN=Root CA"],
+            [certificate["subject"] for certificate in chain],
+        )
+        self.assertEqual(status["certificate"], chain[0])

@@ -1,0 +1,126 @@
+"""The value of tls_parameters: what it takes, and what it never shows."""
+
+from __future__ import annotations
+
+from OpenSSL import SSL
+from twisted.internet.ssl import CertificateOptions, optionsForClientTLS
+from twisted.trial.unittest import SynchronousTestCase
+
+from netproc.core.errors import ProcessArgumentError
+from netproc.net.tls.parameters import TLSParameters, parse, tls_boot_parameters
+
+PAIR = (b"secret key", b"certificate")
+
+
+class ParametersTests(SynchronousTestCase):
+    def refused(self, problem: str, **fields: object) -> None:
+        error = self.assertRaises(ProcessArgumentError, parse, fields, False)
+        self.assertEqual("tls_parameters", error.keyword)
+        self.assertIn(problem, error.problem)
+
+    def test_everything_is_verified_by_default(self) -> None:
+        made = TLSParameters()
+        self.assertEqual({"trustfiles", "hostname"}, made.verify_error)
+        self.assertEqual("x509pki", made.type)
+
+    def test_equal_values_are_one_key(self) -> None:
+        one = TLSParameters(keylist=[PAIR], alpn=["h2"], sni={"A.example": PAIR})
+        other = TLSParameters(keylist=(PAIR,), alpn=(b"h2",), sni={"a.example": PAIR})
+        self.assertEqual(1, len({one, other}))
+
+    def test_nothing_secret_is_shown(self) -> None:
+        shown = repr(TLSParameters(keylist=[PAIR], password="open me", sni={"a.example": PAIR}))
+        self.assertNotIn("secret", shown)
+        self.assertNotIn("open me", shown)
+        self.assertIn("<PEM>", shown)
+        self.assertIn("/tmp/key.pem", repr(TLSParameters(keylist=[("/tmp/key.pem", "/tmp/c.pem")])))
+
+    def test_values_that_cannot_work(self) -> None:
+        self.refused("type: 'openpgp'", type="openpgp")
+        self.refused("hostname: ''", hostname="")
+        self.refused("hostname: non-ASCII", hostname="bücher.example")
+        self.refused("priority: 5", priority=5)
+        self.refused("trustfiles: 'x.pem' is no list", trustfiles="x.pem")
+        self.refused("crlfiles: 7 is no name", crlfiles=[7])
+        self.refused("keylist: this takes a list", keylist="key.pem")
+        self.refused("keylist: an entry is no pair", keylist=["key.pem"])
+        self.refused("keylist: an entry is no pair", keylist=[("one",)])
+        self.refused("verify_error: 'hostname' is neither", verify_error="hostname")
+        self.refused("verify_error: a list", verify_error=["host"])
+        self.refused("verify_flags: 1:", verify_flags=1)
+        self.refused("min_prime_bits: -1", min_prime_bits=-1)
+        self.refused("alpn: 'h2' is no list", alpn="h2")
+        self.refused("alpn: b''", alpn=[""])
+        self.refused("alpn: these protocols are too many", alpn=["a" * 255] * 300)
+        self.refused("sni: this takes", sni=5)
+        self.refused("password: this", password=5)
+        self.refused("request_client_certificate: True", request_client_certificate=True)
+        self.refused("there is no colour, shape", shape=1, colour=2)
+
+    def test_no_error_shows_a_key(self) -> None:
+        error = self.assertRaises(ProcessArgumentError, parse, {"keylist": [(b"secret",)]}, False)
+        self.assertNotIn("secret", str(error))
+
+    def test_verify_error_as_in_emacs(self) -> None:
+        self.assertEqual(frozenset(), TLSParameters(verify_error=None).verify_error)
+        self.assertEqual({"hostname"}, TLSParameters(verify_error=["hostname"]).verify_error)
+
+    def test_verify_flags(self) -> None:
+        self.assertEqual(0, TLSParameters(verify_flags=2 | 8 | 256).verify_flags)
+        self.assertEqual(64, TLSParameters(verify_flags=64 | 4).verify_flags)
+
+    def test_anonymous_needs_a_second_word(self) -> None:
+        self.refused("allow_anonymous", type="anon")
+        made = TLSParameters(type="gnutls-anon", allow_anonymous=True)
+        self.assertEqual("anon", made.type)
+
+    def test_the_names_of_emacs(self) -> None:
+        made = tls_boot_parameters(
+            type="gnutls-x509pki",
+            hostname="a.example",
+            priority_string="NORMAL",
+            verify_error=None,
+            verify_hostname_error=True,
+            alpn=["h2"],
+        )
+        expected = TLSParameters(
+            hostname="a.example", priority="NORMAL", verify_error=["hostname"], alpn=["h2"]
+        )
+        self.assertEqual(expected, made)
+        self.assertEqual(TLSParameters(), tls_boot_parameters())
+
+
+class ParseTests(SynchronousTestCase):
+    def refused(self, problem: str, value: object, is_server: bool) -> None:
+        error = self.assertRaises(ProcessArgumentError, parse, value, is_server)
+        self.assertIn(problem, error.problem)
+
+    def test_a_mapping_of_fields(self) -> None:
+        self.assertEqual(TLSParameters(alpn=["h2"]), parse({"alpn": ["h2"]}, False))
+
+    def test_what_others_made_stays(self) -> None:
+        for value, is_server in (
+            (SSL.Context(SSL.TLS_METHOD), False),
+            (SSL.Context(SSL.TLS_METHOD), True),
+            (CertificateOptions(), False),
+            (CertificateOptions(), True),
+            (optionsForClientTLS("a.example"), False),
+        ):
+            self.assertIs(value, parse(value, is_server))
+
+    def test_what_does_no_tls(self) -> None:
+        self.refused("str is nothing that a client can do TLS with", "NORMAL", False)
+        self.refused("bool is nothing", True, True)
+        self.refused("nothing that a server", optionsForClientTLS("a.example"), True)
+
+    def test_each_side_has_its_fields(self) -> None:
+        self.refused("keylist: a server needs", TLSParameters(), True)
+        self.refused(
+            "trustfiles: who signs",
+            TLSParameters(keylist=[PAIR], request_client_certificate="required"),
+            True,
+        )
+        self.refused("sni: this is for servers", {"sni": {"a.example": PAIR}}, False)
+        self.refused("request_client", {"request_client_certificate": "optional"}, False)
+        anonymous = TLSParameters(type="anon", allow_anonymous=True)
+        self.assertIs(anonymous, parse(anonymous, True))
