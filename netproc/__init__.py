@@ -15,7 +15,7 @@ Public names are here; the modules behind them, in the order in which data passe
 * `datagrams` with `net.datagram`, `net.packetbuffer`, `net.icmp` in the place of these for datagrams;
   `net.rawaddress` for unusual families, `net.inherited` for sockets that are handed over;
 * `reading` (or `packets`) with `core.delivery`, `core.decoders`, `core.codecnames`, and `sending` with
-  `core.flow`: the two halves of a process;
+  `core.flow`: the two halves of a process; `core.throttle` for what they log;
 * `process` and `settings` with `core.status`, `core.contact`, `core.buffer`, `core.names`: the object itself;
 * `defaults`, `callbacks`: the functions it calls; `framing` with `core.framing`, and `transactions`: filters for
   programs;

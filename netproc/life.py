@@ -18,6 +18,7 @@ from .core.address import LOOPBACK, SocketAddress, host_text
 from .core.errors import ProcessError, without_traceback
 from .core.escape import escape
 from .core.status import Cause, State
+from .core.throttle import Throttle
 from .waiting import Waiters
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ class Life:
         "_attempt",
         "_gone",
         "_process",
+        "_throttle",
         "_waiters",
         "exit_status",
         "last_error",
@@ -51,6 +53,7 @@ class Life:
         self.reason: ProcessError | None = None
         #: What last went wrong without ending anything.
         self.last_error: ProcessError | None = None
+        self._throttle: Throttle | None = None
         self.unsent = 0
         #: Has the input ended without the peer's word, which TLS has, that it is whole?
         self.truncated = False
@@ -143,10 +146,19 @@ class Life:
         self._process.sending.lost(reason)
 
     def noticed(self, error: ProcessError) -> None:
-        """See Receiver."""
+        """See Receiver; one line in the log each second, whatever the network sends."""
         process = self._process
         self.last_error = without_traceback(error)
-        log.info("{name}: {error}", name=process.name, error=escape(str(error)))
+        if self._throttle is None:
+            self._throttle = Throttle()
+        more = self._throttle.passes(process.reactor.seconds())
+        if more is not None:
+            log.info(
+                "{name}: {error} (and {more} more since the last line)",
+                name=process.name,
+                error=escape(str(error)),
+                more=more,
+            )
 
     def lost(self, reason: ProcessError | None) -> None:
         """See Receiver: what has come is delivered first."""

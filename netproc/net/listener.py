@@ -30,6 +30,7 @@ from zope.interface import implementer
 
 from ..core.address import SocketAddress
 from ..core.address import text as address_text
+from ..core.throttle import Throttle
 from .event import EVENT
 from .reactor import INetprocReactor
 from .seqpacket import transport_type
@@ -44,7 +45,6 @@ BROKEN = frozenset({errno.EBADF, errno.EINVAL, errno.ENOTSOCK, errno.EOPNOTSUPP}
 
 FIRST_PAUSE = 0.1
 LONGEST_PAUSE = 1.0
-LOG_INTERVAL = 1.0
 
 #: Connections accepted before the reactor gets to do something else.
 MOST_ACCEPTS = 64
@@ -83,8 +83,7 @@ class Listener:
         self.paused = False
         self._pause = FIRST_PAUSE
         self._retry: IDelayedCall | None = None
-        self._next_log = 0.0
-        self._suppressed = 0
+        self._throttle = Throttle()
 
     def logPrefix(self) -> str:
         """What the reactor writes before log lines of accepting."""
@@ -227,15 +226,11 @@ class Listener:
 
     def _log_failure(self, error: OSError) -> None:
         """One line a second, however often it fails."""
-        now = self._reactor.seconds()
-        if now < self._next_log:
-            self._suppressed += 1
-            return
-        self._next_log = now + LOG_INTERVAL
-        log.warn(
-            "{where}: cannot accept: {what} (and {more} more since the last line)",
-            where=address_text(self.local),
-            what=os.strerror(error.errno or 0),
-            more=self._suppressed,
-        )
-        self._suppressed = 0
+        more = self._throttle.passes(self._reactor.seconds())
+        if more is not None:
+            log.warn(
+                "{where}: cannot accept: {what} (and {more} more since the last line)",
+                where=address_text(self.local),
+                what=os.strerror(error.errno or 0),
+                more=more,
+            )

@@ -8,6 +8,8 @@ import socket
 from typing import Any
 
 from twisted.internet.defer import Deferred
+from twisted.internet.testing import EventLoggingObserver
+from twisted.logger import formatEvent, globalLogPublisher
 
 from netproc import Limits, NetworkProcess, ProcessArgumentError, ProcessError
 from netproc.net import datagram
@@ -295,6 +297,25 @@ class IcmpTests(DatagramTestCase):
         self.assertEqual(errno.ECONNREFUSED, client.last_error.errno)
         self.assertEqual(f"127.0.0.1:{port}", client.last_error.address)
         self.assertEqual(("open", []), (client.status, self.events(client)))
+
+    async def test_many_of_them_are_one_line(self) -> None:
+        gone = self.socket()
+        port = gone.getsockname()[1]
+        gone.close()
+        events = EventLoggingObserver()
+        globalLogPublisher.addObserver(events)
+        self.addCleanup(globalLogPublisher.removeObserver, events)
+        client = await self.client(port)
+        for _ in range(20):
+            client.send(b"x")
+            await self.turn(0.005)
+        lines = [
+            formatEvent(event) for event in events if "more since" in event.get("log_format", "")
+        ]
+        self.assertEqual(
+            [f"client: Connection refused: 127.0.0.1:{port} (and 0 more since the last line)"],
+            lines,
+        )
 
     async def test_it_goes_on_afterwards(self) -> None:
         gone = self.socket()
