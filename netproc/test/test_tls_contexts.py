@@ -7,6 +7,8 @@ import os
 import traceback
 import weakref
 
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import rsa
 from OpenSSL import SSL
 from twisted.trial.unittest import SynchronousTestCase
@@ -232,6 +234,33 @@ class StrengthTests(ContextCase):
         self.assertIn("EOF", str(caught.exception))
 
 
+class AnonymousTests(ContextCase):
+    def engine(self, is_server: bool, **fields: object) -> Engine:
+        made = TLSParameters(type="anon", allow_anonymous=True, **fields)
+        return security(made, is_server=is_server).engine(None)
+
+    def test_anonymous_with_anonymous(self) -> None:
+        client, server = self.engine(False), self.engine(True)
+        self.agree(client, server)
+        status = client.peer_status()
+        self.assertEqual("ANON-ECDH", status["key_exchange"])
+        self.assertEqual("AES-256-CBC", status["cipher"])
+        self.assertEqual("SHA1", status["mac"])
+        self.assertEqual("TLS1.2", status["protocol"])
+        self.assertEqual([], status["verified_chain"])
+        self.assertNotIn("certificate", status)
+
+    def test_anonymous_with_proven(self) -> None:
+        for client, server in (
+            (self.client(), self.engine(True)),
+            (self.client(priority="NORMAL:+ANON-ECDH:+ANON-DH"), self.engine(True)),
+            (self.engine(False), self.server(priority="NORMAL:+ANON-ECDH")),
+        ):
+            errors = handshake(client.connection, server.connection)
+            self.assertIsNotNone(errors[0])
+            self.assertIsNotNone(errors[1])
+
+
 class AgreementTests(ContextCase):
     def test_alpn(self) -> None:
         for ours, theirs, common in (
@@ -244,6 +273,50 @@ class AgreementTests(ContextCase):
             self.agree(client, server)
             self.assertEqual(common, client.connection.get_alpn_proto_negotiated())
             self.assertEqual(common or None, server.peer_status()["alpn"])
+
+    def test_status_of_tls_12(self) -> None:
+        rsa_pair = ROOT.issue("good.example", key=rsa.generate_private_key(65537, 2048))
+        for suite, kx, cipher, mac in (
+            ("ECDHE-RSA:+AES-128-GCM:+AEAD", "ECDHE-RSA", "AES-128-GCM", "AEAD"),
+            ("RSA:+AES-256-CBC:+SHA256", "RSA", "AES-256-CBC", "SHA256"),
+            ("RSA:+AES-128-CCM-8:+AEAD", "RSA", "AES-128-CCM-8", "AEAD"),
+            ("ECDHE-RSA:+CHACHA20-POLY1305:+AEAD", "ECDHE-RSA", "CHACHA20-POLY1305", "AEAD"),
+            ("ECDHE-RSA:+AES-256-CBC:+SHA1", "ECDHE-RSA", "AES-256-CBC", "SHA1"),
+        ):
+            priority = f"NONE:+VERS-TLS1.2:+{suite}:%PROFILE_VERY_WEAK"
+            client = self.client(priority=priority)
+            server = self.server(keylist=[rsa_pair], priority=priority)
+            self.agree(client, server)
+            status = client.peer_status()
+            self.assertEqual("TLS1.2", status["protocol"])
+            self.assertEqual(
+                (kx, cipher, mac), tuple(map(status.get, ("key_exchange", "cipher", "mac")))
+            )
+            self.assertTrue(status["safe_renegotiation"])
+            certificate = status["certificate"]
+            assert isinstance(certificate, dict)
+            self.assertEqual("RSA", certificate["public_key_algorithm"])
+            self.assertEqual("Medium", certificate["certificate_security_level"])
+            self.assertEqual("ECDSA-SHA256", certificate["signature_algorithm"])
+
+    def test_a_certificate_as_emacs_shows_it(self) -> None:
+        client = self.client()
+        self.agree(client, self.server())
+        shown = client.peer_status()["certificate"]
+        assert isinstance(shown, dict)
+        made = x509.load_pem_x509_certificate(GOOD[1])
+        self.assertEqual(3, shown["version"])
+        self.assertEqual("EC/ECDSA", shown["public_key_algorithm"])
+        self.assertEqual("High", shown["certificate_security_level"])
+        self.assertEqual("O=netproc tests,CN=Root CA", shown["issuer"])
+        self.assertEqual(f"{made.not_valid_after_utc:%Y-%m-%d}", shown["valid_to"])
+        self.assertEqual(made.serial_number, int(shown["serial_number"].replace(":", ""), 16))
+        self.assertEqual(
+            "sha1:" + made.fingerprint(hashes.SHA1()).hex(":"), shown["certificate_id"]
+        )
+        pin = "sha256:" + made.fingerprint(hashes.SHA256()).hex(":")
+        self.assertEqual(pin, shown["certificate_pin"])
+        self.assertEqual(GOOD[1].decode(), shown["pem"])
 
     def test_status_of_tls_13(self) -> None:
         client, server = self.client(), self.server()

@@ -270,6 +270,27 @@ class ClientCertificateTests(VerifyCase):
         self.assertIsNotNone(errors[1])
         self.assertIn(problem, str(server.check()))
 
+    def test_each_version(self) -> None:
+        good, bad = ROOT.issue("user", purpose=CLIENT_PURPOSE), OTHER.issue("user")
+        for version in ("1.2", "1.3"):
+            only = f"NORMAL:-VERS-ALL:+VERS-TLS{version}"
+            server = self.asking("required", priority=only)
+            self.accepted(self.client(keylist=[good]), server)
+            self.assertEqual(f"TLS{version}", server.peer_status()["protocol"])
+            server = self.asking("required", priority=only)
+            self.is_turned_away(self.client(keylist=[bad]), server, "unknown authority")
+            server = self.asking("required", priority=only)
+            self.is_turned_away(self.client(), server, "no certificate")
+
+    def test_a_client_of_tls_13_hears_of_it_later(self) -> None:
+        client, server = self.client(), self.asking("required")
+        errors = handshake(client.connection, server.connection)
+        self.assertIsNone(errors[0])
+        self.assertIsNone(client.check())
+        with self.assertRaises(SSL.Error) as caught:
+            client.connection.recv(100)
+        self.assertIn("alert certificate required", str(caught.exception))
+
     def test_required(self) -> None:
         good = ROOT.issue("user", purpose=CLIENT_PURPOSE)
         self.accepted(self.client(keylist=[good]), self.asking("required"))

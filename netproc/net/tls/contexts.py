@@ -52,7 +52,8 @@ def _set_protocol(context: SSL.Context, parameters: TLSParameters) -> None:
     context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
     try:
         context.set_cipher_list(selection.ciphers.encode("ascii"))
-        context.set_tls13_ciphersuites(selection.tls13.encode("ascii"))
+        if selection.tls13:
+            context.set_tls13_ciphersuites(selection.tls13.encode("ascii"))
     except SSL.Error as error:
         raise refuse(f"priority: {parameters.priority!r}: {credentials.reason(error)}") from None
 

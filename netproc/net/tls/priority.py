@@ -1,17 +1,282 @@
-"""What a priority string of GnuTLS is for OpenSSL.
+"""Priority strings: what "SECURE128:-VERS-TLS1.2:%SERVER_PRECEDENCE" of GnuTLS is for OpenSSL.
 
-`contexts` asks for it and sets what it says.
+`contexts` asks for it when it builds a context, and sets what it says.  The sets behind the
+keywords, their order and the rules are those of GnuTLS 3.7; what it lists for a string in
+`gnutls-cli --list --priority` is what OpenSSL is told here, but for what OpenSSL does not have.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import re
+from typing import Final, NamedTuple
 
 from OpenSSL import SSL
 
+from .parameters import refuse
+
+# -- the sets -------------------------------------------------------------------------------------
+
+_VERSIONS: Final = ("TLS1.3", "TLS1.2", "TLS1.1", "TLS1.0")
+_NUMBERS: Final = {
+    "TLS1.0": SSL.TLS1_VERSION,
+    "TLS1.1": SSL.TLS1_1_VERSION,
+    "TLS1.2": SSL.TLS1_2_VERSION,
+    "TLS1.3": SSL.TLS1_3_VERSION,
+}
+_HOLES: Final = {
+    "TLS1.1": SSL.OP_NO_TLSv1_1,
+    "TLS1.2": SSL.OP_NO_TLSv1_2,
+}
+#: Only where a string asks for them by name, and OpenSSL does them at level 0 only.
+_OLD_VERSIONS: Final = {"TLS1.0", "TLS1.1"}
+
+_EXCHANGES: Final = ("ECDHE-ECDSA", "ECDHE-RSA", "RSA", "DHE-RSA")
+_CIPHERS: Final = (
+    "AES-256-GCM",
+    "CHACHA20-POLY1305",
+    "AES-256-CCM",
+    "AES-256-CBC",
+    "AES-128-GCM",
+    "AES-128-CCM",
+    "AES-128-CBC",
+)
+_SECURE_CIPHERS: Final = (
+    "AES-256-GCM",
+    "CHACHA20-POLY1305",
+    "AES-256-CBC",
+    "AES-256-CCM",
+    "AES-128-GCM",
+    "AES-128-CBC",
+    "AES-128-CCM",
+)
+_FAST_CIPHERS: Final = (
+    "AES-128-GCM",
+    "AES-256-GCM",
+    "CHACHA20-POLY1305",
+    "AES-128-CCM",
+    "AES-256-CCM",
+    "AES-128-CBC",
+    "AES-256-CBC",
+)
+_MACS: Final = ("SHA1", "AEAD")
+
+
+class _Set(NamedTuple):
+    """What a keyword stands for; `level` is OpenSSL's security level."""
+
+    versions: tuple[str, ...] = _VERSIONS
+    exchanges: tuple[str, ...] = _EXCHANGES
+    ciphers: tuple[str, ...] = _CIPHERS
+    macs: tuple[str, ...] = _MACS
+    level: int = 2
+
+
+_256_BITS: Final = _Set(ciphers=_SECURE_CIPHERS[:4], macs=("AEAD",), level=3)
+_KEYWORDS: Final = {
+    "NONE": _Set((), (), (), (), 2),
+    "NORMAL": _Set(),
+    "LEGACY": _Set(level=1),
+    "PERFORMANCE": _Set(
+        exchanges=("RSA", "ECDHE-ECDSA", "ECDHE-RSA", "DHE-RSA"), ciphers=_FAST_CIPHERS
+    ),
+    "PFS": _Set(exchanges=("ECDHE-ECDSA", "ECDHE-RSA", "DHE-RSA")),
+    "SECURE128": _Set(ciphers=_SECURE_CIPHERS),
+    "SECURE192": _256_BITS,
+    "SECURE256": _256_BITS,
+    "SUITEB128": _Set(("TLS1.2",), ("ECDHE-ECDSA",), ("AES-256-GCM", "AES-128-GCM"), ("AEAD",), 3),
+    "SUITEB192": _Set(("TLS1.2",), ("ECDHE-ECDSA",), ("AES-256-GCM",), ("AEAD",), 4),
+}
+
+_PROFILES: Final = {
+    "VERY_WEAK": 0,
+    "LOW": 1,
+    "LEGACY": 1,
+    "MEDIUM": 2,
+    "HIGH": 3,
+    "SUITEB128": 3,
+    "ULTRA": 4,
+    "SUITEB192": 4,
+    "FUTURE": 5,
+}
+_OPTIONS: Final = {
+    "SERVER_PRECEDENCE": SSL.OP_CIPHER_SERVER_PREFERENCE,
+    "NO_TICKETS": SSL.OP_NO_TICKET,
+}
+#: Workarounds for peers of long ago, and what OpenSSL does anyway.
+_WITHOUT_EFFECT: Final = {
+    "ALLOW_SMALL_RECORDS",
+    "COMPAT",
+    "DISABLE_TLS13_COMPAT_MODE",
+    "DUMBFW",
+    "FALLBACK_SCSV",
+    "FORCE_ETM",
+    "LATEST_RECORD_VERSION",
+    "NEW_PADDING",
+    "NO_ETM",
+    "NO_SESSION_HASH",
+    "PARTIAL_RENEGOTIATION",
+    "SAFE_RENEGOTIATION",
+    "SSL3_RECORD_VERSION",
+    "STATELESS_COMPRESSION",
+    "VERIFY_ALLOW_X509_V1_CA_CRT",
+}
+#: What OpenSSL has no suites for, and other versions: may be named, and does nothing.
+_UNUSED: Final = re.compile(
+    r"(?:GROUP|CURVE|SIGN|CTYPE|COMP)-[A-Z0-9-]+|VERS-(?:SSL3\.0|DTLS(?:-ALL|0\.9|1\.[02]))"
+    r"|(?:3DES|CAMELLIA-(?:128|192|256))-CBC|CAMELLIA-(?:128|256)-GCM|AES-192-(?:CBC|GCM)"
+    r"|ARCFOUR-128|NULL|DES-CBC|MD5|SHA512|DHE-DSS|(?:(?:RSA|DHE|ECDHE)-)?PSK|SRP(?:-RSA|-DSS)?"
+)
+
+
+# -- suites ---------------------------------------------------------------------------------------
+
+#: OpenSSL's name of a cipher within the name of a suite up to TLS 1.2.
+_WITH_MAC: Final = {
+    ("AES-256-GCM", "AEAD"): "AES256-GCM-SHA384",
+    ("AES-128-GCM", "AEAD"): "AES128-GCM-SHA256",
+    ("CHACHA20-POLY1305", "AEAD"): "CHACHA20-POLY1305",
+    ("AES-256-CCM", "AEAD"): "AES256-CCM",
+    ("AES-128-CCM", "AEAD"): "AES128-CCM",
+    ("AES-256-CCM-8", "AEAD"): "AES256-CCM8",
+    ("AES-128-CCM-8", "AEAD"): "AES128-CCM8",
+    ("AES-256-CBC", "SHA1"): "AES256-SHA",
+    ("AES-128-CBC", "SHA1"): "AES128-SHA",
+    ("AES-256-CBC", "SHA256"): "AES256-SHA256",
+    ("AES-128-CBC", "SHA256"): "AES128-SHA256",
+    ("AES-256-CBC", "SHA384"): "AES256-SHA384",
+}
+_TLS13: Final = {
+    "AES-256-GCM": "TLS_AES_256_GCM_SHA384",
+    "CHACHA20-POLY1305": "TLS_CHACHA20_POLY1305_SHA256",
+    "AES-128-GCM": "TLS_AES_128_GCM_SHA256",
+    "AES-128-CCM": "TLS_AES_128_CCM_SHA256",
+    "AES-128-CCM-8": "TLS_AES_128_CCM_8_SHA256",
+}
+#: How OpenSSL's names begin, and which of the above there are not.
+_SUITES: Final = {
+    "ECDHE-ECDSA": ("ECDHE-ECDSA-", re.compile("AES256-SHA256")),
+    "ECDHE-RSA": ("ECDHE-RSA-", re.compile("AES256-SHA256|.*CCM")),
+    "RSA": ("", re.compile("CHACHA20|.*-SHA384$(?<!GCM-SHA384)")),
+    "DHE-RSA": ("DHE-RSA-", re.compile(".*-SHA384$(?<!GCM-SHA384)")),
+    "ANON-DH": ("ADH-", re.compile("CHACHA20|.*CCM|.*-SHA384$(?<!GCM-SHA384)")),
+    "ANON-ECDH": ("AECDH-", re.compile("(?!AES(128|256)-SHA$)")),
+}
+_ANONYMOUS: Final = ("ANON-DH", "ANON-ECDH")
+
+_ALL: Final = {
+    "VERS-ALL": ("versions", _VERSIONS),
+    "VERS-TLS-ALL": ("versions", _VERSIONS),
+    "KX-ALL": ("exchanges", _EXCHANGES),
+    "CIPHER-ALL": ("ciphers", _CIPHERS),
+    "MAC-ALL": ("macs", _MACS),
+}
+
+
+def _name_of_one(name: str) -> tuple[str, tuple[str, ...]] | None:
+    """Which list NAME belongs to, and what it is there."""
+    if name in _ALL:
+        return _ALL[name]
+    if name.removeprefix("VERS-") in _VERSIONS and name.startswith("VERS-"):
+        return "versions", (name.removeprefix("VERS-"),)
+    if name in _SUITES:
+        return "exchanges", (name,)
+    if any(name == cipher for cipher, _ in _WITH_MAC):
+        return "ciphers", (name,)
+    if any(name == mac for _, mac in _WITH_MAC):
+        return "macs", (name,)
+    return None
+
+
+class _Lists:
+    """What the tokens of a string have chosen so far, in the order of preference."""
+
+    def __init__(self, string: str) -> None:
+        self._string = string
+        self.chosen: dict[str, list[str]] = {}
+        self.level = 2
+        self.options = 0
+        #: The versions that were asked for by name.
+        self.named: set[str] = set()
+        tokens = string.upper().split(":")
+        if tokens[0] not in _KEYWORDS:
+            raise self._error(tokens[0])
+        for token in tokens:
+            self._apply(token)
+
+    def _error(self, token: str) -> Exception:
+        return refuse(f"priority: syntax error at {token!r} in {self._string!r}")
+
+    def _apply(self, token: str) -> None:
+        sign, name = token[:1], token[1:]
+        if token in _KEYWORDS:
+            self._add_keyword(_KEYWORDS[token])
+        elif sign == "%":
+            self._apply_option(token)
+        elif sign == "+" and name in _KEYWORDS:
+            self._add_keyword(_KEYWORDS[name])
+        elif sign and sign in "+-!":
+            self._change(token)
+        else:
+            raise self._error(token)
+
+    def _add_keyword(self, keyword: _Set) -> None:
+        for field in ("versions", "exchanges", "ciphers", "macs"):
+            self._add(field, getattr(keyword, field))
+        self.level = keyword.level
+
+    def _add(self, field: str, names: tuple[str, ...]) -> None:
+        self.chosen[field] = [*dict.fromkeys([*self.chosen.get(field, ()), *names])]
+
+    def _change(self, token: str) -> None:
+        found = _name_of_one(token[1:])
+        if found is None:
+            if not _UNUSED.fullmatch(token[1:]):
+                raise self._error(token)
+            return
+        field, names = found
+        if token[0] == "+":
+            self._add(field, names)
+            if token[1:] not in _ALL and field == "versions":
+                self.named.update(names)
+        else:
+            self.chosen[field] = [name for name in self.chosen[field] if name not in names]
+
+    def _apply_option(self, token: str) -> None:
+        name = token[1:]
+        if name in _OPTIONS:
+            self.options |= _OPTIONS[name]
+        elif name.startswith("PROFILE_") and name.removeprefix("PROFILE_") in _PROFILES:
+            self.level = _PROFILES[name.removeprefix("PROFILE_")]
+        elif name not in _WITHOUT_EFFECT:
+            raise self._error(token)
+
+    def suites(self, exchanges: list[str]) -> list[str]:
+        """OpenSSL's names of the suites up to TLS 1.2, for some of the key exchanges."""
+        found = []
+        for exchange in exchanges:
+            start, missing = _SUITES[exchange]
+            for cipher in self.chosen["ciphers"]:
+                for mac in self.chosen["macs"]:
+                    name = _WITH_MAC.get((cipher, mac))
+                    if name is not None and not missing.match(name):
+                        found.append(start + name)
+        return found
+
+    def tls13(self) -> list[str]:
+        """The suites of TLS 1.3."""
+        if "AEAD" not in self.chosen["macs"]:
+            return []
+        return [_TLS13[cipher] for cipher in self.chosen["ciphers"] if cipher in _TLS13]
+
+
+# -- what OpenSSL is told -------------------------------------------------------------------------
+
+DEFAULT: Final = "NORMAL:-VERS-TLS1.0:-VERS-TLS1.1:-RSA:-DHE-RSA"
+DEFAULT_ANONYMOUS: Final = "NORMAL:+ANON-ECDH:+ANON-DH"
+
 
 class Selection(NamedTuple):
-    """What OpenSSL is told: versions, cipher suites up to TLS 1.2 and of TLS 1.3, and options."""
+    """Versions from `lowest` to `highest`, the suites up to TLS 1.2 and those of TLS 1.3, options."""
 
     lowest: int
     highest: int
@@ -20,24 +285,31 @@ class Selection(NamedTuple):
     options: int
 
 
-_DEFAULT = Selection(
-    SSL.TLS1_2_VERSION,
-    SSL.TLS1_3_VERSION,
-    "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-ECDSA-AES128-GCM-SHA256:"
-    "ECDHE-RSA-AES256-GCM-SHA384:ECDHE-RSA-CHACHA20-POLY1305:ECDHE-RSA-AES128-GCM-SHA256:"
-    "@SECLEVEL=2",
-    "TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256:TLS_AES_128_GCM_SHA256",
-    0,
-)
-_ANONYMOUS = Selection(
-    SSL.TLS1_2_VERSION,
-    SSL.TLS1_2_VERSION,
-    "AECDH-AES256-SHA:AECDH-AES128-SHA:ADH-AES256-GCM-SHA384:ADH-AES128-GCM-SHA256:@SECLEVEL=0",
-    "",
-    0,
-)
+def select(priority: str | None, *, anonymous: bool = False) -> Selection:
+    """What the string PRIORITY, None for the default, is for OpenSSL.
 
+    The suites prove who the server is, or, if ANONYMOUS, none of them does.  There is no version
+    before TLS 1.2 unless the string adds it by name.  OpenSSL chooses groups and signatures itself.
 
-def select(priority: str | None, *, anonymous: bool) -> Selection:
-    """The versions and cipher suites that PRIORITY names."""
-    return _ANONYMOUS if anonymous else _DEFAULT
+    :raises ProcessArgumentError: for a syntax error, or if nothing is left.
+    """
+    lists = _Lists(priority or (DEFAULT_ANONYMOUS if anonymous else DEFAULT))
+    exchanges = [kx for kx in lists.chosen["exchanges"] if (kx in _ANONYMOUS) == anonymous]
+    suites, tls13 = lists.suites(exchanges), lists.tls13()
+    versions = [
+        version
+        for version in lists.chosen["versions"]
+        if (tls13 and not anonymous if version == "TLS1.3" else suites)
+        and (version not in _OLD_VERSIONS or version in lists.named)
+    ]
+    if not versions:
+        raise refuse(f"priority: {priority!r} leaves nothing")
+    numbers = [_NUMBERS[version] for version in versions]
+    level = 0 if anonymous or _OLD_VERSIONS & {*versions} else lists.level
+    # OpenSSL takes no empty list, even where there is TLS 1.3 only.
+    ciphers = ":".join([*(suites or ["DEFAULT"]), f"@SECLEVEL={level}"])
+    options = lists.options
+    for version, hole in _HOLES.items():
+        if version not in versions and min(numbers) < _NUMBERS[version] < max(numbers):
+            options |= hole
+    return Selection(min(numbers), max(numbers), ciphers, ":".join(tls13), options)
