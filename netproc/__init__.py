@@ -5,7 +5,8 @@ Public names are here; the modules behind them, in the order in which data passe
 * `make` (keywords in) and `core.spec` (checked), `core.options`, `core.coding`, `core.address` by it;
 * `core.streamspec`, `core.dialects` and `core.answers`: how a stream is opened, `core.negotiate`: its
   dialogue;
-* `client` and `server`, which join what follows;
+* `client` and `server`, which join what follows; `open_stream` with `core.streamspec`, `core.negotiate`, `core.answers`,
+  `core.dialects` and `net.dialogue`, which talk before a client is there;
 * `net.resolve`, `net.endpoints`, `net.connector`, `net.listener`, `net.socketfile`, `net.sockets`: to a
   socket that is connected;
 * `net.transport`, `net.event`, `net.sendqueue`: bytes from and to it;
@@ -42,6 +43,8 @@ from .net.info import (
     network_interface_list,
     network_lookup_address_info,
 )
+from .net.tls.parameters import TLSParameters, tls_boot_parameters
+from .open_stream import open_network_stream
 from .process import NetworkProcess
 from .supports import supports
 from .tables import (
@@ -65,6 +68,7 @@ __all__ = [
     "ProcessArgumentError",
     "ProcessError",
     "ProcessTable",
+    "TLSParameters",
     "TransactionQueue",
     "__version__",
     "accept_process_output",
@@ -82,6 +86,8 @@ __all__ = [
     "network_interface_info",
     "network_interface_list",
     "network_lookup_address_info",
+    "open_network_stream",
     "process_list",
     "supports",
+    "tls_boot_parameters",
 ]

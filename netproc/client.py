@@ -157,6 +157,9 @@ class ClientMaker:
         except DeferredTimeoutError:
             raise ProcessError(errno.ETIMEDOUT, f"{FAILED}: timed out ({what})") from None
 
+    def _before_open(self, process: NetworkProcess) -> None:
+        """For makers whose connections have said something already."""
+
     # -- the channel ----------------------------------------------------------------------------
 
     def _build(self) -> StreamChannel:
@@ -189,6 +192,7 @@ class ClientMaker:
     def _channel_opened(self, channel: Channel) -> Receiver:
         process = self._process
         event = process.life.connected(channel, Cause.CONNECTED)
+        self._before_open(process)
         if not self._spec.nowait:
             process.table.enter(process)
         process.tell(event)

@@ -6,6 +6,7 @@ addresses, endpoint, channel and process.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from socket import SOCK_DGRAM
 from typing import Any
@@ -112,7 +113,7 @@ def make(
             endpoint = find(spec.endpoint, reactor)
     except ProcessArgumentError as error:
         return fail(error)
-    process = _new_process(spec, DEFAULT_TABLE if table is None else table, reactor)
+    process = new_process(spec, DEFAULT_TABLE if table is None else table, reactor)
     if spec.is_server and spec.kind != SOCK_DGRAM:
         return ServerMaker(spec, process, resolver, endpoint, security).make()
     maker = DatagramMaker if spec.kind == SOCK_DGRAM else ClientMaker
@@ -127,7 +128,7 @@ def _security(spec: ProcessSpec) -> Security | None:
     return contexts.security(spec.tls_parameters, is_server=spec.is_server)
 
 
-def _new_process(spec: ProcessSpec, table: Table, reactor: INetprocReactor) -> NetworkProcess:
+def new_process(spec: ProcessSpec, table: Table, reactor: INetprocReactor) -> NetworkProcess:
     """A process of SPEC, not connected and not listed yet; its name is reserved."""
     process = NetworkProcess(
         table.reserve(spec.name),
@@ -149,6 +150,14 @@ def _new_process(spec: ProcessSpec, table: Table, reactor: INetprocReactor) -> N
         process.stop()
     _end_with_reactor(table, reactor)
     return process
+
+
+#: The keywords that say what is made, and their defaults.
+KEYWORDS: Mapping[str, Any] = {
+    key: parameter.default
+    for key, parameter in inspect.signature(make_network_process).parameters.items()
+    if key not in ("table", "reactor")
+}
 
 
 #: The tables whose processes end when a reactor does.

@@ -7,9 +7,7 @@ the process by `make.py` and, when the application stops, lets what was sent be 
 from __future__ import annotations
 
 import dataclasses
-import inspect
 import os
-from collections.abc import Mapping
 from typing import Any
 
 from twisted.application.service import Service
@@ -19,7 +17,7 @@ from twisted.python.failure import Failure
 
 from .core.errors import NetprocError
 from .core.escape import escape
-from .make import make, make_network_process
+from .make import KEYWORDS, make
 from .net.resolve import Resolver, resolve, resolve_blocking
 from .process import DEFAULT_TABLE, NetworkProcess
 
@@ -27,13 +25,6 @@ log = Logger()
 
 #: Stopping is over within 10 seconds: so long for writing what was sent, the rest for closing.
 STOP_FLUSH = 7.0
-
-#: The keywords of make_network_process that say what is made, and their defaults.
-KEYWORDS: Mapping[str, Any] = {
-    key: parameter.default
-    for key, parameter in inspect.signature(make_network_process).parameters.items()
-    if key not in ("table", "reactor")
-}
 
 
 class ProcessService(Service):

@@ -21,8 +21,8 @@ from .command import ProcessCommand
 from .core.errors import ProcessArgumentError
 from .core.spec import process_spec
 from .ending import one_line_errors, option_name, say
+from .make import KEYWORDS
 from .net.reactor import INetprocReactor, default_reactor
-from .service import KEYWORDS
 
 #: Exit statuses for a wrong command line.
 WRONG_FOR_TWISTD = 1

@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 import netproc
 from netproc.core import options
 from netproc.core.codecnames import CODECS
-from netproc.service import KEYWORDS
+from netproc.make import KEYWORDS
 from netproc.test.conformance.differences import DIFFERENCES, not_yet
 from netproc.test.conformance.test_scenarios import scenario_names
 from netproc.test.test_packaging import checkout

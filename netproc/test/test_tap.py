@@ -20,7 +20,7 @@ from zope.interface import implementer
 
 from netproc import ProcessError, command, ending, filters, tap
 from netproc.command import ProcessCommand
-from netproc.service import KEYWORDS
+from netproc.make import KEYWORDS
 from netproc.test.base import NetprocTestCase, reactor
 
 

@@ -111,6 +111,10 @@ class TLSChannel:
         self._wait(self._limits.handshake_timeout)
         self._take(unread)
 
+    def hand_to(self, receiver: Receiver) -> None:
+        """From now on RECEIVER is told."""
+        self._receiver = receiver
+
     # -- the handshake ------------------------------------------------------------------------
 
     def _shake_hands(self) -> None:

@@ -13,9 +13,8 @@ from twisted.internet.task import deferLater
 from netproc import NetworkProcess, ProcessError, make_network_process
 from netproc.core.address import SocketAddress
 from netproc.core.spec import Lookup
-from netproc.make import make
+from netproc.make import KEYWORDS, make
 from netproc.net.connector import Connector, interleave
-from netproc.service import KEYWORDS
 from netproc.test.base import NetprocTestCase, reactor
 
 V4, V6 = int(socket.AF_INET), int(socket.AF_INET6)

@@ -1,0 +1,167 @@
+"""The dialogue that opens a stream, over a real channel: what `core/negotiate.py` decides is done here.
+
+`open_stream.py` makes one when a connection can be used; it is the channel's Receiver until the stream is open, and
+then hands the channel, with TLS between or not, to whoever it belongs to.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable
+
+from twisted.internet.interfaces import IDelayedCall
+
+from ..core.errors import NetprocError, ProcessError
+from ..core.limits import Limits
+from ..core.negotiate import Done, Failed, Negotiation, Send, StartTLS, StreamProperties
+from .channel import Receiver
+from .reactor import INetprocReactor
+from .stream import StreamChannel
+from .tls.channel import Engine, TLSChannel
+
+#: The stream is open: who is told from now on.
+Opened = Callable[[StreamChannel | TLSChannel, StreamProperties, bytes], Receiver]
+#: It is not.
+Refused = Callable[[NetprocError, StreamProperties], None]
+
+
+class Dialogue:
+    """One dialogue over CHANNEL, of SECONDS at most; MAKE_ENGINE is for STARTTLS.
+
+    OPENED gets the channel, what has been found out, and the text of the dialogue; REFUSED the error, when the
+    connection is given up.
+    """
+
+    def __init__(
+        self,
+        channel: StreamChannel | TLSChannel,
+        negotiation: Negotiation,
+        make_engine: Callable[[], Engine],
+        reactor: INetprocReactor,
+        limits: Limits,
+        seconds: float,
+        *,
+        opened: Opened,
+        refused: Refused,
+    ) -> None:
+        self._channel = channel
+        self._negotiation = negotiation
+        self._make_engine = make_engine
+        self._reactor = reactor
+        self._limits = limits
+        self._opened = opened
+        self._refused = refused
+        # Who is told: this, until the stream is open.
+        self._receiver: Receiver = self
+        self._said: list[bytes] = []
+        self._over = False
+        self._timer: IDelayedCall | None = reactor.callLater(seconds, self._too_late, seconds)
+
+    def begin(self) -> Receiver:
+        """Who is the channel's receiver now."""
+        self._negotiation.start()
+        self._act()
+        return self._receiver
+
+    # -- told by the channel ----------------------------------------------------------------------
+
+    @property
+    def data(self) -> Callable[[bytes], None]:
+        """See Receiver."""
+        return self._heard
+
+    def _heard(self, data: bytes) -> None:
+        if not self._over:
+            self._said.append(data)
+            self._negotiation.receive(data)
+            self._act()
+
+    def eof(self) -> None:
+        """See Receiver."""
+        self._lost(None)
+
+    def lost(self, reason: ProcessError | None) -> None:
+        """See Receiver."""
+        self._lost(reason)
+
+    def gone(self) -> None:
+        """See Receiver: it was given up."""
+
+    def output_lost(self, reason: ProcessError) -> None:
+        """See Receiver: the end is told too."""
+
+    def congested(self) -> None:
+        """See Receiver: commands are short."""
+
+    def writable(self) -> None:
+        """See Receiver: nobody has asked."""
+
+    def noticed(self, error: ProcessError) -> None:
+        """See Receiver: a stream has no such errors."""
+
+    def _lost(self, reason: NetprocError | None) -> None:
+        if not self._over:
+            self._negotiation.lost(reason)
+            self._act()
+
+    def _too_late(self, seconds: float) -> None:
+        self._timer = None
+        problem = f"no {self._negotiation.waiting_for} within {seconds:g} s"
+        self._lost(ProcessError(errno.ETIMEDOUT, problem))
+
+    # -- what the machine wants -------------------------------------------------------------------
+
+    def _act(self) -> None:
+        for action in self._negotiation.actions():
+            match action:
+                case Send(data):
+                    self._channel.write(data)
+                case StartTLS(unread):
+                    self._start_tls(unread)
+                case Done(properties, unread):
+                    self._open(properties, unread)
+                case Failed(error, properties):
+                    self._end()
+                    self._channel.abort()
+                    self._refused(error, properties)
+
+    def _start_tls(self, unread: bytes) -> None:
+        below = self._channel
+        assert isinstance(below, StreamChannel)
+        if unread:
+            # It was not part of the dialogue in clear text, and never will be part of anything.
+            self._said[:] = [b"".join(self._said)[: -len(unread)]]
+        tls = TLSChannel(
+            below,
+            self._make_engine(),
+            self._reactor,
+            self._limits,
+            opened=self._encrypted,
+            failed=self._lost,
+        )
+        below.hand_to(tls)
+        self._receiver = tls
+        tls.start(unread)
+
+    def _encrypted(self, channel: TLSChannel) -> Receiver:
+        self._channel = channel
+        self._receiver = self
+        self._negotiation.tls_started()
+        self._act()
+        return self._receiver
+
+    def _open(self, properties: StreamProperties, unread: bytes) -> None:
+        """The text that came stays the beginning of the stream's buffer, as in Emacs."""
+        self._end()
+        said = b"".join(self._said)
+        said = said[: len(said) - len(unread)]
+        self._receiver = self._opened(self._channel, properties, said)
+        self._channel.hand_to(self._receiver)
+        if unread:
+            self._receiver.data(unread)
+
+    def _end(self) -> None:
+        self._over = True
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None

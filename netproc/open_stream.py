@@ -1,0 +1,217 @@
+"""open_network_stream: a client whose greeting, capabilities and TLS have been seen to before it is there.
+
+The keywords become a spec (`core/streamspec.py`) and one of `core/spec.py`; `client.py` connects, and `net/dialogue.py` leads
+the dialogue before the process is open.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.python.failure import Failure
+
+from .client import ClientMaker
+from .core.buffer import Buffer
+from .core.errors import NetprocError, ProcessArgumentError, ProcessError
+from .core.negotiate import NETWORK, PLAIN, SHELL, TLS, Negotiation, StreamProperties
+from .core.spec import ProcessSpec, process_spec
+from .core.streamspec import StreamSpec, stream_spec
+from .make import KEYWORDS, new_process
+from .net.channel import Channel, Receiver
+from .net.dialogue import Dialogue
+from .net.reactor import INetprocReactor, default_reactor
+from .net.resolve import resolve
+from .net.stream import StreamChannel
+from .net.tls import contexts
+from .net.tls.channel import Security, TLSChannel
+from .net.tls.parameters import TLSParameters
+from .process import DEFAULT_TABLE, NetworkProcess, Table
+from .settings import Filter, Sentinel
+
+
+def open_network_stream(
+    name: str,
+    buffer: Buffer | str | None,
+    host: str,
+    service: str | int,
+    *,
+    type: str | None = None,
+    nowait: bool = False,
+    coding: object = None,
+    return_list: bool = False,
+    capability_command: object = None,
+    end_of_command: object = None,
+    end_of_capability: object = None,
+    success: object = None,
+    starttls_function: object = None,
+    always_query_capabilities: bool = False,
+    client_certificate: object = None,
+    use_starttls_if_possible: bool = False,
+    warn_unless_encrypted: bool = False,
+    nogreeting: bool = False,
+    tls_parameters: object = None,
+    protocol: str | None = None,
+    filter: Filter | bool | None = None,
+    sentinel: Sentinel | None = None,
+    plist: Mapping[str, object] | None = None,
+    noquery: bool = False,
+    timeout: float = 30,
+    table: Table | None = None,
+    reactor: INetprocReactor | None = None,
+) -> Deferred[Any]:
+    """Open a stream to HOST, with TLS or STARTTLS as TYPE says (Emacs: open-network-stream).
+
+    The Deferred fires with the process, or with `return_list` with (process, StreamProperties); a server that
+    does not let us in is (None, StreamProperties) then.  Otherwise it fails: with NegotiationError or
+    another ProcessError, or with ProcessArgumentError, before any socket exists.  The dialogue has
+    TIMEOUT seconds, and so has connecting.  The reference has a paragraph on each keyword.
+    """
+    given = dict(locals())
+    table = DEFAULT_TABLE if given.pop("table") is None else table
+    assert table is not None
+    reactor = default_reactor() if given.pop("reactor") is None else reactor
+    assert reactor is not None
+    try:
+        stream = stream_spec(given)
+        _check(given, stream, table)
+        parameters = _parameters(given, stream)
+        first = parameters if stream.type is TLS else None
+        spec = process_spec(_client_keywords(given, first))
+        security = None if parameters is None else contexts.security(parameters, is_server=False)
+    except ProcessArgumentError as error:
+        return fail(error)
+    maker = _StreamMaker(spec, stream, new_process(spec, table, reactor), security, timeout)
+    if nowait:
+        return succeed(maker.make_nowait())
+    made = maker.make()
+    return made.addCallbacks(maker.found, maker.not_found) if return_list else made
+
+
+def _check(given: Mapping[str, Any], stream: StreamSpec, table: Table) -> None:
+    if given["return_list"] and given["nowait"]:
+        raise ProcessArgumentError("return_list", "with nowait there is nothing to tell yet")
+    if stream.type is SHELL:
+        raise ProcessArgumentError("type", "shell: not yet")
+    if given["host"] is None or given["service"] is None:
+        raise ProcessArgumentError("host" if given["host"] is None else "service", "it is missing")
+    buffer = given["buffer"]
+    if not stream.bare and isinstance(buffer, str) and table.get_buffer(buffer) is None:
+        raise ProcessArgumentError("buffer", f"No buffer named {buffer}")
+
+
+def _parameters(given: Mapping[str, Any], stream: StreamSpec) -> object:
+    """How TLS is done, if there may be any; the certificate of a client goes into them."""
+    if stream.type is PLAIN or (stream.type is NETWORK and stream.dialect.upgrade is None):
+        return None
+    certificate = given["client_certificate"]
+    parameters = given["tls_parameters"]
+    if certificate is None:
+        return TLSParameters() if parameters is None else parameters
+    if parameters is not None:
+        raise ProcessArgumentError("client_certificate", "tls_parameters has a keylist for it")
+    if not isinstance(certificate, Sequence) or isinstance(certificate, (str, bytes)):
+        raise ProcessArgumentError("client_certificate", "it is no pair of a key and a certificate")
+    return TLSParameters(keylist=(tuple(certificate),))
+
+
+def _client_keywords(given: Mapping[str, Any], tls_parameters: object) -> dict[str, object]:
+    """Those of make_network_process."""
+    shared = (
+        "name",
+        "buffer",
+        "host",
+        "service",
+        "nowait",
+        "coding",
+        "filter",
+        "sentinel",
+        "plist",
+        "noquery",
+    )
+    timeout = {"connect_timeout": given["timeout"], "tls_parameters": tls_parameters}
+    return {**KEYWORDS, **{key: given[key] for key in shared}, **timeout}
+
+
+class _StreamMaker(ClientMaker):
+    """Makes the client of one stream."""
+
+    def __init__(
+        self,
+        spec: ProcessSpec,
+        stream: StreamSpec,
+        process: NetworkProcess,
+        security: Security | None,
+        timeout: float,
+    ) -> None:
+        super().__init__(spec, process, resolve, None, security if stream.type is TLS else None)
+        self._stream = stream
+        self._starttls = security
+        self._timeout = timeout
+        self._properties: StreamProperties | None = None
+        # The text of the dialogue, until the process is there.
+        self._said = b""
+
+    def found(self, process: NetworkProcess) -> tuple[NetworkProcess | None, StreamProperties]:
+        """What `return_list` gives."""
+        kind = "tls" if self._stream.type is TLS else "plain"
+        return process, self._properties or StreamProperties(None, None, kind)  # type: ignore[arg-type]
+
+    def not_found(self, failure: Failure) -> tuple[None, StreamProperties]:
+        """The same, if it was the server that refused."""
+        if self._properties is None:
+            failure.raiseException()
+        assert self._properties is not None
+        return None, self._properties
+
+    def _channel_opened(self, channel: Channel) -> Receiver:
+        """The connection can be used; the stream is not open before the dialogue has been led."""
+        if self._stream.bare:
+            return super()._channel_opened(channel)
+        assert isinstance(channel, (StreamChannel, TLSChannel))
+        stream = self._stream
+        negotiation = Negotiation(
+            stream.type,
+            stream.dialect,
+            always_query=stream.always_query,
+            limits=self._spec.limits,
+        )
+        dialogue = Dialogue(
+            channel,
+            negotiation,
+            self._engine,
+            self._reactor,
+            self._spec.limits,
+            self._timeout,
+            opened=self._stream_opened,
+            refused=self._stream_refused,
+        )
+        return dialogue.begin()
+
+    def _engine(self) -> Any:
+        assert self._starttls is not None
+        assert self._spec.lookup is not None
+        name = getattr(self._starttls, "hostname", None) or self._spec.lookup.host
+        return self._starttls.engine(name)
+
+    def _stream_opened(
+        self, channel: StreamChannel | TLSChannel, properties: StreamProperties, said: bytes
+    ) -> Receiver:
+        self._channel = channel
+        self._properties = properties
+        self._said = said
+        return super()._channel_opened(channel)
+
+    def _before_open(self, process: NetworkProcess) -> None:
+        """What was said stays in the buffer, as in Emacs; a filter of the program's begins behind it."""
+        if self._said:
+            decoder = process.new_decoder()
+            process.insert_in_buffer(decoder.decode(self._said))
+
+    def _stream_refused(self, error: NetprocError, properties: StreamProperties) -> None:
+        self._properties = properties
+        if not isinstance(error, ProcessError):
+            error = ProcessError(errno.EPROTO, str(error))
+        self._opened.errback(error)
