@@ -10,7 +10,9 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import random
 import shutil
+import string
 import subprocess
 import sys
 import tempfile
@@ -28,7 +30,10 @@ TIMEOUT = 30
 
 def emacs_trace(name):
     """What the installed Emacs does now."""
-    tmp = tempfile.mkdtemp(prefix="ckc-")
+    # No digits: in a trace they could pass for a port.
+    letters = "".join(random.choices(string.ascii_lowercase, k=10))
+    tmp = os.path.join(tempfile.gettempdir(), f"ckc-{letters}")
+    os.mkdir(tmp, 0o700)
     env = {k: v for k, v in os.environ.items() if not k.startswith(("LC_", "EMACS"))}
     env |= {"LANG": "C.UTF-8", "LC_ALL": "C.UTF-8", "TMPDIR": tmp, "CK_PYTHON": sys.executable}
     scenario = os.path.join(HERE, "scenarios", name + ".json")
