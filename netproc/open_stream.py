@@ -212,6 +212,8 @@ class _StreamMaker(ClientMaker):
 
     def _stream_refused(self, error: NetprocError, properties: StreamProperties) -> None:
         self._properties = properties
+        # It closes by itself, and in order: a reset could take back what the server still reads.
+        self._channel = None
         if not isinstance(error, ProcessError):
             error = ProcessError(errno.EPROTO, str(error))
         self._opened.errback(error)

@@ -122,7 +122,8 @@ class Dialogue:
                     self._open(properties, unread)
                 case Failed(error, properties):
                     self._end()
-                    self._channel.abort()
+                    limits = self._limits
+                    self._channel.close(limits.flush_timeout, limits.linger_timeout)
                     self._refused(error, properties)
 
     def _start_tls(self, unread: bytes) -> None:

@@ -13,7 +13,15 @@ from netproc import ProcessTable
 from netproc.test.conformance.notation import CallbackError
 
 #: What scenarios may ask for in "needs"; such scenarios are skipped where netproc lacks it.
-FEATURES = {"buffer-point", "buffer-readonly", "buffer-unibyte", "filter-multibyte", "seqpacket"}
+FEATURES = {
+    "buffer-point",
+    "buffer-readonly",
+    "buffer-unibyte",
+    "filter-multibyte",
+    "nogreeting",
+    "open-coding",
+    "seqpacket",
+}
 
 
 class NetprocAdapter:
@@ -28,6 +36,18 @@ class NetprocAdapter:
     # -- making processes (Deferreds) ---------------------------------------
     def make(self, args):
         return netproc.make_network_process(table=self.table, **args)
+
+    def open(self, arguments, keywords):
+        return netproc.open_network_stream(*arguments, table=self.table, **keywords)
+
+    def properties(self, found):
+        """The property list of what opening a stream found out."""
+        return {
+            "greeting": found.greeting,
+            "capabilities": found.capabilities,
+            "type": found.type,
+            "error": found.error,
+        }
 
     def accept_output(self, proc, timeout):
         """A Deferred of a bool; proc None is any process."""

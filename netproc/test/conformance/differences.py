@@ -16,6 +16,7 @@ DIFFERENCES: dict[str, dict[int, str]] = {
     "07-server-inherit-later": {13: "D12"},
     "11-coding-bad": {8: "D12"},
     "11-coding-default": {3: "D12", 12: "D12", 15: "D12", 16: "D12"},
+    "18-open-plain": {6: "D12"},
     "21-quirk-address-elements": {1: "D5", 2: "D5", 3: "D5", 4: "D5", 5: "D5"},
     "21-quirk-datagram-client-options": {3: "D9", 5: "D9", 6: "D9", 7: "D9", 8: "D9"},
     "21-quirk-datagram-truncated": {3: "D9", 5: "D9"},
@@ -27,8 +28,7 @@ DIFFERENCES: dict[str, dict[int, str]] = {
 
 #: What the next releases bring.
 NOT_YET = {
-    "18-": "open_network_stream",
-    "21-quirk-open": "open_network_stream",
+    "18-open-shell": "shell streams",
 }
 
 

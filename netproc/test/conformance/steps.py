@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import time
 
@@ -37,6 +38,42 @@ class Steps(Values):
     async def do_make(self, step):
         args = self.args(step.get("args"))
         return self.made(step["as"], await self.finish(self.np.make(args)))
+
+    async def do_open(self, step):
+        keywords = self.args(step.get("kw"))
+        function, command = keywords.get("starttls_function"), keywords.get("capability_command")
+        if function:
+            keywords["starttls_function"] = self.starttls_function(step["as"], *function)
+        if isinstance(command, list):
+            # ["call", TEXT]: a function of the greeting.
+            keywords["capability_command"] = self.capability_command(step["as"], command[1])
+        arguments = [self.value(value) for value in step["args"]]
+        found = await self.finish(self.np.open(arguments, keywords))
+        process, properties = found if isinstance(found, tuple) else (found, None)
+        out = {"value": None} if process is None else self.made(step["as"], process)
+        if properties is not None:
+            out["props"] = self.enc_plist(self.np.properties(properties))
+        return out
+
+    def starttls_function(self, handle, offer, command):
+        """Records what it is called with; COMMAND if OFFER is in it."""
+
+        def function(capabilities):
+            shown = escape(capabilities)
+            self.record(event="starttls-function", proc=handle, message=shown)
+            return command if re.search(offer, capabilities) else None
+
+        return function
+
+    def capability_command(self, handle, reply):
+        """Records the greeting."""
+
+        def function(greeting):
+            shown = None if greeting is None else escape(greeting)
+            self.record(event="capability-command", proc=handle, message=shown)
+            return reply
+
+        return function
 
     async def do_accept(self, step):
         proc = self.proc(step["proc"]) if step.get("proc") else None
