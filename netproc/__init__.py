@@ -8,6 +8,8 @@ Public names are here; the modules behind them, in the order in which data passe
   socket that is connected;
 * `net.transport`, `net.event`, `net.sendqueue`: bytes from and to it;
 * `net.stream`, `net.foreign`, behind `net.channel`: Twisted's protocols as channels;
+* `net.tls.channel` with an engine of `net.tls.contexts`: TLS between that and the process, from the
+  beginning or by `starttls`;
 * `reading` with `core.delivery`, `sending` with `core.flow`: the two halves of a process;
 * `process` with `core.status`, `core.contact`, `core.buffer`, `core.names`: the object itself;
 * `defaults`, `callbacks`: the functions it calls;

@@ -60,6 +60,12 @@ class Delivery:
             self._push_front(rest)
         return self.decoder.decode(chunk)
 
+    def take_bytes(self) -> bytes:
+        """All that waits, as it came."""
+        waiting = b"".join(self._chunks or ())
+        self._chunks = None
+        return waiting
+
     def discard(self) -> None:
         """Nobody will take what waits."""
         self._chunks = None

@@ -76,3 +76,12 @@ class DeliveryTests(SynchronousTestCase):
         delivery.put(b"x")
         delivery.discard()
         self.assertFalse(delivery.waiting)
+
+    def test_all_bytes_that_wait(self) -> None:
+        delivery = Delivery(DEFAULT, True)
+        self.assertEqual(b"", delivery.take_bytes())
+        delivery.decoder.decode(b"\xc3")
+        delivery.put(b"b")
+        delivery.set_coding(DEFAULT, True)
+        self.assertEqual(b"\xc3b", delivery.take_bytes())
+        self.assertFalse(delivery.waiting)

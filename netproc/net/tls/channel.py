@@ -110,6 +110,8 @@ class TLSChannel:
         """Begin the handshake; UNREAD has come from the peer already."""
         self._wait(self._limits.handshake_timeout)
         self._take(unread)
+        if self._paused and self._handshaking:
+            self._below.resume()
 
     # -- the handshake ------------------------------------------------------------------------
 
