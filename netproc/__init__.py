@@ -11,7 +11,7 @@ Public names are here; the modules behind them, in the order in which data passe
   socket that is connected;
 * `net.transport`, `net.event`, `net.sendqueue`: bytes from and to it;
 * `net.tls`, where they are encrypted: `parameters`, `priority`, `credentials`, `contexts`, `verify`,
-  `engine`, `peerstatus`, and `channel` between these and a process;
+  `engine`, `peerstatus`, and `channel` between these and a process, from the beginning or by `starttls`;
 * `net.stream`, `net.foreign`, behind `net.channel`: Twisted's protocols as channels; `net.seqpacket`;
 * `datagrams` with `net.datagram`, `net.packetbuffer`, `net.icmp` in the place of these for datagrams;
   `net.rawaddress` for unusual families, `net.inherited` for sockets that are handed over;

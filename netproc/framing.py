@@ -48,6 +48,11 @@ class _Framing:
         splitter.feed(data)
         return self._give_messages(process, splitter)
 
+    def give_back(self, process: NetworkProcess) -> Text | None:
+        """What has come for PROCESS and is not with the function: it may be for TLS."""
+        splitter = self._splitters.get(process)
+        return splitter.give_back() if splitter is not None else None
+
     def _give_messages(self, process: NetworkProcess, splitter: Splitter) -> object:
         while self._is_wanted(process):
             try:

@@ -177,6 +177,14 @@ class Life:
             self.reason = without_traceback(reason) if reason is not None else None
             self._end(event)
 
+    def broken(self, reason: ProcessError) -> None:
+        """It must not go on, because of REASON: nothing is sent or delivered any more, and in the
+        reactor's next turn it ends.
+        """
+        self.output_lost(reason)
+        self._process.reading.shut()
+        self._process.reactor.callLater(0, self.input_ended, reason)
+
     def gone(self) -> None:
         """See Receiver, and Port."""
         self._channel_ended(None)

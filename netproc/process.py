@@ -33,6 +33,7 @@ from .packets import PacketReading
 from .reading import FILTERING, STOPPED, Reading
 from .sending import Sending
 from .settings import Filter, ProcessSettings, Sentinel
+from .starttls import start_tls
 from .waiting import Waiters
 
 #: Called with the server, the new process or None, and the message.
@@ -109,7 +110,7 @@ class NetworkProcess(ProcessSettings):
         self._mark: Mark | None = None
         self._owns_buffer = False
         self.life = Life(self)
-        reads = PacketReading if self._shows_packets() else Reading
+        reads = PacketReading if self.shows_packets else Reading
         self.reading = reads(self, Delivery(coding, filter_multibyte))
         self.sending = Sending(self)
         #: Who waits in `accept_output`.
@@ -144,7 +145,9 @@ class NetworkProcess(ProcessSettings):
         """Does it send and receive datagrams?"""
         return self.shown.get("type") == "datagram"
 
-    def _shows_packets(self) -> bool:
+    @property
+    def shows_packets(self) -> bool:
+        """Does the filter get packet by packet?"""
         return self.shown.get("type") in ("datagram", "seqpacket")
 
     @property
@@ -186,15 +189,11 @@ class NetworkProcess(ProcessSettings):
 
     @property
     def truncated(self) -> bool:
-        """Once ended: did the input end, over TLS, without the peer's word that it is whole?  Then
-        somebody may have cut it off.  Also `contact("tls_truncated")`.
-        """
+        """Once ended: was the input maybe cut off, since over TLS it ended without close_notify?"""
         return self.life.truncated
 
     def peer_status(self) -> dict[str, object] | None:
-        """What there is to know of the TLS connection and its peer (Emacs: gnutls-peer-status);
-        None without TLS, and after the end.
-        """
+        """About TLS and its peer (Emacs: gnutls-peer-status); None without, and after the end."""
         channel = self.sending.channel
         return channel.peer_status() if isinstance(channel, TLSChannel) else None
 
@@ -209,8 +208,7 @@ class NetworkProcess(ProcessSettings):
         """What process-contact shows (N120): (host, service); with True all keywords and addresses
         as a new dictionary; with the name of one its value, or None.
 
-        "peer_credentials" is (process id, user id, group id) of the peer of an open UNIX connection,
-        "tls_truncated" is True if the input was cut off (`truncated`).
+        "peer_credentials" is (process id, user id, group id) of the peer of an open UNIX connection.
         """
         self._note_sender()
         if key is None:
@@ -221,7 +219,7 @@ class NetworkProcess(ProcessSettings):
             channel = self.sending.channel
             return channel.peer_credentials() if channel is not None and self.live else None
         if key == "tls_truncated":
-            return self.truncated or None
+            return self.truncated
         if isinstance(key, str):
             return self.shown.get(key)
         raise ProcessArgumentError("key", f"{key!r} is not the name of a keyword")
@@ -256,6 +254,17 @@ class NetworkProcess(ProcessSettings):
         self._check_running()
         if not self.is_datagram:
             self.sending.send_eof()
+
+    def start_tls(self, parameters: object, unread: bytes = b"") -> Deferred[NetworkProcess]:
+        """Go on with TLS, by PARAMETERS as `tls_parameters` are (Emacs: gnutls-negotiate); where a
+        server accepted the connection, as the server.  UNREAD is the end of what the filter was
+        given, as the bytes that came, if it belongs to TLS.
+
+        Fires with the process when the peer is who it should be; what is sent before waits.  Fails
+        with ProcessError or ProcessArgumentError, which end the connection as its `reason`; but if it
+        is not open, has TLS already (EALREADY) or is no stream (EOPNOTSUPP) nothing happens.
+        """
+        return start_tls(self, parameters, unread, self._tls_host)
 
     def drain(self) -> Deferred[None]:
         """Fires when less than the low-water mark is pending.

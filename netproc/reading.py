@@ -96,6 +96,15 @@ class Reading:
         if self.gate & HELD:
             self._pause()
 
+    def switch(self, channel: Channel) -> bytes:
+        """Read from CHANNEL from now on; what came and has not been delivered."""
+        self._channel = channel
+        if self.gate & PAUSED:
+            channel.pause()
+        self._process.decode_anew()
+        self.gate &= ~QUEUED
+        return self.delivery.take_bytes(self._process.undecoded)
+
     # -- the gate -----------------------------------------------------------------------------
 
     def hold(self, why: int) -> None:

@@ -137,7 +137,7 @@ class ProcessSettings:
     def coding(self, value: str | tuple[str | None, str | None] | None) -> None:
         decoding, encoding = coding_pair(value)
         self._coding = decoding, encoding.for_writing()
-        self._decode_anew()
+        self.decode_anew()
 
     def set_coding(self, decoding: str | None = None, encoding: str | None = None) -> None:
         """Set both (Emacs: set-process-coding-system); None is the default.  Bytes of an unfinished
@@ -145,7 +145,8 @@ class ProcessSettings:
         """
         self.coding = (decoding, encoding)
 
-    def _decode_anew(self) -> None:
+    def decode_anew(self) -> None:
+        """Begin with a new decoder; it begins with the bytes of an unfinished character."""
         self._decodes = self._wants_text()
         self.reading.set_coding(self._coding, self._decodes)
 
@@ -159,8 +160,12 @@ class ProcessSettings:
         if self.life.state in status.ENDED:
             return
         if self._wants_text() is not self._decodes:
-            self._decode_anew()
+            self.decode_anew()
         self.reading.refill()
+
+    def undecoded(self, text: str) -> bytes:
+        """The bytes that TEXT, which has come, was made of."""
+        return self._coding[0].encode(text)
 
     def new_decoder(self) -> Decoder:
         """A decoder that knows of nothing before."""
@@ -174,7 +179,7 @@ class ProcessSettings:
     @filter_multibyte.setter
     def filter_multibyte(self, value: bool) -> None:
         self._filter_multibyte = bool(value)
-        self._decode_anew()
+        self.decode_anew()
 
     @property
     def limits(self) -> Limits:

@@ -8,6 +8,7 @@ holds for the next piece, and the tail of a chunk can be handed to a TLS engine.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from typing import NamedTuple
 
 from .coding import Coding, Text
@@ -19,6 +20,10 @@ class _Decoded(NamedTuple):
     """Text that was taken and given back."""
 
     text: Text
+
+    def as_bytes(self, encode: Callable[[str], bytes]) -> bytes:
+        """What it was before it was decoded."""
+        return encode(self.text) if isinstance(self.text, str) else self.text
 
 
 class Delivery:
@@ -78,6 +83,15 @@ class Delivery:
     def put_back(self, text: Text) -> None:
         """TEXT, which has been taken, is the next again."""
         self._push_front(_Decoded(text))
+
+    def take_bytes(self, encode: Callable[[str], bytes]) -> bytes:
+        """All that waits, as it came; ENCODE undoes the decoding of what was given back."""
+        waiting = [
+            chunk if isinstance(chunk, bytes) else chunk.as_bytes(encode)
+            for chunk in self._chunks or ()
+        ]
+        self._chunks = None
+        return b"".join(waiting)
 
     def discard(self) -> None:
         """Nobody will take what waits."""

@@ -82,3 +82,13 @@ class DeliveryTests(SynchronousTestCase):
         delivery.put(b"x")
         delivery.discard()
         self.assertFalse(delivery.waiting)
+
+    def test_all_bytes_that_wait(self) -> None:
+        delivery = Delivery(DEFAULT, True)
+        self.assertEqual(b"", delivery.take_bytes(str.encode))
+        delivery.decoder.decode(b"\xc3")
+        delivery.put(b"b")
+        delivery.set_coding(DEFAULT, True)
+        delivery.put_back("é")
+        self.assertEqual("é".encode() + b"\xc3b", delivery.take_bytes(str.encode))
+        self.assertFalse(delivery.waiting)

@@ -29,7 +29,7 @@ from ..reactor import INetprocReactor
 HANDSHAKE_FAILED = "TLS handshake failed"
 TLS_BROKEN = "TLS connection broken"
 
-#: What OpenSSL says when the engine has refused a certificate; the engine knows why.
+#: What OpenSSL says when the engine has refused a certificate.
 _UNVERIFIED = "certificate verify failed"
 
 #: The longest record.
@@ -45,7 +45,10 @@ class Engine(Protocol):
         """Over memory; it knows whether it connects or accepts."""
 
     def check(self) -> ProcessError | None:
-        """What is wrong with the peer, once the handshake is done; None if it is the right one."""
+        """What is wrong with the peer, once the handshake is over; None if it is the right one.
+
+        Asked once, also if a certificate was the reason why the handshake failed; not to raise.
+        """
 
     def peer_status(self) -> dict[str, object]:
         """What there is to know of the connection and its peer."""
@@ -100,6 +103,8 @@ class TLSChannel:
         self._reading = False
         self._tell_writable = False
         self._write_shut = False
+        # The size of our close_notify, which nobody misses who has gone already.
+        self._goodbye = 0
         self._input_over = False
         self._below_ended = False
         # The times of a close that waits for the handshake.
@@ -110,6 +115,8 @@ class TLSChannel:
         """Begin the handshake; UNREAD has come from the peer already."""
         self._wait(self._limits.handshake_timeout)
         self._take(unread)
+        if self._paused and self._handshaking:
+            self._below.resume()
 
     def hand_to(self, receiver: Receiver) -> None:
         """From now on RECEIVER is told."""
@@ -125,22 +132,25 @@ class TLSChannel:
             self._send_records()
         except Exception as error:
             # Also what a function of the context raises: whatever goes wrong is no handshake.
-            refused = _UNVERIFIED in _reasons(error)
-            self._break((self._problem() if refused else None) or _error(HANDSHAKE_FAILED, error))
+            self._break(self._refusal(error) or _error(HANDSHAKE_FAILED, error))
         else:
-            problem = self._problem()
-            if problem is None:
-                self._open()
-            else:
-                self._say_goodbye()
-                self._break(problem)
+            self._judge()
 
-    def _problem(self) -> ProcessError | None:
-        """Why the peer is not who it should be, None if it is."""
+    def _refusal(self, error: Exception) -> ProcessError | None:
+        """What the engine has against the peer, if that made the handshake fail."""
+        return self._engine.check() if _UNVERIFIED in _reasons(error) else None
+
+    def _judge(self) -> None:
+        """The handshake is done: is the peer who it should be?"""
         try:
-            return self._engine.check()
+            problem = self._engine.check()
         except Exception as error:
-            return _error(HANDSHAKE_FAILED, error)
+            problem = _error(HANDSHAKE_FAILED, error)
+        if problem is None:
+            self._open()
+        else:
+            self._say_goodbye()
+            self._break(problem)
 
     def _open(self) -> None:
         """Everything is as it should be."""
@@ -324,16 +334,18 @@ class TLSChannel:
             self._send_records()
             rest = rest[taken:]
 
-    def _send_records(self) -> None:
-        """Give what the engine has made to the channel below."""
+    def _send_records(self) -> int:
+        """Give what the engine has made to the channel below; how many bytes that is."""
+        size = 0
         while True:
             try:
                 records = self._connection.bio_read(_PIECE)
             except SSL.WantReadError:
-                return
+                return size
             self._below.write(records)
+            size += len(records)
             if len(records) < _PIECE:
-                return
+                return size
 
     def when_writable(self) -> None:
         """See Channel."""
@@ -380,13 +392,14 @@ class TLSChannel:
 
     def _say_goodbye(self) -> None:
         """Send a close_notify, unless that has been done; the connection below stays open."""
+        if self._connection.get_shutdown() & SSL.SENT_SHUTDOWN:
+            return
         try:
-            if not self._connection.get_shutdown() & SSL.SENT_SHUTDOWN:
-                self._connection.shutdown()
+            self._connection.shutdown()
         except SSL.Error:
             # It has been broken; its alert is the last word.
             pass
-        self._send_records()
+        self._goodbye = self._send_records()
 
     def close(self, flush: float, linger: float) -> None:
         """See Channel; what was written before the handshake is done waits for it, for FLUSH
@@ -428,9 +441,11 @@ class TLSChannel:
     def _end(self, reason: ProcessError | None) -> None:
         """The connection below is gone."""
         self._stop_waiting()
-        self.unsent = self._below.unsent + self._early_size
         error = self.failure or reason
-        self.failure = self.failure or self._below.failure
+        self.unsent = self._early_size
+        if self._below.unsent > self._goodbye:
+            self.unsent += self._below.unsent
+            self.failure = self.failure or self._below.failure
         receiver, self._receiver = self._receiver, None
         if self._handshaking:
             failed = self._failed

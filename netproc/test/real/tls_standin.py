@@ -41,6 +41,8 @@ class Engine:
 
     def check(self) -> ProcessError | None:
         if self._name is not None:
+            if self.connection.get_peer_certificate() is None:
+                return None
             try:
                 verify_hostname(self.connection, self._name)
             except VerificationError:
@@ -73,7 +75,7 @@ class Authority:
 
     def __init__(self) -> None:
         authority = trustme.CA()
-        certificate = authority.issue_cert("localhost")
+        self.certificate = certificate = authority.issue_cert("localhost")
 
         context = SSL.Context(SSL.TLS_METHOD)
         certificate.configure_cert(context)

@@ -1,0 +1,99 @@
+"""STARTTLS: put TLS under a process in the middle of its conversation.
+
+`NetworkProcess.start_tls` calls this; it puts a channel of `net/tls/channel.py` between `net/stream.py` and the process.
+
+What has come and is not with the filter yet belongs to TLS: a peer may have begun with it already, and
+what somebody else has injected in clear text must not be taken for something encrypted.
+"""
+
+from __future__ import annotations
+
+import errno
+from typing import TYPE_CHECKING
+
+from twisted.internet.defer import Deferred, fail
+
+from .core.errors import ProcessArgumentError, ProcessError, not_running
+from .core.spec import name_to_verify
+from .core.status import State
+from .net.channel import Channel, Receiver
+from .net.stream import StreamChannel
+from .net.tls import contexts
+from .net.tls.channel import Engine, TLSChannel
+
+if TYPE_CHECKING:
+    from .process import NetworkProcess
+
+
+def start_tls(
+    process: NetworkProcess, parameters: object, unread: bytes, host: str | None
+) -> Deferred[NetworkProcess]:
+    """See `NetworkProcess.start_tls`; HOST is whose certificate a client expects."""
+    try:
+        below = _plain_channel(process)
+    except ProcessError as error:
+        return fail(error)
+    try:
+        if not isinstance(unread, bytes):
+            raise ProcessArgumentError("unread", f"{type(unread).__name__} is not bytes")
+        engine = _engine(process, parameters, host)
+    except ProcessArgumentError as error:
+        # Whoever does not look at the Deferred would go on in clear text.
+        process.life.broken(ProcessError(None, str(error)))
+        return fail(error)
+    return _put_between(process, below, engine, unread + _not_used(process))
+
+
+def _not_used(process: NetworkProcess) -> bytes:
+    """What a framing filter keeps until it is a whole message (`framing.py`)."""
+    give_back = getattr(process.call_filter, "give_back", None)
+    rest = give_back(process) if give_back is not None else None
+    if rest is None:
+        return b""
+    return process.undecoded(rest) if isinstance(rest, str) else rest
+
+
+def _plain_channel(process: NetworkProcess) -> StreamChannel:
+    channel = process.sending.channel
+    if process.life.state is not State.OPEN or process.reading.delivery.ended:
+        raise not_running(process.name)
+    if isinstance(channel, TLSChannel):
+        raise ProcessError(errno.EALREADY, f"Process {process.name} does TLS already")
+    if not isinstance(channel, StreamChannel) or process.shows_packets:
+        raise ProcessError(errno.EOPNOTSUPP, "TLS is for streams")
+    return channel
+
+
+def _engine(process: NetworkProcess, parameters: object, host: str | None) -> Engine:
+    is_server = process.accepted_by is not None
+    name = None if is_server else name_to_verify(parameters, host)
+    return contexts.security(parameters, is_server=is_server).engine(name)
+
+
+def _put_between(
+    process: NetworkProcess, below: StreamChannel, engine: Engine, unread: bytes
+) -> Deferred[NetworkProcess]:
+    done: Deferred[NetworkProcess] = Deferred(lambda _: process.delete())
+
+    def opened(channel: Channel) -> Receiver:
+        if not done.called:  # by being cancelled
+            done.callback(process)
+        return process.life
+
+    def failed(error: ProcessError) -> None:
+        if not done.called:
+            done.errback(error)
+
+    tls = TLSChannel(
+        below,
+        engine,
+        process.reactor,
+        process.limits,
+        opened=opened,
+        failed=failed,
+        receiver=process.life,
+    )
+    process.sending.channel = tls
+    below.hand_to(tls)
+    tls.start(unread + process.reading.switch(tls))
+    return done
