@@ -8,7 +8,8 @@ Public names are here; the modules behind them, in the order in which data passe
   socket that is connected;
 * `net.transport`, `net.event`, `net.sendqueue`: bytes from and to it;
 * `net.tls`, where they are encrypted: `parameters`, `priority`, `credentials`, `servernames`,
-  `primes`, `contexts`, `verify`, `engine`, `peerstatus`;
+  `primes`, `contexts`, `verify`, `ocsp`, `engine`,
+  `peerstatus`;
 * `net.stream`, `net.foreign`, behind `net.channel`: Twisted's protocols as channels;
 * `reading` with `core.delivery`, `sending` with `core.flow`: the two halves of a process;
 * `process` with `core.status`, `core.contact`, `core.buffer`, `core.names`: the object itself;

@@ -92,7 +92,7 @@ class ErrorTests(ContextCase):
         self.refused(key, cert, "key values mismatch", keylist=[(key, cert)])
         weak = rsa.generate_private_key(65537, 1024)
         self.refused(
-            "the given PEM text", "key too small", keylist=[ROOT.issue("good.example", key=weak)]
+            "the given bytes", "key too small", keylist=[ROOT.issue("good.example", key=weak)]
         )
 
     def test_passwords(self) -> None:

@@ -93,6 +93,20 @@ def _set_protocols(context: SSL.Context, parameters: TLSParameters, is_server: b
         context.set_alpn_protos([*ours])
 
 
+def _set_staple(context: SSL.Context, parameters: TLSParameters, is_server: bool) -> None:
+    """OCSP: a server sends its status, a client keeps the server's for the verdict."""
+
+    def take(connection: SSL.Connection, staple: bytes, data: None) -> bool:
+        connection.get_app_data().staple = staple
+        return True
+
+    if not is_server:
+        context.set_ocsp_client_callback(take)
+    elif parameters.ocsp_staple is not None:
+        staple = credentials.staple(parameters.ocsp_staple)
+        context.set_ocsp_server_callback(lambda connection, data: staple)
+
+
 def _log_keys(context: SSL.Context, name: str) -> None:
     """Append the secrets of connections to the file NAME, which nobody else can read."""
     if (os.getuid(), os.getgid()) != (os.geteuid(), os.getegid()):
@@ -117,6 +131,7 @@ def _context(parameters: TLSParameters, is_server: bool) -> SSL.Context:
         credentials.use_pair(context, "keylist", pair, parameters.password)
     _set_trust(context, parameters, is_server)
     _set_protocols(context, parameters, is_server)
+    _set_staple(context, parameters, is_server)
     if parameters.keylog is not None:
         _log_keys(context, parameters.keylog)
     names = servernames.pairs(parameters)
@@ -124,7 +139,9 @@ def _context(parameters: TLSParameters, is_server: bool) -> SSL.Context:
         servernames.answer(
             context,
             names,
-            lambda pair: _context(attrs.evolve(parameters, keylist=[pair], sni=()), True),
+            lambda pair: _context(
+                attrs.evolve(parameters, keylist=[pair], sni=(), ocsp_staple=None), True
+            ),
         )
     return context
 
@@ -142,7 +159,8 @@ def _stamps(parameters: TLSParameters) -> tuple[object, ...]:
     """What changes when any file of PARAMETERS does."""
     found = [*parameters.keylist]
     found += servernames.pairs(parameters).values()
-    names = [pem for pair in found for pem in pair if isinstance(pem, str)]
+    pems = [pem for pair in found for pem in pair] + [parameters.ocsp_staple]
+    names = [pem for pem in pems if isinstance(pem, str)]
     return tuple(
         (name, _stamp(name)) for name in [*names, *parameters.trustfiles, *parameters.crlfiles]
     )
@@ -199,6 +217,9 @@ class _Own:
         # Of this connection, not of the context: others share that.
         verdict = Verification(self._parameters, name, self._is_server)
         connection.set_verify(self._mode, verdict.callback)
+        connection.set_app_data(verdict)
+        if not self._is_server and self._parameters.type == "x509pki":
+            connection.request_ocsp()
         return Engine(connection, verdict, name, self._parameters.min_prime_bits)
 
     def _connection(self) -> SSL.Connection:
