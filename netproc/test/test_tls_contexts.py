@@ -11,6 +11,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import rsa
 from OpenSSL import SSL
+from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
 from netproc.core.errors import ProcessArgumentError
@@ -91,7 +92,7 @@ class ErrorTests(ContextCase):
         self.refused(key, cert, "key values mismatch", keylist=[(key, cert)])
         weak = rsa.generate_private_key(65537, 1024)
         self.refused(
-            "the given PEM text", "key too small", keylist=[ROOT.issue("good.example", key=weak)]
+            "the given bytes", "key too small", keylist=[ROOT.issue("good.example", key=weak)]
         )
 
     def test_passwords(self) -> None:
@@ -127,19 +128,6 @@ class SharingTests(ContextCase):
             for n in range(100)
         ]
         self.assertEqual(1, len({id(engine.connection.get_context()) for engine in made}))
-
-    def test_a_changed_file_is_read_again(self) -> None:
-        key, cert = self.file(GOOD[0]), self.file(GOOD[1])
-        fields = {"keylist": [(key, cert)]}
-        one = security(fields, is_server=True)
-        self.assertIs(one, security(fields, is_server=True))
-        for name, data in zip((key, cert), OTHER, strict=True):
-            with open(name, "wb") as file:
-                file.write(data)
-        os.utime(cert, ns=(1, 1))
-        other = security(fields, is_server=True)
-        self.assertIsNot(one, other)
-        self.agree(self.client("other.example"), other.engine(None))
 
     def test_what_is_kept_has_a_bound(self) -> None:
         for number in range(contexts.MOST + 5):
@@ -232,6 +220,142 @@ class StrengthTests(ContextCase):
         with self.assertRaises(SSL.SysCallError) as caught:
             receive(server.connection, client.connection)
         self.assertIn("EOF", str(caught.exception))
+
+
+class ChangeTests(ContextCase):
+    """Certificates are renewed while a server runs."""
+
+    def setUp(self) -> None:
+        self.key, self.certificate = self.file(GOOD[0]), self.file(GOOD[1])
+        self.parameters = TLSParameters(keylist=[(self.key, self.certificate)])
+        self.security = security(self.parameters, is_server=True)
+
+    def write(self, name: str, data: bytes) -> None:
+        with open(name + ".new", "wb") as file:
+            file.write(data)
+        os.replace(name + ".new", name)
+
+    def test_a_changed_file_is_read_again(self) -> None:
+        old = self.security.engine(None)
+        self.write(self.key, OTHER[0])
+        self.write(self.certificate, OTHER[1])
+        self.agree(self.client("other.example"), self.security.engine(None))
+        # Who was there before stays.
+        self.agree(self.client("good.example"), old)
+
+    def test_nothing_changes_nothing(self) -> None:
+        one, other = self.security.engine(None), self.security.engine(None)
+        self.assertIs(one.connection.get_context(), other.connection.get_context())
+        self.assertIs(self.security, security(self.parameters, is_server=True))
+
+    def test_half_of_a_change(self) -> None:
+        self.write(self.key, OTHER[0])
+        self.agree(self.client("good.example"), self.security.engine(None))
+        self.agree(self.client("good.example"), self.security.engine(None))
+        # A new process is told.
+        error = self.assertRaises(ProcessArgumentError, security, self.parameters, is_server=True)
+        self.assertIn("do not fit", error.problem)
+        self.write(self.certificate, OTHER[1])
+        self.agree(self.client("other.example"), self.security.engine(None))
+
+    def test_files_that_have_gone(self) -> None:
+        os.remove(self.certificate)
+        with capturedLogs() as events:
+            for _ in range(3):
+                self.agree(self.client("good.example"), self.security.engine(None))
+        self.assertEqual(1, len(events))
+        self.assertIn(self.certificate, events[0]["problem"])
+
+    def test_a_directory_that_has_gone(self) -> None:
+        directory = os.path.abspath(self.mktemp())
+        os.mkdir(directory)
+        with open(os.path.join(directory, "other.example.pem"), "wb") as file:
+            file.write(b"".join(OTHER))
+        made = security({"keylist": [GOOD], "sni": directory}, is_server=True)
+        os.rename(directory, directory + ".gone")
+        self.agree(self.client("other.example"), made.engine(None))
+
+
+class ServerNameTests(ContextCase):
+    def agree_on(self, name: str, certificate: str, **fields: object) -> None:
+        client = self.client(name, verify_error=["trustfiles"])
+        server = self.server(**fields)
+        self.agree(client, server)
+        shown = client.peer_status()["certificate"]
+        assert isinstance(shown, dict)
+        self.assertEqual(f"O=netproc tests,CN={certificate}", shown["subject"])
+
+    def test_pairs_by_name(self) -> None:
+        wild = ROOT.issue("*.wild.example", common="wild")
+        names = {"Other.example": OTHER, "*.wild.example": wild}
+        for name, certificate in (
+            ("other.example", "other"),
+            ("OTHER.example", "other"),
+            ("a.wild.example", "wild"),
+            ("a.b.wild.example", "good"),
+            ("wild.example", "good"),
+            ("good.example", "good"),
+            ("127.0.0.1", "good"),
+        ):
+            self.agree_on(name, certificate, sni=names)
+
+    def test_a_directory(self) -> None:
+        directory = os.path.abspath(self.mktemp())
+        os.mkdir(directory)
+        for order, name in ((OTHER, "other.example"), (OTHER[::-1], "second.example")):
+            with open(os.path.join(directory, f"{name}.pem"), "wb") as file:
+                file.write(b"".join(order))
+        for name, certificate in (
+            ("other.example", "other"),
+            ("second.example", "other"),
+            ("good.example", "good"),
+        ):
+            self.agree_on(name, certificate, sni=directory)
+
+    def test_alpn_and_client_certificates_stay(self) -> None:
+        fields = {
+            "sni": {"other.example": OTHER},
+            "alpn": ["imap"],
+            "request_client_certificate": "required",
+            "trustfiles": [self.file(ROOT.pem)],
+        }
+        client, server = self.client("other.example", alpn=["imap"]), self.server(**fields)
+        errors = handshake(client.connection, server.connection)
+        self.assertIn("did not return a certificate", str(errors[1]))
+        client = self.client("other.example", alpn=["imap"], keylist=[GOOD])
+        server = self.server(**fields)
+        self.agree(client, server)
+        self.assertEqual(b"imap", server.connection.get_alpn_proto_negotiated())
+
+    def test_errors(self) -> None:
+        empty = os.path.abspath(self.mktemp())
+        os.mkdir(empty)
+        for sni, problem in (
+            ("/nowhere", "sni: /nowhere: No such file"),
+            (empty, f"sni: {empty}: there is no NAME.pem"),
+            ({"other.example": (OTHER[0], "/nowhere/x")}, "/nowhere/x: No such file"),
+        ):
+            fields = {"keylist": [GOOD], "sni": sni}
+            error = self.assertRaises(ProcessArgumentError, security, fields, is_server=True)
+            self.assertIn(problem, error.problem)
+
+
+class KeyLogTests(ContextCase):
+    def test_secrets_for_those_who_ask(self) -> None:
+        name = os.path.abspath(self.mktemp())
+        self.agree(self.client(keylog=name), self.server())
+        with open(name) as file:
+            self.assertIn("CLIENT_TRAFFIC_SECRET_0", file.read())
+        self.assertEqual(0o600, os.stat(name).st_mode & 0o777)
+
+    def test_a_file_that_cannot_be_written(self) -> None:
+        error = self.assertRaises(ProcessArgumentError, self.client, keylog="/nowhere/keys")
+        self.assertIn("keylog: /nowhere/keys: No such file", error.problem)
+
+    def test_not_with_the_rights_of_others(self) -> None:
+        self.patch(os, "geteuid", lambda: os.getuid() + 1)
+        error = self.assertRaises(ProcessArgumentError, self.client, keylog="/nowhere/keys")
+        self.assertIn("more rights", error.problem)
 
 
 class AnonymousTests(ContextCase):

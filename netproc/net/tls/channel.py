@@ -97,6 +97,8 @@ class TLSChannel:
         # Written before the handshake was done.
         self._early: list[bytes] = []
         self._early_size = 0
+        # Is some of what is pending below the program's?
+        self._has_written = False
         self._handshaking = True
         self._timer: IDelayedCall | None = None
         self._paused = False
@@ -305,8 +307,11 @@ class TLSChannel:
 
     @property
     def pending(self) -> int:
-        """See Channel."""
-        return self._below.pending + self._early_size
+        """See Channel; records of TLS's own do not count, which nobody here has sent."""
+        below = self._below.pending
+        if not below:
+            self._has_written = False
+        return (below if self._has_written else 0) + self._early_size
 
     def write(self, data: bytes) -> None:
         """See Channel; before the handshake is done it waits."""
@@ -324,6 +329,7 @@ class TLSChannel:
 
     def _encrypt(self, data: bytes) -> None:
         """Write DATA as records, by and by, lest the engine hold all of it."""
+        self._has_written = True
         rest = memoryview(data)
         while rest:
             try:

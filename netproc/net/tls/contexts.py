@@ -11,20 +11,25 @@ import typing
 from collections import OrderedDict
 from typing import Any, Final
 
+import attrs
 from OpenSSL import SSL
 from twisted.internet.interfaces import (
     IOpenSSLClientConnectionCreator,
     IOpenSSLServerConnectionCreator,
 )
 from twisted.internet.protocol import Factory, Protocol
+from twisted.logger import Logger
 from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
 
-from ...core.errors import ProcessArgumentError
+from ...core.errors import ProcessArgumentError, os_error_text
 from ...core.escape import escape
-from . import credentials, priority
+from . import credentials, priority, servernames
 from .engine import Engine
 from .parameters import TLSParameters, parse, refuse
+from .primes import WatchedConnection
 from .verify import ForeignVerdict, Verification, address_of, server_name
+
+log = Logger()
 
 #: Always: nobody renegotiates, compresses or resumes, whatever the versions are.
 _OPTIONS: Final = SSL.OP_NO_RENEGOTIATION | SSL.OP_NO_COMPRESSION | SSL.OP_NO_TICKET
@@ -43,9 +48,12 @@ class Security(typing.Protocol):
         """
 
 
+def _selection(parameters: TLSParameters) -> priority.Selection:
+    return priority.select(parameters.priority, anonymous=parameters.type == "anon")
+
+
 def _set_protocol(context: SSL.Context, parameters: TLSParameters) -> None:
-    anonymous = parameters.type == "anon"
-    selection = priority.select(parameters.priority, anonymous=anonymous)
+    selection = _selection(parameters)
     context.set_min_proto_version(selection.lowest)
     context.set_max_proto_version(selection.highest)
     context.set_options(_OPTIONS | selection.options)
@@ -85,6 +93,37 @@ def _set_protocols(context: SSL.Context, parameters: TLSParameters, is_server: b
         context.set_alpn_protos([*ours])
 
 
+def _set_staple(context: SSL.Context, parameters: TLSParameters, is_server: bool) -> None:
+    """OCSP: a server sends its status, a client keeps the server's for the verdict."""
+
+    def take(connection: SSL.Connection, staple: bytes, data: None) -> bool:
+        connection.get_app_data().staple = staple
+        return True
+
+    if not is_server:
+        context.set_ocsp_client_callback(take)
+    elif parameters.ocsp_staple is not None:
+        staple = credentials.staple(parameters.ocsp_staple)
+        context.set_ocsp_server_callback(lambda connection, data: staple)
+
+
+def _log_keys(context: SSL.Context, name: str) -> None:
+    """Append the secrets of connections to the file NAME, which nobody else can read."""
+    if (os.getuid(), os.getgid()) != (os.geteuid(), os.getegid()):
+        raise refuse("keylog: not in a program that runs with more rights than its user has")
+
+    def append(lines: bytes) -> None:
+        descriptor = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        with open(descriptor, "ab", buffering=0) as file:
+            file.write(lines)
+
+    try:
+        append(b"")
+    except OSError as error:
+        raise refuse(f"keylog: {name}: {os_error_text(error)}") from None
+    context.set_keylog_callback(lambda connection, line: append(line + b"\n"))
+
+
 def _context(parameters: TLSParameters, is_server: bool) -> SSL.Context:
     context = SSL.Context(SSL.TLS_METHOD)
     _set_protocol(context, parameters)
@@ -92,17 +131,69 @@ def _context(parameters: TLSParameters, is_server: bool) -> SSL.Context:
         credentials.use_pair(context, "keylist", pair, parameters.password)
     _set_trust(context, parameters, is_server)
     _set_protocols(context, parameters, is_server)
+    _set_staple(context, parameters, is_server)
+    if parameters.keylog is not None:
+        _log_keys(context, parameters.keylog)
+    names = servernames.pairs(parameters)
+    if names:
+        servernames.answer(
+            context,
+            names,
+            lambda pair: _context(
+                attrs.evolve(parameters, keylist=[pair], sni=(), ocsp_staple=None), True
+            ),
+        )
     return context
 
 
+def _stamp(name: str) -> object:
+    """What changes when a file does."""
+    try:
+        status = os.stat(name)
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_size, status.st_ino
+
+
+def _stamps(parameters: TLSParameters) -> tuple[object, ...]:
+    """What changes when any file of PARAMETERS does."""
+    found = [*parameters.keylist]
+    found += servernames.pairs(parameters).values()
+    pems = [pem for pair in found for pem in pair] + [parameters.ocsp_staple]
+    names = [pem for pem in pems if isinstance(pem, str)]
+    return tuple(
+        (name, _stamp(name)) for name in [*names, *parameters.trustfiles, *parameters.crlfiles]
+    )
+
+
 class _Own:
-    """By parameters of ours."""
+    """By parameters of ours.  Files that change count for the connections that come after."""
 
     def __init__(self, parameters: TLSParameters, is_server: bool) -> None:
         self._parameters = parameters
         self._is_server = is_server
         self._mode = self._verify_mode()
-        self._context = _context(parameters, is_server)
+        self._selection = _selection(parameters)
+        self._stamps: object = None
+        self._told: str | None = None
+        self.read()
+
+    def read(self) -> None:
+        """Read the files again if they have changed; an error leaves everything as it was."""
+        stamps = _stamps(self._parameters)
+        if stamps != self._stamps:
+            self._context = _context(self._parameters, self._is_server)
+            self._stamps = stamps
+
+    def _read_for_connection(self) -> None:
+        """The same, but files that have become useless, or are half written, are logged only."""
+        try:
+            self.read()
+            self._told = None
+        except ProcessArgumentError as error:
+            if error.problem != self._told:
+                self._told = error.problem
+                log.error("TLS goes on with the old files: {problem}", problem=escape(str(error)))
 
     def _verify_mode(self) -> int:
         request = self._parameters.request_client_certificate
@@ -114,7 +205,8 @@ class _Own:
 
     def engine(self, name: str | None) -> Engine:
         """See `Security`."""
-        connection = SSL.Connection(self._context, None)
+        self._read_for_connection()
+        connection = self._connection()
         if self._is_server:
             name = None
             connection.set_accept_state()
@@ -125,7 +217,14 @@ class _Own:
         # Of this connection, not of the context: others share that.
         verdict = Verification(self._parameters, name, self._is_server)
         connection.set_verify(self._mode, verdict.callback)
-        return Engine(connection, verdict, name)
+        connection.set_app_data(verdict)
+        if not self._is_server and self._parameters.type == "x509pki":
+            connection.request_ocsp()
+        return Engine(connection, verdict, name, self._parameters.min_prime_bits)
+
+    def _connection(self) -> SSL.Connection:
+        watched = not self._is_server and self._selection.uses_primes
+        return WatchedConnection(self._context) if watched else SSL.Connection(self._context, None)
 
     def _name(self, name: str | None) -> str | None:
         name = self._parameters.hostname or name
@@ -207,22 +306,8 @@ MOST: Final = 64
 _kept: OrderedDict[object, _Own] = OrderedDict()
 
 
-def _stamp(name: str) -> object:
-    """What changes when a file does."""
-    try:
-        status = os.stat(name)
-    except OSError:
-        return None
-    return status.st_mtime_ns, status.st_size, status.st_ino
-
-
-def _stamps(parameters: TLSParameters) -> tuple[object, ...]:
-    names = [pem for pair in parameters.keylist for pem in pair if isinstance(pem, str)]
-    return tuple(map(_stamp, [*names, *parameters.trustfiles, *parameters.crlfiles]))
-
-
 def security(parameters: object, *, is_server: bool) -> Security:
-    """What PARAMETERS, anything that `parse` takes, come to.  Equal ones, of unchanged files, share it.
+    """What PARAMETERS, anything that `parse` takes, come to.  Equal ones share it.
 
     :raises ProcessArgumentError: naming file and cause, if a key, a certificate, a file
         of authorities or revocations, or the priority cannot be used.
@@ -230,13 +315,15 @@ def security(parameters: object, *, is_server: bool) -> Security:
     parsed = parse(parameters, is_server)
     if not isinstance(parsed, TLSParameters):
         return _Foreign(parsed, is_server)
-    key = (parsed, is_server, _stamps(parsed))
-    if key not in _kept:
-        try:
+    key = (parsed, is_server)
+    try:
+        if key in _kept:
+            _kept[key].read()
+        else:
             _kept[key] = _Own(parsed, is_server)
-        except ProcessArgumentError as error:
-            # The frames below hold the key and its password.
-            raise error.with_traceback(None) from None
+    except ProcessArgumentError as error:
+        # The frames below hold the key and its password.
+        raise error.with_traceback(None) from None
     _kept.move_to_end(key)
     if len(_kept) > MOST:
         _kept.popitem(last=False)

@@ -13,6 +13,7 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from cryptography.x509 import ocsp
 from OpenSSL import SSL, crypto
 
 from ...core.errors import os_error_text
@@ -47,7 +48,7 @@ def read(field: str, pem: Pem) -> bytes:
 
 def shown(pem: Pem) -> str:
     """How errors call it."""
-    return pem if isinstance(pem, str) else "the given PEM text"
+    return pem if isinstance(pem, str) else "the given bytes"
 
 
 # -- one's own ------------------------------------------------------------------------------------
@@ -94,6 +95,16 @@ def use_pair(context: SSL.Context, field: str, pair: KeyPair, password: bytes | 
         raise refuse(f"{field}: {both} do not fit: {reason(error)}") from None
     for certificate in others:
         context.add_extra_chain_cert(certificate)
+
+
+def staple(source: Pem) -> bytes:
+    """The status of the server's certificate: an OCSP response in DER."""
+    data = read("ocsp_staple", source)
+    try:
+        ocsp.load_der_ocsp_response(data)
+    except ValueError:
+        raise refuse(f"ocsp_staple: {shown(source)}: no OCSP response in DER form") from None
+    return data
 
 
 # -- the others' ----------------------------------------------------------------------------------

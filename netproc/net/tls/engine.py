@@ -11,19 +11,28 @@ from OpenSSL import SSL
 
 from ...core.errors import ProcessError
 from .peerstatus import peer_status
+from .primes import prime_bits
 from .verify import Verdict
 
 
 class Engine:
     """CONNECTION works on memory (`bio_write`, `bio_read`); its role is set, so `do_handshake` is next.
 
-    NAME is what the server is verified as; None on servers.
+    NAME is what the server is verified as; None on servers.  A Diffie-Hellman prime must have
+    LEAST_PRIME bits, if that is not None.
     """
 
-    def __init__(self, connection: SSL.Connection, verdict: Verdict, name: str | None) -> None:
+    def __init__(
+        self,
+        connection: SSL.Connection,
+        verdict: Verdict,
+        name: str | None,
+        least_prime: int | None = None,
+    ) -> None:
         self.connection = connection
         self.name = name
         self._verdict = verdict
+        self._least_prime = least_prime
 
     def _certificate(self) -> x509.Certificate | None:
         return self.connection.get_peer_certificate(as_cryptography=True)
@@ -35,10 +44,16 @@ class Engine:
         """
         # Failing closed: what cannot be read is no proof of anything.
         try:
-            problem = self._verdict.problem(self._certificate())
+            problem = self._verdict.problem(self._certificate()) or self._prime_problem()
         except Exception as error:
             problem = f"certificate cannot be read ({type(error).__name__})"
         return None if problem is None else ProcessError(None, f"TLS: {problem}", self.name)
+
+    def _prime_problem(self) -> str | None:
+        bits = prime_bits(self.connection)
+        if self._least_prime is None or bits is None or bits >= self._least_prime:
+            return None
+        return f"Diffie-Hellman prime has {bits or 'unknown'} bits, not {self._least_prime}"
 
     def peer_status(self) -> dict[str, object]:
         """What `gnutls-peer-status` tells (N236) and more; see `peerstatus`."""

@@ -175,6 +175,10 @@ def _password(value: object) -> bytes | None:
     raise refuse("password: this takes a text or bytes")
 
 
+def _ocsp_staple(value: object) -> Pem | None:
+    return None if value is None else _pem("ocsp_staple", value)
+
+
 def _keylog(value: object) -> str | None:
     return None if value is None else _file("keylog", value)
 
@@ -232,7 +236,8 @@ class TLSParameters:
 
     For servers: `sni` has pairs by the name that a client asks for, as a mapping or a directory of
     NAME.pem with key and certificate each; `request_client_certificate` is "no", "optional"
-    or "required".
+    or "required"; `ocsp_staple` is the OCSP response for the certificate, a file or bytes in DER.
+    A client has the status verified that a server staples, and misses one that was promised.
 
     :raises ProcessArgumentError: for a value that cannot work; files are read later.
     """
@@ -254,6 +259,7 @@ class TLSParameters:
         default=(), converter=_sni, repr=_shown_names
     )
     request_client_certificate: str = attrs.field(default="no", converter=_request)
+    ocsp_staple: Pem | None = attrs.field(default=None, converter=_ocsp_staple, repr=False)
     keylog: str | None = attrs.field(default=None, converter=_keylog)
     allow_anonymous: bool = attrs.field(default=False, converter=bool)
 
@@ -344,6 +350,7 @@ def _check_server(parameters: TLSParameters) -> None:
 def _check_client(parameters: TLSParameters) -> None:
     for name, given in (
         ("sni", bool(parameters.sni)),
+        ("ocsp_staple", parameters.ocsp_staple is not None),
         ("request_client_certificate", parameters.request_client_certificate != "no"),
     ):
         if given:

@@ -16,6 +16,8 @@ from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, r
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from OpenSSL import SSL
 
+from .primes import prime_bits
+
 #: The least bits of a key for GnuTLS's names of security levels: RSA and DSA, elliptic curves.
 _LEVELS: Final = (
     ("Future", 15360, 512),
@@ -167,9 +169,7 @@ def _chain(connection: SSL.Connection) -> list[x509.Certificate]:
     return chain
 
 
-def peer_status(
-    connection: SSL.Connection, warnings: Sequence[str], prime_bits: int | None = None
-) -> dict[str, object]:
+def peer_status(connection: SSL.Connection, warnings: Sequence[str]) -> dict[str, object]:
     """What CONNECTION agreed on, empty before that.
 
     Emacs's keys, with "_" for "-": warnings (if any, without colons), certificates and certificate
@@ -187,8 +187,9 @@ def peer_status(
     if certificates:
         status["certificates"] = certificates
         status["certificate"] = certificates[0]
-    if prime_bits is not None:
-        status["diffie_hellman_prime_bits"] = prime_bits
+    bits = prime_bits(connection)
+    if bits:
+        status["diffie_hellman_prime_bits"] = bits
     own = connection.get_peer_certificate(as_cryptography=True)
     group = connection.get_group_name()
     status["key_exchange"] = _key_exchange(suite, group, own)

@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 from OpenSSL import SSL
 
 from .parameters import refuse
+from .primes import uses_primes
 
 # -- the sets -------------------------------------------------------------------------------------
 
@@ -283,6 +284,11 @@ class Selection(NamedTuple):
     ciphers: str
     tls13: str
     options: int
+
+    @property
+    def uses_primes(self) -> bool:
+        """May the suites up to TLS 1.2 have a prime of the server's choice?"""
+        return any(uses_primes(suite) for suite in self.ciphers.split(":"))
 
 
 def select(priority: str | None, *, anonymous: bool = False) -> Selection:

@@ -22,6 +22,7 @@ from service_identity.hazmat import (
     verify_service_identity,
 )
 
+from . import ocsp
 from .parameters import DISABLE_TIME_CHECKS, DISABLE_TRUSTED_TIME_CHECKS, TLSParameters
 
 #: The warnings of gnutls-peer-status, in the order in which GnuTLS finds them, and what they say.
@@ -145,6 +146,9 @@ class Verification:
         self._codes: list[int] = []
         self._leaf_was_verified = False
         self._is_for_another = False
+        self._issuer: x509.Certificate | None = None
+        #: What the server stapled to its certificate.
+        self.staple = b""
 
     @property
     def _checks_chain(self) -> bool:
@@ -167,6 +171,8 @@ class Verification:
                 self._codes.append(code)
             if self._checks_chain:
                 return False
+        if depth == 1:
+            self._issuer = made
         if depth == 0:
             self._leaf_was_verified = True
             # Here, and not after the handshake only: the wrong server gets no certificate of ours.
@@ -200,7 +206,13 @@ class Verification:
             return "certificate was not verified"
         if self._checks_name and not self._has_name(certificate):
             return _another(self._name)
-        return None
+        warning = self._staple_warning(certificate)
+        return WARNINGS[warning] if warning and self._checks_chain else None
+
+    def _staple_warning(self, certificate: x509.Certificate) -> str | None:
+        if self._is_server:
+            return None
+        return ocsp.warning(self.staple, certificate, self._issuer)
 
     @property
     def _needs_certificate(self) -> bool:
@@ -218,7 +230,10 @@ class Verification:
         if certificate is None:
             return []
         found = {_WARNING.get(code, "invalid") for code in self._codes}
-        if self._codes:
+        staple_warning = self._staple_warning(certificate)
+        if staple_warning:
+            found.add(staple_warning)
+        if found:
             found.add("invalid")
         if not self._has_name(certificate):
             found.add("no-host-match")
