@@ -5,6 +5,7 @@ Public names are here; the modules behind them, in the order in which data passe
 * `make` (keywords in) and `core.spec` (checked), `core.options`, `core.coding`, `core.address` by it;
 * `core.streamspec`, `core.dialects` and `core.answers`: how a stream is opened, `core.negotiate`: its
   dialogue;
+* `clientcert` with `core.authinfo`: who we are to the server;
 * `security` with `core.trust` and `pinfile`: may it be used?
 * `client` and `server`, which join what follows;
 * `net.resolve`, `net.endpoints`, `net.connector`, `net.listener`, `net.socketfile`, `net.sockets`: to a
