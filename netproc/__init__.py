@@ -7,6 +7,8 @@ Public names are here; the modules behind them, in the order in which data passe
   dialogue;
 * `client` and `server`, which join what follows; `open_stream` with `core.streamspec`, `core.negotiate`, `core.answers`,
   `core.dialects` and `net.dialogue`, which talk before a client is there;
+* `clientcert` with `core.authinfo`: who we are to the server; `security` with `core.trust` and `pinfile`: may a connection
+  be used?
 * `net.resolve`, `net.endpoints`, `net.connector`, `net.listener`, `net.socketfile`, `net.sockets`: to a
   socket that is connected;
 * `net.transport`, `net.event`, `net.sendqueue`: bytes from and to it;
@@ -30,9 +32,16 @@ from . import _platform as _platform
 from ._version import __version__
 from .core.address import format_network_address
 from .core.buffer import Buffer
-from .core.errors import NetprocError, ProcessArgumentError, ProcessError
+from .core.errors import (
+    NegotiationError,
+    NetprocError,
+    ProcessArgumentError,
+    ProcessError,
+    SecurityError,
+)
 from .core.limits import Limits
 from .core.names import ProcessTable
+from .core.negotiate import StreamProperties
 from .core.options import UNSET
 from .defaults import default_filter, default_sentinel
 from .framing import length_prefixed, lines
@@ -46,6 +55,7 @@ from .net.info import (
 from .net.tls.parameters import TLSParameters, tls_boot_parameters
 from .open_stream import open_network_stream
 from .process import NetworkProcess
+from .security import SecurityManager
 from .supports import supports
 from .tables import (
     accept_process_output,
@@ -63,11 +73,15 @@ __all__ = [
     "Buffer",
     "InterfaceInfo",
     "Limits",
+    "NegotiationError",
     "NetprocError",
     "NetworkProcess",
     "ProcessArgumentError",
     "ProcessError",
     "ProcessTable",
+    "SecurityError",
+    "SecurityManager",
+    "StreamProperties",
     "TLSParameters",
     "TransactionQueue",
     "__version__",

@@ -7,13 +7,14 @@ the dialogue before the process is open.
 from __future__ import annotations
 
 import errno
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.python.failure import Failure
 
 from .client import ClientMaker
+from .clientcert import client_certificate as find_client_certificate
 from .core.buffer import Buffer
 from .core.errors import NetprocError, ProcessArgumentError, ProcessError
 from .core.negotiate import NETWORK, PLAIN, SHELL, TLS, Negotiation, StreamProperties
@@ -106,15 +107,15 @@ def _parameters(given: Mapping[str, Any], stream: StreamSpec) -> object:
     """How TLS is done, if there may be any; the certificate of a client goes into them."""
     if stream.type is PLAIN or (stream.type is NETWORK and stream.dialect.upgrade is None):
         return None
-    certificate = given["client_certificate"]
+    certificate = find_client_certificate(
+        given["client_certificate"], given["host"], given["service"]
+    )
     parameters = given["tls_parameters"]
     if certificate is None:
         return TLSParameters() if parameters is None else parameters
     if parameters is not None:
         raise ProcessArgumentError("client_certificate", "tls_parameters has a keylist for it")
-    if not isinstance(certificate, Sequence) or isinstance(certificate, (str, bytes)):
-        raise ProcessArgumentError("client_certificate", "it is no pair of a key and a certificate")
-    return TLSParameters(keylist=(tuple(certificate),))
+    return TLSParameters(keylist=(certificate,))
 
 
 def _client_keywords(given: Mapping[str, Any], tls_parameters: object) -> dict[str, object]:

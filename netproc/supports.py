@@ -15,6 +15,7 @@ _VALUES: Mapping[str, frozenset[object]] = {
     "nowait": frozenset({True}),
     "server": frozenset({True}),
     "service": frozenset({True}),
+    "tls": frozenset({True}),
     "type": frozenset({"datagram", "seqpacket"}),
 }
 

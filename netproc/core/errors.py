@@ -8,6 +8,7 @@ Everything that fails raises one of these, so everything imports this module::
           +-- NegotiationError       a stream's dialogue went wrong before it was open
                +-- StartTLSError          TLS was required and the server does not do it
                +-- AnswerSizeError        an answer was longer than allowed
+          +-- SecurityError        the security manager does not let a connection through
 """
 
 from __future__ import annotations
@@ -65,6 +66,14 @@ class StartTLSError(NegotiationError):
 
 class AnswerSizeError(NegotiationError):
     """The server said more than a dialogue may hold."""
+
+
+class SecurityError(ProcessError):
+    """The security manager refuses a connection; `conditions` are the names of what is wrong with it."""
+
+    def __init__(self, problem: str, conditions: tuple[str, ...] = ()) -> None:
+        super().__init__(None, problem)
+        self.conditions = conditions
 
 
 def os_error_text(error: OSError) -> str:

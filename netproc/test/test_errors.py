@@ -32,6 +32,16 @@ class ErrorTests(SynchronousTestCase):
             (error.errno, error.address, str(error)),
         )
 
+    def test_errors_of_streams(self) -> None:
+        for kind in (errors.StartTLSError, errors.AnswerSizeError):
+            error = kind("no")
+            self.assertIsInstance(error, errors.NegotiationError)
+            self.assertEqual((None, "no", None), (error.errno, error.problem, error.address))
+
+    def test_security_error_names_the_conditions(self) -> None:
+        error = errors.SecurityError("h:1: no", ("expired",))
+        self.assertEqual(("h:1: no", ("expired",)), (str(error), error.conditions))
+
     def test_from_os_error_keeps_the_cause(self) -> None:
         cause = OSError(errno.EADDRINUSE, "whatever")
         error = errors.from_os_error(cause, "bind", "127.0.0.1:7")

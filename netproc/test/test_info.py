@@ -154,6 +154,7 @@ class SupportsTests(NetprocTestCase):
         for values in (
             {"nowait": True}, {"type": "datagram"}, {"type": "seqpacket"}, {"family": "local"},
             {"family": "ipv4"}, {"service": True}, {"server": True},
+            {"tls": True},
         ):  # fmt: skip
             self.assertTrue(supports(**values), values)
         for option in (

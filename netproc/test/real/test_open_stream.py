@@ -1,0 +1,279 @@
+"""open_network_stream: dialogues with scripted servers, in clear text and over TLS."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import ssl
+from collections.abc import Callable
+from typing import Any
+
+import trustme
+
+from netproc import (
+    NegotiationError,
+    ProcessArgumentError,
+    ProcessError,
+    TLSParameters,
+    get_buffer_create,
+    open_network_stream,
+)
+from netproc.test.base import PATIENCE, NetprocTestCase
+from netproc.test.real.peers import in_thread
+
+AUTHORITY = trustme.CA()
+CERTIFICATE = AUTHORITY.issue_cert("localhost")
+
+Script = Callable[[socket.socket, list[bytes]], None]
+
+CAPABILITIES = b"* CAPABILITY IMAP4rev1 STARTTLS\r\nnp1 OK done\r\n"
+SECURE = b"* CAPABILITY IMAP4rev1 AUTH=PLAIN\r\nnp1 OK done\r\n"
+
+
+def secure(sock: socket.socket, certificate: trustme.LeafCert = CERTIFICATE) -> ssl.SSLSocket:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    certificate.configure_cert(context)
+    return context.wrap_socket(sock, server_side=True)
+
+
+def line(sock: socket.socket) -> bytes:
+    """What the client says, up to the end of a line."""
+    said = b""
+    while not said.endswith(b"\n"):
+        byte = sock.recv(1)
+        if not byte:
+            break
+        said += byte
+    return said
+
+
+class OpenStreamTests(NetprocTestCase):
+    def parameters(self) -> TLSParameters:
+        path = os.path.abspath(self.mktemp())
+        AUTHORITY.cert_pem.write_to_path(path)
+        return TLSParameters(trustfiles=(path,))
+
+    def open(self, script: Script, **keywords: Any) -> Any:
+        """A stream to a server that does SCRIPT with its one client, and what becomes of that."""
+        listener = socket.create_server(("127.0.0.1", 0))
+        listener.settimeout(PATIENCE)
+
+        def serve() -> list[bytes]:
+            heard: list[bytes] = []
+            with listener:
+                connected, _ = listener.accept()
+            with connected:
+                connected.settimeout(PATIENCE)
+                try:
+                    script(connected, heard)
+                except (OSError, ssl.SSLError):
+                    # The client has had enough.
+                    pass
+            return heard
+
+        served = in_thread(serve)
+        port = listener.getsockname()[1]
+        keywords = {"tls_parameters": self.parameters(), "protocol": "imap", **keywords}
+        buffer = keywords.pop("buffer", None)
+        return open_network_stream("s", buffer, "localhost", port, **keywords), served
+
+    async def opened(self, script: Script, **keywords: Any) -> Any:
+        opening, served = self.open(script, **keywords)
+        found = await opening
+        process = found[0] if isinstance(found, tuple) else found
+        if process is not None:
+            self.addCleanup(process.delete)
+        return found, served
+
+    @staticmethod
+    def imap(sock: socket.socket, heard: list[bytes]) -> None:
+        sock.sendall(b"* OK ready\r\n")
+        heard.append(line(sock))
+        sock.sendall(CAPABILITIES)
+        heard.append(line(sock))
+        sock.sendall(b"np2 OK begin\r\n")
+        tls = secure(sock)
+        heard.append(line(tls))
+        tls.sendall(SECURE)
+        heard.append(line(tls))
+        tls.sendall(b"bye\r\n")
+        tls.unwrap()
+
+    async def test_starttls(self) -> None:
+        for kind in ("starttls", "network", None):
+            await self.check_starttls(kind)
+
+    async def check_starttls(self, kind: str | None) -> None:
+        seen: list[str] = []
+        (process, properties), served = await self.opened(
+            self.imap, type=kind, return_list=True, filter=lambda p, text: seen.append(text)
+        )
+        self.assertEqual(("tls", None), (properties.type, properties.error))
+        self.assertEqual("* OK ready\r\n", properties.greeting)
+        self.assertEqual(SECURE.decode(), properties.capabilities)
+        self.assertIn("TLS1.", str(process.peer_status()["protocol"]))
+        process.send("np3 LOGOUT\r\n")
+        await process.closed
+        self.assertEqual(["bye\r\n"], seen)
+        self.assertEqual(
+            [b"np1 CAPABILITY\r\n", b"np2 STARTTLS\r\n", b"np1 CAPABILITY\r\n", b"np3 LOGOUT\r\n"],
+            await served,
+        )
+
+    async def test_tls_first(self) -> None:
+        def script(sock: socket.socket, heard: list[bytes]) -> None:
+            tls = secure(sock)
+            tls.sendall(b"* OK ready\r\n")
+            heard.append(line(tls))
+            tls.sendall(SECURE)
+            tls.unwrap()
+
+        for kind in ("tls", "ssl"):
+            (process, properties), served = await self.opened(script, type=kind, return_list=True)
+            self.assertEqual(("tls", SECURE.decode()), (properties.type, properties.capabilities))
+            await process.closed
+            self.assertEqual([b"np1 CAPABILITY\r\n"], await served)
+
+    async def test_plain(self) -> None:
+        def script(sock: socket.socket, heard: list[bytes]) -> None:
+            sock.sendall(b"* OK ready\r\nmore")
+
+        seen: list[str] = []
+        (process, properties), served = await self.opened(
+            script, type="plain", return_list=True, filter=lambda p, text: seen.append(text)
+        )
+        self.assertEqual(("plain", "* OK ready\r\n"), (properties.type, properties.greeting))
+        await process.closed
+        self.assertEqual(["more"], seen)
+        await served
+
+    async def test_the_dialogue_stays_in_the_buffer(self) -> None:
+        def script(sock: socket.socket, heard: list[bytes]) -> None:
+            sock.sendall(b"* OK ready\r\n")
+            sock.recv(1)
+
+        buffer = get_buffer_create("b")
+        opening, served = self.open(script, type="plain", return_list=True, buffer="b")
+        process, _ = await opening
+        self.assertEqual("* OK ready\r\n", buffer.text)
+        process.delete()
+        await served
+
+    async def test_a_server_without_starttls(self) -> None:
+        def script(sock: socket.socket, heard: list[bytes]) -> None:
+            sock.sendall(b"* OK ready\r\n")
+            line(sock)
+            sock.sendall(SECURE)
+            heard.append(sock.recv(100))
+
+        (process, properties), served = await self.opened(script, return_list=True)
+        self.assertEqual(("plain", None), (properties.type, properties.error))
+        process.delete()
+        await served
+        (process, properties), served = await self.opened(script, type="starttls", return_list=True)
+        self.assertEqual((None, "plain"), (process, properties.type))
+        self.assertEqual("Server does not support TLS", properties.error)
+        self.assertEqual([b""], await served)
+
+    async def test_a_handshake_that_fails_never_goes_on_in_clear_text(self) -> None:
+        def garbage(sock: socket.socket, heard: list[bytes]) -> None:
+            sock.sendall(b"* OK ready\r\n")
+            line(sock)
+            sock.sendall(CAPABILITIES)
+            line(sock)
+            sock.sendall(b"np2 OK begin\r\n")
+            heard.append(sock.recv(3))
+            sock.sendall(b"* OK no TLS after all\r\n")
+            while data := sock.recv(10000):
+                heard.append(data)
+
+        for kind in (None, "starttls"):
+            opening, served = self.open(garbage, type=kind)
+            await self.failure_of(opening, ProcessError)
+            heard = await served
+            self.assertEqual(b"\x16\x03", heard[0][:2])
+            self.assertNotIn(b"CAPABILITY", b"".join(heard))
+
+    async def test_another_certificate(self) -> None:
+        other = AUTHORITY.issue_cert("other.example")
+
+        def script(sock: socket.socket, heard: list[bytes]) -> None:
+            secure(sock, other)
+
+        opening, served = self.open(script, type="tls")
+        error = await self.failure_of(opening, ProcessError)
+        self.assertIn("certificate", str(error).lower())
+        await served
+
+    async def test_injected_clear_text_ends_it(self) -> None:
+        def script(sock: socket.socket, heard: list[bytes]) -> None:
+            sock.sendall(b"* OK ready\r\n")
+            line(sock)
+            sock.sendall(CAPABILITIES)
+            line(sock)
+            sock.sendall(b"np2 OK begin\r\n* CAPABILITY INJECTED\r\n")
+            secure(sock)
+
+        opening, served = self.open(script, type="starttls")
+        await self.failure_of(opening, ProcessError)
+        await served
+
+    async def test_a_silent_server(self) -> None:
+        def script(sock: socket.socket, heard: list[bytes]) -> None:
+            sock.recv(1)
+
+        opening, served = self.open(script, timeout=0.1)
+        error = await self.failure_of(opening, ProcessError)
+        self.assertEqual((errno.ETIMEDOUT, "no greeting within 0.1 s"), (error.errno, str(error)))
+        await served
+
+    async def test_a_server_that_closes(self) -> None:
+        opening, served = self.open(lambda sock, heard: None)
+        error = await self.failure_of(opening, NegotiationError)
+        self.assertIn("before the greeting", str(error))
+        await served
+
+    async def test_nowait(self) -> None:
+        events: list[str] = []
+        opening, served = self.open(
+            self.imap, type="starttls", nowait=True, sentinel=lambda p, event: events.append(event)
+        )
+        process = await opening
+        self.assertEqual("connect", process.status)
+        await self.until(lambda: process.status == "open")
+        self.assertEqual(["open\n"], events)
+        process.send("np3 LOGOUT\r\n")
+        await process.closed
+        await served
+
+    async def test_nowait_that_fails(self) -> None:
+        events: list[str] = []
+        opening, served = self.open(
+            lambda sock, heard: None, nowait=True, sentinel=lambda p, event: events.append(event)
+        )
+        process = await opening
+        await process.closed
+        self.assertEqual("failed", process.status)
+        self.assertEqual(["failed: connection closed before the greeting\n"], events)
+        await served
+
+    async def test_what_cannot_be(self) -> None:
+        for keywords, problem in (
+            ({"type": "shell"}, "type: shell: not yet"),
+            ({"type": "bogus"}, "type: Invalid connection type 'bogus'"),
+            (
+                {"nowait": True, "return_list": True},
+                "return_list: with nowait there is nothing to tell yet",
+            ),
+            ({"client_certificate": 5}, "client_certificate: 5 is neither True nor (key, cert)"),
+            (
+                {"client_certificate": ("k", "c"), "tls_parameters": TLSParameters()},
+                "client_certificate: tls_parameters has a keylist for it",
+            ),
+        ):
+            keywords = {"protocol": "imap", **keywords}
+            error = await self.failure_of(
+                open_network_stream("s", None, "localhost", 1, **keywords), ProcessArgumentError
+            )
+            self.assertEqual(problem, str(error))
