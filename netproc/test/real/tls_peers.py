@@ -15,7 +15,7 @@ from OpenSSL import SSL
 from netproc.test.base import PATIENCE
 from netproc.test.real.peers import reset
 
-_PIECE = 1 << 16
+_PIECE = 1 << 18
 
 
 def tls_peer(connected: socket.socket, context: SSL.Context, is_server: bool) -> socket.socket:
