@@ -103,6 +103,8 @@ class TLSChannel:
         self._reading = False
         self._tell_writable = False
         self._write_shut = False
+        # The size of the handshake's end, which is on its way when what is above begins to write.
+        self._flight = 0
         # The size of our close_notify, which nobody misses who has gone already.
         self._goodbye = 0
         self._input_over = False
@@ -150,7 +152,7 @@ class TLSChannel:
 
     def _open(self) -> None:
         """Everything is as it should be."""
-        self._send_records()
+        self._flight = self._send_records()
         self._stop_waiting()
         self._handshaking = False
         opened = self._opened
@@ -190,6 +192,7 @@ class TLSChannel:
 
     def _take(self, data: bytes) -> None:
         """Records have come, or parts of some."""
+        self._flight = 0
         if data:
             self._connection.bio_write(data)
         if self._handshaking:
@@ -298,7 +301,7 @@ class TLSChannel:
     @property
     def pending(self) -> int:
         """See Channel."""
-        return self._below.pending + self._early_size
+        return max(0, self._below.pending - self._flight) + self._early_size
 
     def write(self, data: bytes) -> None:
         """See Channel; before the handshake is done it waits."""
