@@ -150,7 +150,7 @@ _OPTIONS: tuple[tuple[str, Callable[[str], object], str], ...] = (
     ("v6only", lisp, "Network option, t or nil: an IPv6 server that has no IPv4 clients."),
     ("tls_parameters", _text, "Not yet."),
     ("connect_timeout", seconds, "Seconds for look-up and connect together; 30."),
-    ("handshake_timeout", seconds, "Seconds for the TLS handshake of an endpoint; 10."),
+    ("handshake_timeout", seconds, "Seconds for a TLS handshake; 10."),
 )
 
 

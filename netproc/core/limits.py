@@ -30,7 +30,7 @@ class Limits:
     send_cap: int = 16 * MIB
     #: Look-up and connect together.
     connect_timeout: float = 30.0
-    #: A TLS handshake that the transport of a foreign endpoint does.
+    #: A TLS handshake, also one that the transport of a foreign endpoint does.
     handshake_timeout: float = 10.0
     #: After the end: until what was sent is written.
     flush_timeout: float = 10.0

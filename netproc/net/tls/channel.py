@@ -97,14 +97,14 @@ class TLSChannel:
         # Written before the handshake was done.
         self._early: list[bytes] = []
         self._early_size = 0
-        # Is some of what is pending below the program's?
-        self._has_written = False
         self._handshaking = True
         self._timer: IDelayedCall | None = None
         self._paused = False
         self._reading = False
         self._tell_writable = False
         self._write_shut = False
+        # The size of the handshake's end, which is on its way when what is above begins to write.
+        self._flight = 0
         # The size of our close_notify, which nobody misses who has gone already.
         self._goodbye = 0
         self._input_over = False
@@ -156,7 +156,7 @@ class TLSChannel:
 
     def _open(self) -> None:
         """Everything is as it should be."""
-        self._send_records()
+        self._flight = self._send_records()
         self._stop_waiting()
         self._handshaking = False
         opened = self._opened
@@ -196,6 +196,7 @@ class TLSChannel:
 
     def _take(self, data: bytes) -> None:
         """Records have come, or parts of some."""
+        self._flight = 0
         if data:
             self._connection.bio_write(data)
         if self._handshaking:
@@ -307,11 +308,8 @@ class TLSChannel:
 
     @property
     def pending(self) -> int:
-        """See Channel; records of TLS's own do not count, which nobody here has sent."""
-        below = self._below.pending
-        if not below:
-            self._has_written = False
-        return (below if self._has_written else 0) + self._early_size
+        """See Channel."""
+        return max(0, self._below.pending - self._flight) + self._early_size
 
     def write(self, data: bytes) -> None:
         """See Channel; before the handshake is done it waits."""
@@ -329,7 +327,6 @@ class TLSChannel:
 
     def _encrypt(self, data: bytes) -> None:
         """Write DATA as records, by and by, lest the engine hold all of it."""
-        self._has_written = True
         rest = memoryview(data)
         while rest:
             try:

@@ -1,4 +1,4 @@
-"""The contract of streams over TLS, on TCP, on UNIX sockets and over any endpoint."""
+"""The contract of streams over TLS."""
 
 from __future__ import annotations
 
@@ -49,6 +49,9 @@ class _Listener(socket.socket):
 
 class TlsContractTests(TlsFixture, StreamContract):
     """The contract over TLS."""
+
+    #: Some of it moves gigabytes through threads.
+    timeout = 90
 
 
 del TcpFixture, StreamContract

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import socket
 import ssl
 from typing import Any
@@ -13,6 +14,7 @@ from twisted.internet.endpoints import TCP4ClientEndpoint, TCP4ServerEndpoint
 from twisted.logger import LogEvent, globalLogPublisher
 
 from netproc import NetworkProcess, ProcessArgumentError, ProcessError, make_network_process
+from netproc.net.tls.channel import TLSChannel
 from netproc.test.base import PATIENCE, reactor
 from netproc.test.real.contract import BROKEN, Recorder, echo
 from netproc.test.real.peers import accept, in_thread, read_all, read_exactly
@@ -140,9 +142,7 @@ class HandshakeTests(Fixture):
 
     async def test_a_certificate_of_another_authority(self) -> None:
         server = await self.server()
-        context = SSL.Context(SSL.TLS_METHOD)
-        context.set_verify(SSL.VERIFY_PEER)
-        place = {**self.client_place(server), "tls_parameters": Parameters(context)}
+        place = {**self.client_place(server), "tls_parameters": AUTHORITY.distrustful}
         error = await self.failure_of(make_network_process(name="c", **place), ProcessError)
         self.assertEqual("TLS handshake failed: certificate verify failed", str(error))
         await self.until(lambda: self.log)
@@ -333,6 +333,27 @@ class PlaceTests(Fixture):
     async def test_contact_does_not_show_the_parameters(self) -> None:
         server = await self.server()
         self.assertNotIn("tls_parameters", server.contact(True))
+
+    async def test_nothing_is_left_for_the_collector(self) -> None:
+        def left() -> list[TLSChannel]:
+            found = [found for found in gc.get_objects() if isinstance(found, TLSChannel)]
+            return [channel for channel in found if id(channel) not in before]
+
+        gc.collect()
+        before: set[int] = set()
+        # A test that has failed keeps its channels.
+        before = set(map(id, left()))
+        gc.disable()
+        self.addCleanup(gc.enable)
+        server = await self.server(filter=echo, handshake_timeout=0.1)
+        await self.check_echo(server, **self.client_place(server))
+        refused = {**self.client_place(server), "tls_parameters": AUTHORITY.distrustful}
+        client = await make_network_process(name="c", nowait=True, **refused)
+        await client.closed
+        self.connect(server)
+        await self.until(lambda: len(self.log) == 2)
+        await self.until(lambda: not left())
+        self.assertEqual([], left())
 
 
 del TlsFixture

@@ -15,7 +15,7 @@ from OpenSSL import SSL
 from netproc.test.base import PATIENCE
 from netproc.test.real.peers import reset
 
-_PIECE = 1 << 16
+_PIECE = 1 << 18
 
 
 def tls_peer(connected: socket.socket, context: SSL.Context, is_server: bool) -> socket.socket:
@@ -23,6 +23,9 @@ def tls_peer(connected: socket.socket, context: SSL.Context, is_server: bool) ->
     with socket.create_server(("127.0.0.1", 0)) as listener:
         plain = socket.create_connection(listener.getsockname(), PATIENCE)
         inner, _ = listener.accept()
+    # What is not read must wait with netproc, as without the thread between.
+    inner.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _PIECE)
+    plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _PIECE)
     Between(inner, connected, SSL.Connection(context, None), is_server).start()
     return plain
 

@@ -84,6 +84,10 @@ class Authority:
         authority.configure_trust(context)
         context.set_verify(SSL.VERIFY_PEER)
         self.client = Parameters(context, hostname="localhost")
+        #: A client that trusts nobody.
+        context = SSL.Context(SSL.TLS_METHOD)
+        context.set_verify(SSL.VERIFY_PEER)
+        self.distrustful = Parameters(context, hostname="localhost")
 
         #: For peers that are servers.
         self.raw_server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
