@@ -55,12 +55,11 @@ class ProcessCommand(ProcessService):
         log.info("{name} listens on {place}", name=name, place=escape(text(place)))
         if place is not None and place.is_wildcard:
             log.warn("{name} can be reached from every network of this machine", name=name)
-        # What an endpoint of Twisted's speaks is not known: it may do TLS.
-        command = (
-            how_to_try(local, process.contact("type"))
-            if self._keywords["endpoint"] is None
-            else None
-        )
+        command = None
+        if self._keywords["endpoint"] is None:
+            # What an endpoint of Twisted's speaks is not known.
+            does_tls = self._keywords["tls_parameters"] is not None
+            command = how_to_try(local, process.contact("type"), does_tls)
         if command is not None:
             log.info("try it: {command}", command=escape(command))
 

@@ -50,16 +50,21 @@ class Reporter:
         )
 
 
-def how_to_try(local: Address | None, kind: str | None) -> str | None:
-    """A command line that talks to a server of that KIND (its `type`) at LOCAL, None if there is
-    no telling.
+def how_to_try(local: Address | None, kind: str | None, tls: bool = False) -> str | None:
+    """A command line that talks to a server of that KIND (its `type`) at LOCAL, with or without TLS;
+    None if there is no telling.
     """
     place = parse(local, "local") if local is not None else None
     if isinstance(local, str):
+        if tls:
+            return None if local.startswith("\0") else f"openssl s_client -quiet -unix {local}"
         return _try_unix(local, kind)
     if place is None or place.family not in LOOPBACK:
         return None
     host = LOOPBACK[place.family] if place.is_wildcard else place.raw[0]
+    if tls:
+        shown = f"[{host}]" if ":" in host else host
+        return f"openssl s_client -quiet -connect {shown}:{place.raw[1]}"
     return f"nc {'-u' if kind == 'datagram' else '-N'} {host} {place.raw[1]}"
 
 

@@ -23,6 +23,7 @@ from .core.spec import process_spec
 from .ending import one_line_errors, option_name, say
 from .make import KEYWORDS
 from .net.reactor import INetprocReactor, default_reactor
+from .net.tls import contexts
 
 #: Exit statuses for a wrong command line.
 WRONG_FOR_TWISTD = 1
@@ -103,6 +104,14 @@ def _text(text: str) -> str:
     return text
 
 
+def _one(text: str) -> tuple[str, ...]:
+    return (text,)
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(text.split(","))
+
+
 #: The options in the order of the help: keyword, how its value is read, what it says.
 _OPTIONS: tuple[tuple[str, Callable[[str], object], str], ...] = (
     ("name", _text, "The name of the process (required)."),
@@ -148,10 +157,20 @@ _OPTIONS: tuple[tuple[str, Callable[[str], object], str], ...] = (
     ("reuseport", lisp, "Network option, t or nil: several servers may share the port."),
     ("sndbuf", lisp, "Network option: size of the kernel's buffer for output."),
     ("v6only", lisp, "Network option, t or nil: an IPv6 server that has no IPv4 clients."),
-    ("tls_parameters", _text, "Not yet."),
     ("connect_timeout", seconds, "Seconds for look-up and connect together; 30."),
     ("handshake_timeout", seconds, "Seconds for a TLS handshake; 10."),
 )
+
+
+#: The options that say how TLS is done: the field of TLSParameters, how the value is read, help.
+_TLS_OPTIONS: tuple[tuple[str, str, Callable[[str], object], str], ...] = (
+    ("tls-trust", "trustfiles", _one, "TLS: file of the authorities to trust, not the system's."),
+    ("tls-hostname", "hostname", _text, "TLS: whom a client verifies, if not the host."),
+    ("tls-priority", "priority", _text, "TLS: versions and ciphers, as GnuTLS has them."),
+    ("tls-client-ca", "trustfiles", _one, "TLS: file of the authorities of clients' certificates."),
+    ("tls-alpn", "alpn", _words, "TLS: application protocols, with commas between them."),
+)
+_KEY, _CERTIFICATE, _REQUIRE = "tls-key", "tls-cert", "tls-require-client-cert"
 
 
 # -- options ------------------------------------------------------------------------------------
@@ -167,7 +186,12 @@ class MakeOptions(usage.Options):
         "netproc.filters.echo, discard, daytime and chat."
     )
     optParameters: ClassVar[list[Any]] = [
-        [option_name(keyword)[2:], None, None, help_text] for keyword, _, help_text in _OPTIONS
+        *([option_name(keyword)[2:], None, None, help_text] for keyword, _, help_text in _OPTIONS),
+        ["tls", None, None, "t: TLS; the options below imply it."],
+        [_KEY, None, None, "TLS: file of the private key; servers need one."],
+        [_CERTIFICATE, None, None, "TLS: file of its certificate, with those between."],
+        [_REQUIRE, None, None, "TLS: t: clients must have a certificate."],
+        *([name, None, None, help_text] for name, _, _, help_text in _TLS_OPTIONS),
     ]
 
     def __init__(self) -> None:
@@ -193,7 +217,27 @@ class MakeOptions(usage.Options):
                     raise usage.UsageError(f"{option_name(keyword)}: {error}") from error
         if self._plist:
             self.keywords["plist"] = self._plist
+        fields = self._tls_fields()
+        if fields is not None:
+            self.keywords["tls_parameters"] = fields
         self._check()
+
+    def _tls_fields(self) -> dict[str, object] | None:
+        """The fields of TLSParameters, None if there is to be no TLS."""
+        fields: dict[str, object] = {}
+        for name, field, read, _ in _TLS_OPTIONS:
+            if self[name] is not None:
+                fields[field] = read(self[name])
+        key, certificate = self[_KEY], self[_CERTIFICATE]
+        if (key is None) is not (certificate is None):
+            raise usage.UsageError(f"--{_KEY}, --{_CERTIFICATE}: one needs the other")
+        if key is not None:
+            fields["keylist"] = ((key, certificate),)
+        if self["tls-client-ca"] is not None or self[_REQUIRE] is not None:
+            required = self[_REQUIRE] is not None and bool(lisp(self[_REQUIRE]))
+            fields["request_client_certificate"] = "required" if required else "optional"
+        wanted = self["tls"] is not None and bool(lisp(self["tls"]))
+        return fields if fields or wanted else None
 
     def _check(self) -> None:
         given = self.keywords
@@ -201,8 +245,11 @@ class MakeOptions(usage.Options):
             raise usage.UsageError("--name: it is missing")
         try:
             spec = process_spec({**KEYWORDS, **given})
+            if spec.tls_parameters is not None:
+                contexts.security(spec.tls_parameters, is_server=spec.is_server)
         except ProcessArgumentError as error:
-            raise usage.UsageError(f"{option_name(error.keyword)}: {error.problem}") from error
+            option = "--tls" if error.keyword == "tls_parameters" else option_name(error.keyword)
+            raise usage.UsageError(f"{option}: {error.problem}") from error
         if spec.is_server and spec.filter is None and spec.buffer is None:
             raise usage.UsageError("--server: it needs --filter or --buffer for what comes")
 

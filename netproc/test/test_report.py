@@ -98,5 +98,14 @@ class HowToTryTests(SynchronousTestCase):
         ):
             self.assertEqual(expected, how_to_try(local, kind))
 
+    def test_over_tls(self) -> None:
+        for local, expected in (
+            ((127, 0, 0, 1, 7007), "openssl s_client -quiet -connect 127.0.0.1:7007"),
+            ((0, 0, 0, 0, 0, 0, 0, 1, 7007), "openssl s_client -quiet -connect [::1]:7007"),
+            ("/run/x", "openssl s_client -quiet -unix /run/x"),
+            ("\0x", None),
+        ):
+            self.assertEqual(expected, how_to_try(local, None, tls=True))
+
 
 del TcpFixture, UnixFixture

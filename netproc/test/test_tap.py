@@ -74,8 +74,17 @@ class ValueTests(SynchronousTestCase):
         found = parse("--name", "p", "--service", "7", "--plist", "a=1", "--plist", "b=x=y")
         self.assertEqual({"a": 1, "b": "x=y"}, found["plist"])
 
+    def test_tls(self) -> None:
+        client = ("--name", "p", "--service", "7")
+        self.assertNotIn("tls_parameters", parse(*client))
+        self.assertEqual({}, parse(*client, "--tls", "t")["tls_parameters"])
+        found = parse(*client, "--tls-hostname", "h.example", "--tls-alpn", "imap,http/1.1")
+        self.assertEqual(
+            {"hostname": "h.example", "alpn": ("imap", "http/1.1")}, found["tls_parameters"]
+        )
+
     def test_every_keyword_is_an_option(self) -> None:
-        options = {keyword for keyword, _, _ in tap._OPTIONS} | {"plist"}
+        options = {keyword for keyword, _, _ in tap._OPTIONS} | {"plist", "tls_parameters"}
         self.assertEqual(set(KEYWORDS), options)
 
 
@@ -98,6 +107,15 @@ class ComplaintTests(SynchronousTestCase):
             ((*server, "--connect-timeout", "x"), "--connect-timeout: 'x' is not a number of seconds"),
             ((*server, "--service", "7", "--connect-timeout", "0"), "--connect-timeout: 0.0 is not a positive number of seconds"),
             (server, "--service: it is missing"),
+            ((*server, "--service", "7", "--tls-key", "k"), "--tls-key, --tls-cert: one needs the other"),
+            (
+                (*server, "--service", "7", "--tls-key", "/nokey", "--tls-cert", "/nocert"),
+                "--tls: keylist: /nokey: No such file or directory",
+            ),
+            (
+                (*server, "--service", "7", "--tls-require-client-cert", "t"),
+                "--tls: keylist: a server needs a key and a certificate",
+            ),
             ((*server, "--type", "raw"), "--type: Unsupported connection type 'raw'"),
             ((*server, "--plist", "x"), "--plist: 'x' is not KEY=VALUE"),
             (
