@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import rsa
 from OpenSSL import SSL, crypto
+from twisted.internet.interfaces import IOpenSSLContextFactory
 from twisted.internet.ssl import Certificate as TwistedCertificate
 from twisted.internet.ssl import (
     CertificateOptions,
@@ -14,6 +16,7 @@ from twisted.internet.ssl import (
     trustRootFromCertificates,
 )
 from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
 
 from netproc.core.errors import ProcessArgumentError
 from netproc.net.tls.contexts import security
@@ -201,6 +204,19 @@ class ChainTests(VerifyCase):
         self.accepted(self.client(crlfiles=[crl]), self.server())
         self.problem(GOOD, "could not be verified", "", crlfiles=[crl], crl_strict=True)
 
+    def test_forged_revocations(self) -> None:
+        forger = Authority("Root CA")
+        # The name and the key's number are right, the key is not.
+        forger.certificate, forged = ROOT.certificate, forger.revocations(GOOD)
+        self.problem(GOOD, "signature", "", crlfiles=[self.file(forged)])
+
+    def test_weak_keys(self) -> None:
+        pair = ROOT.issue("good.example", key=rsa.generate_private_key(65537, 1024))
+        server = self.server(pair, priority="NORMAL:%PROFILE_VERY_WEAK")
+        self.refused(self.client(), server, "weak key")
+        server = self.server(pair, priority="NORMAL:%PROFILE_VERY_WEAK")
+        self.accepted(self.client(priority="NORMAL:%PROFILE_VERY_WEAK"), server)
+
     def test_problems_that_are_told_only(self) -> None:
         pair = OTHER.issue("other.example", days=(-10, -1))
         client = self.client(verify_error=None)
@@ -366,6 +382,18 @@ class ForeignTests(VerifyCase):
 
     def test_one_that_does_not_is_taken_at_its_word(self) -> None:
         self.accepted(self.foreign(CertificateOptions(), "x.example"), self.server())
+
+    def test_a_maker_of_contexts(self) -> None:
+        context = SSL.Context(SSL.TLS_METHOD)
+        context.load_verify_locations(self.file(ROOT.pem))
+        context.set_verify(SSL.VERIFY_PEER)
+
+        @implementer(IOpenSSLContextFactory)
+        class Maker:
+            def getContext(self) -> SSL.Context:
+                return context
+
+        self.accepted(self.foreign(Maker(), "good.example"), self.server())
 
     def test_a_server_of_twisteds(self) -> None:
         made = PrivateCertificate.loadPEM(GOOD[0] + GOOD[1]).options()

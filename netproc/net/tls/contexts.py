@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import typing
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import Any, Final
 
 import attrs
@@ -265,18 +266,21 @@ class _Foreign:
         self._source = source
         self._is_server = is_server
         self._watcher: TLSMemoryBIOProtocol | None = None
+        self._creates: Callable[[Any], SSL.Connection] | None = None
+        if is_server and IOpenSSLServerConnectionCreator.providedBy(source):
+            self._creates = source.serverConnectionForTLS
+        elif not is_server and IOpenSSLClientConnectionCreator.providedBy(source):
+            self._creates = source.clientConnectionForTLS
+        if self._creates is not None:
+            # They know it by a weak reference.
+            self._watcher = _Watcher(source, is_server)
 
     def _connection(self) -> SSL.Connection:
         source = self._source
-        if isinstance(source, SSL.Context):
-            return SSL.Connection(source, None)
-        if self._watcher is None:
-            self._watcher = _Watcher(source, self._is_server)
-        if self._is_server and IOpenSSLServerConnectionCreator.providedBy(source):
-            return source.serverConnectionForTLS(self._watcher)
-        if not self._is_server and IOpenSSLClientConnectionCreator.providedBy(source):
-            return source.clientConnectionForTLS(self._watcher)
-        return SSL.Connection(source.getContext(), None)
+        if self._creates is not None:
+            return self._creates(self._watcher)
+        context = source if isinstance(source, SSL.Context) else source.getContext()
+        return SSL.Connection(context, None)
 
     def engine(self, name: str | None) -> Engine:
         """See `Security`; a maker that sends a name of its own has that one verified."""
