@@ -6,7 +6,7 @@ import os
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import rsa
-from OpenSSL import SSL, crypto
+from OpenSSL import SSL
 from twisted.internet.interfaces import IOpenSSLContextFactory
 from twisted.internet.ssl import Certificate as TwistedCertificate
 from twisted.internet.ssl import (
@@ -20,6 +20,7 @@ from zope.interface import implementer
 
 from netproc.core.errors import ProcessArgumentError
 from netproc.net.tls.contexts import security
+from netproc.net.tls.credentials import use_pair
 from netproc.net.tls.engine import Engine
 from netproc.net.tls.parameters import TLSParameters
 from netproc.net.tls.verify import Verification, is_for
@@ -140,7 +141,7 @@ class NameTests(VerifyCase):
         self.accepted(self.client("127.0.0.7", hostname="good.example"), self.server())
 
     def test_there_must_be_a_name(self) -> None:
-        for name in (None, "bücher.example", "a" * 300):
+        for name in (None, "", ".", "a\0b", "bücher.example", "a" * 300):
             error = self.assertRaises(ProcessArgumentError, self.client, name)
             self.assertIn("hostname", error.problem)
         self.accepted(self.client(None, verify_error=["trustfiles"]), self.server())
@@ -248,8 +249,7 @@ class ChainTests(VerifyCase):
     def test_a_resumed_session_proves_nothing(self) -> None:
         context = SSL.Context(SSL.TLS_METHOD)
         context.set_max_proto_version(SSL.TLS1_2_VERSION)
-        context.use_certificate(ids(GOOD[1]))
-        context.use_privatekey(crypto.load_privatekey(crypto.FILETYPE_PEM, GOOD[0]))
+        use_pair(context, "keylist", GOOD, None)
         context.set_session_id(b"test")
         first = self.client()
         server = SSL.Connection(context, None)
@@ -379,6 +379,19 @@ class ForeignTests(VerifyCase):
         handshake(client.connection, self.server().connection)
         self.assertIn("another host than bank.example", str(client.check()))
         self.assertEqual(["no-host-match"], client.peer_status()["warnings"])
+
+    def test_names_that_are_none(self) -> None:
+        context = SSL.Context(SSL.TLS_METHOD)
+        for name in ("a\0b", ".", "bücher.example"):
+            error = self.assertRaises(ProcessArgumentError, self.foreign, context, name)
+            self.assertIn("hostname", error.problem)
+
+    def test_keys_that_do_not_fit_are_told_at_once(self) -> None:
+        one = PrivateCertificate.loadPEM(GOOD[0] + GOOD[1])
+        other = PrivateCertificate.loadPEM(b"".join(ROOT.issue("other.example")))
+        options = CertificateOptions(privateKey=one.privateKey.original, certificate=other.original)
+        error = self.assertRaises(ProcessArgumentError, security, options, is_server=True)
+        self.assertIn("CertificateOptions makes no connection: key values", error.problem)
 
     def test_one_that_does_not_is_taken_at_its_word(self) -> None:
         self.accepted(self.foreign(CertificateOptions(), "x.example"), self.server())
