@@ -447,6 +447,7 @@ class AgreementTests(ContextCase):
     def test_other_kinds_of_keys(self) -> None:
         for key, kind, level in (
             (ed25519.Ed25519PrivateKey.generate(), "EdDSA (Ed25519)", "High"),
+            (rsa.generate_private_key(65537, 3072), "RSA", "High"),
             (ec.generate_private_key(ec.SECP384R1()), "EC/ECDSA", "Ultra"),
         ):
             client = self.client()

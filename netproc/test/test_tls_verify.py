@@ -30,6 +30,7 @@ from netproc.test.certificates import (
     Authority,
     Pair,
     handshake,
+    pem_of_key,
     receive,
 )
 
@@ -231,6 +232,21 @@ class ChainTests(VerifyCase):
             self.client("x.example", verify_error=["hostname"]), self.server(pair), "another host"
         )
         self.assertTrue(told)
+
+    def test_the_warnings_of_a_self_signed_one(self) -> None:
+        lone = Authority("good.example")
+        client = self.client(verify_error=None)
+        self.accepted(client, self.server((pem_of_key(lone.key), lone.pem)))
+        self.assertEqual(
+            ["self-signed", "no-host-match", "unknown-ca", "invalid"],
+            client.peer_status()["warnings"],
+        )
+
+    def test_what_cannot_be_decided_is_a_problem(self) -> None:
+        client, server = self.client(), self.server()
+        self.accepted(client, server)
+        self.patch(Verification, "problem", lambda self, certificate: 1 // 0)
+        self.assertIn("cannot be read (ZeroDivisionError)", str(client.check()))
 
     def test_one_context_for_two_hosts(self) -> None:
         """What is found out about one connection is nothing to another."""
