@@ -9,7 +9,8 @@ import weakref
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.serialization import Encoding
 from OpenSSL import SSL
 from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
@@ -19,6 +20,7 @@ from netproc.net.tls import contexts
 from netproc.net.tls.contexts import security
 from netproc.net.tls.engine import Engine
 from netproc.net.tls.parameters import TLSParameters
+from netproc.net.tls.peerstatus import describe
 from netproc.test.certificates import (
     Authority,
     handshake,
@@ -441,6 +443,34 @@ class AgreementTests(ContextCase):
         pin = "sha256:" + made.fingerprint(hashes.SHA256()).hex(":")
         self.assertEqual(pin, shown["certificate_pin"])
         self.assertEqual(GOOD[1].decode(), shown["pem"])
+
+    def test_other_kinds_of_keys(self) -> None:
+        for key, kind, level in (
+            (ed25519.Ed25519PrivateKey.generate(), "EdDSA (Ed25519)", "High"),
+            (rsa.generate_private_key(65537, 3072), "RSA", "High"),
+            (ec.generate_private_key(ec.SECP384R1()), "EC/ECDSA", "Ultra"),
+        ):
+            client = self.client()
+            self.agree(client, self.server(keylist=[ROOT.issue("good.example", key=key)]))
+            shown = client.peer_status()["certificate"]
+            assert isinstance(shown, dict)
+            self.assertEqual(kind, shown["public_key_algorithm"])
+            self.assertEqual(level, shown["certificate_security_level"])
+
+    def test_a_serial_number_with_the_highest_bit(self) -> None:
+        self.patch(x509, "random_serial_number", lambda: 0xFF01AA)
+        made = x509.load_pem_x509_certificate(ROOT.issue("good.example")[1])
+        self.assertEqual("00:ff:01:aa", describe(made)["serial_number"])
+
+    def test_a_certificate_of_which_little_is_understood(self) -> None:
+        der = bytearray(x509.load_pem_x509_certificate(GOOD[1]).public_bytes(Encoding.DER))
+        # The kind of the key becomes one that nobody knows.
+        kind = bytes.fromhex("06072a8648ce3d0201")
+        start = der.index(kind)
+        der[start + len(kind) - 1] = 0x7F
+        shown = describe(x509.load_der_x509_certificate(bytes(der)))
+        self.assertIn("BEGIN CERTIFICATE", str(shown["pem"]))
+        self.assertNotIn("subject", shown)
 
     def test_status_of_tls_13(self) -> None:
         client, server = self.client(), self.server()

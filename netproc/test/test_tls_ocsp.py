@@ -6,6 +6,7 @@ import os
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 from cryptography.x509 import ocsp
 from cryptography.x509.oid import ExtendedKeyUsageOID
@@ -113,6 +114,9 @@ class StapleTests(SynchronousTestCase):
         purpose = ExtendedKeyUsageOID.OCSP_SIGNING
         delegate = ROOT.issue(common="status", purpose=purpose)
         self.assertIsNone(self.client_of(response(delegate=delegate)).check())
+        for key in (rsa.generate_private_key(65537, 2048), ec.generate_private_key(ec.SECP384R1())):
+            other = ROOT.issue(common="status", purpose=purpose, key=key)
+            self.assertIsNone(self.client_of(response(delegate=other)).check())
         self.refused(invalid, response(delegate=ROOT.issue(common="status")))
         self.refused(invalid, response(delegate=OTHER.issue(common="status", purpose=purpose)))
         late = ROOT.issue(common="status", purpose=purpose, days=(-9, -1))

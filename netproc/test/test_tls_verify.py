@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 
 from cryptography import x509
-from OpenSSL import SSL, crypto
+from cryptography.hazmat.primitives.asymmetric import rsa
+from OpenSSL import SSL
+from twisted.internet.interfaces import IOpenSSLContextFactory
 from twisted.internet.ssl import Certificate as TwistedCertificate
 from twisted.internet.ssl import (
     CertificateOptions,
@@ -14,9 +16,11 @@ from twisted.internet.ssl import (
     trustRootFromCertificates,
 )
 from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
 
 from netproc.core.errors import ProcessArgumentError
 from netproc.net.tls.contexts import security
+from netproc.net.tls.credentials import use_pair
 from netproc.net.tls.engine import Engine
 from netproc.net.tls.parameters import TLSParameters
 from netproc.net.tls.verify import Verification, is_for
@@ -26,6 +30,7 @@ from netproc.test.certificates import (
     Authority,
     Pair,
     handshake,
+    pem_of_key,
     receive,
 )
 
@@ -137,7 +142,7 @@ class NameTests(VerifyCase):
         self.accepted(self.client("127.0.0.7", hostname="good.example"), self.server())
 
     def test_there_must_be_a_name(self) -> None:
-        for name in (None, "bücher.example", "a" * 300):
+        for name in (None, "", ".", "a\0b", "bücher.example", "a" * 300):
             error = self.assertRaises(ProcessArgumentError, self.client, name)
             self.assertIn("hostname", error.problem)
         self.accepted(self.client(None, verify_error=["trustfiles"]), self.server())
@@ -201,6 +206,19 @@ class ChainTests(VerifyCase):
         self.accepted(self.client(crlfiles=[crl]), self.server())
         self.problem(GOOD, "could not be verified", "", crlfiles=[crl], crl_strict=True)
 
+    def test_forged_revocations(self) -> None:
+        forger = Authority("Root CA")
+        # The name and the key's number are right, the key is not.
+        forger.certificate, forged = ROOT.certificate, forger.revocations(GOOD)
+        self.problem(GOOD, "signature", "", crlfiles=[self.file(forged)])
+
+    def test_weak_keys(self) -> None:
+        pair = ROOT.issue("good.example", key=rsa.generate_private_key(65537, 1024))
+        server = self.server(pair, priority="NORMAL:%PROFILE_VERY_WEAK")
+        self.refused(self.client(), server, "weak key")
+        server = self.server(pair, priority="NORMAL:%PROFILE_VERY_WEAK")
+        self.accepted(self.client(priority="NORMAL:%PROFILE_VERY_WEAK"), server)
+
     def test_problems_that_are_told_only(self) -> None:
         pair = OTHER.issue("other.example", days=(-10, -1))
         client = self.client(verify_error=None)
@@ -214,6 +232,21 @@ class ChainTests(VerifyCase):
             self.client("x.example", verify_error=["hostname"]), self.server(pair), "another host"
         )
         self.assertTrue(told)
+
+    def test_the_warnings_of_a_self_signed_one(self) -> None:
+        lone = Authority("good.example")
+        client = self.client(verify_error=None)
+        self.accepted(client, self.server((pem_of_key(lone.key), lone.pem)))
+        self.assertEqual(
+            ["self-signed", "no-host-match", "unknown-ca", "invalid"],
+            client.peer_status()["warnings"],
+        )
+
+    def test_what_cannot_be_decided_is_a_problem(self) -> None:
+        client, server = self.client(), self.server()
+        self.accepted(client, server)
+        self.patch(Verification, "problem", lambda self, certificate: 1 // 0)
+        self.assertIn("cannot be read (ZeroDivisionError)", str(client.check()))
 
     def test_one_context_for_two_hosts(self) -> None:
         """What is found out about one connection is nothing to another."""
@@ -232,8 +265,7 @@ class ChainTests(VerifyCase):
     def test_a_resumed_session_proves_nothing(self) -> None:
         context = SSL.Context(SSL.TLS_METHOD)
         context.set_max_proto_version(SSL.TLS1_2_VERSION)
-        context.use_certificate(ids(GOOD[1]))
-        context.use_privatekey(crypto.load_privatekey(crypto.FILETYPE_PEM, GOOD[0]))
+        use_pair(context, "keylist", GOOD, None)
         context.set_session_id(b"test")
         first = self.client()
         server = SSL.Connection(context, None)
@@ -364,8 +396,33 @@ class ForeignTests(VerifyCase):
         self.assertIn("another host than bank.example", str(client.check()))
         self.assertEqual(["no-host-match"], client.peer_status()["warnings"])
 
+    def test_names_that_are_none(self) -> None:
+        context = SSL.Context(SSL.TLS_METHOD)
+        for name in ("a\0b", ".", "bücher.example"):
+            error = self.assertRaises(ProcessArgumentError, self.foreign, context, name)
+            self.assertIn("hostname", error.problem)
+
+    def test_keys_that_do_not_fit_are_told_at_once(self) -> None:
+        one = PrivateCertificate.loadPEM(GOOD[0] + GOOD[1])
+        other = PrivateCertificate.loadPEM(b"".join(ROOT.issue("other.example")))
+        options = CertificateOptions(privateKey=one.privateKey.original, certificate=other.original)
+        error = self.assertRaises(ProcessArgumentError, security, options, is_server=True)
+        self.assertIn("CertificateOptions makes no connection: key values", error.problem)
+
     def test_one_that_does_not_is_taken_at_its_word(self) -> None:
         self.accepted(self.foreign(CertificateOptions(), "x.example"), self.server())
+
+    def test_a_maker_of_contexts(self) -> None:
+        context = SSL.Context(SSL.TLS_METHOD)
+        context.load_verify_locations(self.file(ROOT.pem))
+        context.set_verify(SSL.VERIFY_PEER)
+
+        @implementer(IOpenSSLContextFactory)
+        class Maker:
+            def getContext(self) -> SSL.Context:
+                return context
+
+        self.accepted(self.foreign(Maker(), "good.example"), self.server())
 
     def test_a_server_of_twisteds(self) -> None:
         made = PrivateCertificate.loadPEM(GOOD[0] + GOOD[1]).options()

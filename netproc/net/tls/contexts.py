@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import typing
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import Any, Final
 
 import attrs
@@ -207,6 +208,7 @@ class _Own:
         """See `Security`."""
         self._read_for_connection()
         connection = self._connection()
+        least_prime = None
         if self._is_server:
             name = None
             connection.set_accept_state()
@@ -214,13 +216,14 @@ class _Own:
             name = self._name(name)
             connection.set_connect_state()
             _ask_for(connection, name)
+            least_prime = self._parameters.min_prime_bits
         # Of this connection, not of the context: others share that.
         verdict = Verification(self._parameters, name, self._is_server)
         connection.set_verify(self._mode, verdict.callback)
         connection.set_app_data(verdict)
         if not self._is_server and self._parameters.type == "x509pki":
             connection.request_ocsp()
-        return Engine(connection, verdict, name, self._parameters.min_prime_bits)
+        return Engine(connection, verdict, name, least_prime)
 
     def _connection(self) -> SSL.Connection:
         watched = not self._is_server and self._selection.uses_primes
@@ -233,16 +236,21 @@ class _Own:
         )
         if verified and not name:
             raise refuse("hostname: which name must the server's certificate have?")
-        if name and not name.isascii():
-            raise refuse(f"hostname: non-ASCII name {name!r}: give its IDNA form")
-        if name and len(name) > _LONGEST_NAME:
-            raise refuse(f"hostname: {escape(name)} is too long")
+        if name:
+            _check_name(name)
         return name or None
+
+
+def _check_name(name: str) -> None:
+    if not name.isascii():
+        raise refuse(f"hostname: non-ASCII name {name!r}: give its IDNA form")
+    if not name.isprintable() or not 1 <= len(server_name(name)) <= _LONGEST_NAME:
+        raise refuse(f"hostname: {escape(name)} is no name of a host")
 
 
 def _ask_for(connection: SSL.Connection, name: str | None) -> None:
     """Server name indication: of hosts only, never of addresses (RFC 6066, section 3)."""
-    if name is None or address_of(name) is not None:
+    if not name or address_of(name) is not None:
         return
     connection.set_tlsext_host_name(server_name(name).encode("ascii"))
 
@@ -265,18 +273,27 @@ class _Foreign:
         self._source = source
         self._is_server = is_server
         self._watcher: TLSMemoryBIOProtocol | None = None
+        self._creates: Callable[[Any], SSL.Connection] | None = None
+        if is_server and IOpenSSLServerConnectionCreator.providedBy(source):
+            self._creates = source.serverConnectionForTLS
+        elif not is_server and IOpenSSLClientConnectionCreator.providedBy(source):
+            self._creates = source.clientConnectionForTLS
+        if self._creates is not None:
+            # They know it by a weak reference.
+            self._watcher = _Watcher(source, is_server)
+        # Twisted reads keys and certificates with the first connection: here is one.
+        try:
+            self._connection()
+        except Exception as error:
+            why = credentials.reason(error) if isinstance(error, SSL.Error) else str(error)
+            raise refuse(f"{type(source).__name__} makes no connection: {why}") from None
 
     def _connection(self) -> SSL.Connection:
         source = self._source
-        if isinstance(source, SSL.Context):
-            return SSL.Connection(source, None)
-        if self._watcher is None:
-            self._watcher = _Watcher(source, self._is_server)
-        if self._is_server and IOpenSSLServerConnectionCreator.providedBy(source):
-            return source.serverConnectionForTLS(self._watcher)
-        if not self._is_server and IOpenSSLClientConnectionCreator.providedBy(source):
-            return source.clientConnectionForTLS(self._watcher)
-        return SSL.Connection(source.getContext(), None)
+        if self._creates is not None:
+            return self._creates(self._watcher)
+        context = source if isinstance(source, SSL.Context) else source.getContext()
+        return SSL.Connection(context, None)
 
     def engine(self, name: str | None) -> Engine:
         """See `Security`; a maker that sends a name of its own has that one verified."""
@@ -295,6 +312,8 @@ class _Foreign:
         named = connection.get_servername()
         if named is not None:
             return named.decode("ascii", "replace")
+        if name:
+            _check_name(name)
         _ask_for(connection, name)
         return name
 

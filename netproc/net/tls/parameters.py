@@ -227,8 +227,8 @@ class TLSParameters:
     `crlfiles` are PEM files of revocations; with `crl_strict` every authority must have one.
     `verify_error` says which problems end the connection: True all, None none, or a list of
     "trustfiles" and "hostname".  `verify_flags` are bits of GnuTLS: 64 takes certificates
-    whose time is over, 128 such roots.  `min_prime_bits` is the least size of a Diffie-Hellman
-    prime.
+    whose time is over, 128 such roots.  `min_prime_bits` is the least size of a
+    server's Diffie-Hellman prime.
 
     `keylist` has pairs of a key and a certificate, names of PEM files or PEM text as bytes;
     `password` opens the keys.  `alpn` has the names of protocols, the best first.  `keylog` is a

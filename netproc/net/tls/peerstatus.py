@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from typing import Final
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
@@ -61,10 +60,7 @@ def _name(name: x509.Name) -> str:
 
 def _key(certificate: x509.Certificate) -> tuple[str, str]:
     """The kind of the public key and its security level, as GnuTLS calls them."""
-    try:
-        key = certificate.public_key()
-    except (ValueError, UnsupportedAlgorithm):
-        return "Unknown", "Unknown"
+    key = certificate.public_key()
     if isinstance(key, ed25519.Ed25519PublicKey):
         return "EdDSA (Ed25519)", "High"
     if isinstance(key, ed448.Ed448PublicKey):
@@ -87,10 +83,7 @@ def _level(bits: int, on_curve: bool) -> str:
 def _signature(certificate: x509.Certificate) -> str:
     """Such as "RSA-SHA256", "ECDSA-SHA384", "EdDSA-Ed25519"."""
     oid = certificate.signature_algorithm_oid
-    try:
-        hashed = certificate.signature_hash_algorithm
-    except UnsupportedAlgorithm:
-        return oid.dotted_string
+    hashed = certificate.signature_hash_algorithm
     if hashed is None:
         return {
             x509.SignatureAlgorithmOID.ED25519: "EdDSA-Ed25519",
@@ -105,14 +98,32 @@ def _signature(certificate: x509.Certificate) -> str:
 
 
 def describe(certificate: x509.Certificate) -> dict[str, object]:
-    """CERTIFICATE as in gnutls-peer-status, with SHA-256 beside its SHA-1."""
+    """CERTIFICATE as in gnutls-peer-status, with SHA-256 beside its SHA-1.
+
+    Of one that is only half understood, there is what depends on no understanding.
+    """
+    der = certificate.public_bytes(Encoding.DER)
+    described: dict[str, object] = {
+        "certificate_id": _digest(hashes.SHA1(), der),
+        "certificate_pin": _digest(hashes.SHA256(), der),
+        "pem": certificate.public_bytes(Encoding.PEM).decode("ascii"),
+    }
+    # It can be anything: a peer made it up.
+    try:
+        described |= _contents(certificate)
+    except Exception as error:
+        described["problem"] = type(error).__name__
+    return described
+
+
+def _contents(certificate: x509.Certificate) -> dict[str, object]:
     kind, level = _key(certificate)
     key = _public_key_info(certificate)
-    der = certificate.public_bytes(Encoding.DER)
     serial = certificate.serial_number
     return {
         "version": certificate.version.value + 1,
-        "serial_number": _hex(serial.to_bytes(serial.bit_length() // 8 + 1).lstrip(b"\0") or b"\0"),
+        # As it is in DER, with the sign.
+        "serial_number": _hex(serial.to_bytes(serial.bit_length() // 8 + 1, signed=True)),
         "issuer": _name(certificate.issuer),
         "valid_from": f"{certificate.not_valid_before_utc:%Y-%m-%d}",
         "valid_to": f"{certificate.not_valid_after_utc:%Y-%m-%d}",
@@ -122,9 +133,6 @@ def describe(certificate: x509.Certificate) -> dict[str, object]:
         "signature_algorithm": _signature(certificate),
         "public_key_id": _digest(hashes.SHA1(), key),
         "public_key_pin": _digest(hashes.SHA256(), key),
-        "certificate_id": _digest(hashes.SHA1(), der),
-        "certificate_pin": _digest(hashes.SHA256(), der),
-        "pem": certificate.public_bytes(Encoding.PEM).decode("ascii"),
     }
 
 
