@@ -88,12 +88,13 @@ class Utf8Decoder:
 class CodecDecoder:
     """Any codec of Python's."""
 
-    __slots__ = ("_decoder", "name")
+    __slots__ = ("_decoder", "_utf_16", "name")
 
     def __init__(self, name: str, codec: str) -> None:
         self.name = name
         # UTF-16 has surrogates of its own, and one of them without the other is not valid.
-        errors = "surrogatepass" if codec.startswith("utf-16") else ESCAPE
+        self._utf_16 = codec if codec.startswith("utf-16") else None
+        errors = ESCAPE if self._utf_16 is None else "surrogatepass"
         self._decoder = codecs.getincrementaldecoder(codec)(errors)
 
     @property
@@ -107,9 +108,13 @@ class CodecDecoder:
 
     def finish(self) -> str:
         """See Decoder."""
-        tail = self.tail
+        tail, text = self.tail, ""
         self._decoder.reset()
-        return tail.decode("ascii", ESCAPE)
+        if self._utf_16 is not None:
+            # The first half of a pair; half of a code unit cannot be kept as text.
+            whole = len(tail) // 2 * 2
+            text, tail = tail[:whole].decode(self._utf_16, "surrogatepass"), tail[whole:]
+        return text + tail.decode("ascii", ESCAPE)
 
 
 class MarkedDecoder:

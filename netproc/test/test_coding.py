@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -120,6 +120,7 @@ class CodecTests(SynchronousTestCase):
             self.assertEqual((name, text), (name, text_of(f"{name}-unix", split(data, cuts))))
 
     @given(st.lists(st.integers(0, 0xFFFF)), CUTS)
+    @example([0xD800], [])
     def test_any_code_units_come_back_from_utf_16(self, units: list[int], cuts: list[int]) -> None:
         data = b"".join(unit.to_bytes(2, "little") for unit in units)
         text = text_of("utf-16le-unix", split(data, cuts))
@@ -167,6 +168,7 @@ class CodecTests(SynchronousTestCase):
             ("utf-16", b"\0h", "h"),
             ("utf-16-le", b"h\0", "h"),
             ("utf-16", b"\xfe", "\udcfe"),
+            ("utf-16", b"\xfe\xff\xd8\0\xdc", "\ud800\udcdc"),
             ("utf-16", b"", ""),
             ("utf-8-with-signature", b"\xef\xbb\xbf\xc3\xa9", "é"),
             ("utf-8-auto", b"\xc3\xa9", "é"),
