@@ -12,6 +12,7 @@ from netproc.core.codecnames import CODECS
 from netproc.make import KEYWORDS
 from netproc.test.conformance.differences import DIFFERENCES, not_yet
 from netproc.test.conformance.test_scenarios import scenario_names
+from netproc.test.test_layout import modules
 from netproc.test.test_packaging import checkout
 
 TESTS = os.path.dirname(os.path.abspath(__file__))
@@ -49,6 +50,13 @@ class ReferenceTests(SynchronousTestCase):
         )
         for name in set(netproc.__all__) - {"__version__"}:
             self.assertRegex(text, rf"\b{name}\b")
+
+    def test_every_module_is_in_the_picture_of_the_data_path(self) -> None:
+        text = page("../explanation/datapath")
+        for name in modules():
+            last = name.rpartition(".")[2]
+            if last and last != "__init__":
+                self.assertRegex(text, rf"(?m)^   \* - .*\b{last}\b")
 
     def test_the_count_of_scenarios(self) -> None:
         every = scenario_names()
