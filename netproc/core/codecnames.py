@@ -7,12 +7,10 @@ line ends.
 from __future__ import annotations
 
 import codecs
-from collections.abc import Callable
 
-#: First name and aliases, and the codec.
+#: First name and aliases, and the codec.  UTF-7 is left out: no bound is set to what its decoder may have to keep.
 _NAMES: dict[str, str] = {
     "utf-8 mule-utf-8 cp65001 utf-8-emacs emacs-internal": "utf-8",
-    "utf-7": "utf-7",
     "utf-16le": "utf-16-le",
     "utf-16be": "utf-16-be",
     "us-ascii ascii iso-safe": "ascii",
@@ -21,7 +19,7 @@ _NAMES: dict[str, str] = {
     "iso-latin-3 iso-8859-3 latin-3": "iso8859-3",
     "iso-latin-4 iso-8859-4 latin-4": "iso8859-4",
     "cyrillic-iso-8bit iso-8859-5": "iso8859-5",
-    "iso-8859-6 arabic-iso-8bit": "iso8859-6",
+    "iso-8859-6": "iso8859-6",
     "greek-iso-8bit iso-8859-7": "iso8859-7",
     "hebrew-iso-8bit iso-8859-8 iso-8859-8-e iso-8859-8-i": "iso8859-8",
     "iso-latin-5 iso-8859-9 latin-5": "iso8859-9",
@@ -34,7 +32,7 @@ _NAMES: dict[str, str] = {
     "iso-latin-10 iso-8859-16 latin-10": "iso8859-16",
     "cyrillic-koi8 koi8-r koi8 cp878": "koi8-r",
     "koi8-u": "koi8-u",
-    "koi8-t cyrillic-koi8-t": "koi8-t",
+    "koi8-t": "koi8-t",
     "windows-1250 cp1250": "cp1250",
     "windows-1251 cp1251": "cp1251",
     "windows-1252 cp1252": "cp1252",
@@ -45,26 +43,43 @@ _NAMES: dict[str, str] = {
     "windows-1257 cp1257": "cp1257",
     "windows-1258 cp1258": "cp1258",
     "cp437 ibm437": "cp437",
+    "cp737": "cp737",
+    "cp775 ibm775": "cp775",
     "cp850 ibm850": "cp850",
     "cp852 ibm852": "cp852",
-    "cp866 cyrillic-alternativnyj": "cp866",
-    "mac-roman": "mac-roman",
+    "cp855 ibm855": "cp855",
+    "cp857 ibm857": "cp857",
+    "cp858": "cp858",
+    "cp860 ibm860": "cp860",
+    "cp861 ibm861": "cp861",
+    "cp862 ibm862": "cp862",
+    "cp863 ibm863": "cp863",
+    "cp865 ibm865": "cp865",
+    "cp866": "cp866",
+    "cp869 ibm869": "cp869",
+    "cp874 ibm874": "cp874",
+    "cp1125 ruscii cp866u": "cp1125",
+    "ibm273 cp273": "cp273",
+    "pt154": "ptcp154",
+    "hp-roman8 roman8": "hp-roman8",
+    "mac-roman macintosh": "mac-roman",
     "chinese-iso-8bit cn-gb-2312 euc-china euc-cn cn-gb gb2312": "gb2312",
     "chinese-gbk gbk cp936 windows-936": "gbk",
     "chinese-gb18030 gb18030": "gb18030",
     "chinese-hz hz-gb-2312 hz": "hz",
-    "chinese-big5 big5 cn-big5 cp950": "big5",
+    "chinese-big5 big5 cn-big5 cp950": "cp950",
     "chinese-big5-hkscs big5-hkscs cn-big5-hkscs": "big5hkscs",
     "japanese-shift-jis shift_jis sjis": "shift_jis",
-    "japanese-cp932 cp932 windows-31j": "cp932",
+    "japanese-shift-jis-2004 shift_jis-2004": "shift-jis-2004",
+    "japanese-cp932 cp932": "cp932",
     "japanese-iso-8bit euc-japan-1990 euc-japan euc-jp": "euc-jp",
     "euc-jis-2004 euc-jisx0213": "euc-jis-2004",
     "iso-2022-jp junet": "iso2022-jp",
     "iso-2022-jp-2": "iso2022-jp-2",
     "iso-2022-jp-2004 iso-2022-jp-3": "iso2022-jp-2004",
-    "korean-iso-8bit euc-kr euc-korea": "euc-kr",
+    "korean-iso-8bit euc-kr euc-korea ks_c_5601-1987": "euc-kr",
     "korean-cp949 cp949": "cp949",
-    "korean-iso-7bit-lock iso-2022-kr": "iso2022-kr",
+    "iso-2022-kr korean-iso-7bit-lock": "iso2022-kr",
 }
 
 #: Every name, with the first name of its system and the codec.
@@ -72,32 +87,32 @@ CODECS: dict[str, tuple[str, str]] = {
     name: (names.split()[0], codec) for names, codec in _NAMES.items() for name in names.split()
 }
 
-#: How bytes that are not valid stay what they are: as lone surrogates (PEP 383), where Emacs has
-#: eight-bit characters.  Python's own handler gives up where a codec complains of an ASCII byte.
-ESCAPE = "netproc.escape"
+#: How bytes that are not valid stay what they are: byte B is the lone surrogate U+DC00 + B (PEP 383),
+#: where Emacs has eight-bit characters.  Python's own handler does that, but gives up where a codec
+#: complains of an ASCII byte: in UTF-16 that is escaped too, elsewhere it is the character that it is.
+ESCAPE, ESCAPE_UNITS = "netproc.escape", "netproc.escape-units"
+
+
+def decode_errors(codec: str) -> str:
+    """The error handler that CODEC is decoded with."""
+    if codec.startswith("utf-16"):
+        return ESCAPE_UNITS
+    return ESCAPE if codec.startswith("iso2022") or codec == "hz" else "surrogateescape"
 
 
 def _escape(error: UnicodeError) -> tuple[str, int]:
-    """A decoding goes on behind the first byte that is not valid."""
+    """Decoding goes on behind the first byte that is not valid."""
     assert isinstance(error, UnicodeDecodeError)
     byte = error.object[error.start]
     return chr(0xDC00 + byte if byte >= 0x80 else byte), error.start + 1
 
 
-def _substitute(by: bytes) -> Callable[[UnicodeError], tuple[bytes, int]]:
-    """What is sent for a character that the system has not: BY, but the byte that was escaped."""
+def _escape_units(error: UnicodeError) -> tuple[str, int]:
+    """Decoding goes on behind the code unit that is not valid."""
+    assert isinstance(error, UnicodeDecodeError)
+    invalid = error.object[error.start : error.end]
+    return "".join([chr(0xDC00 + byte) for byte in invalid]), error.end
 
-    def handler(error: UnicodeError) -> tuple[bytes, int]:
-        assert isinstance(error, UnicodeEncodeError)
-        code = ord(error.object[error.start])
-        return bytes([code - 0xDC00]) if 0xDC80 <= code <= 0xDCFF else by, error.start + 1
-
-    return handler
-
-
-#: By what Emacs replaces characters that a system has not (N198).
-QUESTION_MARK, SPACE = "netproc.question-mark", "netproc.space"
 
 codecs.register_error(ESCAPE, _escape)
-codecs.register_error(QUESTION_MARK, _substitute(b"?"))
-codecs.register_error(SPACE, _substitute(b" "))
+codecs.register_error(ESCAPE_UNITS, _escape_units)

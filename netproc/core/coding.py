@@ -10,19 +10,21 @@ the line ends; without that, reading finds them out and writing leaves newlines 
 from __future__ import annotations
 
 import codecs
+import re
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
-from .codecnames import CODECS, QUESTION_MARK, SPACE
+from .codecnames import CODECS
 from .decoders import (
+    NO_CONVERSION,
     BytesDecoder,
-    CodecDecoder,
     Decoder,
     EolDecoder,
     MarkedDecoder,
     Text,
     UndecidedDecoder,
     Utf8Decoder,
+    codec_decoder,
 )
 from .errors import ProcessArgumentError
 
@@ -42,7 +44,7 @@ class CodingSystem:
     codec: str | None
     #: "unix", "dos", "mac", or None where reading finds it out.
     eol: str | None
-    #: Is what is read looked at first: "undecided", or "marked" by a byte-order mark?
+    #: Is what is read looked at first: "undecided", or "marked" by a byte-order mark?  Or "escaped": never decoded?
     looks: str | None = None
     #: What is written before the first text.
     signature: bytes = b""
@@ -60,9 +62,9 @@ class CodingSystem:
         codec = self.codec or "utf-8"
         found = {
             "multibyte": self.codec is not None,
-            "unsettled": self.codec is not None and (self.eol is None or bool(self.signature)),
+            "unsettled": self.eol is None or bool(self.signature),
             "_newline": _NEWLINES.get(self.eol or ""),
-            "_writes": (codec, _errors(codec)),
+            "_writes": (codec, "strict" if codec.startswith("utf-16") else "surrogateescape"),
         }
         for name, value in found.items():
             object.__setattr__(self, name, value)
@@ -73,7 +75,7 @@ class CodingSystem:
         if self.eol == "unix":
             return made
         if multibyte and self.multibyte:
-            return EolDecoder(made, self.base, self.eol, is_text=True)
+            return EolDecoder(made, None if self.looks else self.base, self.eol, is_text=True)
         return EolDecoder(made, "raw-text", self.eol, is_text=False)
 
     def _decoder(self, multibyte: bool) -> Decoder:
@@ -84,10 +86,12 @@ class CodingSystem:
         if self.looks == "undecided":
             return UndecidedDecoder(self.name, self._suffix)
         if self.looks == "marked":
-            return MarkedDecoder(self.name, self.codec)
+            return MarkedDecoder(self.name, self.codec, self._suffix)
+        if self.looks == "escaped":
+            return codec_decoder(self.name, "ascii")
         if self.codec == "utf-8":
             return Utf8Decoder(self.name)
-        return CodecDecoder(self.name, self.codec)
+        return codec_decoder(self.name, self.codec)
 
     @property
     def _suffix(self) -> str:
@@ -103,10 +107,20 @@ class CodingSystem:
             text = text.replace("\n", self._newline)
         try:
             data = text.encode(*self._writes)
-        except UnicodeEncodeError as error:
-            problem = f"character {text[error.start]!r} has no encoding in {self.name}"
-            raise ProcessArgumentError("text", problem) from None
+        except UnicodeEncodeError:
+            data = self._encode_replacing(text)
         return self.signature + data if self.signature else data
+
+    def _encode_replacing(self, text: str) -> bytes:
+        codec, errors = self._writes
+        if codec.startswith("utf-16"):
+            return _encode_units(text, codec)
+        missing = {character for character in set(text) if not _has(codec, character)}
+        if codec == "utf-8":
+            problem = f"character {min(missing)!r} has no encoding in {self.name}"
+            raise ProcessArgumentError("text", problem)
+        by = "?" if codec == "ascii" else " "
+        return text.translate({ord(character): by for character in missing}).encode(codec, errors)
 
     def encode_bytes(self, data: bytes) -> bytes:
         """DATA with its line ends written as those of text are (N198)."""
@@ -125,16 +139,31 @@ class CodingSystem:
         """The same with line ends that are decided (N199)."""
         if self.eol is not None:
             return self
-        return replace(self, name=f"{self.name}-unix", eol="unix")
+        return replace(self, name=f"{self.base}-unix", eol="unix")
 
 
-def _errors(codec: str) -> str:
-    """What becomes of characters that CODEC does not have."""
-    if codec == "ascii":
-        return QUESTION_MARK
-    if codec.startswith("utf-16"):
-        return "surrogatepass"
-    return "surrogateescape" if codec == "utf-8" else SPACE
+def _has(codec: str, character: str) -> bool:
+    """Does CODEC have CHARACTER, or is that the surrogate that a byte has become?"""
+    try:
+        character.encode(codec, "surrogateescape")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+#: Bytes that were no UTF-16, see `ESCAPE_UNITS`.
+_ESCAPED_UNITS = re.compile("([\udc00-\udcff]+)")
+
+
+def _encode_units(text: str, codec: str) -> bytes:
+    """TEXT with surrogates in it: bytes are those that they were, others are sent as they are."""
+    pieces = enumerate(_ESCAPED_UNITS.split(text))
+    return b"".join(
+        bytes([ord(unit) & 0xFF for unit in piece])
+        if number % 2
+        else piece.encode(codec, "surrogatepass")
+        for number, piece in pieces
+    )
 
 
 #: The decoding and the encoding system of a process.
@@ -158,6 +187,8 @@ def _known(name: str) -> CodingSystem | None:
     """The system NAME, or None."""
     if name in _BYTES:
         return CodingSystem(name, name, None, "unix")
+    if name == NO_CONVERSION:
+        return CodingSystem(name, name, "utf-8", "unix", "escaped")
     base, eol = name, None
     for kind in ("unix", "dos", "mac"):
         if name.endswith(f"-{kind}"):

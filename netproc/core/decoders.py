@@ -10,10 +10,11 @@ lone surrogate (PEP 383) that encodes back to the same byte, where Emacs has its
 from __future__ import annotations
 
 import codecs
+import re
 from codecs import utf_8_decode
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
-from .codecnames import ESCAPE
+from .codecnames import ESCAPE_UNITS, decode_errors
 
 #: What a filter is given: str, or bytes where the coding system does not decode.
 Text: TypeAlias = str | bytes
@@ -25,6 +26,10 @@ class Decoder(Protocol):
     @property
     def name(self) -> str:
         """The name of the system, as far as it has been found out."""
+
+    @property
+    def codec(self) -> str:
+        """Python's codec that is in use now; "ascii" where bytes stay bytes."""
 
     @property
     def tail(self) -> bytes:
@@ -41,6 +46,7 @@ class BytesDecoder:
     """Hands bytes on as they are."""
 
     __slots__ = ("name",)
+    codec = "ascii"
     tail = b""
 
     def __init__(self, name: str) -> None:
@@ -59,6 +65,7 @@ class Utf8Decoder:
     """UTF-8, by far the most usual: Python's incremental decoder takes much longer."""
 
     __slots__ = ("name", "tail")
+    codec = "utf-8"
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -66,8 +73,15 @@ class Utf8Decoder:
 
     def decode(self, data: bytes) -> str:
         """The complete characters of the tail so far and DATA."""
-        if self.tail:
-            data = self.tail + data
+        if data[-1] < 0x80 and not self.tail:
+            # Nothing is unfinished: half the time of what follows.
+            try:
+                return data.decode()
+            except UnicodeDecodeError:
+                pass
+        return self._decode_carefully(self.tail + data)
+
+    def _decode_carefully(self, data: bytes) -> str:
         text, used = utf_8_decode(data, "surrogateescape", False)
         if used != len(data):
             self.tail = data[used:]
@@ -88,14 +102,13 @@ class Utf8Decoder:
 class CodecDecoder:
     """Any codec of Python's."""
 
-    __slots__ = ("_decoder", "_utf_16", "name")
+    __slots__ = ("_decoder", "_errors", "codec", "name")
 
     def __init__(self, name: str, codec: str) -> None:
         self.name = name
-        # UTF-16 has surrogates of its own, and one of them without the other is not valid.
-        self._utf_16 = codec if codec.startswith("utf-16") else None
-        errors = ESCAPE if self._utf_16 is None else "surrogatepass"
-        self._decoder = codecs.getincrementaldecoder(codec)(errors)
+        self.codec = codec
+        self._errors = decode_errors(codec)
+        self._decoder = codecs.getincrementaldecoder(codec)(self._errors)
 
     @property
     def tail(self) -> bytes:
@@ -108,31 +121,87 @@ class CodecDecoder:
 
     def finish(self) -> str:
         """See Decoder."""
-        tail, text = self.tail, ""
+        text = self._give_up_tail()
         self._decoder.reset()
-        if self._utf_16 is not None:
-            # The first half of a pair; half of a code unit cannot be kept as text.
-            whole = len(tail) // 2 * 2
-            text, tail = tail[:whole].decode(self._utf_16, "surrogatepass"), tail[whole:]
-        return text + tail.decode("ascii", ESCAPE)
+        return text
+
+    def _give_up_tail(self) -> str:
+        """The tail as what is not valid; the codec's other state stays."""
+        tail, state = self._decoder.getstate()
+        self._decoder.setstate((b"", state))
+        return tail.decode(self.codec if self._errors == ESCAPE_UNITS else "ascii", self._errors)
+
+
+class EscapeSequenceDecoder(CodecDecoder):
+    """ISO 2022, which changes its character set by escape sequences.
+
+    Python's decoders wait for the end of what follows an ESC, up to 16 bytes of it, and raise a
+    UnicodeError when they have waited for more than 8.  So they get those only that can be a sequence;
+    any other ESC is a character.
+    """
+
+    __slots__ = ("_held",)
+
+    # ESC B, ESC ( B, ESC $ B, ESC $ ( B and their like, and the ESC & @ that may stand before ESC $ B.
+    _UNFINISHED = re.compile(rb"\x1b(?:\$?[(-/]?|&@?|&@\x1b\$?)\Z")
+    _STRAY = re.compile(rb"\x1b(?!\$?[(-/]?[@-Z]|&@\x1b\$B)")
+
+    def __init__(self, name: str, codec: str) -> None:
+        super().__init__(name, codec)
+        # The beginning of a sequence.
+        self._held = b""
+
+    @property
+    def tail(self) -> bytes:
+        """See Decoder."""
+        return super().tail + self._held
+
+    def decode(self, data: bytes) -> str:
+        """See Decoder."""
+        data = self._held + data
+        unfinished = self._UNFINISHED.search(data)
+        complete = unfinished.start() if unfinished else len(data)
+        data, self._held = data[:complete], data[complete:]
+        *before, last = self._STRAY.split(data)
+        pieces = []
+        for piece in before:
+            pieces += [self._decoder.decode(piece), self._give_up_tail(), "\x1b"]
+        return "".join(pieces) + self._decoder.decode(last)
+
+    def finish(self) -> str:
+        """See Decoder."""
+        held, self._held = self._held, b""
+        return super().finish() + held.decode("ascii")
+
+
+def codec_decoder(name: str, codec: str) -> CodecDecoder:
+    """The decoder of the system NAME, which is Python's CODEC."""
+    kind = EscapeSequenceDecoder if codec.startswith("iso2022") else CodecDecoder
+    return kind(name, codec)
 
 
 class MarkedDecoder:
     """UTF-8 or UTF-16 with a byte-order mark in front, which is no text; without one it is DEFAULT."""
 
-    __slots__ = ("_default", "_inner", "_start", "name")
+    __slots__ = ("_default", "_eol", "_inner", "_start", "name")
 
     MARKS = (
-        (codecs.BOM_UTF8, "utf-8"),
-        (codecs.BOM_UTF16_BE, "utf-16-be"),
-        (codecs.BOM_UTF16_LE, "utf-16-le"),
+        (codecs.BOM_UTF8, "utf-8", "utf-8-with-signature"),
+        (codecs.BOM_UTF16_BE, "utf-16-be", "utf-16be-with-signature"),
+        (codecs.BOM_UTF16_LE, "utf-16-le", "utf-16le-with-signature"),
     )
 
-    def __init__(self, name: str, default: str) -> None:
+    def __init__(self, name: str, default: str, eol_suffix: str) -> None:
         self.name = name
         self._default = default
+        self._eol = eol_suffix
         self._start = b""
-        self._inner: Decoder | None = None
+        self._inner: CodecDecoder | None = None
+
+    @property
+    def codec(self) -> str:
+        """See Decoder."""
+        return self._inner.codec if self._inner is not None else self._default
 
     @property
     def tail(self) -> bytes:
@@ -150,20 +219,21 @@ class MarkedDecoder:
         self._start = b""
         return self._begin(data)
 
-    def _begin(self, data: bytes) -> Text:
+    def _begin(self, data: bytes) -> str:
         codec = self._default
-        for mark, found in self.MARKS:
+        for mark, found, name in self.MARKS:
             if data.startswith(mark) and (found == "utf-8") == (self._default == "utf-8"):
                 data, codec = data[len(mark) :], found
+                self.name = name + self._eol
                 break
-        self._inner = CodecDecoder(self.name, codec)
+        self._inner = codec_decoder(self.name, codec)
         return self._inner.decode(data) if data else ""
 
     def finish(self) -> Text:
         """See Decoder."""
         start, self._start = self._start, b""
         text = self._begin(start) if start else ""
-        return text + self._inner.finish() if self._inner is not None else text  # type: ignore[operator]
+        return text + self._inner.finish() if self._inner is not None else text
 
 
 def may_become_mark(data: bytes) -> bool:
@@ -171,11 +241,15 @@ def may_become_mark(data: bytes) -> bool:
     return data in (b"", b"\xef", b"\xef\xbb", b"\xfe", b"\xff")
 
 
+#: What is not decoded and is text all the same: bytes that are not ASCII are lone surrogates.
+NO_CONVERSION = "no-conversion-multibyte"
+
+
 class UndecidedDecoder:
     """Decides at the first data that is not ASCII what all of it is (D12).
 
     A byte-order mark in front says so; what is valid UTF-8 so far is UTF-8; a NUL byte among it
-    means that nothing is to be decoded, and anything else is Latin-1.
+    means that nothing is to be decoded, and anything else is Latin-1.  The kind stays text.
     """
 
     __slots__ = ("_began", "_eol", "_inner", "_tail", "name")
@@ -189,6 +263,11 @@ class UndecidedDecoder:
         self._began = False
 
     @property
+    def codec(self) -> str:
+        """See Decoder."""
+        return self._inner.codec if self._inner is not None else "ascii"
+
+    @property
     def tail(self) -> bytes:
         """See Decoder."""
         return self._inner.tail if self._inner is not None else self._tail
@@ -197,12 +276,17 @@ class UndecidedDecoder:
         """See Decoder."""
         if self._inner is not None:
             return self._inner.decode(data)
-        if self._tail:
-            data = self._tail + data
-            self._tail = b""
-        elif data.isascii():
-            self._began = True
-            return data.decode("ascii")
+        if not self._tail:
+            # Whether text is ASCII is known, whether bytes are has to be looked at.
+            try:
+                text = data.decode()
+            except UnicodeDecodeError:
+                pass
+            else:
+                if text.isascii():
+                    self._began = True
+                    return text
+        data, self._tail = self._tail + data, b""
         return self._look(data, at_end=False)
 
     def finish(self) -> Text:
@@ -225,16 +309,17 @@ class UndecidedDecoder:
             self._tail = data[split:]
             return data[:split].decode("ascii")
         self._inner = decided
+        text = decided.decode(data)
         self.name = decided.name
-        return decided.decode(data)
+        return text
 
     def _decide(self, data: bytes, at_end: bool) -> Decoder | None:
         if not self._began and data.startswith((codecs.BOM_UTF16_BE, codecs.BOM_UTF16_LE)):
-            return MarkedDecoder(f"utf-16{self._eol}", "utf-16-be")
+            return MarkedDecoder(self.name, "utf-16-be", self._eol)
         if not self._began and data.startswith(codecs.BOM_UTF8):
-            return MarkedDecoder(f"utf-8-with-signature{self._eol}", "utf-8")
+            return MarkedDecoder(self.name, "utf-8", self._eol)
         if 0 in data:
-            return CodecDecoder("no-conversion", "ascii")
+            return CodecDecoder(NO_CONVERSION, "ascii")
         try:
             text, _ = utf_8_decode(data, "strict", at_end)
         except UnicodeDecodeError:
@@ -246,19 +331,20 @@ class UndecidedDecoder:
 
 class EolDecoder:
     """Line ends of another decoder's text to newlines: of the KIND "dos" or "mac", or as the first
-    line end has it, for good (N194, N195).
+    data with a line end has them, for good (N194, N195).
     """
 
     __slots__ = ("_base", "_cr", "_crlf", "_found", "_held", "_inner", "_kind", "_lf")
 
-    def __init__(self, inner: Decoder, base: str, kind: str | None, is_text: bool) -> None:
+    def __init__(self, inner: Decoder, base: str | None, kind: str | None, is_text: bool) -> None:
         self._inner = inner
-        # The first name of the system, which takes the suffix of what is found.
+        # The first name of the system, which takes the suffix of what is found; None if INNER finds out.
         self._base = base
         self._kind = kind
-        self._cr: Text = "\r" if is_text else b"\r"
-        self._lf: Text = "\n" if is_text else b"\n"
-        self._crlf: Text = "\r\n" if is_text else b"\r\n"
+        # All are of the kind that INNER gives.
+        self._cr: Any = "\r" if is_text else b"\r"
+        self._lf: Any = "\n" if is_text else b"\n"
+        self._crlf: Any = "\r\n" if is_text else b"\r\n"
         # Has reading found out the kind?
         self._found = False
         # A CR that may be the first half of a line end.
@@ -269,50 +355,51 @@ class EolDecoder:
         """See Decoder."""
         if not self._found:
             return self._inner.name
-        # Undecided finds out a name by itself.
-        undecided = isinstance(self._inner, UndecidedDecoder)
-        return f"{self._inner.name if undecided else self._base}-{self._kind}"
+        return f"{self._base or self._inner.name}-{self._kind}"
+
+    @property
+    def codec(self) -> str:
+        """See Decoder."""
+        return self._inner.codec
 
     @property
     def tail(self) -> bytes:
         """See Decoder."""
-        return (b"\r" if self._held else b"") + self._inner.tail
+        return ("\r".encode(self.codec) if self._held else b"") + self._inner.tail
 
     def decode(self, data: bytes) -> Text:
         """See Decoder."""
-        return self._convert(self._inner.decode(data))
+        return self._convert(self._inner.decode(data), at_end=False)
 
     def finish(self) -> Text:
         """See Decoder."""
-        text = self._inner.finish()
-        text = self._convert(text) if text else text
-        if self._held:
-            self._held = False
-            text += self._cr  # type: ignore[operator]
-        return text
+        return self._convert(self._inner.finish(), at_end=True)
 
-    def _convert(self, text: Text) -> Text:
-        if self._kind == "unix" or not text:
-            return text
-        if self._kind == "mac":
-            return text.replace(self._cr, self._lf)  # type: ignore[arg-type]
-        if self._held:
-            text = self._cr + text  # type: ignore[operator]
+    def _convert(self, text: Any, at_end: bool) -> Text:
+        if self._held and (text or at_end):
+            text = self._cr + text
             self._held = False
-        if self._kind is None and not self._find_out(text):
-            return text
-        if text.endswith(self._cr):  # type: ignore[arg-type]
+        if self._inner.name == NO_CONVERSION:
+            # What is not decoded has no lines either.
+            self._kind, self._found = "unix", False
+        elif self._kind is None:
+            self._find_out(text, at_end)
+        if self._kind in (None, "dos") and not at_end and text.endswith(self._cr):
             self._held = True
             text = text[:-1]
-        return text.replace(self._crlf, self._lf)  # type: ignore[arg-type]
+        if self._kind == "dos":
+            text = text.replace(self._crlf, self._lf)
+        elif self._kind == "mac":
+            text = text.replace(self._cr, self._lf)
+        return text  # type: ignore[no-any-return]
 
-    def _find_out(self, text: Text) -> bool:
-        """Is it "dos", or nothing yet that could be held back?  Not if it is "unix" for good."""
-        ends = text.count(self._lf)  # type: ignore[arg-type]
-        if not ends:
-            return True
-        pairs = text.count(self._crlf)  # type: ignore[arg-type]
-        lone = text.rstrip(self._cr).count(self._cr) - pairs  # type: ignore[arg-type]
-        self._kind = "dos" if pairs == ends and lone == 0 else "unix"
-        self._found = True
-        return self._kind == "dos"
+    def _find_out(self, text: Any, at_end: bool) -> None:
+        """The kind, if there is a line end in TEXT: "dos" if each LF is behind a CR, "unix" if not;
+        "mac" if there are CRs only, the last of which may be half a line end.
+        """
+        ends = text.count(self._lf)
+        if ends:
+            self._kind = "dos" if text.count(self._crlf) == ends else "unix"
+        elif self._cr in (text if at_end else text[:-1]):
+            self._kind = "mac"
+        self._found = self._kind is not None

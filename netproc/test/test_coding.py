@@ -19,12 +19,15 @@ TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 
 SINGLE_BYTE = [
     "us-ascii", "latin-1", "latin-2", "latin-9", "koi8-r", "koi8-u", "windows-1250", "windows-1251",
-    "windows-1252", "windows-1253", "windows-1257", "iso-8859-5", "iso-8859-7", "cp437", "cp866", "tis-620",
+    "windows-1252", "windows-1253", "windows-1257", "iso-8859-5", "iso-8859-7", "cp437", "cp737", "cp866",
+    "cp874", "cp1125", "hp-roman8", "ibm273", "macintosh", "pt154", "tis-620",
 ]  # fmt: skip
-MULTI_BYTE = [
-    "gb18030", "gbk", "gb2312", "big5", "shift_jis", "cp932", "euc-jp", "euc-kr", "cp949", "iso-2022-jp",
-    "iso-2022-kr", "hz", "big5-hkscs", "utf-7",
+#: Of the others: each character has one form, so that any bytes come back.
+ONE_FORM = [
+    "gb18030", "gbk", "gb2312", "shift_jis", "shift_jis-2004", "euc-jp", "euc-kr", "cp949",
 ]  # fmt: skip
+ESCAPING = ["iso-2022-jp", "iso-2022-jp-2", "iso-2022-jp-2004", "iso-2022-kr", "hz"]
+MULTI_BYTE = [*ONE_FORM, *ESCAPING, "big5", "big5-hkscs", "cp932", "euc-jis-2004"]
 UTF_16 = [
     "utf-16",
     "utf-16le",
@@ -82,12 +85,12 @@ class Utf8Tests(SynchronousTestCase):
 
 class CodecTests(SynchronousTestCase):
     @given(st.binary(), CUTS)
-    def test_any_bytes_come_back_from_single_byte_systems(
-        self, data: bytes, cuts: list[int]
-    ) -> None:
-        for name in SINGLE_BYTE:
+    def test_any_bytes_come_back(self, data: bytes, cuts: list[int]) -> None:
+        for name in (*SINGLE_BYTE, *ONE_FORM, "utf-16le", "utf-16be"):
             text = text_of(f"{name}-unix", split(data, cuts))
             self.assertEqual((name, data), (name, coding_system(name).encode(text)))
+        text = text_of("no-conversion-multibyte", split(data, cuts))
+        self.assertEqual(data, coding_system("no-conversion-multibyte").encode(text))
 
     @given(TEXT, CUTS)
     def test_text_that_a_system_has_comes_back_in_any_chunks(
@@ -103,7 +106,7 @@ class CodecTests(SynchronousTestCase):
 
     def has(self, codec: str, character: str) -> bool:
         """Does CODEC have CHARACTER, and only one for its bytes?  Some have two for ~ and \\."""
-        if codec in ("hz", "utf-7", "iso2022-kr", "iso2022-jp") and character in "~+\x1b\x0e\x0f\n":
+        if (codec == "hz" or codec.startswith("iso2022")) and character in "~\x1b\x0e\x0f\n":
             return False
         try:
             return character.encode(codec).decode(codec) == character
@@ -119,12 +122,71 @@ class CodecTests(SynchronousTestCase):
             data = coding_system(f"{name}-unix").encode(text)
             self.assertEqual((name, text), (name, text_of(f"{name}-unix", split(data, cuts))))
 
-    @given(st.lists(st.integers(0, 0xFFFF)), CUTS)
-    @example([0xD800], [])
-    def test_any_code_units_come_back_from_utf_16(self, units: list[int], cuts: list[int]) -> None:
-        data = b"".join(unit.to_bytes(2, "little") for unit in units)
+    @given(st.lists(st.integers(0xD700, 0xE000)), st.binary(max_size=1), CUTS)
+    @example([0xD800], b"", [])
+    @example([0xD800], b"\xdc", [])
+    @example([0xDC41], b"A", [])
+    def test_any_code_units_come_back_from_utf_16(
+        self, units: list[int], half: bytes, cuts: list[int]
+    ) -> None:
+        data = b"".join(unit.to_bytes(2, "little") for unit in units) + half
         text = text_of("utf-16le-unix", split(data, cuts))
         self.assertEqual(data, coding_system("utf-16le").encode(text))
+
+    def test_what_is_no_utf_16(self) -> None:
+        self.assertEqual("h\udc41\udcdc!\udc41", text_of("utf-16le-unix", [b"h\0A\xdc!\0A"]))
+        self.assertEqual("\udcd8\udc01", text_of("utf-16be-unix", [b"\xd8\1"]))
+        self.assertEqual(b"h\0\0\xd8", coding_system("utf-16le").encode("h\ud800"))
+
+    @given(
+        st.lists(
+            st.sampled_from(
+                [
+                    b"\x1b",
+                    b"\x1b$B",
+                    b"\x1b(B",
+                    b"\x1b&@",
+                    b"\x1b$)C",
+                    b"\x1bN",
+                    b"\x1b.A",
+                    b"$",
+                    b"(",
+                    b"&@",
+                    b"B",
+                    b"F|",
+                    b"K",
+                    b"a lower",
+                    b"0123456789",
+                    b"\n",
+                    b"~{",
+                    b"~",
+                    b"\x0e",
+                    b"\xff",
+                ]
+            ),
+            max_size=9,
+        ).map(b"".join),
+        CUTS,
+    )
+    def test_no_escape_sequence_fails_and_no_chunking_matters(
+        self, data: bytes, cuts: list[int]
+    ) -> None:
+        for name in ESCAPING:
+            whole = text_of(f"{name}-unix", [data])
+            self.assertEqual((name, whole), (name, text_of(f"{name}-unix", split(data, cuts))))
+            self.assertEqual((name, whole), (name, text_of(f"{name}-unix", bytewise(data))))
+
+    def test_what_is_no_escape_sequence_is_text_at_once(self) -> None:
+        for line in (b"\x1b[1m ok\n", b"\x1b$1234567890", b"\x1b(x yz", b"\x1b" * 20 + b"a"):
+            self.assertEqual([line.decode("ascii"), ""], decode("iso-2022-jp-unix", [line]))
+
+    def test_escape_sequences(self) -> None:
+        self.assertEqual(
+            "日é", text_of("iso-2022-jp-2-unix", bytewise(b"\x1b$BF|\x1b(B\x1b.A\x1bNi"))
+        )
+        self.assertEqual("日", text_of("iso-2022-jp-unix", bytewise(b"\x1b&@\x1b$BF|\x1b(B")))
+        self.assertEqual("日F", text_of("iso-2022-jp-unix", [b"\x1b$BF|F", b"\x1b", b"(B"]))
+        self.assertEqual("日F\x1b日", text_of("iso-2022-jp-unix", [b"\x1b$BF|F", b"\x1b\x1b$BF|"]))
 
     @given(st.binary(), CUTS)
     def test_nothing_fails_and_no_chunking_matters(self, data: bytes, cuts: list[int]) -> None:
@@ -144,6 +206,16 @@ class CodecTests(SynchronousTestCase):
         )
         self.assertEqual(b" ", coding_system("koi8-r").encode("é"))
         self.assertEqual(b"\x88\xa9", coding_system("windows-1250").encode("\udc88©"))
+        # In ASCII, not between two bytes of a character.
+        self.assertEqual(
+            b"\x1b$BF|\x1b(B \x1b$BK\\\x1b(B", coding_system("iso-2022-jp").encode("日😀本")
+        )
+        self.assertEqual(b" ", coding_system("gb18030").encode("\ud800"))
+
+    def test_replacing_takes_time_in_proportion(self) -> None:
+        """A handler that Python calls for each character looks at all the others each time."""
+        self.assertEqual(b" \xff" * 300_000, coding_system("koi8-r").encode("你\udcff" * 300_000))
+        self.assertEqual(b"?" * 300_000, coding_system("us-ascii").encode("你" * 300_000))
 
     def test_what_has_no_encoding(self) -> None:
         error = self.assertRaises(ProcessArgumentError, coding_system("utf-8").encode, "a\ud800")
@@ -168,7 +240,7 @@ class CodecTests(SynchronousTestCase):
             ("utf-16", b"\0h", "h"),
             ("utf-16-le", b"h\0", "h"),
             ("utf-16", b"\xfe", "\udcfe"),
-            ("utf-16", b"\xfe\xff\xd8\0\xdc", "\ud800\udcdc"),
+            ("utf-16", b"\xfe\xff\xd8\0\xdc", "\udcd8\udc00\udcdc"),
             ("utf-16", b"", ""),
             ("utf-8-with-signature", b"\xef\xbb\xbf\xc3\xa9", "é"),
             ("utf-8-auto", b"\xc3\xa9", "é"),
@@ -186,6 +258,14 @@ class CodecTests(SynchronousTestCase):
             ("undecided-unix", b"\xc3\xa9\xc3", b"\xc3"),
             ("utf-8-dos", b"a\xc3", b"\xc3"),
             ("utf-8-dos", b"a\r", b"\r"),
+            ("utf-16le-dos", b"a\0\r\0", b"\r\0"),
+            ("utf-16-dos", b"\xff\xfea\0\r\0b", b"\r\0b"),
+            ("utf-8-auto-dos", b"a\r", b"\r"),
+            ("undecided-dos", b"a\r", b"\r"),
+            ("undecided-dos", b"\xff\xfea\0\r\0", b"\r\0"),
+            ("raw-text-dos", b"\xe9\r", b"\r"),
+            ("iso-2022-jp-unix", b"\x1b$BF|F\x1b(", b"F\x1b("),
+            ("hz-unix", b"~{H", b"H"),
         ):
             decoder = coding_system(name).decoder()
             decoder.decode(data)
@@ -215,16 +295,34 @@ class UndecidedTests(SynchronousTestCase):
 
     def test_a_nul_byte_means_no_conversion(self) -> None:
         self.assertEqual(
-            ("\0\udce9é"[:2] + "\udcff", "no-conversion"), self.decided(b"\0\xe9", b"\xff")
+            ("\0\udce9\udcff", "no-conversion-multibyte"), self.decided(b"\0\xe9", b"\xff")
         )
+
+    def test_what_is_found_out_can_be_set(self) -> None:
+        """It reads on as before."""
+        for data, more in (
+            (b"\0\xe9", b"\xe9"),
+            (b"\xe9!", b"\xe9"),
+            (b"\xc3\xa9", b"\xc3\xa9"),
+            (b"\xff\xfeh\0", b"h\0"),
+            (b"\xfe\xff\0h", b"\0h"),
+        ):
+            _, name = self.decided(data)
+            decoder = coding_system("undecided-unix").decoder()
+            decoder.decode(data)
+            text = text_of(name, [more])
+            self.assertEqual((name, decoder.decode(more)), (name, text))
 
     def test_marks(self) -> None:
         self.assertEqual(("é", "utf-8-with-signature-unix"), self.decided(b"\xef\xbb\xbf\xc3\xa9"))
         self.assertEqual(
             ("é", "utf-8-with-signature-unix"), self.decided(*bytewise(b"\xef\xbb\xbf\xc3\xa9"))
         )
-        self.assertEqual(("h", "utf-16-unix"), self.decided(*bytewise(b"\xfe\xff\0h")))
-        self.assertEqual(("h", "utf-16-unix"), self.decided(b"\xff\xfeh\0"))
+        big, little = "utf-16be-with-signature-unix", "utf-16le-with-signature-unix"
+        self.assertEqual(("h", big), self.decided(*bytewise(b"\xfe\xff\0h")))
+        self.assertEqual(("h", little), self.decided(b"\xff\xfeh\0"))
+        self.assertEqual(("h", little), self.decided(b"\xff\xfeh\0", name="utf-16-unix"))
+        self.assertEqual(("h", "utf-16-unix"), self.decided(b"\0h", name="utf-16-unix"))
 
     def test_marks_are_in_front_only(self) -> None:
         self.assertEqual(("a\ufeffé", "utf-8-unix"), self.decided(b"a", b"\xef\xbb\xbf\xc3\xa9"))
@@ -266,10 +364,24 @@ class LineEndTests(SynchronousTestCase):
     def test_the_first_line_end_decides_for_good(self) -> None:
         self.assertEqual(("a\nb\nc\n", "utf-8-dos"), self.decided("utf-8", b"a\r\nb\r\n", b"c\n"))
         self.assertEqual(("a\nb\r\n", "utf-8-unix"), self.decided("utf-8", b"a\n", b"b\r\n"))
-        self.assertEqual(("a\rb\r\n", "utf-8-unix"), self.decided("utf-8", b"a\rb\r\n"))
         self.assertEqual(("a\nb", "utf-8-dos"), self.decided("utf-8", b"a\r", b"\nb"))
-        self.assertEqual(("a\rb", "utf-8"), self.decided("utf-8", b"a\r", b"b"))
+        self.assertEqual(("a\nb\n\n", "utf-8-mac"), self.decided("utf-8", b"a\rb\r", b"\n"))
+        self.assertEqual(("a\nb", "utf-8-mac"), self.decided("utf-8", b"a\r", b"b"))
+        self.assertEqual(("a\n", "utf-8-mac"), self.decided("utf-8", b"a\r"))
         self.assertEqual(("", "utf-8"), self.decided("utf-8"))
+
+    def test_a_cr_alone_decides_only_where_there_is_no_lf(self) -> None:
+        self.assertEqual(("a\rb\n", "utf-8-dos"), self.decided("utf-8", b"a\rb\r\n"))
+        self.assertEqual(("a\rb\n", "utf-8-unix"), self.decided("utf-8", b"a\rb\n"))
+        self.assertEqual(("a\r\nb\n", "utf-8-unix"), self.decided("utf-8", b"a\r\nb\n"))
+
+    def test_what_is_not_decoded_has_no_line_ends(self) -> None:
+        name = "no-conversion-multibyte"
+        self.assertEqual(("\0\udce9\r\n", name), self.decided("undecided-dos", b"\0\xe9\r\n"))
+        self.assertEqual(("a\r\0\udce9", name), self.decided("undecided-dos", b"a\r", b"\0\xe9"))
+        self.assertEqual(
+            ("a\n\0\udce9\r\n", name), self.decided("undecided", b"a\r\n", b"\0\xe9\r\n")
+        )
 
     def test_the_first_name_is_shown_then(self) -> None:
         self.assertEqual(("é\n", "iso-latin-1-unix"), self.decided("latin-1", b"\xe9\n"))
@@ -309,6 +421,7 @@ class BytesTests(SynchronousTestCase):
             self.assertEqual([b"\xc3", b"\xa9\r\n", b""], decode(name, [b"\xc3", b"\xa9\r\n"]))
             self.assertFalse(coding_system(name).multibyte)
             self.assertEqual("é".encode(), coding_system(name).encode("é"))
+        self.assertEqual("raw-text-unix", coding_system("raw-text").settled.name)
 
     def test_without_multibyte_it_is_bytes(self) -> None:
         for name in ("utf-8-unix", "undecided-unix", "latin-1-unix", "utf-16-unix"):
@@ -332,7 +445,7 @@ class NameTests(SynchronousTestCase):
         self.assertEqual(coding.DEFAULT, found)
 
     def test_set_at_run_time_the_line_ends_of_writing_are_decided(self) -> None:
-        self.assertEqual("latin-1-unix", coding_system("latin-1").for_writing().name)
+        self.assertEqual("iso-latin-1-unix", coding_system("latin-1").for_writing().name)
         dos = coding_system("latin-1-dos")
         self.assertIs(dos, dos.for_writing())
 
@@ -345,6 +458,8 @@ class NameTests(SynchronousTestCase):
             (5, "5 is not the name of a coding system"),
             (("utf-8",), "('utf-8',) is not (decoding, encoding)"),
             ("klingon", "Invalid coding system: klingon"),
+            ("utf-7", "Invalid coding system: utf-7"),
+            ("no-conversion-multibyte-dos", "Invalid coding system: no-conversion-multibyte-dos"),
             ("binary-dos", "Invalid coding system: binary-dos"),
         ):
             error = self.assertRaises(ProcessArgumentError, coding_pair, value)
