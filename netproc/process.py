@@ -242,10 +242,11 @@ class NetworkProcess(ProcessSettings):
         else:
             raise ProcessArgumentError("data", f"{type(data).__name__} is neither str nor bytes")
         self._check_running()
-        if encoding.unsettled and isinstance(data, str):
-            self._coding = (self._coding[0], encoding.settled)
         if payload:
             self.sending.send(payload)
+        # Not when it is refused: what stands before the first text has to be sent then.
+        if encoding.unsettled and isinstance(data, str):
+            self._coding = (self._coding[0], encoding.settled)
 
     def send_eof(self) -> None:
         """Shut the sending side, behind what is pending; receiving goes on (N152).  Datagrams have

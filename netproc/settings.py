@@ -173,8 +173,8 @@ class ProcessSettings:
 
     @property
     def filter_multibyte(self) -> bool:
-        """Does the filter get str (D11)?"""
-        return self._filter_multibyte and self._coding[0].multibyte
+        """Does the filter get str (D11, N183)?"""
+        return self._wants_text() and self._coding[0].multibyte
 
     @filter_multibyte.setter
     def filter_multibyte(self, value: bool) -> None:

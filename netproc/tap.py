@@ -125,7 +125,7 @@ _OPTIONS: tuple[tuple[str, Callable[[str], object], str], ...] = (
     ("filter", function, "Dotted name of the function that gets what comes."),
     ("sentinel", function, "Dotted name of the function that hears what happens."),
     ("log", function, "Dotted name of the function that hears of new connections."),
-    ("coding", _text, "Coding system: utf-8, undecided or binary."),
+    ("coding", _text, "Coding system for both ways: utf-8-unix, binary, …"),
     ("filter_multibyte", lisp, "nil: the filter gets bytes."),
     ("buffer", _text, "Name of a buffer that keeps what comes."),
     ("type", lisp, "nil, a stream; datagram; or seqpacket, for UNIX sockets."),

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gc
 import weakref
 
 import netproc
-from netproc import NetworkProcess, ProcessArgumentError, ProcessTable
+from netproc import NetworkProcess, ProcessArgumentError, ProcessError, ProcessTable
 from netproc.test.base import NetprocTestCase
 from netproc.test.real.contract import BROKEN, Fixture, Recorder, echo
-from netproc.test.real.peers import in_thread, request_and_half_close
+from netproc.test.real.peers import accept, in_thread, read_exactly, request_and_half_close
 from netproc.test.real.test_tcp import TcpFixture
 
 del Fixture
@@ -145,6 +146,46 @@ class ProcessTests(TcpFixture):
         self.assertFalse(process.filter_multibyte)
         peer.sendall(b"\xa9")
         await self.until(lambda: recorder.pieces[2:] == [b"\xc3", b"\xa9"])
+
+    async def test_no_bytes_of_a_peer_end_a_connection(self) -> None:
+        recorder = Recorder()
+        process, peer = await self.client_of_raw(filter=recorder, coding="iso-2022-jp-unix")
+        peer.sendall(b"hello \x1b$1234567890")
+        await self.until(lambda: recorder.data == "hello \x1b$1234567890")
+        peer.sendall(b"\x1b$BF|\x1b(B")
+        await self.until(lambda: recorder.data.endswith("日"))
+        self.assertEqual("open", process.status)
+
+    async def test_a_refused_text_leaves_the_byte_order_mark_to_the_next(self) -> None:
+        listener, place = self.raw_server()
+        with listener:
+            process = await self.make(name="client", nowait=True, coding="utf-16", **place)
+            # Until it is connected this is pending.
+            process.send(b"early")
+            process.limits = dataclasses.replace(process.limits, send_cap=5)
+            self.assertRaises(ProcessError, process.send, "h")
+            self.assertEqual("utf-16", process.coding[1])
+            process.limits = dataclasses.replace(process.limits, send_cap=100)
+            process.send("h")
+            self.assertEqual("utf-16-unix", process.coding[1])
+            process.send("i")
+            peer = await in_thread(accept, listener)
+        with peer:
+            self.assertEqual(b"early\xfe\xff\0h\0i", await in_thread(read_exactly, peer, 11))
+
+    async def test_a_unibyte_buffer_is_given_bytes(self) -> None:
+        buffer = netproc.get_buffer_create("b")
+        buffer.multibyte = False
+        process, peer = await self.client_of_raw(buffer=buffer, coding="utf-8-dos")
+        self.assertFalse(process.filter_multibyte)
+        peer.sendall("é\r\n".encode())
+        await self.until(lambda: buffer.text == "\udcc3\udca9\n")
+        self.assertEqual(("raw-text-dos", "utf-8-dos"), process.coding)
+        recorder = Recorder()
+        process.filter = recorder
+        self.assertTrue(process.filter_multibyte)
+        peer.sendall("é\r\n".encode())
+        await self.until(lambda: recorder.data == "é\n")
 
     async def test_the_mark(self) -> None:
         process, peer = await self.client_of_raw(buffer="b", coding="utf-8")
