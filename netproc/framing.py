@@ -1,8 +1,8 @@
 """Filters that give whole messages to a function: lines, or messages that say their length.
 
 Programs make one here and use it as a process's filter; `reading.py` calls it with what has come, the splitters of
-`core/framing.py` cut it.  What a message's function leaves undone, because it stops the process, takes its time or sets
-another filter, goes back to the process and comes again when it may, to whatever filter there is then.
+`core/framing.py` cut it.  What is not with the function yet belongs to the process: `reading.py` takes it back when
+another filter or coding system takes over, and this module gives it back when the process is stopped.
 """
 
 from __future__ import annotations
@@ -10,20 +10,35 @@ from __future__ import annotations
 import errno
 from collections.abc import Callable
 from typing import Any, Literal
-from weakref import WeakKeyDictionary
 
+from twisted.internet.defer import Deferred
+
+from . import callbacks
 from .core.decoders import Text
 from .core.errors import ProcessArgumentError, ProcessError
 from .core.framing import LengthSplitter, LineSplitter, Splitter, TooLongError
-from .core.limits import KIB, MIB
+from .core.limits import KIB, MIB, check_size
 from .process import NetworkProcess
+from .reading import INTERRUPTING
+from .settings import Filter
 
 #: Called with the process and a message; may be a coroutine function, as a filter may.
 MessageFunction = Callable[[NetworkProcess, Any], object]
 
 
+class _Stream:
+    """The input of one process, on its way through one framing: the Keeper of its `reading`."""
+
+    __slots__ = ("framing", "give_back", "splitter")
+
+    def __init__(self, framing: _Framing, splitter: Splitter) -> None:
+        self.framing = framing
+        self.splitter = splitter
+        self.give_back = splitter.give_back
+
+
 class _Framing:
-    """A filter that gives messages to a function."""
+    """A filter that gives messages to a function; one serves any number of processes."""
 
     def __init__(
         self, function: MessageFunction, make_splitter: Callable[[Text], Splitter], too_long: str
@@ -33,55 +48,68 @@ class _Framing:
         self._function = function
         self._make_splitter = make_splitter
         self._too_long = too_long
-        # One filter serves all connections of a server; none of them lives on because of it.
-        self._splitters: WeakKeyDictionary[NetworkProcess, Splitter] = WeakKeyDictionary()
 
     def __call__(self, process: NetworkProcess, data: Text) -> object:
-        """The filter."""
-        splitter = self._splitters.get(process)
-        if splitter is None:
-            try:
-                splitter = self._splitters[process] = self._make_splitter(data)
-            except ProcessError as error:
-                process.fail(error)
-                return None
-        splitter.feed(data)
-        return self._give_messages(process, splitter)
+        """The filter; the process's own, or called by it."""
+        try:
+            stream = self._feed(process, data)
+        except ProcessError as error:
+            process.fail(error)
+            return None
+        running = self._deliver(process, stream)
+        return None if running is None else self._go_on(process, stream, running)
 
-    def give_back(self, process: NetworkProcess) -> Text | None:
-        """What has come for PROCESS and is not with the function: it may be for TLS."""
-        splitter = self._splitters.get(process)
-        return splitter.give_back() if splitter is not None else None
+    def _feed(self, process: NetworkProcess, data: Any) -> _Stream:
+        """The stream of PROCESS, with DATA in it; what another framing keeps comes first."""
+        keeper = process.reading.keeper
+        if not isinstance(keeper, _Stream) or keeper.framing is not self:
+            if keeper is not None:
+                data = keeper.give_back() + data
+            keeper = process.reading.keeper = _Stream(self, self._make_splitter(data))
+        keeper.splitter.feed(data)
+        return keeper
 
-    def _give_messages(self, process: NetworkProcess, splitter: Splitter) -> object:
-        while self._is_wanted(process):
-            try:
-                message = splitter.take()
-            except TooLongError:
-                process.fail(ProcessError(errno.EMSGSIZE, self._too_long))
-                return None
-            if message is None:
-                return None
-            result = self._function(process, message)
-            if result is not None:
-                # It may take time: the rest comes again when it is over.
-                self._give_back(process, splitter)
-                return result
-        self._give_back(process, splitter)
+    def _deliver(self, process: NetworkProcess, stream: _Stream) -> Deferred[object] | None:
+        """Give messages to the function, up to one that takes its time: that is what is returned."""
+        while (message := self._next(process, stream)) is not None:
+            running = self._call(process, message)
+            if running is not None:
+                return running
+            process.sending.hold_if_much()
         return None
 
-    def _is_wanted(self, process: NetworkProcess) -> bool:
-        return process.live and not process.stopped and process.filter is self
+    async def _go_on(
+        self, process: NetworkProcess, stream: _Stream, running: Deferred[object] | None
+    ) -> None:
+        while running is not None:
+            await running
+            running = self._deliver(process, stream)
 
-    def _give_back(self, process: NetworkProcess, splitter: Splitter) -> None:
-        rest = splitter.give_back()
-        if rest and process.live:
-            process.unread(rest)
+    def _next(self, process: NetworkProcess, stream: _Stream) -> Any:
+        """The next message, None if there is no whole one or it is not for this function any more."""
+        reading = process.reading
+        if reading.keeper is not stream:
+            return None
+        if reading.gate & INTERRUPTING:
+            reading.take_back()
+            return None
+        try:
+            return stream.splitter.take()
+        except TooLongError:
+            process.fail(ProcessError(errno.EMSGSIZE, self._too_long))
+            return None
+
+    def _call(self, process: NetworkProcess, message: Any) -> Deferred[object] | None:
+        """Call the function; errors are logged and the next message comes, as for any filter."""
+        try:
+            result = self._function(process, message)
+        except BaseException as error:
+            callbacks.raised(error, process.reactor, "filter", process.name)
+            return None
+        return None if result is None else callbacks.pending(result, "filter", process.name)
 
 
-def lines(
-    function: MessageFunction, max_length: int = 64 * KIB, delimiter: str = "\n"
-) -> Callable[[NetworkProcess, Any], object]:
+def lines(function: MessageFunction, max_length: int = 64 * KIB, delimiter: str = "\n") -> Filter:
     r"""A filter that calls FUNCTION(process, line) for each line, without its DELIMITER.
 
     Lines are str or bytes as what comes is.  A line longer than MAX_LENGTH (characters or bytes) ends the
@@ -89,7 +117,7 @@ def lines(
     """
     if not isinstance(delimiter, str) or not delimiter:
         raise ProcessArgumentError("delimiter", f"{delimiter!r} is no text to end a line")
-    _check_length(max_length)
+    check_size("max_length", max_length)
 
     def make_splitter(data: Text) -> Splitter:
         text = isinstance(data, str)
@@ -103,7 +131,7 @@ def length_prefixed(
     size: int = 4,
     byteorder: Literal["big", "little"] = "big",
     max_length: int = MIB,
-) -> Callable[[NetworkProcess, Any], object]:
+) -> Filter:
     """A filter that calls FUNCTION(process, message) for each message of a binary process.
 
     In front of a message is its length as an unsigned number of SIZE bytes.  A message longer than
@@ -114,7 +142,7 @@ def length_prefixed(
         raise ProcessArgumentError("size", f"{size!r} is none of 1, 2, 4 and 8")
     if byteorder not in ("big", "little"):
         raise ProcessArgumentError("byteorder", f"{byteorder!r} is neither 'big' nor 'little'")
-    _check_length(max_length)
+    check_size("max_length", max_length)
 
     def make_splitter(data: Text) -> Splitter:
         if isinstance(data, str):
@@ -122,8 +150,3 @@ def length_prefixed(
         return LengthSplitter(size, byteorder, max_length)
 
     return _Framing(function, make_splitter, f"a message is longer than {max_length} bytes")
-
-
-def _check_length(max_length: object) -> None:
-    if not isinstance(max_length, int) or isinstance(max_length, bool) or max_length < 0:
-        raise ProcessArgumentError("max_length", f"{max_length!r} is not a number of bytes")

@@ -338,7 +338,11 @@ class NetworkProcess(ProcessSettings):
     def unread(self, text: Text) -> None:
         """Deliver TEXT again, before anything that has come since: for a filter that has not used
         all that it was given.  It goes to the filter that there is then.
+
+        Raises ProcessArgumentError for str where bytes come, and the other way round.
         """
+        if not isinstance(text, str if self.filter_multibyte else bytes):
+            raise ProcessArgumentError("text", f"{type(text).__name__} is not what comes")
         if self.live:
             self.reading.put_back(text)
 

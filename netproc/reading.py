@@ -10,13 +10,13 @@ chunk is one call of the filter.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from twisted.internet.defer import Deferred
 
 from . import callbacks
 from .core.buffer import Buffer
-from .core.coding import Coding
+from .core.coding import Coding, Text
 from .core.delivery import Delivery
 from .core.errors import ProcessError
 from .core.limits import PIECE
@@ -37,14 +37,24 @@ QUEUED = 64  # something waits in the delivery
 PAUSED = 128  # the channel does not read
 CAREFUL = 256  # the buffer's room counts, or somebody waits for output
 
+#: While a filter runs, these say that it should get no more.
+INTERRUPTING = HELD & ~FILTERING
+
 #: These stop the channel from reading at once; a filter that runs is mostly done before more comes.
 _PAUSING = STOPPED | NO_FILTER | CONGESTED | FULL
+
+
+class Keeper(Protocol):
+    """A filter's store of what it was given and cannot use until there is more."""
+
+    def give_back(self) -> Text:
+        """All of it, in order; it is empty then."""
 
 
 class Reading:
     """The receiving half of one process."""
 
-    __slots__ = ("_channel", "_process", "_running", "delivery", "gate", "received")
+    __slots__ = ("_channel", "_process", "_running", "delivery", "gate", "keeper", "received")
 
     def __init__(self, process: NetworkProcess, delivery: Delivery) -> None:
         self._process = process
@@ -52,6 +62,8 @@ class Reading:
         self._running: Deferred[object] | None = None
         self.delivery = delivery
         self.gate = UNCONNECTED
+        #: What the filter keeps, None for nearly all filters.  It belongs to whoever comes next.
+        self.keeper: Keeper | None = None
         #: Bytes that have come.
         self.received = 0
 
@@ -89,6 +101,18 @@ class Reading:
         if not self.gate & HELD:
             self.pump()
 
+    def take_back(self) -> bool:
+        """What the filter keeps waits again, before anything newer, to be delivered by `pump`: somebody
+        else is to have it.  Was there anything?
+        """
+        keeper, self.keeper = self.keeper, None
+        kept = keeper.give_back() if keeper is not None else None
+        if not kept:
+            return False
+        self.delivery.put_back(kept)
+        self.gate |= QUEUED
+        return True
+
     def connected(self, channel: Channel) -> None:
         """There is a channel; what is held back already is not read."""
         self._channel = channel
@@ -103,7 +127,7 @@ class Reading:
             channel.pause()
         self._process.decode_anew()
         self.gate &= ~QUEUED
-        return self.delivery.take_bytes(self._process.undecoded)
+        return self.delivery.take_bytes()
 
     # -- the gate -----------------------------------------------------------------------------
 
@@ -137,7 +161,8 @@ class Reading:
             self.gate &= ~CAREFUL
 
     def set_coding(self, coding: Coding, multibyte: bool) -> None:
-        """Decode what comes from now on by CODING."""
+        """Decode what comes from now on by CODING, and what has come and the filter has not used."""
+        self.take_back()
         self.delivery.set_coding(coding, multibyte)
         if self.delivery.waiting:
             self.gate |= QUEUED
@@ -189,6 +214,7 @@ class Reading:
         """Nothing is delivered any more."""
         self.gate |= UNCONNECTED
         self._channel = None
+        self.keeper = None
         self.delivery.discard()
         self.gate &= ~QUEUED
 

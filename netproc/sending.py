@@ -133,6 +133,14 @@ class Sending:
         elif mine < limits.low_water:
             reading.release(CONGESTED)
 
+    def hold_if_much(self) -> None:
+        """The filter may go on within one event, before anything is written: if what it has sent is
+        half of what may be pending, its input waits.
+        """
+        pending = self.pending
+        if self.channel is not None and 2 * pending > self._process.limits.send_cap:
+            self.congested()
+
     def writable(self) -> None:
         """Less than the low-water mark is pending."""
         self._process.reading.release(CONGESTED)

@@ -6,7 +6,8 @@ changes for them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from .core import options, status
@@ -90,9 +91,10 @@ class ProcessSettings:
     def filter(self, value: Filter | bool | None) -> None:
         if value is not None and value is not True and not callable(value):
             raise ProcessArgumentError("filter", f"{value!r} is not a function")
-        self._set_filter(value)
-        self.shown.set("filter", self.filter)
-        self._goes_elsewhere()
+        with self._somebody_else():
+            self._set_filter(value)
+            self.shown.set("filter", self.filter)
+            self._goes_elsewhere()
 
     def _set_filter(self, value: Filter | bool | None) -> None:
         if value is True:
@@ -136,8 +138,9 @@ class ProcessSettings:
     @coding.setter
     def coding(self, value: str | tuple[str | None, str | None] | None) -> None:
         decoding, encoding = coding_pair(value)
-        self._coding = decoding, encoding.for_writing()
-        self.decode_anew()
+        with self._somebody_else():
+            self._coding = decoding, encoding.for_writing()
+            self.decode_anew()
 
     def set_coding(self, decoding: str | None = None, encoding: str | None = None) -> None:
         """Set both (Emacs: set-process-coding-system); None is the default.  Bytes of an unfinished
@@ -155,6 +158,14 @@ class ProcessSettings:
         buffer = self._buffer if self.uses_default_filter else None
         return self._filter_multibyte and (buffer is None or buffer.multibyte)
 
+    @contextmanager
+    def _somebody_else(self) -> Iterator[None]:
+        """What the filter keeps is for the one that is set inside."""
+        kept = self.reading.take_back()
+        yield
+        if kept:
+            self.reading.pump()
+
     def _goes_elsewhere(self) -> None:
         """The filter or the buffer has changed."""
         if self.life.state in status.ENDED:
@@ -162,10 +173,6 @@ class ProcessSettings:
         if self._wants_text() is not self._decodes:
             self.decode_anew()
         self.reading.refill()
-
-    def undecoded(self, text: str) -> bytes:
-        """The bytes that TEXT, which has come, was made of."""
-        return self._coding[0].encode(text)
 
     def new_decoder(self) -> Decoder:
         """A decoder that knows of nothing before."""
@@ -178,8 +185,9 @@ class ProcessSettings:
 
     @filter_multibyte.setter
     def filter_multibyte(self, value: bool) -> None:
-        self._filter_multibyte = bool(value)
-        self.decode_anew()
+        with self._somebody_else():
+            self._filter_multibyte = bool(value)
+            self.decode_anew()
 
     @property
     def limits(self) -> Limits:

@@ -41,16 +41,7 @@ def start_tls(
         # Whoever does not look at the Deferred would go on in clear text.
         process.life.broken(ProcessError(None, str(error)))
         return fail(error)
-    return _put_between(process, below, engine, unread + _not_used(process))
-
-
-def _not_used(process: NetworkProcess) -> bytes:
-    """What a framing filter keeps until it is a whole message (`framing.py`)."""
-    give_back = getattr(process.call_filter, "give_back", None)
-    rest = give_back(process) if give_back is not None else None
-    if rest is None:
-        return b""
-    return process.undecoded(rest) if isinstance(rest, str) else rest
+    return _put_between(process, below, engine, unread)
 
 
 def _plain_channel(process: NetworkProcess) -> StreamChannel:

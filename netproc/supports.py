@@ -6,27 +6,27 @@ The program asks; the answers are those of Emacs (N45), and what netproc has bes
 from __future__ import annotations
 
 import socket
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from .core import options
 
-_VALUES: Mapping[str, frozenset[object]] = {
-    "family": frozenset({"local", "ipv4"} | ({"ipv6"} if socket.has_ipv6 else set())),
-    "nowait": frozenset({True}),
-    "server": frozenset({True}),
-    "service": frozenset({True}),
-    "tls": frozenset({True}),
-    "type": frozenset({"datagram", "seqpacket"}),
+_VALUES: Mapping[str, Sequence[object]] = {
+    "family": ("local", "ipv4", "ipv6") if socket.has_ipv6 else ("local", "ipv4"),
+    "nowait": (True,),
+    "server": (True,),
+    "service": (True,),
+    "tls": (True,),
+    "type": ("datagram", "seqpacket"),
 }
 
 
 def supports(*keywords: str, **values: object) -> bool:
     """Can all of this be given to make_network_process?
 
-    KEYWORDS are names of network options, VALUES are keywords with a value: supports("keepalive"),
-    supports(type="datagram", family="ipv6").  What every system has is not asked for: Emacs too says no to
-    (:nowait nil).  Emacs: (featurep 'make-network-process …), and gnutls-available-p for tls=True.
+    KEYWORDS are names of network options, with a colon or without, VALUES are keywords with a value:
+    supports(":keepalive"), supports(type="datagram", family="ipv6").  What every system has is not asked
+    for: Emacs too says no to (:nowait nil), and to :server without a value.  Emacs: (featurep 'make-network-process …), and gnutls-available-p for tls=True.
     """
-    return all(keyword in options.KEYWORDS for keyword in keywords) and all(
+    return all(options.exists(keyword.removeprefix(":")) for keyword in keywords) and all(
         value in _VALUES.get(keyword, ()) for keyword, value in values.items()
     )

@@ -9,32 +9,50 @@ from __future__ import annotations
 import errno
 import re
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 
-from twisted.internet.defer import CancelledError, Deferred, fail
+from twisted.internet.defer import Deferred, fail
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from .core.decoders import Text
-from .core.errors import ProcessArgumentError, ProcessError
-from .core.limits import MIB
+from .core.errors import NetprocError, ProcessArgumentError, ProcessError
+from .core.limits import MIB, check_seconds, check_size
+from .core.throttle import Throttle
 from .process import NetworkProcess
 
 log = Logger()
 
 
 class _Transaction:
-    """One question."""
+    """One question, and who waits for the answer."""
+
+    __slots__ = ("answer", "delayed", "end", "max_length", "question", "timer")
+
+    #: Gives it up when its time is over.
+    timer: IDelayedCall
 
     def __init__(
-        self, question: Text, end: re.Pattern[Any], delayed: bool, max_length: int
+        self,
+        question: Text,
+        end: re.Pattern[Any],
+        delayed: bool,
+        max_length: int,
+        cancelled: Callable[[_Transaction], None],
     ) -> None:
-        self.question: Text | None = question
+        self.question = question
         self.end = end
         self.delayed = delayed
         self.max_length = max_length
-        self.answer: Deferred[Any] = Deferred()
-        self.timer: IDelayedCall | None = None
+        self.answer: Deferred[Any] = Deferred(lambda _: cancelled(self))
+
+    def settle(self, result: object) -> None:
+        """Fire with RESULT, or fail with it."""
+        if self.timer.active():
+            self.timer.cancel()
+        self.answer.callback(result)
 
 
 class TransactionQueue:
@@ -42,9 +60,13 @@ class TransactionQueue:
 
     def __init__(self, process: NetworkProcess) -> None:
         self._process = process
-        self._waiting: deque[_Transaction] = deque()
+        # Not sent yet; and those that are, in the order of their answers.
+        self._unsent: deque[_Transaction] = deque()
+        self._sent: deque[_Transaction] = deque()
+        # What belongs to the first of these, so far.
         self._received: Any = None
-        process.filter = self._received_more
+        self._dropping = Throttle()
+        process.filter = self._receive
         # However it ends, nobody waits for ever.
         process.closed.addCallback(self._ended)
 
@@ -58,92 +80,125 @@ class TransactionQueue:
         max_length: int = MIB,
     ) -> Deferred[Any]:
         """Ask QUESTION (tq-enqueue); fires with the answer: what comes up to the end of what REGEXP
-        matches, str or bytes as the process has it.
+        matches.  Both are str or bytes as the process has it; an empty question only waits.
 
         Questions go out at once, or with DELAY_QUESTION when all before have been answered.  Fails with
-        ProcessError: ETIMEDOUT when there is no answer TIMEOUT seconds after the call, EMSGSIZE when it
-        is longer than MAX_LENGTH, and when the process ends.  Since answers could not be told apart any
-        more, these end the process; so does cancelling.
+        ProcessArgumentError for what cannot be asked, and with ProcessError: as `send` does; ETIMEDOUT when there
+        is no answer TIMEOUT seconds after the call; EMSGSIZE when it is longer than MAX_LENGTH; when the
+        process ends.  A question that was sent and gets no answer ends the process, since the answers
+        behind it could not be told apart; so does cancelling it.
         """
-        if not isinstance(regexp, (str, bytes, re.Pattern)):
-            return fail(ProcessArgumentError("regexp", f"{regexp!r} is not a regular expression"))
-        end = re.compile(regexp)
-        asked = _Transaction(question, end, delay_question, max_length)
-        asked.answer = Deferred(lambda _: self._abandon(asked, CancelledError()))
+        try:
+            end = self._compiled(regexp)
+            check_seconds("timeout", timeout)
+            check_size("max_length", max_length)
+        except ProcessArgumentError as error:
+            return fail(error)
         if not self._process.live:
             return fail(self._why_ended())
+        asked = _Transaction(question, end, delay_question, max_length, self._abandon)
         asked.timer = self._process.reactor.callLater(timeout, self._too_late, asked)
-        self._waiting.append(asked)
-        try:
-            self._send_questions()
-        except ProcessError as error:
-            self._abandon(asked, error)
+        self._unsent.append(asked)
+        self._send()
         return asked.answer
 
-    def close(self) -> None:
-        """End the process (tq-close); who still waits for an answer hears so."""
-        self._process.delete()
+    def _compiled(self, regexp: object) -> re.Pattern[Any]:
+        kind = str if self._process.filter_multibyte else bytes
+        try:
+            end = re.compile(regexp)  # type: ignore[call-overload]
+        except (TypeError, ValueError, re.error) as error:
+            raise ProcessArgumentError("regexp", f"{regexp!r}: {error}") from None
+        if not isinstance(end.pattern, kind):
+            problem = f"{end.pattern!r} is not {kind.__name__}, as what comes is"
+            raise ProcessArgumentError("regexp", problem)
+        return end  # type: ignore[no-any-return]
 
-    def _send_questions(self) -> None:
-        """Those that need not wait for the answers before them."""
-        for asked in self._waiting:
-            if asked.delayed and asked is not self._waiting[0]:
-                return
-            if asked.question is not None:
-                question, asked.question = asked.question, None
-                self._process.send(question)
+    def close(self) -> None:
+        """End the process (tq-close), when what was asked is written; who waits for an answer hears
+        so at once.
+        """
+        self._process.delete()
+        self._fail_all()
+
+    def _send(self) -> None:
+        """Send the questions that need not wait for the answers before them."""
+        while self._unsent and not (self._unsent[0].delayed and self._sent):
+            asked = self._unsent.popleft()
+            try:
+                self._process.send(asked.question)
+            except NetprocError as error:
+                asked.settle(Failure(error))
+            else:
+                self._sent.append(asked)
 
     # -- told by the process --------------------------------------------------------------------
 
-    def _received_more(self, process: NetworkProcess, data: Text) -> None:
+    def _receive(self, process: NetworkProcess, data: Text) -> None:
         """The filter."""
-        if not self._waiting:
-            log.info("{name}: what nobody asked for is dropped", name=process.name)
-            return
         self._received = data if self._received is None else self._received + data
-        while self._waiting and self._received:
-            asked = self._waiting[0]
+        if not self._sent:
+            self._drop_received()
+        while self._sent and self._received:
+            asked = self._sent[0]
             found = asked.end.search(self._received)
-            if len(self._received[: found.end() if found else None]) > asked.max_length:
+            size = len(self._received) if found is None else found.end()
+            if size > asked.max_length:
                 problem = f"the answer is longer than {asked.max_length}"
-                self._abandon(asked, ProcessError(errno.EMSGSIZE, problem))
+                self._give_up(asked, ProcessError(errno.EMSGSIZE, problem))
                 return
             if found is None:
                 return
-            answer, self._received = self._received[: found.end()], self._received[found.end() :]
-            self._waiting.popleft()
-            self._stop_timer(asked)
-            self._send_questions()
-            asked.answer.callback(answer)
-        self._received = None
+            answer, self._received = self._received[:size], self._received[size:]
+            self._sent.popleft()
+            if not self._sent:
+                self._drop_received()
+            self._send()
+            asked.settle(answer)
+
+    def _drop_received(self) -> None:
+        """What has come before a question was sent is no answer to it."""
+        received, self._received = self._received, None
+        suppressed = self._dropping.passes(self._process.reactor.seconds()) if received else None
+        if suppressed is not None:
+            log.info(
+                "{name}: what nobody asked for is dropped ({suppressed} more times not logged)",
+                name=self._process.name,
+                suppressed=suppressed,
+            )
 
     def _too_late(self, asked: _Transaction) -> None:
-        asked.timer = None
-        self._abandon(asked, ProcessError(errno.ETIMEDOUT, "there is no answer"))
+        self._give_up(asked, ProcessError(errno.ETIMEDOUT, "there is no answer"))
 
-    def _abandon(self, asked: _Transaction, error: Exception) -> None:
-        """ASKED will not be answered, so nothing behind it can be."""
-        if asked in self._waiting:
-            self._waiting.remove(asked)
-        self._stop_timer(asked)
-        process = self._process
-        if isinstance(error, ProcessError):
-            process.fail(error)
-        else:
-            process.delete()
-        if not asked.answer.called:
-            asked.answer.errback(error)
+    def _give_up(self, asked: _Transaction, error: ProcessError) -> None:
+        """ASKED fails with ERROR; if it was sent, that is the end of the process too."""
+        if asked in self._sent:
+            self._process.fail(error)
+        self._abandon(asked)
+        asked.settle(Failure(error))
+
+    def _abandon(self, asked: _Transaction) -> None:
+        """ASKED, which is cancelled or has failed, is in no queue any more; what is sent cannot be
+        taken back.
+        """
+        if asked.timer.active():
+            asked.timer.cancel()
+        if asked in self._unsent:
+            self._unsent.remove(asked)
+            self._send()
+        elif asked in self._sent:
+            self._sent.remove(asked)
+            self.close()
 
     def _ended(self, process: NetworkProcess) -> None:
-        while self._waiting:
-            asked = self._waiting.popleft()
-            self._stop_timer(asked)
-            asked.answer.errback(self._why_ended())
+        self._fail_all()
+
+    def _fail_all(self) -> None:
+        """The process has ended."""
+        waiting = [*self._sent, *self._unsent]
+        self._sent.clear()
+        self._unsent.clear()
+        for asked in waiting:
+            asked.settle(Failure(self._why_ended()))
 
     def _why_ended(self) -> ProcessError:
         return self._process.reason or ProcessError(errno.ENOTCONN, "the process has ended")
-
-    def _stop_timer(self, asked: _Transaction) -> None:
-        if asked.timer is not None:
-            asked.timer.cancel()
-            asked.timer = None

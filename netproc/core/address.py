@@ -158,7 +158,7 @@ def format_network_address(address: object, omit_port: bool = False) -> str | No
         return address
     if not isinstance(address, (tuple, list)):
         return None
-    if len(address) == 2 and isinstance(address[1], (tuple, list)):
+    if len(address) == 2 and _is_int(address[0]) and isinstance(address[1], (tuple, list)):
         return f"<Family {address[0]}>"
     shapes = {4: ("{}.{}.{}.{}", 255), 8: (":".join(["{:x}"] * 8), 65535)}
     with_port = len(address) in (5, 9)

@@ -10,7 +10,6 @@ the line ends; without that, reading finds them out and writing leaves newlines 
 from __future__ import annotations
 
 import codecs
-import re
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
@@ -25,6 +24,7 @@ from .decoders import (
     UndecidedDecoder,
     Utf8Decoder,
     codec_decoder,
+    encode_units,
 )
 from .errors import ProcessArgumentError
 
@@ -114,7 +114,7 @@ class CodingSystem:
     def _encode_replacing(self, text: str) -> bytes:
         codec, errors = self._writes
         if codec.startswith("utf-16"):
-            return _encode_units(text, codec)
+            return encode_units(text, codec)
         missing = {character for character in set(text) if not _has(codec, character)}
         if codec == "utf-8":
             problem = f"character {min(missing)!r} has no encoding in {self.name}"
@@ -149,21 +149,6 @@ def _has(codec: str, character: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
-
-
-#: Bytes that were no UTF-16, see `ESCAPE_UNITS`.
-_ESCAPED_UNITS = re.compile("([\udc00-\udcff]+)")
-
-
-def _encode_units(text: str, codec: str) -> bytes:
-    """TEXT with surrogates in it: bytes are those that they were, others are sent as they are."""
-    pieces = enumerate(_ESCAPED_UNITS.split(text))
-    return b"".join(
-        bytes([ord(unit) & 0xFF for unit in piece])
-        if number % 2
-        else piece.encode(codec, "surrogatepass")
-        for number, piece in pieces
-    )
 
 
 #: The decoding and the encoding system of a process.

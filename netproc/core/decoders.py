@@ -41,6 +41,11 @@ class Decoder(Protocol):
     def finish(self) -> Text:
         """The text of the unfinished tail: there will be no more data."""
 
+    def undo(self, text: Any) -> bytes:
+        """Bytes that decode to TEXT.  If it came from here they are those that it was made of, but for
+        line ends and escape sequences, where several ways to write them are read as one.
+        """
+
 
 class BytesDecoder:
     """Hands bytes on as they are."""
@@ -59,6 +64,10 @@ class BytesDecoder:
     def finish(self) -> bytes:
         """Nothing: there is no tail."""
         return b""
+
+    def undo(self, text: bytes) -> bytes:
+        """TEXT."""
+        return text
 
 
 class Utf8Decoder:
@@ -98,6 +107,10 @@ class Utf8Decoder:
         tail, self.tail = self.tail, b""
         return tail.decode("utf-8", "surrogateescape")
 
+    def undo(self, text: str) -> bytes:
+        """See Decoder."""
+        return text.encode("utf-8", "surrogateescape")
+
 
 class CodecDecoder:
     """Any codec of Python's."""
@@ -124,6 +137,12 @@ class CodecDecoder:
         text = self._give_up_tail()
         self._decoder.reset()
         return text
+
+    def undo(self, text: str) -> bytes:
+        """See Decoder."""
+        if self._errors == ESCAPE_UNITS:
+            return encode_units(text, self.codec)
+        return text.encode(self.codec, "surrogateescape")
 
     def _give_up_tail(self) -> str:
         """The tail as what is not valid; the codec's other state stays."""
@@ -180,6 +199,21 @@ def codec_decoder(name: str, codec: str) -> CodecDecoder:
     return kind(name, codec)
 
 
+#: Bytes that were no UTF-16, see `ESCAPE_UNITS`.
+_ESCAPED_UNITS = re.compile("([\udc00-\udcff]+)")
+
+
+def encode_units(text: str, codec: str) -> bytes:
+    """TEXT with surrogates in it: bytes are those that they were, others are sent as they are."""
+    pieces = enumerate(_ESCAPED_UNITS.split(text))
+    return b"".join(
+        bytes([ord(unit) & 0xFF for unit in piece])
+        if number % 2
+        else piece.encode(codec, "surrogatepass")
+        for number, piece in pieces
+    )
+
+
 class MarkedDecoder:
     """UTF-8 or UTF-16 with a byte-order mark in front, which is no text; without one it is DEFAULT."""
 
@@ -234,6 +268,10 @@ class MarkedDecoder:
         start, self._start = self._start, b""
         text = self._begin(start) if start else ""
         return text + self._inner.finish() if self._inner is not None else text
+
+    def undo(self, text: str) -> bytes:
+        """See Decoder."""
+        return (self._inner or codec_decoder(self.name, self._default)).undo(text)
 
 
 def may_become_mark(data: bytes) -> bool:
@@ -295,6 +333,10 @@ class UndecidedDecoder:
             tail, self._tail = self._tail, b""
             return self._look(tail, at_end=True)
         return self._inner.finish() if self._inner is not None else ""
+
+    def undo(self, text: str) -> bytes:
+        """See Decoder."""
+        return (self._inner or Utf8Decoder(self.name)).undo(text)
 
     def _look(self, data: bytes, at_end: bool) -> Text:
         """Decide, unless all that is not ASCII in DATA is unfinished; its text."""
@@ -374,6 +416,11 @@ class EolDecoder:
     def finish(self) -> Text:
         """See Decoder."""
         return self._convert(self._inner.finish(), at_end=True)
+
+    def undo(self, text: Any) -> bytes:
+        """See Decoder."""
+        ends = {"dos": self._crlf, "mac": self._cr}
+        return self._inner.undo(text.replace(self._lf, ends.get(self._kind or "", self._lf)))
 
     def _convert(self, text: Any, at_end: bool) -> Text:
         if self._held and (text or at_end):

@@ -8,7 +8,6 @@ holds for the next piece, and the tail of a chunk can be handed to a TLS engine.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
 from typing import NamedTuple
 
 from .coding import Coding, Text
@@ -17,13 +16,9 @@ from .limits import PIECE
 
 
 class _Decoded(NamedTuple):
-    """Text that was taken and given back."""
+    """Text that was taken and given back; it waits before all bytes."""
 
     text: Text
-
-    def as_bytes(self, encode: Callable[[str], bytes]) -> bytes:
-        """What it was before it was decoded."""
-        return encode(self.text) if isinstance(self.text, str) else self.text
 
 
 class Delivery:
@@ -45,11 +40,21 @@ class Delivery:
         return bool(self._chunks)
 
     def set_coding(self, coding: Coding, multibyte: bool) -> None:
-        """Decode from the next piece on by CODING; an unfinished character goes before it (N199)."""
-        tail = self.decoder.tail
+        """Decode from the next piece on by CODING: what was given back and an unfinished character
+        go before it (N199).
+        """
+        not_used = self._undecoded() + self.decoder.tail
         self.decoder = coding[0].decoder(multibyte)
-        if tail:
-            self._push_front(tail)
+        if not_used:
+            self._push_front(not_used)
+
+    def _undecoded(self) -> bytes:
+        """What was given back, as the bytes that it was."""
+        found = []
+        while self._chunks and isinstance(self._chunks[0], _Decoded):
+            found.append(self.decoder.undo(self._chunks[0].text))
+            self._chunks.popleft()
+        return b"".join(found)
 
     def put(self, data: bytes) -> None:
         """DATA has come from the channel."""
@@ -84,12 +89,9 @@ class Delivery:
         """TEXT, which has been taken, is the next again."""
         self._push_front(_Decoded(text))
 
-    def take_bytes(self, encode: Callable[[str], bytes]) -> bytes:
-        """All that waits, as it came; ENCODE undoes the decoding of what was given back."""
-        waiting = [
-            chunk if isinstance(chunk, bytes) else chunk.as_bytes(encode)
-            for chunk in self._chunks or ()
-        ]
+    def take_bytes(self) -> bytes:
+        """All that waits, as it came."""
+        waiting = [self._undecoded(), *(self._chunks or ())]
         self._chunks = None
         return b"".join(waiting)
 

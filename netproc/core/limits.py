@@ -1,14 +1,18 @@
 """How much and how long: every bound and deadline of a process, in one value.
 
-`core/spec.py` makes one from the keywords; the process and its channel obey it.  A process's
-limits can be replaced at any time, an accepted connection begins with its server's::
+`core/spec.py` makes one from the keywords; the process and its channel obey it.  Single bounds that programs
+give, also elsewhere, are checked here.  A process's limits can be replaced at any time, an accepted
+connection begins with its server's::
 
     process.limits = dataclasses.replace(process.limits, send_cap=1 << 20)
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+
+from .errors import ProcessArgumentError
 
 KIB = 1024
 MIB = 1024 * KIB
@@ -43,3 +47,19 @@ class Limits:
 
 
 DEFAULT_LIMITS = Limits()
+
+
+def check_seconds(keyword: str, value: object) -> float:
+    """VALUE, if it can be the time that a wait may take; else ProcessArgumentError."""
+    if not isinstance(value, (int, float)) or isinstance(value, bool) or not value > 0:
+        raise ProcessArgumentError(keyword, f"{value!r} is not a positive number of seconds")
+    if not math.isfinite(value):
+        raise ProcessArgumentError(keyword, "every wait has an end: not infinite")
+    return value
+
+
+def check_size(keyword: str, value: object) -> int:
+    """VALUE, if it can be the size of something; else ProcessArgumentError."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise ProcessArgumentError(keyword, f"{value!r} is not a number of bytes")
+    return value

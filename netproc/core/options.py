@@ -123,6 +123,11 @@ LINGER = "linger"
 KEYWORDS = frozenset(OPTIONS) | {LINGER}
 
 
+def exists(keyword: str) -> bool:
+    """Does this system have the option KEYWORD?"""
+    return keyword == LINGER or (keyword in OPTIONS and OPTIONS[keyword].number >= 0)
+
+
 def option(keyword: str, family: int) -> Option:
     """Where sockets of FAMILY keep option KEYWORD, one of OPTIONS."""
     if family == socket.AF_INET6 and keyword in _OPTIONS_V6:

@@ -6,7 +6,6 @@ does what the spec says.  Every fault of an argument is found here, before any s
 
 from __future__ import annotations
 
-import math
 import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -17,7 +16,7 @@ from .address import SocketAddress
 from .buffer import Buffer
 from .coding import Coding, coding_pair
 from .errors import ProcessArgumentError
-from .limits import DEFAULT_LIMITS, Limits
+from .limits import DEFAULT_LIMITS, Limits, check_seconds
 from .options import UNSET
 
 #: A filter, sentinel or log function, as far as `core/` knows.
@@ -351,15 +350,7 @@ def _mode(mode: object, place: SocketAddress | None) -> int | None:
 
 def _limits(keywords: Mapping[str, object]) -> Limits:
     limits = Limits(
-        connect_timeout=_seconds("connect_timeout", keywords["connect_timeout"]),
-        handshake_timeout=_seconds("handshake_timeout", keywords["handshake_timeout"]),
+        connect_timeout=check_seconds("connect_timeout", keywords["connect_timeout"]),
+        handshake_timeout=check_seconds("handshake_timeout", keywords["handshake_timeout"]),
     )
     return DEFAULT_LIMITS if limits == DEFAULT_LIMITS else limits
-
-
-def _seconds(keyword: str, value: object) -> float:
-    if not isinstance(value, (int, float)) or isinstance(value, bool) or not value > 0:
-        raise ProcessArgumentError(keyword, f"{value!r} is not a positive number of seconds")
-    if not math.isfinite(value):
-        raise ProcessArgumentError(keyword, "every wait has an end: not infinite")
-    return value

@@ -6,18 +6,21 @@ standard library knows their names only: `pip install netproc[interfaces]`.
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Sequence
 from types import ModuleType
 from typing import Any, NamedTuple, TypeAlias
 
 from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.defer import TimeoutError as DeferredTimeoutError
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from ..core.address import Address, SocketAddress, form
 from ..core.errors import ProcessArgumentError, ProcessError
 from ..core.escape import escape
+from ..core.limits import DEFAULT_LIMITS, check_seconds
 from ..core.spec import Lookup
 from .reactor import INetprocReactor, default_reactor
 from .resolve import resolve
@@ -36,31 +39,42 @@ Interface: TypeAlias = tuple[str, Address] | tuple[str, Address, Address, Addres
 
 
 def network_lookup_address_info(
-    name: str, family: str | None = None, *, reactor: INetprocReactor | None = None
+    name: str,
+    family: str | None = None,
+    *,
+    timeout: float = DEFAULT_LIMITS.connect_timeout,
+    reactor: INetprocReactor | None = None,
 ) -> Deferred[list[Address]]:
     """Fires with the addresses of NAME in the resolver's order, their port 0 (N47).
 
-    FAMILY is "ipv4", "ipv6" or None for both.  What is not found is an empty list and one log line.
-    Fails with ProcessArgumentError for another family or a name that is not ASCII.  Emacs:
+    FAMILY is "ipv4", "ipv6" or None for both.  What is not found in TIMEOUT seconds is an empty list
+    and one log line.  Fails with ProcessArgumentError for another family or a name that is not ASCII.  Emacs:
     network-lookup-address-info.
     """
     if not isinstance(name, str) or not name.isascii() or "\0" in name:
         return _bad("name", f"{name!r} is not the name of a host: give its IDNA form")
     if family is not None and family not in _FAMILIES:
         return _bad("family", f"Unsupported lookup type {family!r}")
+    try:
+        check_seconds("timeout", timeout)
+    except ProcessArgumentError as error:
+        return fail(error)
     if not name:
         return succeed([])
     reactor = default_reactor() if reactor is None else reactor
 
     def failed(failure: Failure) -> list[Address]:
-        failure.trap(ProcessError)
-        log.info("{problem}", problem=escape(failure.getErrorMessage()))
+        too_late = failure.trap(ProcessError, DeferredTimeoutError) is DeferredTimeoutError
+        problem = f"{name}/0 timed out" if too_late else failure.getErrorMessage()
+        log.info("{problem}", problem=escape(problem))
         return []
 
     def found(addresses: Sequence[SocketAddress]) -> list[Address]:
         return [form(address) for address in addresses]
 
     looking = resolve(Lookup(name, "0", family), reactor)
+    if not looking.called:
+        looking.addTimeout(timeout, reactor)
     return looking.addCallbacks(found, failed)
 
 
@@ -76,7 +90,7 @@ class InterfaceInfo(NamedTuple):
     netmask: Address
     #: (type of the hardware, its address).
     hardware: tuple[int, tuple[int, ...]]
-    #: As "up", "running", "loopback".
+    #: As ("running", "loopback", "up"): the kernel's bits, the highest first.
     flags: tuple[str, ...]
     #: The IPv6 addresses.
     ipv6: tuple[Address, ...]
@@ -112,7 +126,7 @@ def network_interface_info(name: str) -> InterfaceInfo | None:
     """
     if not isinstance(name, str):
         raise ProcessArgumentError("name", f"{name!r} is not a string")
-    if len(name.encode()) > _LONGEST_NAME:
+    if len(os.fsencode(name)) > _LONGEST_NAME:
         raise ProcessArgumentError("name", f"interface name too long: {name!r}")
     psutil = _psutil()
     addresses = psutil.net_if_addrs().get(name)
@@ -128,7 +142,7 @@ def network_interface_info(name: str) -> InterfaceInfo | None:
         broadcast=(*_numbers(first.broadcast), 0) if first and first.broadcast else _NO_IPV4,
         netmask=(*_numbers(first.netmask), 0) if first and first.netmask else _NO_IPV4,
         hardware=(_hardware_type(name), _hardware_address(hardware[0] if hardware else "")),
-        flags=tuple(sorted(flag for flag in flags.split(",") if flag)),
+        flags=tuple(flag for flag in reversed(flags.split(",")) if flag),
         ipv6=tuple((*_numbers(a.address), 0) for a in ipv6),
     )
 

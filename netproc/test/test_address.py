@@ -149,6 +149,7 @@ class FormatTests(SynchronousTestCase):
             (("a", 0, 0, 1), False, None),
             ("/tmp/sock", False, "/tmp/sock"),
             ((99, (1, 2)), False, "<Family 99>"),
+            (("a", (1, 2)), False, None),
             ((1, 2), False, None),
             ((), False, None),
             (None, False, None),

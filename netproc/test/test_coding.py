@@ -430,6 +430,45 @@ class BytesTests(SynchronousTestCase):
         self.assertEqual("binary", coding_system("binary").decoder(multibyte=False).name)
 
 
+class UndoTests(SynchronousTestCase):
+    @given(st.binary(), st.lists(st.integers(0, 10**6)))
+    def test_the_bytes_come_back(self, data: bytes, cuts: list[int]) -> None:
+        # Undecided drops a byte-order mark in front: there is none.
+        data = b"x" + data
+        for name in ("utf-8-unix", "latin-1-unix", "us-ascii-unix", "undecided-unix", "binary"):
+            decoder = coding_system(name).decoder()
+            texts = [decoder.decode(piece) for piece in split(data, cuts)]
+            undone = b"".join(decoder.undo(text) for text in texts)
+            self.assertEqual(data, undone + decoder.tail, name)
+
+    def test_every_system_reads_the_same_again(self) -> None:
+        sample = "one\ntwo\n"
+        names = [
+            *CODECS,
+            "undecided",
+            "utf-16",
+            "utf-16le-with-signature",
+            "utf-8-auto",
+            "raw-text",
+        ]
+        for name in names:
+            for suffix in ("", "-unix", "-dos", "-mac"):
+                system = coding_system(name + suffix)
+                for multibyte in (True, False):
+                    decoder = system.decoder(multibyte)
+                    text = decoder.decode(system.encode(sample))
+                    self.assertEqual(text, decoder.decode(decoder.undo(text)), system.name)
+
+    def test_a_mark_says_how(self) -> None:
+        for data in (b"\xff\xfea\0\xe9\0", b"\xfe\xff\0a\0\xe9"):
+            decoder = coding_system("utf-16-unix").decoder()
+            self.assertEqual(data[2:], decoder.undo(decoder.decode(data)))
+
+    def test_text_before_anything_was_read(self) -> None:
+        for name, data in (("undecided", "é".encode()), ("utf-16-unix", b"\0\xe9")):
+            self.assertEqual(data, coding_system(name).decoder().undo("é"))
+
+
 class NameTests(SynchronousTestCase):
     def test_default(self) -> None:
         self.assertEqual(coding.DEFAULT, coding_pair(None))

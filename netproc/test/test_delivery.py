@@ -68,6 +68,16 @@ class DeliveryTests(SynchronousTestCase):
         delivery.put(b"a")
         self.assertEqual(b"a", delivery.take())
 
+    def test_another_coding_gets_the_bytes_of_what_was_given_back(self) -> None:
+        delivery = Delivery(DEFAULT, True)
+        delivery.put("aé!".encode() + b"\xc3")
+        delivery.put(b"later")
+        text = delivery.take()
+        delivery.put_back(text[2:])
+        delivery.put_back(text[1:2])
+        delivery.set_coding(BINARY, True)
+        self.assertEqual(["é!".encode() + b"\xc3", b"later"], [delivery.take(), delivery.take()])
+
     def test_the_first_reason_of_the_end_stays(self) -> None:
         delivery = Delivery(DEFAULT, True)
         delivery.end(None)
@@ -85,10 +95,10 @@ class DeliveryTests(SynchronousTestCase):
 
     def test_all_bytes_that_wait(self) -> None:
         delivery = Delivery(DEFAULT, True)
-        self.assertEqual(b"", delivery.take_bytes(str.encode))
+        self.assertEqual(b"", delivery.take_bytes())
         delivery.decoder.decode(b"\xc3")
         delivery.put(b"b")
         delivery.set_coding(DEFAULT, True)
         delivery.put_back("é")
-        self.assertEqual("é".encode() + b"\xc3b", delivery.take_bytes(str.encode))
+        self.assertEqual("é".encode() + b"\xc3b", delivery.take_bytes())
         self.assertFalse(delivery.waiting)

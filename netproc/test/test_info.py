@@ -15,7 +15,9 @@ from netproc import (
     network_lookup_address_info,
     supports,
 )
+from netproc.core import options
 from netproc.net import info
+from netproc.net.reactor import default_reactor
 from netproc.test.base import NetprocTestCase
 
 
@@ -32,14 +34,29 @@ class LookupTests(NetprocTestCase):
         self.assertEqual([], await network_lookup_address_info(""))
 
     async def test_what_cannot_be_asked(self) -> None:
-        for arguments, problem in (
-            (("x", "bogus"), "family: Unsupported lookup type 'bogus'"),
-            (("é",), "name: 'é' is not the name of a host: give its IDNA form"),
-            ((5,), "name: 5 is not the name of a host: give its IDNA form"),
+        for name, keywords, problem in (
+            ("x", {"family": "bogus"}, "family: Unsupported lookup type 'bogus'"),
+            ("x", {"timeout": 0}, "timeout: 0 is not a positive number of seconds"),
+            ("é", {}, "name: 'é' is not the name of a host: give its IDNA form"),
+            (5, {}, "name: 5 is not the name of a host: give its IDNA form"),
         ):
-            looking = network_lookup_address_info(*arguments)
+            looking = network_lookup_address_info(name, **keywords)
             error = await self.failure_of(looking, ProcessArgumentError)
             self.assertEqual(problem, str(error))
+
+    async def test_what_takes_too_long_is_not_found(self) -> None:
+        asked: list[str] = []
+
+        class Silent:
+            def resolveHostName(self, receiver: Any, name: str, *rest: Any) -> None:
+                asked.append(name)
+
+        reactor = default_reactor()
+        resolver = reactor.nameResolver
+        reactor.installNameResolver(Silent())
+        self.addCleanup(reactor.installNameResolver, resolver)
+        found = await network_lookup_address_info("slow.example", timeout=0.01)
+        self.assertEqual(([], ["slow.example"]), (found, asked))
 
 
 class FakeStats:
@@ -84,7 +101,7 @@ class InterfaceTests(NetprocTestCase):
         found = network_interface_info("lo")
         self.assertEqual(((127, 0, 0, 1, 0), (255, 0, 0, 0, 0)), (found.address, found.netmask))
         self.assertEqual((772, (0, 0, 0, 0, 0, 0)), found.hardware)
-        self.assertEqual(("loopback", "running", "up"), found.flags)
+        self.assertEqual(("running", "loopback", "up"), found.flags)
 
     def test_lists(self) -> None:
         self.patch(info, "_psutil", lambda: FakePsutil)
@@ -162,11 +179,19 @@ class SupportsTests(NetprocTestCase):
             "reuseaddr", "nodelay", "join",
         ):  # fmt: skip
             self.assertTrue(supports(option), option)
+        self.assertTrue(supports(":keepalive"))
         self.assertEqual(socket.has_ipv6, supports("keepalive", family="ipv6"))
+
+    def test_what_this_system_has_not(self) -> None:
+        missing = options.OPTIONS["priority"]._replace(number=-1)
+        self.patch(options, "OPTIONS", {**options.OPTIONS, "priority": missing})
+        self.assertEqual((False, True), (supports("priority"), supports("keepalive")))
 
     def test_what_it_has_not(self) -> None:
         for values in ({"type": "stream"}, {"nowait": False}, {"family": "x"}, {"nosuch": 1}):
             self.assertFalse(supports(**values), values)
         self.assertFalse(supports("nosuch"))
         self.assertFalse(supports("use_external_socket"))
+        self.assertFalse(supports(":server"))
+        self.assertFalse(supports(type=["datagram"]))
         self.assertFalse(supports("keepalive", type="stream"))

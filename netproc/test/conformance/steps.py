@@ -214,8 +214,10 @@ class Steps(Values):
             entries = self.np.interface_list()
             return {"value": self.enc([a for n, a in entries if n == "lo" and len(a) == 5])}
         found = self.np.interface_info(step["name"])
-        value = None if found is None else getattr(found, step["what"])
-        return {"value": self.enc(value)}
+        if found is None:
+            return {"value": None}
+        value = getattr(found, step["what"])
+        return {"value": self.enc(sorted(value) if step["what"] == "flags" else value)}
 
     def do_option(self, step):
         extra = (step["no_error"],) if "no_error" in step else ()

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import errno
-import gc
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 
 from netproc import NetworkProcess, ProcessArgumentError, length_prefixed, lines
-from netproc.test.real.peers import in_thread, read_all
+from netproc.core.framing import LineSplitter
+from netproc.test.real.peers import in_thread, read_all, read_exactly
 from netproc.test.real.test_tcp import TcpFixture
 
 
@@ -142,23 +142,224 @@ class LinesTests(TcpFixture):
         await process.closed
         self.assertEqual([b"a", b"b", b"c"], seen)
 
-    def test_processes_are_not_kept(self) -> None:
-        class Process:
-            live, stopped = True, False
-            filter = lines(lambda p, line: None)
+    async def test_processes_are_not_kept(self) -> None:
+        filter = lines(lambda p, line: None)
+        process, peer = await self.client_of_raw(filter=filter)
+        peer.sendall(b"unfinished")
+        await self.until(lambda: process.received)
+        process.delete()
+        self.assertIsNone(process.reading.keeper)
+        peer.close()
+        await process.closed
 
-        process = Process()
-        Process.filter(process, "unfinished")
-        self.assertEqual(1, len(Process.filter._splitters))
-        del process
-        gc.collect()
-        self.assertEqual(0, len(Process.filter._splitters))
+    async def test_an_error_in_the_function_does_not_hold_up_the_rest(self) -> None:
+        seen: list[bytes] = []
+
+        def function(process: NetworkProcess, line: bytes) -> None:
+            seen.append(line)
+            raise ValueError(line)
+
+        _, peer = await self.client_of_raw(filter=lines(function))
+        peer.sendall(b"a\nb\nc\n")
+        await self.until(lambda: len(seen) == 3)
+        self.assertEqual([b"a", b"b", b"c"], seen)
+        self.assertEqual(3, len(self.flushLoggedErrors(ValueError)))
+
+    async def test_an_error_in_a_coroutine_function_neither(self) -> None:
+        seen: list[bytes] = []
+
+        async def function(process: NetworkProcess, line: bytes) -> None:
+            await self.turn()
+            seen.append(line)
+            raise ValueError(line)
+
+        _, peer = await self.client_of_raw(filter=lines(function))
+        peer.sendall(b"a\nb\n")
+        await self.until(lambda: len(seen) == 2)
+        await self.turn()
+        self.assertEqual(2, len(self.flushLoggedErrors(ValueError)))
+
+    async def test_a_piece_is_cut_once_however_many_lines_it_has(self) -> None:
+        """Else short lines would cost the square of their number."""
+        seen: list[bytes] = []
+        cut: list[bytes] = []
+        feed = LineSplitter.feed
+
+        def counting(splitter: LineSplitter, data: bytes) -> None:
+            cut.append(data)
+            feed(splitter, data)
+
+        self.patch(LineSplitter, "feed", counting)
+
+        async def function(process: NetworkProcess, line: bytes) -> None:
+            seen.append(line)
+            if len(seen) % 5000 == 0:
+                await self.turn()
+
+        _, peer = await self.client_of_raw(filter=lines(function))
+        peer.sendall(b"\n" * 60_000)
+        await self.until(lambda: len(seen) == 60_000)
+        self.assertEqual(60_000, sum(map(len, cut)))
+
+    async def test_a_function_that_returns_something(self) -> None:
+        seen: list[bytes] = []
+        _, peer = await self.client_of_raw(filter=lines(lambda p, line: seen.append(line) or True))
+        peer.sendall(b"a\nb\n")
+        await self.until(lambda: seen == [b"a", b"b"])
+
+    async def test_stopping_while_the_function_takes_its_time(self) -> None:
+        seen: list[bytes] = []
+        gate: Deferred[None] = Deferred()
+
+        async def function(process: NetworkProcess, line: bytes) -> None:
+            seen.append(line)
+            if line == b"a":
+                await gate
+
+        process, peer = await self.client_of_raw(filter=lines(function))
+        peer.sendall(b"a\nb\nc")
+        await self.until(lambda: seen)
+        process.stop()
+        gate.callback(None)
+        peer.sendall(b"d\n")
+        await self.turn(0.02)
+        self.assertEqual([b"a"], seen)
+        process.resume()
+        await self.until(lambda: seen == [b"a", b"b", b"cd"])
+
+    async def test_deleting_while_the_function_takes_its_time(self) -> None:
+        seen: list[bytes] = []
+        cancelled: list[bytes] = []
+
+        async def function(process: NetworkProcess, line: bytes) -> None:
+            seen.append(line)
+            try:
+                await Deferred()
+            except CancelledError:
+                cancelled.append(line)
+                raise
+
+        process, peer = await self.client_of_raw(filter=lines(function))
+        peer.sendall(b"a\nb\n")
+        await self.until(lambda: seen)
+        process.delete()
+        self.assertEqual(([b"a"], [b"a"]), (seen, cancelled))
+        peer.close()
+        await process.closed
+
+    async def test_another_filter_from_outside_gets_the_unfinished_line(self) -> None:
+        rest: list[bytes] = []
+        process, peer = await self.client_of_raw(filter=lines(lambda p, line: None))
+        peer.sendall(b"line\nunfinished")
+        await self.until(lambda: process.received == 15)
+        process.filter = lambda p, data: rest.append(data)
+        self.assertEqual([b"unfinished"], rest)
+
+    async def test_another_coding_holds_for_the_rest(self) -> None:
+        """All the bytes behind the line come as they were sent."""
+        payload = bytes(range(256))
+        seen: list[bytes] = []
+
+        def header(process: NetworkProcess, line: str) -> None:
+            process.coding = "binary"
+            process.filter = length_prefixed(lambda p, message: seen.append(message), 2)
+
+        for coding in ("utf-8-unix", "latin-1-unix", "undecided-unix", "us-ascii-unix"):
+            _, peer = await self.client_of_raw(filter=lines(header), coding=coding)
+            peer.sendall(b"BINARY\n\x01\x00" + payload)
+            await self.until(lambda: seen)
+            self.assertEqual(payload, seen.pop())
+
+    async def test_another_coding_and_the_same_filter(self) -> None:
+        seen: list[Any] = []
+
+        def function(process: NetworkProcess, line: Any) -> None:
+            seen.append(line)
+            if line == "binary":
+                process.coding = "binary"
+
+        process, peer = await self.client_of_raw(filter=lines(function), coding="utf-8-unix")
+        peer.sendall("é\nbinary\né\né".encode())
+        await self.until(lambda: len(seen) == 3)
+        process.coding = "latin-1-unix"
+        peer.sendall(b"\n")
+        await self.until(lambda: len(seen) == 4)
+        self.assertEqual(["é", "binary", "é".encode(), "Ã©"], seen)
+
+    async def test_filter_multibyte_holds_for_the_unfinished_line(self) -> None:
+        seen: list[Any] = []
+        process, peer = await self.client_of_raw(
+            filter=lines(lambda p, line: seen.append(line)), coding="utf-8-unix"
+        )
+        peer.sendall("é".encode())
+        await self.until(lambda: process.received)
+        process.filter_multibyte = False
+        peer.sendall(b"\n")
+        await self.until(lambda: seen)
+        self.assertEqual(["é".encode()], seen)
+
+    async def test_another_coding_while_it_is_stopped(self) -> None:
+        seen: list[Any] = []
+
+        def function(process: NetworkProcess, line: Any) -> None:
+            seen.append(line)
+            process.stop()
+
+        process, peer = await self.client_of_raw(filter=lines(function), coding="utf-8-unix")
+        peer.sendall(b"a\nrest\xc3")
+        await self.until(lambda: seen)
+        process.coding = "binary"
+        process.resume()
+        peer.sendall(b"\xa9\n")
+        await self.until(lambda: seen == ["a", b"rest\xc3\xa9"])
+
+    async def test_a_filter_may_call_it(self) -> None:
+        seen: list[bytes] = []
+        framing = lines(lambda p, line: seen.append(line))
+
+        def filter(process: NetworkProcess, data: bytes) -> None:
+            framing(process, data)
+
+        _, peer = await self.client_of_raw(filter=filter)
+        for piece in (b"a\nb", b"c\n"):
+            peer.sendall(piece)
+            await self.turn(0.01)
+        await self.until(lambda: seen == [b"a", b"bc"])
+
+    async def test_a_filter_may_call_one_and_then_another(self) -> None:
+        seen: list[tuple[str, bytes]] = []
+        first = lines(lambda p, line: seen.append(("first", line)))
+        second = lines(lambda p, line: seen.append(("second", line)))
+        using = [first]
+
+        def filter(process: NetworkProcess, data: bytes) -> None:
+            using[-1](process, data)
+
+        _, peer = await self.client_of_raw(filter=filter)
+        peer.sendall(b"a\nb")
+        await self.until(lambda: seen)
+        using.append(second)
+        peer.sendall(b"c\n")
+        await self.until(lambda: len(seen) == 2)
+        self.assertEqual([("first", b"a"), ("second", b"bc")], seen)
+
+    async def test_many_questions_with_large_answers_at_once(self) -> None:
+        """What one piece asks for may be more than may be pending."""
+        size, count = 1_000_000, 40
+        server = await self.server(filter=lines(lambda p, line: p.send(b"x" * size)))
+        peer = self.raw_client(server)
+        peer.sendall(b"\n" * count)
+        self.assertEqual(size * count, len(await in_thread(read_exactly, peer, size * count)))
+        peer.close()
+        await (await self.connection(server)).closed
 
     async def test_unread_outside_of_the_filter(self) -> None:
         seen: list[bytes] = []
         process, _ = await self.client_of_raw(filter=lambda p, data: seen.append(data))
         process.unread(b"again")
         self.assertEqual([b"again"], seen)
+        error = self.assertRaises(ProcessArgumentError, process.unread, "text")
+        self.assertEqual("text: str is not what comes", str(error))
         process.delete()
         process.unread(b"too late")
         self.assertEqual([b"again"], seen)

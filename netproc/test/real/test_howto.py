@@ -93,7 +93,7 @@ class HowToTests(ProgramTestCase):
         for program in ("nc", "socat"):
             if program in example.request.split():
                 require(program)
-        reply = await self.asked(here(example.request))
+        reply = await self.asked(here(example.request), directory)
         self.assertEqual(example.reply, reply)
         await self.until(lambda: example.says in server.text(), server.text())
         server.stop()
@@ -126,7 +126,10 @@ class HowToTests(ProgramTestCase):
                 return True
         return False
 
-    async def asked(self, request: str) -> str:
+    async def asked(self, request: str, directory: str) -> str:
+        if request.startswith("python "):
+            request = shlex.quote(sys.executable) + request.removeprefix("python")
+        request = f"cd {shlex.quote(directory)}; {request}"
         return (await in_thread(run_with_input, ["sh", "-c", request], b"")).decode()
 
     async def test_datagrams(self) -> None:
@@ -134,6 +137,9 @@ class HowToTests(ProgramTestCase):
 
     async def test_framing(self) -> None:
         await self.check("framing", 1)
+
+    async def test_transactions(self) -> None:
+        await self.check("transactions", 1)
 
     async def test_socket_activation(self) -> None:
         await self.check("socket-activation", 1)

@@ -7,9 +7,10 @@ import re
 import socket
 
 from twisted.internet.defer import CancelledError
+from twisted.logger import globalLogPublisher
 
 from netproc import NetworkProcess, ProcessArgumentError, ProcessError, TransactionQueue
-from netproc.test.real.peers import in_thread
+from netproc.test.real.peers import in_thread, read_exactly
 from netproc.test.real.test_tcp import TcpFixture
 
 
@@ -83,26 +84,88 @@ class TransactionTests(TcpFixture):
 
     async def test_closing(self) -> None:
         queue, process, _ = await self.queue()
-        asked = queue.enqueue("?", r"\n")
+        asked, delayed = queue.enqueue("1", r"\n"), queue.enqueue("2", r"\n", delay_question=True)
+        failing = [self.failure_of(d, ProcessError) for d in (asked, delayed)]
         queue.close()
-        error = await self.failure_of(asked, ProcessError)
-        self.assertEqual("the process has ended", str(error))
+        self.assertTrue(asked.called and delayed.called, "they wait for the descriptor")
+        for error in failing:
+            self.assertEqual("the process has ended", str(await error))
         self.assertEqual(["deleted\n"], self.events(process))
+
+    async def test_closing_when_an_answer_has_come(self) -> None:
+        queue, _, peer = await self.queue()
+        first, second = queue.enqueue("1", r"\n"), queue.enqueue("2", r"\n")
+        first.addCallback(lambda _: queue.close())
+        peer.sendall(b"1\n2\n")
+        await first
+        await self.failure_of(second, ProcessError)
 
     async def test_cancelling(self) -> None:
         queue, process, _ = await self.queue()
-        asked = queue.enqueue("?", r"\n")
+        asked, other = queue.enqueue("1", r"\n"), queue.enqueue("2", r"\n")
         asked.cancel()
         await self.assertFailure(asked, CancelledError)
+        await self.failure_of(other, ProcessError)
         self.assertFalse(process.live)
 
-    async def test_what_cannot_be_sent(self) -> None:
-        queue, process, _ = await self.queue()
-        process.send_eof()
-        error = await self.failure_of(queue.enqueue("?", r"\n"), ProcessError)
-        self.assertEqual(errno.EPIPE, error.errno)
+    async def test_giving_up_what_was_not_sent(self) -> None:
+        queue, process, peer = await self.queue()
+        first = queue.enqueue("1\n", r"\n")
+        cancelled = queue.enqueue("2\n", r"\n", delay_question=True)
+        late = queue.enqueue("3\n", r"\n", delay_question=True, timeout=0.01)
+        cancelled.cancel()
+        await self.assertFailure(cancelled, CancelledError)
+        await self.failure_of(late, ProcessError)
+        peer.sendall(b"one\n")
+        self.assertEqual(("one\n", True), (await first, process.live))
+        self.assertEqual(b"1\n", await in_thread(peer.recv, 100))
 
-    async def test_what_is_no_regexp(self) -> None:
-        queue, _, _ = await self.queue()
-        error = await self.failure_of(queue.enqueue("?", 5), ProcessArgumentError)
-        self.assertEqual("regexp: 5 is not a regular expression", str(error))
+    async def test_what_cannot_be_sent(self) -> None:
+        queue, process, peer = await self.queue()
+        first = queue.enqueue("?", r"\n")
+        delayed = queue.enqueue("?", r"\n", delay_question=True)
+        process.send_eof()
+        peer.sendall(b"answer\n")
+        self.assertEqual("answer\n", await first)
+        for asked in (delayed, queue.enqueue("?", r"\n")):
+            error = await self.failure_of(asked, ProcessError)
+            self.assertEqual((errno.EPIPE, True), (error.errno, process.live))
+
+    async def test_what_cannot_be_asked(self) -> None:
+        queue, process, peer = await self.queue()
+        binary, _, _ = await self.queue(coding="binary")
+        for asked, problem in (
+            (queue.enqueue("?", 5), "regexp: 5: "),
+            (queue.enqueue("?", "("), "regexp: '(': "),
+            (queue.enqueue("?", b"x"), "regexp: b'x' is not str, as what comes is"),
+            (binary.enqueue(b"?", "x"), "regexp: 'x' is not bytes, as what comes is"),
+            (queue.enqueue("?", "x", timeout=0), "timeout: 0 is not a positive number of seconds"),
+            (queue.enqueue("?", "x", max_length="1"), "max_length: '1' is not a number of bytes"),
+            (queue.enqueue(5, "x"), "data: int is neither str nor bytes"),
+            (queue.enqueue("\ud800", "x"), "text: character '\\ud800' has no encoding in "),
+        ):
+            error = await self.failure_of(asked, ProcessArgumentError)
+            self.assertTrue(str(error).startswith(problem), str(error))
+        asked = queue.enqueue("?", r"\n")
+        peer.sendall(b"fine\n")
+        self.assertEqual(("fine\n", True), (await asked, process.live))
+
+    async def test_what_came_before_the_question_is_no_answer(self) -> None:
+        queue, _, peer = await self.queue()
+        first = queue.enqueue("1\n", r"\n")
+        second = queue.enqueue("2\n", r"\n", delay_question=True)
+        peer.sendall(b"one\nnot asked for\n")
+        self.assertEqual("one\n", await first)
+        await in_thread(read_exactly, peer, 4)
+        peer.sendall(b"two\n")
+        self.assertEqual("two\n", await second)
+
+    async def test_what_nobody_asked_for_is_one_line_a_second(self) -> None:
+        queue, process, _ = await self.queue()
+        logged: list[object] = []
+        observer = logged.append
+        globalLogPublisher.addObserver(observer)
+        self.addCleanup(globalLogPublisher.removeObserver, observer)
+        for _ in range(20):
+            queue._receive(process, "again")
+        self.assertEqual(1, sum("nobody asked" in event["log_format"] for event in logged))
