@@ -89,7 +89,7 @@ class Life:
         self._attempt = None
         self._gone = False
         process.shown.local, process.shown.remote = channel.local, channel.remote
-        if process.is_server and process.is_datagram:
+        if process.is_datagram and process.is_server:
             self._show_port(channel.local)
         process.reading.connected(channel)
         process.sending.connected(channel)

@@ -13,6 +13,9 @@ from collections.abc import Mapping
 from . import address
 from .address import SocketAddress
 
+#: The keys whose values may be others than those given.
+_COMPUTED = frozenset({"host", "local", "remote", "server", "service"})
+
 
 class Contact:
     """The keywords and addresses of one process."""
@@ -41,6 +44,8 @@ class Contact:
 
     def get(self, key: str) -> object:
         """The value of KEY, None if it has none."""
+        if key not in _COMPUTED:
+            return self._given.get(key)
         computed = self._computed()
         return computed[key] if key in computed else self._given.get(key)
 

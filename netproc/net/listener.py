@@ -79,6 +79,9 @@ class Listener:
         self._watcher = watcher or ListenerWatcher()
         self.fileno = sock.fileno
         self.local = local_address(sock)
+        self._transport_type = transport_type(sock)
+        # Making Twisted's address takes a while, and our own factory does not look at it.
+        self._tells_address = getattr(factory, "wants_address", True)
         self.connected = False
         self.paused = False
         self._pause = FIRST_PAUSE
@@ -189,7 +192,8 @@ class Listener:
     def _serve(self, sock: socket.socket, remote: SocketAddress) -> StreamTransport | None:
         """Give the connection a protocol; whatever goes wrong with that closes it."""
         try:
-            protocol = self._factory.buildProtocol(twisted_address(remote))
+            address = twisted_address(remote) if self._tells_address else None
+            protocol = self._factory.buildProtocol(address)  # type: ignore[arg-type]
         except Exception:
             log.failure("The factory failed; the connection is closed")
             protocol = None
@@ -197,7 +201,7 @@ class Listener:
             sock.close()
             return None
         local = local_address(sock) if self.local.is_wildcard else self.local
-        transport = transport_type(sock)(sock, self._reactor, protocol, local, remote)
+        transport = self._transport_type(sock, self._reactor, protocol, local, remote)
         self._guard(transport, transport.start)
         return transport
 

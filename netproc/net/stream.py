@@ -291,6 +291,8 @@ class ChannelFactory(Factory):
     """Builds the channels of one client or server process."""
 
     noisy = False
+    #: Twisted's form of the peer's address is not looked at.
+    wants_address = False
 
     def __init__(self, build: Callable[[], StreamChannel]) -> None:
         self._build = build
