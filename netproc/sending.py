@@ -24,14 +24,15 @@ if TYPE_CHECKING:
 class Sending:
     """The sending half of one process."""
 
-    __slots__ = ("_drains", "_early", "_eof", "_flow", "_lost", "_process", "channel")
+    __slots__ = ("_drains", "_early", "_flow", "_lost", "_process", "channel", "eof")
 
     def __init__(self, process: NetworkProcess) -> None:
         self._process = process
         self.channel: Channel | None = None
         # Sent before there is a channel.
         self._early: list[bytes] | None = None
-        self._eof = False
+        #: Has `send_eof` been called?
+        self.eof = False
         self._lost: ProcessError | None = None
         self._flow: OutputFlow | None = None
         self._drains: Waiters[None] = Waiters()
@@ -52,7 +53,7 @@ class Sending:
         """Queue DATA; what is refused is refused whole."""
         if self._lost is not None:
             raise without_traceback(self._lost)
-        if self._eof:
+        if self.eof:
             raise ProcessError(errno.EPIPE, "the sending side is shut")
         pending = self.pending
         limits = self._process.limits
@@ -83,11 +84,11 @@ class Sending:
 
     def send_eof(self) -> None:
         """Shut the sending side behind what is pending."""
-        if self._eof:
+        if self.eof:
             return
         if self.channel is not None:
             self.channel.write_eof()
-        self._eof = True
+        self.eof = True
 
     def connected(self, channel: Channel) -> None:
         """There is a channel: send what was sent early."""
@@ -98,7 +99,7 @@ class Sending:
             for data in self._early:
                 channel.write(data)
             self._early = None
-        if self._eof:
+        if self.eof:
             channel.write_eof()
         if self._drains:
             channel.when_writable()

@@ -48,6 +48,8 @@ def _plain_channel(process: NetworkProcess) -> StreamChannel:
     channel = process.sending.channel
     if process.life.state is not State.OPEN or process.reading.delivery.ended:
         raise not_running(process.name)
+    if process.sending.eof:
+        raise ProcessError(errno.EPIPE, "the sending side is shut")
     if isinstance(channel, TLSChannel):
         raise ProcessError(errno.EALREADY, f"Process {process.name} does TLS already")
     if not isinstance(channel, StreamChannel) or process.shows_packets:

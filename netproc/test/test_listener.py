@@ -43,6 +43,8 @@ class FakeReactor(Clock):
 class FakeSocket:
     """Accepts what it is told: errnos and sockets."""
 
+    type = socket.SOCK_STREAM
+
     family = socket.AF_INET
 
     def __init__(self, *results: int | socket.socket) -> None:

@@ -205,6 +205,7 @@ class ChainTests(VerifyCase):
         crl = self.file(OTHER.revocations())
         self.accepted(self.client(crlfiles=[crl]), self.server())
         self.problem(GOOD, "could not be verified", "", crlfiles=[crl], crl_strict=True)
+        self.problem(GOOD, "could not be verified", "", crl_strict=True)
 
     def test_forged_revocations(self) -> None:
         forger = Authority("Root CA")

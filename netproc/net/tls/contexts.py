@@ -72,7 +72,7 @@ def _set_trust(context: SSL.Context, parameters: TLSParameters, is_server: bool)
     if parameters.system_trust and not is_server:
         context.set_default_verify_paths()
     authorities = credentials.trust(context, parameters.trustfiles)
-    credentials.revoke(context, parameters.crlfiles)
+    credentials.revoke(context, parameters.crlfiles, parameters.crl_strict)
     if is_server and parameters.request_client_certificate != "no":
         for authority in authorities:
             context.add_client_ca(authority)

@@ -122,11 +122,12 @@ def trust(context: SSL.Context, files: Iterable[str]) -> list[x509.Certificate]:
     return found
 
 
-def revoke(context: SSL.Context, files: Iterable[str]) -> None:
-    """Make CONTEXT refuse what the lists in FILES revoke."""
+def revoke(context: SSL.Context, files: Iterable[str], strict: bool) -> None:
+    """Make CONTEXT refuse what the lists in FILES revoke; if STRICT, look for lists even without files."""
     store = context.get_cert_store()
     assert store is not None, "every context has a store"
-    flags = 0
+    flags = crypto.X509StoreFlags.CRL_CHECK | crypto.X509StoreFlags.CRL_CHECK_ALL
+    has_lists = strict
     for name in files:
         blocks = _CRL.findall(read("crlfiles", name))
         if not blocks:
@@ -136,6 +137,6 @@ def revoke(context: SSL.Context, files: Iterable[str]) -> None:
                 store.add_crl(x509.load_pem_x509_crl(block))
             except (ValueError, crypto.Error):
                 raise refuse(f"crlfiles: {name}: a list of revocations is broken") from None
-        flags = crypto.X509StoreFlags.CRL_CHECK | crypto.X509StoreFlags.CRL_CHECK_ALL
-    if flags:
+        has_lists = True
+    if has_lists:
         store.set_flags(flags)

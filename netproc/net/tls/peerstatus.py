@@ -159,13 +159,11 @@ def _cipher(suite: str) -> tuple[str, str]:
     return named, "SHA1" if mac == "SHA" else mac
 
 
-def _key_exchange(suite: str, group: str | None, certificate: x509.Certificate | None) -> str:
-    """Of TLS 1.3 it is not in the name: the group and the certificate's key tell."""
+def _key_exchange(suite: str, group: str | None) -> str:
+    """Of TLS 1.3 it is not in the name: the group tells.  GnuTLS says RSA whatever the certificate is."""
     if not suite.startswith("TLS_"):
         return next((kx for start, kx in _EXCHANGES.items() if suite.startswith(start)), "RSA")
-    kind = "DHE" if (group or "").startswith("ffdhe") else "ECDHE"
-    on_curve = certificate is not None and _key(certificate)[0].startswith("E")
-    return f"{kind}-{'ECDSA' if on_curve and kind == 'ECDHE' else 'RSA'}"
+    return "DHE-RSA" if (group or "").startswith("ffdhe") else "ECDHE-RSA"
 
 
 def _chain(connection: SSL.Connection) -> list[x509.Certificate]:
@@ -200,7 +198,7 @@ def peer_status(connection: SSL.Connection, warnings: Sequence[str]) -> dict[str
         status["diffie_hellman_prime_bits"] = bits
     own = connection.get_peer_certificate(as_cryptography=True)
     group = connection.get_group_name()
-    status["key_exchange"] = _key_exchange(suite, group, own)
+    status["key_exchange"] = _key_exchange(suite, group)
     status["protocol"] = _protocol(connection)
     status["cipher"], status["mac"] = _cipher(suite)
     if status["protocol"] != "TLS1.3":

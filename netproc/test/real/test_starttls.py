@@ -106,6 +106,14 @@ class StartTlsTests(StartTlsFixture):
         again = await self.failure_of(process.start_tls(AUTHORITY.client), ProcessError)
         self.assertEqual((errno.EALREADY, "open"), (again.errno, process.status))
 
+    async def test_after_send_eof(self) -> None:
+        process, peer = await self.client_and_peer()
+        process.send_eof()
+        error = await self.failure_of(process.start_tls(AUTHORITY.client), ProcessError)
+        self.assertEqual((errno.EPIPE, "open"), (error.errno, process.status))
+        peer.close()
+        await process.closed
+
     async def test_while_stopped(self) -> None:
         recorder = Recorder()
         process, peer = await self.client_and_peer(filter=recorder)

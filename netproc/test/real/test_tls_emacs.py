@@ -9,7 +9,7 @@ import ssl
 import subprocess
 import threading
 
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from OpenSSL import SSL
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -46,9 +46,11 @@ class StatusTests(SynchronousTestCase):
             file.write(data)
         return name
 
-    def serve(self, highest: ssl.TLSVersion) -> int:
+    def serve(
+        self, highest: ssl.TLSVersion, key_made: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
+    ) -> int:
         """The port where two clients, one after the other, get a handshake."""
-        key, certificate = ROOT.issue("localhost", key=rsa.generate_private_key(65537, 2048))
+        key, certificate = ROOT.issue("localhost", key=key_made)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.maximum_version = highest
         context.load_cert_chain(self.file(certificate), self.file(key))
@@ -122,9 +124,11 @@ class StatusTests(SynchronousTestCase):
                 self.assertEqual(value, mine, key)
 
     def test_both_say_the_same(self) -> None:
+        keys = rsa.generate_private_key(65537, 2048), ec.generate_private_key(ec.SECP256R1())
         for highest in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
-            port = self.serve(highest)
-            emacs = self.of_emacs(port)
-            ours = self.of_ours(port)
-            self.assertIn("certificate", emacs)
-            self.assert_same(emacs, ours)
+            for key in keys:
+                port = self.serve(highest, key)
+                emacs = self.of_emacs(port)
+                ours = self.of_ours(port)
+                self.assertIn("certificate", emacs)
+                self.assert_same(emacs, ours)
