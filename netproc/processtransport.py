@@ -104,7 +104,10 @@ class ProcessTransport:
         self.disconnected = True
         self._forget_producer()
         protocol = self._protocol
-        del self._protocol  # the two would keep each other
+        # They would keep each other.
+        del self._protocol
+        process.life.half_closed = None
+        process.filter = None
         try:
             protocol.connectionLost(Failure(self._reason()))
         except Exception:

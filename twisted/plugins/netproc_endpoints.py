@@ -1,0 +1,43 @@
+"""Tells Twisted that there are endpoints "netproc:…" and "starttls:…".
+
+Twisted reads this file whenever a program looks for an endpoint that it does not know, so it imports nothing of netproc;
+`netproc/endpointstrings.py` is imported when one of these is named.
+"""
+
+from twisted.internet.interfaces import (
+    IStreamClientEndpointStringParserWithReactor,
+    IStreamServerEndpointStringParser,
+)
+from twisted.plugin import IPlugin
+from zope.interface import implementer
+
+
+@implementer(
+    IPlugin, IStreamClientEndpointStringParserWithReactor, IStreamServerEndpointStringParser
+)
+class _Netproc:
+    prefix = "netproc"
+
+    def parseStreamClient(self, reactor, *words, **options):
+        from netproc.endpointstrings import netproc_client
+
+        return netproc_client(reactor, words, options)
+
+    def parseStreamServer(self, reactor, *words, **options):
+        from netproc.endpointstrings import netproc_server
+
+        return netproc_server(reactor, words, options)
+
+
+@implementer(IPlugin, IStreamClientEndpointStringParserWithReactor)
+class _StartTLS:
+    prefix = "starttls"
+
+    def parseStreamClient(self, reactor, *words, **options):
+        from netproc.endpointstrings import starttls_client
+
+        return starttls_client(reactor, words, options)
+
+
+netproc = _Netproc()
+starttls = _StartTLS()
