@@ -23,6 +23,7 @@ Public names are here; the modules behind them, in the order in which data passe
 * `defaults`, `callbacks`: the functions it calls; `framing` with `core.framing`, and `transactions`: filters for
   programs;
 * `service`, `tap`, `filters`: processes for twistd;
+* `endpointstrings`, `processendpoints`, `processtransport`, `producing`: processes for protocols of Twisted's;
 * `net.info`, `supports`: what this machine has.
 """
 

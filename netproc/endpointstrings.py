@@ -7,8 +7,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
+from twisted.internet.interfaces import IReactorCore
 from twisted.python import usage
 
 from .core.dialects import dialect
@@ -52,19 +53,25 @@ Words = Sequence[str]
 Options = Mapping[str, str]
 
 
-def netproc_client(reactor: INetprocReactor, words: Words, options: Options) -> object:
+def netproc_client(
+    reactor: INetprocReactor, words: Words, options: Options
+) -> ProcessClientEndpoint:
     """The endpoint of "netproc:…" for a client; raises ProcessArgumentError that names an option."""
     keywords = _keywords("netproc", _named(words, options, _CLIENT))
-    return ProcessClientEndpoint(client_opener(keywords, reactor))
+    return ProcessClientEndpoint(client_opener(keywords, _ours(reactor)))
 
 
-def netproc_server(reactor: INetprocReactor, words: Words, options: Options) -> object:
+def netproc_server(
+    reactor: INetprocReactor, words: Words, options: Options
+) -> ProcessServerEndpoint:
     """The same for a server."""
     given = {"server": "t", **_named(words, options, _SERVER)}
-    return ProcessServerEndpoint(_keywords("netproc", {**given, "filter": "t"}), reactor)
+    return ProcessServerEndpoint(_keywords("netproc", {**given, "filter": "t"}), _ours(reactor))
 
 
-def starttls_client(reactor: INetprocReactor, words: Words, options: Options) -> object:
+def starttls_client(
+    reactor: INetprocReactor, words: Words, options: Options
+) -> ProcessClientEndpoint:
     """The endpoint of "starttls:…"; raises ProcessArgumentError that names an option."""
     given = _named(words, options, _STARTTLS)
     for needed in ("host", "service", "protocol"):
@@ -77,8 +84,13 @@ def starttls_client(reactor: INetprocReactor, words: Words, options: Options) ->
     if "connect_timeout" in keywords:
         keywords["timeout"] = keywords.pop("connect_timeout")
     return ProcessClientEndpoint(
-        starttls_opener({**keywords, "protocol": protocol}, with_greeting, reactor)
+        starttls_opener({**keywords, "protocol": protocol}, with_greeting, _ours(reactor))
     )
+
+
+def _ours(reactor: IReactorCore) -> INetprocReactor:
+    """Twisted's interface of the parsers does not say all that a reactor can do."""
+    return cast(INetprocReactor, reactor)
 
 
 def _named(words: Words, options: Options, known: frozenset[str]) -> dict[str, str]:

@@ -71,6 +71,7 @@ def starttls_opener(
             raise NegotiationError(properties.error)
         if with_greeting and properties.greeting:
             process.unread(to_bytes(properties.greeting))
+        assert isinstance(process, NetworkProcess)
         return process
 
     return lambda: Deferred.fromCoroutine(connect())

@@ -278,7 +278,7 @@ class ProcessTransport:
 
 
 @implementer(INegotiated)
-class TLSProcessTransport(ProcessTransport):
+class TLSProcessTransport(ProcessTransport):  # type: ignore[override]
     """The same over TLS."""
 
     def getPeerCertificate(self) -> X509 | None:

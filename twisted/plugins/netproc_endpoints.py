@@ -4,8 +4,13 @@ Twisted reads this file whenever a program looks for an endpoint that it does no
 `netproc/endpointstrings.py` is imported when one of these is named.
 """
 
+from __future__ import annotations
+
 from twisted.internet.interfaces import (
+    IReactorCore,
+    IStreamClientEndpoint,
     IStreamClientEndpointStringParserWithReactor,
+    IStreamServerEndpoint,
     IStreamServerEndpointStringParser,
 )
 from twisted.plugin import IPlugin
@@ -18,12 +23,16 @@ from zope.interface import implementer
 class _Netproc:
     prefix = "netproc"
 
-    def parseStreamClient(self, reactor, *words, **options):
+    def parseStreamClient(
+        self, reactor: IReactorCore, *words: str, **options: str
+    ) -> IStreamClientEndpoint:
         from netproc.endpointstrings import netproc_client
 
         return netproc_client(reactor, words, options)
 
-    def parseStreamServer(self, reactor, *words, **options):
+    def parseStreamServer(
+        self, reactor: IReactorCore, *words: str, **options: str
+    ) -> IStreamServerEndpoint:
         from netproc.endpointstrings import netproc_server
 
         return netproc_server(reactor, words, options)
@@ -33,7 +42,9 @@ class _Netproc:
 class _StartTLS:
     prefix = "starttls"
 
-    def parseStreamClient(self, reactor, *words, **options):
+    def parseStreamClient(
+        self, reactor: IReactorCore, *words: str, **options: str
+    ) -> IStreamClientEndpoint:
         from netproc.endpointstrings import starttls_client
 
         return starttls_client(reactor, words, options)
