@@ -53,25 +53,19 @@ Words = Sequence[str]
 Options = Mapping[str, str]
 
 
-def netproc_client(
-    reactor: INetprocReactor, words: Words, options: Options
-) -> ProcessClientEndpoint:
+def netproc_client(reactor: IReactorCore, words: Words, options: Options) -> ProcessClientEndpoint:
     """The endpoint of "netproc:…" for a client; raises ProcessArgumentError that names an option."""
     keywords = _keywords("netproc", _named(words, options, _CLIENT))
     return ProcessClientEndpoint(client_opener(keywords, _ours(reactor)))
 
 
-def netproc_server(
-    reactor: INetprocReactor, words: Words, options: Options
-) -> ProcessServerEndpoint:
+def netproc_server(reactor: IReactorCore, words: Words, options: Options) -> ProcessServerEndpoint:
     """The same for a server."""
     given = {"server": "t", **_named(words, options, _SERVER)}
     return ProcessServerEndpoint(_keywords("netproc", {**given, "filter": "t"}), _ours(reactor))
 
 
-def starttls_client(
-    reactor: INetprocReactor, words: Words, options: Options
-) -> ProcessClientEndpoint:
+def starttls_client(reactor: IReactorCore, words: Words, options: Options) -> ProcessClientEndpoint:
     """The endpoint of "starttls:…"; raises ProcessArgumentError that names an option."""
     given = _named(words, options, _STARTTLS)
     for needed in ("host", "service", "protocol"):

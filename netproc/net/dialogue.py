@@ -86,6 +86,7 @@ class Dialogue:
 
     def gone(self) -> None:
         """See Receiver: it was given up."""
+        self._end()
 
     def output_lost(self, reason: ProcessError) -> None:
         """See Receiver: the end is told too."""

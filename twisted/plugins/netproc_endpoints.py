@@ -6,6 +6,8 @@ Twisted reads this file whenever a program looks for an endpoint that it does no
 
 from __future__ import annotations
 
+from typing import Any
+
 from twisted.internet.interfaces import (
     IReactorCore,
     IStreamClientEndpoint,
@@ -24,14 +26,14 @@ class _Netproc:
     prefix = "netproc"
 
     def parseStreamClient(
-        self, reactor: IReactorCore, *words: str, **options: str
+        self, reactor: IReactorCore, *words: Any, **options: Any
     ) -> IStreamClientEndpoint:
         from netproc.endpointstrings import netproc_client
 
         return netproc_client(reactor, words, options)
 
     def parseStreamServer(
-        self, reactor: IReactorCore, *words: str, **options: str
+        self, reactor: IReactorCore, *words: Any, **options: Any
     ) -> IStreamServerEndpoint:
         from netproc.endpointstrings import netproc_server
 
@@ -43,7 +45,7 @@ class _StartTLS:
     prefix = "starttls"
 
     def parseStreamClient(
-        self, reactor: IReactorCore, *words: str, **options: str
+        self, reactor: IReactorCore, *words: Any, **options: Any
     ) -> IStreamClientEndpoint:
         from netproc.endpointstrings import starttls_client
 
