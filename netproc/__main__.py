@@ -12,6 +12,7 @@ from twisted.python import usage
 
 from .ending import say
 from .opencommand import CommandOptions, OpenOptions
+from .terminal import keep_descriptors
 
 
 class Options(CommandOptions):
@@ -31,6 +32,7 @@ class Options(CommandOptions):
 
 def main() -> None:
     """Do what the command line says."""
+    keep_descriptors()
     options = Options()
     try:
         options.parseOptions()

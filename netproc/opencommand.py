@@ -26,8 +26,11 @@ from .process import NetworkProcess
 from .tap import seconds, use_monotonic_clock, words
 from .terminal import Terminal
 
-#: The options for fields of TLSParameters.
-_TLS = {
+#: Where the name of an option is not that of the keyword, or of the field of TLSParameters.
+_OPTIONS = {
+    "connect_timeout": "--timeout",
+    "host": "HOST",
+    "service": "SERVICE",
     "hostname": "--hostname",
     "trustfiles": "--trust",
     "priority": "--priority",
@@ -216,12 +219,10 @@ class _OpenCommand:
 
 def _problem(error: ProcessArgumentError) -> str:
     """ERROR in the words of the command line."""
-    if error.keyword in ("host", "service"):
-        return f"{error.keyword.upper()}: {error.problem}"
-    if error.keyword == "tls_parameters":
-        field, colon, problem = error.problem.partition(": ")
-        return f"{_TLS.get(field, field)}{colon}{problem}"
-    return f"{option_name(error.keyword)}: {error.problem}"
+    keyword, problem = error.keyword, error.problem
+    if keyword == "tls_parameters":
+        keyword, _, problem = problem.partition(": ")
+    return f"{_OPTIONS.get(keyword) or option_name(keyword)}: {problem}"
 
 
 def _tell(properties: StreamProperties, status: dict[str, Any] | None) -> None:

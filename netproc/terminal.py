@@ -20,7 +20,7 @@ from twisted.python.failure import Failure
 from .core.limits import PIECE
 from .net.reactor import INetprocReactor
 
-STDIN, STDOUT = 0, 1
+STDIN, STDOUT, STDERR = 0, 1, 2
 
 
 class Terminal:
@@ -37,6 +37,16 @@ class Terminal:
     def write(self, data: bytes) -> Deferred[None]:
         """Fires when all of DATA is written; fails with OSError."""
         return self._output.call(_write_all, data)
+
+
+def keep_descriptors() -> None:
+    """Put something in the place of standard streams that are not open: the first socket would be there."""
+    for number in (STDIN, STDOUT, STDERR):
+        try:
+            os.fstat(number)
+        except OSError:
+            # It ends at once as input, and as output it is an error.
+            os.open(os.devnull, os.O_RDONLY)
 
 
 def _write_all(data: bytes) -> None:

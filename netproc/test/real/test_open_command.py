@@ -338,13 +338,31 @@ class FailureTests(OpenFixture):
 
     async def test_an_input_that_cannot_be_read(self) -> None:
         port = await self.server()
-        directory = os.open(".", os.O_RDONLY)
-        child = self.popen("open", "localhost", port, stdin=directory)
-        os.close(directory)
+        with open(os.devnull, "wb") as output:
+            child = self.popen("open", "localhost", port, stdin=output)
         self.assertEqual(1, await in_thread(child.wait, PATIENCE))
-        self.assertEqual(
-            f"{CLEAR}netproc: standard input: Is a directory\n", child.stderr.read().decode()
-        )
+        complaint = f"{CLEAR}netproc: standard input: Bad file descriptor\n"
+        self.assertEqual(complaint, child.stderr.read().decode())
+
+    async def test_streams_that_are_not_open(self) -> None:
+        said: list[bytes] = []
+
+        def answer(process: NetworkProcess, event: str) -> None:
+            said.append(event.encode())
+            if event.startswith("open"):
+                process.send(b"x")
+
+        port = await self.server(sentinel=answer, filter=lambda process, data: said.append(data))
+        for number, status in ((0, 0), (1, 1)):
+            close = f'exec "$@" {number}>&-'
+            command = [sys.executable, "-m", "netproc", "open", "localhost", str(port)]
+            done = await in_thread(
+                subprocess.run, ["sh", "-c", close, "sh", *command], env=environment(),
+                capture_output=True, timeout=PATIENCE, stdin=subprocess.DEVNULL,
+            )  # fmt: skip
+            self.assertEqual(status, done.returncode, done.stderr)
+        self.assertEqual(4, len(said), said)
+        self.assertIn(b"standard output: Bad file descriptor", done.stderr)
 
     async def test_wrong_options(self) -> None:
         for arguments, complaint in (
