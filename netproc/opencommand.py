@@ -147,7 +147,7 @@ class _OpenCommand:
         try:
             process, properties = await self._open(keywords)
         except ProcessArgumentError as error:
-            self._fail(_problem(error), os.EX_USAGE)
+            self._fail(complaint(error), os.EX_USAGE)
             return
         except NetprocError as error:
             self._fail(str(error))
@@ -217,7 +217,7 @@ class _OpenCommand:
         self.status = status
 
 
-def _problem(error: ProcessArgumentError) -> str:
+def complaint(error: ProcessArgumentError) -> str:
     """ERROR in the words of the command line."""
     keyword, problem = error.keyword, error.problem
     if keyword == "tls_parameters":

@@ -368,12 +368,6 @@ class FailureTests(OpenFixture):
         for arguments, complaint in (
             (["h"], "open: this takes HOST and SERVICE"),
             (["h", "70000"], "SERVICE: port 70000 is not in 0…65535"),
-            (["h", "7", "--foo"], "option --foo not recognized"),
-            (["h", "7", "--type", "x"], "--type: Invalid connection type 'x'"),
-            (["h", "7", "--type", "tls", "--trust", "/nope"], "--trust: /nope: No such file"),
-            (["h", "7", "--key", "/nope"], "--key, --cert: one needs the other"),
-            (["h", "7", "--timeout", "x"], "--timeout: 'x' is not a number of seconds"),
-            (["h", "7", "--timeout", "-1"], "--timeout: -1.0 is not a positive number"),
         ):
             await self.fails(arguments, f"netproc: {complaint}", os.EX_USAGE)
 
