@@ -292,6 +292,8 @@ class TLSTests(OpenFixture):
 
             def cut() -> None:
                 with context.wrap_socket(accept(listener), server_side=True) as tls:
+                    # What is not read would be answered by a reset.
+                    tls.recv(1)
                     tls.sendall(b"the first ha")
 
             await in_thread(cut)
