@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from OpenSSL.crypto import FILETYPE_PEM, X509, load_certificate
 from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost
@@ -75,10 +75,10 @@ class ProcessTransport:
         if not self.disconnecting:
             self._guard(self._protocol.dataReceived, data)
 
-    def _guard(self, told: object, *arguments: object) -> None:
+    def _guard(self, told: Callable[..., object], *arguments: object) -> None:
         """Tell the protocol something; if that fails, nobody knows what state it is in."""
         try:
-            told(*arguments)  # type: ignore[operator]
+            told(*arguments)
         except Exception:
             log.failure("The protocol failed; its connection is closed")
             self.abortConnection()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import ssl
 from typing import Any
 
 from twisted.internet.defer import CancelledError
@@ -31,7 +32,7 @@ from netproc import NegotiationError, NetworkProcess, ProcessArgumentError, Proc
 from netproc.test.base import PATIENCE, NetprocTestCase, reactor
 from netproc.test.certificates import Authority
 from netproc.test.real.contract import MB
-from netproc.test.real.peers import connect, in_thread, read_all, reset
+from netproc.test.real.peers import accept, connect, in_thread, read_all, reset
 
 AUTHORITY = Authority("authority")
 LOCALHOST = AUTHORITY.issue("localhost")
@@ -240,6 +241,13 @@ class StartTLSTests(Fixture):
         error = await self.failure_of(connecting, NegotiationError)
         self.assertIn("does not support TLS", str(error))
 
+    async def test_a_dialogue_that_takes_too_long(self) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            place = f"127.0.0.1:{silent.getsockname()[1]}"
+            await self.check_failure(
+                f"starttls:{place}:protocol=imap:connect-timeout=0.1", "no greeting within 0.1 s"
+            )
+
     async def test_cancelling(self) -> None:
         with socket.create_server(("127.0.0.1", 0)) as silent:
             description = f"starttls:127.0.0.1:{silent.getsockname()[1]}:protocol=imap"
@@ -277,6 +285,23 @@ class NetprocTests(Fixture):
         await self.until(lambda: protocol.lost)
         protocol.lost[0].trap(ConnectionDone)
         self.assertTrue(protocol.received.endswith(b"\r\n\r\n" + b"hello " * 100_000))
+
+    async def test_tls_that_is_cut_off(self) -> None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.file(LOCALHOST[1] + LOCALHOST[0]))
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+
+            def cut() -> None:
+                with context.wrap_socket(accept(listener), server_side=True) as tls:
+                    tls.sendall(b"the first ha")
+
+            cutting = in_thread(cut)
+            place = f"localhost:{listener.getsockname()[1]}:tls-trust={self.file(AUTHORITY.pem)}"
+            protocol = await self.connect(f"netproc:{place}", Kept(HalfCloseable))
+            await cutting
+        await self.until(lambda: protocol.lost)
+        protocol.lost[0].trap(ConnectionLost)
+        self.assertEqual((b"the first ha", []), (protocol.received, protocol.told))
 
     async def test_a_unix_socket(self) -> None:
         path = os.path.abspath(self.mktemp())
@@ -479,6 +504,21 @@ class TransportTests(Fixture):
         await self.until(lambda: protocol.lost)
         self.assertEqual(1, len(self.flushLoggedErrors(ZeroDivisionError)))
 
+    async def test_an_exception_at_the_end(self) -> None:
+        class Failing(Noting):
+            def connectionLost(self, reason: Failure = None) -> None:
+                super().connectionLost(reason)
+                raise ZeroDivisionError
+
+        protocol, peer = await self.served(Failing)
+        peer.close()
+        await self.until(lambda: protocol.lost)
+        self.assertEqual(1, len(self.flushLoggedErrors(ZeroDivisionError)))
+        protocol.transport.write(b"too late")
+        protocol.transport.loseWriteConnection()
+        protocol.transport.loseConnection()
+        self.assertEqual(1, len(protocol.lost))
+
     async def test_pausing(self) -> None:
         protocol, peer = await self.served(Noting)
         protocol.transport.pauseProducing()
@@ -580,6 +620,15 @@ class ProducerTests(Fixture):
             late = Streaming(protocol.transport, MB)
             late.transport.registerProducer(late, True)
             self.assertEqual(["stop"], late.events)
+
+    async def test_unregistered_before_it_is_asked(self) -> None:
+        protocol, peer = await self.served(Noting)
+        producer = Pulled(protocol.transport, MB)
+        producer.start()
+        protocol.transport.unregisterProducer()
+        protocol.transport.loseConnection()
+        self.assertEqual(b"", await in_thread(read_all, peer))
+        self.assertEqual([], producer.events)
 
     async def test_one_at_a_time(self) -> None:
         protocol, _ = await self.served(Noting)
