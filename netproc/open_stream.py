@@ -24,7 +24,7 @@ from .core.spec import ProcessSpec, process_spec
 from .core.streamspec import StreamSpec, stream_spec
 from .make import KEYWORDS, new_process
 from .net.channel import Channel, Receiver
-from .net.dialogue import Dialogue
+from .net.dialogue import Dialogue, Said
 from .net.reactor import INetprocReactor, default_reactor
 from .net.resolve import resolve
 from .net.stream import StreamChannel
@@ -185,7 +185,7 @@ class _StreamMaker(ClientMaker):
         self._timeout = timeout
         self._properties: StreamProperties | None = None
         # The text of the dialogue, until the process is there.
-        self._said = b""
+        self._said = Said(b"", None)
 
     def found(self, process: NetworkProcess) -> tuple[NetworkProcess | None, StreamProperties]:
         """What `return_list` gives."""
@@ -250,7 +250,7 @@ class _StreamMaker(ClientMaker):
         return engine_for(self._starttls, name, channel, unread)
 
     def _stream_opened(
-        self, channel: VettedChannel, properties: StreamProperties, said: bytes
+        self, channel: VettedChannel, properties: StreamProperties, said: Said
     ) -> Receiver:
         self._channel = channel
         self._properties = properties
@@ -262,9 +262,14 @@ class _StreamMaker(ClientMaker):
 
     def _before_open(self, process: NetworkProcess) -> None:
         """What was said stays in the buffer, as in Emacs; a filter of the program's begins behind it."""
-        if self._said:
-            decoder = process.new_decoder()
-            process.insert_in_buffer(decoder.decode(self._said))
+        self._insert(process, self._said.clear)
+        if self._said.secure is not None:
+            process.mark_tls_start()
+            self._insert(process, self._said.secure)
+
+    def _insert(self, process: NetworkProcess, said: bytes) -> None:
+        if said:
+            process.insert_in_buffer(process.new_decoder().decode(said))
 
     def _distrusted(self, error: ProcessError) -> None:
         """The security manager says no."""

@@ -77,6 +77,7 @@ def _put_between(
     done: Deferred[NetworkProcess] = Deferred(lambda _: process.delete())
 
     def opened(channel: Channel) -> Receiver:
+        process.mark_tls_start()
         if not done.called:  # by being cancelled
             done.callback(process)
         return process.life
