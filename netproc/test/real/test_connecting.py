@@ -153,7 +153,7 @@ class ConnectingTests(NetprocTestCase):
         await connecting
 
     async def test_a_full_backlog_that_stays_full(self) -> None:
-        _, address = self.full_unix_server()
+        listener, address = self.full_unix_server()
         error = await self.failure_of(self.connect(address, timeout=0.1), ProcessError)
         self.assertEqual(errno.ETIMEDOUT, error.errno)
         connecting = self.connect(address)
