@@ -8,7 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from twisted.trial.unittest import SkipTest
@@ -32,9 +32,12 @@ def script(name: str) -> str | None:
     return path if os.path.exists(path) else shutil.which(name)
 
 
-def require(program: str) -> str:
-    """The path of PROGRAM; where it is not installed the test is skipped, but in CI it fails."""
-    path = shutil.which(program)
+def require(program: str, *directories: str) -> str:
+    """The path of PROGRAM, looked for in DIRECTORIES as well; where it is not installed the test is
+    skipped, but in CI it fails."""
+    # Daemons are not in everybody's PATH.
+    places = [os.environ.get("PATH", os.defpath), "/usr/sbin", *directories]
+    path = shutil.which(program, path=os.pathsep.join(places))
     if path is None:
         if os.environ.get("NETPROC_CI"):
             raise AssertionError(f"{program} is not installed")
@@ -51,9 +54,15 @@ def run_with_input(command: Sequence[str], data: bytes) -> bytes:
 
 
 class Program:
-    """A running child, with its output in files."""
+    """A running child, with its output in files; OPTIONS are keywords of Popen, MORE is environment."""
 
-    def __init__(self, command: Sequence[str], directory: str, **more: str) -> None:
+    def __init__(
+        self,
+        command: Sequence[str],
+        directory: str,
+        options: Mapping[str, Any] | None = None,
+        **more: str,
+    ) -> None:
         os.makedirs(directory, exist_ok=True)
         self.directory = directory
         with (
@@ -67,6 +76,7 @@ class Program:
                 stdin=subprocess.DEVNULL,
                 stdout=stdout,
                 stderr=stderr,
+                **(options or {}),
             )
 
     def text(self, name: str = "stdout") -> str:

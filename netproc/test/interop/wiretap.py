@@ -1,0 +1,68 @@
+"""A relay on the wire that keeps every byte, to see what went in clear text.
+
+It stands between a client and a server, of whomever; the tests ask `Wiretap` what the client said.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.interfaces import IReactorTCP
+from twisted.protocols.portforward import ProxyClient, ProxyClientFactory, ProxyFactory, ProxyServer
+
+#: The content types of TLS records: change of cipher, alert, handshake, application data.
+_CONTENT_TYPES = frozenset({20, 21, 22, 23})
+_HEADER = 5
+
+
+def records(data: bytes) -> list[int] | None:
+    """The content types of the TLS records that DATA is made of; None if something else is in it.
+
+    The last record may be cut off.
+    """
+    found = []
+    at = 0
+    while at < len(data):
+        header = data[at : at + _HEADER]
+        if header[0] not in _CONTENT_TYPES or (len(header) > 1 and header[1] != 3):
+            return None
+        found.append(header[0])
+        at += _HEADER + int.from_bytes(header[3:5], "big")
+    return found
+
+
+class _TowardsServer(ProxyClient):
+    def dataReceived(self, data: bytes) -> None:
+        self.factory.server.factory.tap.from_server += data
+        super().dataReceived(data)
+
+
+class _TowardsServerFactory(ProxyClientFactory):
+    protocol = _TowardsServer
+
+
+class _FromClient(ProxyServer):
+    clientProtocolFactory = _TowardsServerFactory
+
+    def dataReceived(self, data: bytes) -> None:
+        self.factory.tap.from_client += data
+        super().dataReceived(data)
+
+
+class Wiretap(ProxyFactory):
+    """Listens before the server at PORT; all that ever came through is in the two fields."""
+
+    protocol = _FromClient
+    noisy = False
+
+    def __init__(self, reactor: IReactorTCP, port: int) -> None:
+        super().__init__("127.0.0.1", port)
+        self.tap = self
+        self.from_client = b""
+        self.from_server = b""
+        self._listening: Any = reactor.listenTCP(0, self, interface="127.0.0.1")
+        self.port: int = self._listening.getHost().port
+
+    def stop(self) -> Any:
+        """Take no more; what is connected goes on."""
+        return self._listening.stopListening()
