@@ -108,6 +108,8 @@ class Start:
     #: Keywords of Popen: who it runs as.
     options: Mapping[str, Any] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
+    #: What it prints on its standard error when it is ready, where that is later than it listens.
+    ready: str = ""
 
 
 Configure = Callable[[Place], Start]
@@ -127,10 +129,13 @@ class Server:
         self.port = place.port
         # A group of its own: what it has forked is ended with it.
         options = {"start_new_session": True, **start.options}
+        self._ready = start.ready
         self.program = Program(start.command, place.directory, options, **start.environment)
 
     @property
-    def listens(self) -> bool:
+    def is_ready(self) -> bool:
+        if not self.program.find(self._ready, "stderr"):
+            return False
         with socket.socket() as sock:
             return sock.connect_ex(("127.0.0.1", self.port)) == 0
 
@@ -168,7 +173,7 @@ class InteropTestCase(ProgramTestCase):
         for _ in range(ATTEMPTS):
             server = self._start(configure, names)
             await self.until(
-                lambda s=server: s.program.ended or s.listens, "it does not listen", 2 * PATIENCE
+                lambda s=server: s.program.ended or s.is_ready, "it does not listen", 2 * PATIENCE
             )
             if not server.program.ended:
                 return server
@@ -200,4 +205,3 @@ class InteropTestCase(ProgramTestCase):
         with open(path, "wb") as file:
             file.write(trusted.pem)
         return TLSParameters(trustfiles=(path,), system_trust=False, **more)
-

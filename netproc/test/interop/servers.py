@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 
 from netproc.test.interop.launch import Configure, Place, Start, needs_root
@@ -117,19 +118,12 @@ def postfix(more: str = "") -> Configure:
         needs_root()
         place.make("etc", "data", "spool/pid", "spool/public", "spool/private")
         for name in ("data", "spool/public", "spool/private"):
-            os.chown(place.path(name), *_ids("postfix"))
+            shutil.chown(place.path(name), "postfix")
         place.write("etc/main.cf", _POSTFIX_MAIN.format(place=place, more=more))
         place.write("etc/master.cf", _POSTFIX_MASTER.format(place=place))
         return Start([program, "-c", place.path("etc"), "-d"])
 
     return configure
-
-
-def _ids(user: str) -> tuple[int, int]:
-    import pwd
-
-    account = pwd.getpwnam(user)
-    return account.pw_uid, account.pw_gid
 
 
 # -- directories and databases --------------------------------------------------------------------
@@ -183,7 +177,7 @@ def postgres(place: Place) -> Start:
     }
     flags = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
     command = [program, "-D", place.path("data"), "-p", str(place.port), *flags]
-    return Start(command, options)
+    return Start(command, options, ready="ready to accept connections")
 
 
 # -- talk and news --------------------------------------------------------------------------------

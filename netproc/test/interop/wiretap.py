@@ -33,7 +33,7 @@ def records(data: bytes) -> list[int] | None:
 
 class _TowardsServer(ProxyClient):
     def dataReceived(self, data: bytes) -> None:
-        self.factory.server.factory.tap.from_server += data
+        self.factory.server.factory.from_server += data
         super().dataReceived(data)
 
 
@@ -42,26 +42,25 @@ class _TowardsServerFactory(ProxyClientFactory):
 
 
 class _FromClient(ProxyServer):
-    clientProtocolFactory = _TowardsServerFactory
+    clientProtocolFactory = _TowardsServerFactory  # noqa: N815
 
     def dataReceived(self, data: bytes) -> None:
-        self.factory.tap.from_client += data
+        self.factory.from_client += data
         super().dataReceived(data)
 
 
 class Wiretap(ProxyFactory):
-    """Listens before the server at PORT; all that ever came through is in the two fields."""
+    """Listens at `own_port` for the server at PORT; all that ever came through is in the two fields."""
 
     protocol = _FromClient
     noisy = False
 
     def __init__(self, reactor: IReactorTCP, port: int) -> None:
         super().__init__("127.0.0.1", port)
-        self.tap = self
         self.from_client = b""
         self.from_server = b""
         self._listening: Any = reactor.listenTCP(0, self, interface="127.0.0.1")
-        self.port: int = self._listening.getHost().port
+        self.own_port: int = self._listening.getHost().port
 
     def stop(self) -> Any:
         """Take no more; what is connected goes on."""
