@@ -12,6 +12,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -24,21 +25,24 @@ from netproc import TLSParameters
 from netproc.test.base import PATIENCE
 from netproc.test.certificates import Authority, Pair
 from netproc.test.real.peers import in_thread
-from netproc.test.real.programs import Program, ProgramTestCase
+from netproc.test.real.programs import Program, ProgramTestCase, environment
 
 #: Whoever takes a port between our asking for it and the server's using it loses us a start.
 ATTEMPTS = 3
 
+#: The names of two authorities: clients trust the one or the other.
+OURS, ANOTHER = "netproc test authority", "another authority"
+
 
 @cache
-def authority(name: str = "netproc test authority") -> Authority:
+def authority(name: str) -> Authority:
     return Authority(name)
 
 
 @cache
 def pair_for(*names: str) -> Pair:
     """The key, of RSA, which every program has, and the certificate of a server with these NAMES."""
-    return authority().issue(*names, common=names[0], key=rsa.generate_private_key(65537, 2048))
+    return authority(OURS).issue(*names, common=names[0], key=rsa.generate_private_key(65537, 2048))
 
 
 @dataclass
@@ -66,7 +70,7 @@ class Place:
 
     def write_certificates(self, names: Sequence[str] = ("localhost", "127.0.0.1")) -> None:
         key, certificate = pair_for(*names)
-        self.write("trust.pem", authority().pem)
+        self.write("trust.pem", authority(OURS).pem)
         self.write("cert.pem", certificate)
         self.write("key.pem", key, 0o600)
 
@@ -194,14 +198,47 @@ class InteropTestCase(ProgramTestCase):
 
     def trusting(self, **more: Any) -> TLSParameters:
         """The parameters of a client that trusts our authority, and no other."""
-        return self._client_parameters(authority(), **more)
+        return TLSParameters(trustfiles=(self.trust_file(),), system_trust=False, **more)
 
     def distrusting(self, **more: Any) -> TLSParameters:
         """Those of one that trusts another authority."""
-        return self._client_parameters(authority("another authority"), **more)
+        return TLSParameters(trustfiles=(self.trust_file(ANOTHER),), system_trust=False, **more)
 
-    def _client_parameters(self, trusted: Authority, **more: Any) -> TLSParameters:
+    def serving(self, **more: Any) -> TLSParameters:
+        """Those of a server that our authority has signed."""
+        return TLSParameters(keylist=(pair_for("localhost", "127.0.0.1"),), **more)
+
+    def trust_file(self, name: str = OURS) -> str:
+        """The file with the certificate of an authority, ours or another."""
         path = os.path.abspath(self.mktemp())
         with open(path, "wb") as file:
-            file.write(trusted.pem)
-        return TLSParameters(trustfiles=(path,), system_trust=False, **more)
+            file.write(authority(name).pem)
+        return path
+
+
+def converse(command: Sequence[str], data: bytes, size: int) -> tuple[bytes, int]:
+    """Give DATA to COMMAND, read SIZE bytes of what it prints, end its input; with the rest of
+    what it prints, and its exit status."""
+    with subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env=environment(),
+    ) as child:
+        assert child.stdin is not None
+        assert child.stdout is not None
+        watchdog = threading.Timer(2 * PATIENCE, child.kill)
+        watchdog.start()
+        try:
+            child.stdin.write(data)
+            child.stdin.flush()
+            said = child.stdout.read(size)
+            child.stdin.close()
+            said += child.stdout.read()
+        except BrokenPipeError:
+            said = child.stdout.read()
+        finally:
+            watchdog.cancel()
+            watchdog.join()
+    return said, child.returncode
