@@ -90,6 +90,7 @@ class EmacsTests(InteropTestCase):
             offer, port = await self.offer(name)
             for kind in ("starttls", "network"):
                 found = await self.open(port, kind, more=protocol.arguments)
+                self.assertIs(None, found["error"], found)
                 self.assertEqual(
                     ("tls", protocol.capabilities, "open", "TLS1.3"),
                     (found["type"], found["capabilities"], found["status"], found["protocol"]),
