@@ -9,7 +9,9 @@ import os
 import shutil
 import subprocess
 
-from netproc.test.interop.launch import Configure, Place, Start, needs_root
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from netproc.test.interop.launch import OURS, Configure, Place, Start, authority, needs_root
 from netproc.test.real.programs import require
 
 # -- mail -----------------------------------------------------------------------------------------
@@ -340,3 +342,52 @@ def vsftpd(place: Place) -> Start:
     needs_root()
     place.make("empty", "anonymous")
     return Start([program, place.write("vsftpd.conf", _VSFTPD.format(place=place))])
+
+
+# -- tools ----------------------------------------------------------------------------------------
+
+
+def gnutls_serv(*flags: str, priority: str = "NORMAL", on_curve: bool = False) -> Configure:
+    """A server of GnuTLS; with a key ON_CURVE, or of RSA."""
+
+    def configure(place: Place) -> Start:
+        if on_curve:
+            curve = ec.generate_private_key(ec.SECP256R1())
+            key, certificate = authority(OURS).issue("localhost", key=curve)
+            place.write("key.pem", key)
+            place.write("cert.pem", certificate)
+        return Start(
+            [
+                *(require("gnutls-serv"), "--echo", "--quiet", "-p", str(place.port)),
+                *(f"--x509certfile={place.certificate}", f"--x509keyfile={place.key}"),
+                *(f"--priority={priority}", *flags),
+            ]
+        )
+
+    return configure
+
+
+def s_server(*flags: str, has_certificate: bool = True) -> Configure:
+    """A server of OpenSSL, which sends every line back in reverse."""
+
+    def configure(place: Place) -> Start:
+        shown = ["-cert", place.certificate, "-key", place.key] if has_certificate else ["-nocert"]
+        return Start(
+            [
+                *(require("openssl"), "s_server", "-rev", "-quiet"),
+                *("-accept", f"127.0.0.1:{place.port}", *shown, *flags),
+            ]
+        )
+
+    return configure
+
+
+def socat(command: str) -> Configure:
+    """A server of socat's, by TLS: COMMAND of the shell talks to the one client."""
+
+    def configure(place: Place) -> Start:
+        listen = f"OPENSSL-LISTEN:{place.port},bind=127.0.0.1,reuseaddr,fork,verify=0"
+        shown = f"cert={place.certificate},key={place.key}"
+        return Start([require("socat"), "-t10", f"{listen},{shown}", f"SYSTEM:{command}"])
+
+    return configure

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from cryptography.hazmat.primitives.asymmetric import ec
-
 from netproc import make_network_process
 from netproc.test.interop.emacs import emacs
-from netproc.test.interop.launch import OURS, InteropTestCase, Place, Start, authority
+from netproc.test.interop.launch import InteropTestCase
+from netproc.test.interop.servers import gnutls_serv, s_server
 from netproc.test.real.peers import in_thread
-from netproc.test.real.programs import require
 
 _STATUS = """
 (let* ((parameters (gnutls-boot-parameters :type 'gnutls-{kind} :hostname "localhost"
@@ -26,41 +24,6 @@ _STATUS = """
 """
 
 NORMAL = "NORMAL"
-
-
-def gnutls_serv(*flags: str, priority: str = NORMAL, on_curve: bool = False) -> Any:
-    """A server of GnuTLS; with a key ON_CURVE, or of RSA."""
-
-    def configure(place: Place) -> Start:
-        if on_curve:
-            curve = ec.generate_private_key(ec.SECP256R1())
-            key, certificate = authority(OURS).issue("localhost", key=curve)
-            place.write("key.pem", key)
-            place.write("cert.pem", certificate)
-        return Start(
-            [
-                *(require("gnutls-serv"), "--echo", "--quiet", "-p", str(place.port)),
-                *(f"--x509certfile={place.certificate}", f"--x509keyfile={place.key}"),
-                *(f"--priority={priority}", *flags),
-            ]
-        )
-
-    return configure
-
-
-def s_server(*flags: str, has_certificate: bool = True) -> Any:
-    """A server of OpenSSL, which sends every line back in reverse."""
-
-    def configure(place: Place) -> Start:
-        shown = ["-cert", place.certificate, "-key", place.key] if has_certificate else ["-nocert"]
-        return Start(
-            [
-                *(require("openssl"), "s_server", "-rev", "-quiet"),
-                *("-accept", f"127.0.0.1:{place.port}", *shown, *flags),
-            ]
-        )
-
-    return configure
 
 
 class StatusTests(InteropTestCase):
