@@ -10,8 +10,9 @@ from netproc import NetworkProcess
 from netproc.test.base import reactor
 from netproc.test.interop import servers
 from netproc.test.interop.launch import Configure, InteropTestCase, Server
-from netproc.test.interop.wiretap import Wiretap, records
+from netproc.test.interop.wiretap import Wiretap
 from netproc.test.real.contract import BROKEN, MB, Recorder, echo
+from netproc.test.real.hostile import records
 from netproc.test.real.peers import in_thread
 from netproc.test.real.programs import require, run_with_input
 

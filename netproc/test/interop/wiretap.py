@@ -10,26 +10,6 @@ from typing import Any
 from twisted.internet.interfaces import IReactorTCP
 from twisted.protocols.portforward import ProxyClient, ProxyClientFactory, ProxyFactory, ProxyServer
 
-#: The content types of TLS records: change of cipher, alert, handshake, application data.
-_CONTENT_TYPES = frozenset({20, 21, 22, 23})
-_HEADER = 5
-
-
-def records(data: bytes) -> list[int] | None:
-    """The content types of the TLS records that DATA is made of; None if something else is in it.
-
-    The last record may be cut off.
-    """
-    found = []
-    at = 0
-    while at < len(data):
-        header = data[at : at + _HEADER]
-        if header[0] not in _CONTENT_TYPES or (len(header) > 1 and header[1] != 3):
-            return None
-        found.append(header[0])
-        at += _HEADER + int.from_bytes(header[3:5], "big")
-    return found
-
 
 class _TowardsServer(ProxyClient):
     def dataReceived(self, data: bytes) -> None:

@@ -1,0 +1,254 @@
+"""Servers that mean ill: each ends a stream in one way, with one event, and nothing in clear text."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import ssl
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import trustme
+from twisted.logger import LogEvent, formatEvent, globalLogPublisher
+
+from netproc import NetworkProcess, ProcessError, TLSParameters, open_network_stream
+from netproc.test.base import NetprocTestCase, reactor
+from netproc.test.real.hostile import Peer, cuts, records
+from netproc.test.real.peers import accept, in_thread
+
+AUTHORITY = trustme.CA()
+CERTIFICATE = AUTHORITY.issue_cert("localhost")
+
+#: What a peer does with its connection.
+Script = Callable[[Peer], Awaitable[object]]
+
+CAPABILITIES = b"* CAPABILITY IMAP4rev1 STARTTLS\r\nnp1 OK done\r\n"
+SECURE = b"* CAPABILITY IMAP4rev1 AUTH=PLAIN\r\nnp1 OK done\r\n"
+GO = b"np2 OK begin\r\n"
+STARTTLS = b"np2 STARTTLS\r\n"
+SECRET = b"LOGIN joe secret"
+
+
+def server_context(**fields: Any) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    CERTIFICATE.configure_cert(context)
+    for name, value in fields.items():
+        setattr(context, name, value)
+    return context
+
+
+class Fixture(NetprocTestCase):
+    async def setUp(self) -> None:
+        await super().setUp()
+        self.log: list[str] = []
+        globalLogPublisher.addObserver(self.note)
+        self.addCleanup(globalLogPublisher.removeObserver, self.note)
+
+    def note(self, event: LogEvent) -> None:
+        self.log.append(formatEvent(event))
+
+    def trusting(self) -> TLSParameters:
+        path = os.path.abspath(self.mktemp())
+        AUTHORITY.cert_pem.write_to_path(path)
+        return TLSParameters(trustfiles=(path,), system_trust=False)
+
+    async def opening(self, **keywords: Any) -> tuple[NetworkProcess, Peer]:
+        """A stream that is being opened, with something to say, and its peer."""
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            accepting = in_thread(accept, listener)
+            keywords = {
+                "type": "starttls",
+                "protocol": "imap",
+                "tls_parameters": self.trusting(),
+                **keywords,
+            }
+            port = listener.getsockname()[1]
+            process = await open_network_stream(
+                "s", None, "localhost", port, nowait=True, coding="binary", **keywords
+            )
+            self.addCleanup(process.delete)
+            process.send(SECRET)
+            peer = Peer(self, await accepting)
+        self.addCleanup(peer.close)
+        return process, peer
+
+    async def check(self, script: Script, problem: str, **keywords: Any) -> NetworkProcess:
+        """SCRIPT ends it: "failed", with one event, and the secret stays one."""
+        process, peer = await self.opening(**keywords)
+        await script(peer)
+        await peer.until_end()
+        peer.close()
+        await process.closed
+        self.assertEqual("failed", process.status)
+        self.assertRaises(ProcessError, process.send, SECRET)
+        self.check_outcome(process, peer, problem)
+        return process
+
+    def check_outcome(self, process: NetworkProcess, peer: Peer, problem: str) -> None:
+        error = process.reason
+        assert isinstance(error, ProcessError)
+        self.assertIn(problem, str(error))
+        code = error.errno
+        event = f"failed: {error}\n" if code is None else f"failed with code {code}\n"
+        self.assertEqual([event], self.events(process))
+        self.assertNotIn(SECRET, peer.heard)
+        clear, command, encrypted = peer.heard.partition(STARTTLS)
+        if command:
+            self.assertIsNot(None, records(encrypted), encrypted)
+        self.assertIn(clear, (b"", b"np1 CAPABILITY\r\n"))
+        for line in self.log:
+            self.assertTrue(line.isprintable() or "Traceback" in line, line)
+
+
+async def until_starttls(peer: Peer) -> None:
+    """All goes well up to the answer to STARTTLS."""
+    await peer.say(b"* OK ready\r\n")
+    await peer.line()
+    await peer.say(CAPABILITIES)
+    await peer.line()
+
+
+async def until_handshake(peer: Peer) -> None:
+    """All goes well up to the ClientHello."""
+    await until_starttls(peer)
+    await peer.say(GO)
+    await peer.hello()
+
+
+class InjectionTests(Fixture):
+    """Clear text behind the answer to STARTTLS is not the server's first word inside TLS."""
+
+    async def test_behind_the_answer(self) -> None:
+        for first, second in cuts(GO + SECURE):
+
+            async def script(peer: Peer, first: bytes = first, second: bytes = second) -> None:
+                await until_starttls(peer)
+                await peer.say(first)
+                await peer.say(second)
+
+            await self.check(script, "TLS handshake failed: wrong version number")
+
+    async def test_before_the_answer(self) -> None:
+        """Said before STARTTLS was: whatever it is, it is no answer."""
+        for first, second in cuts(CAPABILITIES + GO):
+            if len(first) < len(CAPABILITIES):
+                break
+
+            async def script(peer: Peer, first: bytes = first, second: bytes = second) -> None:
+                await peer.say(b"* OK ready\r\n")
+                await peer.line()
+                await peer.say(first)
+                await peer.say(second)
+
+            if len(first) > len(CAPABILITIES):
+                await self.check(script, "the server spoke before STARTTLS was said")
+
+    async def test_records_behind_the_answer(self) -> None:
+        """A whole flight of TLS, prepared by somebody who has not seen the ClientHello."""
+
+        async def script(peer: Peer) -> None:
+            await until_starttls(peer)
+            await peer.say(GO + b"\x16\x03\x03\x00\x04\x0e\x00\x00\x00")
+
+        await self.check(script, "TLS handshake failed: unexpected message")
+
+
+class DialogueTests(Fixture):
+    """Before TLS."""
+
+    async def test_a_capability_that_was_taken_out(self) -> None:
+        async def script(peer: Peer) -> None:
+            await peer.say(b"* OK [CAPABILITY STARTTLS] ready\r\n")
+            await peer.line()
+            await peer.say(b"* CAPABILITY IMAP4rev1 XSTARTTLS\r\nnp1 OK STARTTLS\r\n")
+
+        await self.check(script, "Server does not support TLS")
+
+    async def test_refusals(self) -> None:
+        for answer in (b"np2 NO\r\n", b"np2 BAD no TLS now\r\n", b"* OK np2 OK\r\nnp2 NO\r\n"):
+
+            async def script(peer: Peer, answer: bytes = answer) -> None:
+                await until_starttls(peer)
+                await peer.say(answer)
+
+            await self.check(script, "Server does not support TLS")
+
+    async def test_endless_answers(self) -> None:
+        async def endless(peer: Peer) -> None:
+            while not peer.ended:
+                await peer.say(b"* more and more of the same\r\n" * 100)
+                peer.listen()
+
+        async def greeting(peer: Peer) -> None:
+            while not peer.ended:
+                await peer.say(b"* and no end of the line" * 100)
+                peer.listen()
+
+        async def capabilities(peer: Peer) -> None:
+            await peer.say(b"* OK ready\r\n")
+            await peer.line()
+            await endless(peer)
+
+        async def answer(peer: Peer) -> None:
+            await until_starttls(peer)
+            await endless(peer)
+
+        await self.check(greeting, "the greeting is longer than 65536 bytes")
+        await self.check(capabilities, "the capabilities is longer than 65536 bytes")
+        await self.check(answer, "the answer to STARTTLS is longer than 65536 bytes")
+
+    async def test_byte_by_byte_and_never_done(self) -> None:
+        """However busy the server looks, the deadline is the dialogue's."""
+
+        async def drip(peer: Peer, data: bytes) -> None:
+            while not peer.ended:
+                await peer.say(data)
+                await self.turn(0.01)
+                peer.listen()
+
+        async def greeting(peer: Peer) -> None:
+            await drip(peer, b"*")
+
+        async def answer(peer: Peer) -> None:
+            await until_starttls(peer)
+            await drip(peer, b"n")
+
+        async def handshake(peer: Peer) -> None:
+            await until_handshake(peer)
+            await peer.say(b"\x16\x03\x03\x40\x00\x02\x00\x3f\xfc")
+            await drip(peer, b"\x03")
+
+        for script, what in (
+            (greeting, "no greeting within 0.3 s"),
+            (answer, "no answer to STARTTLS within 0.3 s"),
+            (handshake, "no TLS handshake within 0.3 s"),
+        ):
+            began = reactor.seconds()
+            process = await self.check(script, what, timeout=0.3)
+            self.assertEqual(errno.ETIMEDOUT, process.exit_status)
+            self.assertLess(reactor.seconds() - began, 1)
+
+    async def test_what_a_terminal_would_obey(self) -> None:
+        """A greeting that refuses, with controls in it: the log has none."""
+
+        async def script(peer: Peer) -> None:
+            await peer.say(b"* BYE \x1b[2J\x00\x9b31m\x07 \xe2\x80\xae no\r\n")
+
+        process = await self.check(script, "the server refuses: * BYE \\x1b[2J\\x00")
+        self.assertTrue(str(process.reason).isprintable())
+
+    async def test_another_protocol(self) -> None:
+        for greeting in (b"220 smtp.example\r\n", b"HTTP/1.1 400 Bad Request\r\n", b"\x00" * 9 + b"\r\n"):
+
+            async def script(peer: Peer, greeting: bytes = greeting) -> None:
+                await peer.say(greeting)
+
+            process = await self.check(script, "no greeting of imap: ")
+            self.assertTrue(str(process.reason).isprintable())
+
+    async def test_greetings_that_refuse(self) -> None:
+        async def smtp(peer: Peer) -> None:
+            await peer.say(b"554-no service\r\n554 go away\r\n")
+
+        await self.check(smtp, "the server refuses: 554-no service", protocol="smtp")
