@@ -8,6 +8,7 @@ from __future__ import annotations
 import socket
 import ssl
 from collections.abc import Callable, Iterator
+from functools import partial
 
 from netproc.test.base import NetprocTestCase
 from netproc.test.real.peers import reset
@@ -50,6 +51,8 @@ class Peer:
 
     def listen(self) -> None:
         """Take what has come."""
+        if self._socket.fileno() < 0:
+            return
         try:
             while data := self._socket.recv(1 << 16):
                 self.heard += data
@@ -120,15 +123,26 @@ class Peer:
 
     async def secure_line(self) -> bytes:
         """A line inside TLS."""
-        assert self._engine is not None
         said = b""
         while not said.endswith(b"\n"):
-            said += await self._do(lambda: self._engine.read(1))  # type: ignore[union-attr]
+            said += await self.secure_read(1)
+        return said
+
+    async def secure_read(self, size: int) -> bytes:
+        """SIZE bytes inside TLS."""
+        assert self._engine is not None
+        said = b""
+        while len(said) < size:
+            said += await self._do(partial(self._engine.read, size - len(said)))
         return said
 
     async def secure_say(self, data: bytes) -> None:
         assert self._engine is not None
         self._engine.write(data)
+        await self.flush()
+
+    async def flush(self) -> None:
+        """Send what the engine has made."""
         await self.say(self._outgoing.read())
 
     async def _do(self, operation: Callable[[], bytes | None]) -> bytes:
@@ -140,7 +154,7 @@ class Peer:
                 wanted = True
             else:
                 wanted = False
-            await self.say(self._outgoing.read())
+            await self.flush()
             if not wanted:
                 return result or b""
             await self._more()
@@ -168,6 +182,8 @@ class Peer:
         self._socket.shutdown(socket.SHUT_WR)
 
     def reset(self) -> None:
+        self.listen()
+        self.ended = True
         reset(self._socket)
 
 

@@ -151,7 +151,7 @@ class InjectionTests(Fixture):
             await until_starttls(peer)
             await peer.say(GO + b"\x16\x03\x03\x00\x04\x0e\x00\x00\x00")
 
-        await self.check(script, "TLS handshake failed: unexpected message")
+        await self.check(script, "TLS handshake failed: ")
 
 
 class DialogueTests(Fixture):
@@ -239,7 +239,11 @@ class DialogueTests(Fixture):
         self.assertTrue(str(process.reason).isprintable())
 
     async def test_another_protocol(self) -> None:
-        for greeting in (b"220 smtp.example\r\n", b"HTTP/1.1 400 Bad Request\r\n", b"\x00" * 9 + b"\r\n"):
+        for greeting in (
+            b"220 smtp.example\r\n",
+            b"HTTP/1.1 400 Bad Request\r\n",
+            b"\x00" * 9 + b"\r\n",
+        ):
 
             async def script(peer: Peer, greeting: bytes = greeting) -> None:
                 await peer.say(greeting)
@@ -252,3 +256,172 @@ class DialogueTests(Fixture):
             await peer.say(b"554-no service\r\n554 go away\r\n")
 
         await self.check(smtp, "the server refuses: 554-no service", protocol="smtp")
+
+
+#: A fatal alert: handshake_failure.
+ALERT = b"\x15\x03\x03\x00\x02\x02\x28"
+
+
+class HandshakeTests(Fixture):
+    """After the ClientHello."""
+
+    async def test_garbage(self) -> None:
+        for garbage, problem in (
+            (b"* OK no TLS after all\r\n", "wrong version number"),
+            (b"\x00" * 100, "wrong version number"),
+            (b"\xff" * 100, "wrong version number"),
+            # A record longer than there are.
+            (b"\x16\x03\x03\xff\xff" + b"\x02" * 70000, ""),
+            # A handshake message that nobody can have.
+            (b"\x16\x03\x03\x00\x04\x02\xff\xff\xff", ""),
+            # Application data in clear text, and a change of cipher that is none.
+            (b"\x17\x03\x03\x00\x04evil", ""),
+            (b"\x14\x03\x03\x00\x02\x02\x02", ""),
+            # A ServerHello that is cut in the middle of its random and padded with another.
+            (b"\x16\x03\x03\x00\x06\x02\x00\x00\x02\x03\x03", ""),
+        ):
+
+            async def script(peer: Peer, garbage: bytes = garbage) -> None:
+                await until_handshake(peer)
+                await peer.say(garbage)
+
+            await self.check(script, f"TLS handshake failed: {problem}")
+
+    async def test_alerts(self) -> None:
+        """At each step; before TLS they are no protocol."""
+
+        async def greeting(peer: Peer) -> None:
+            await peer.say(ALERT + b"\n")
+
+        async def capabilities(peer: Peer) -> None:
+            await peer.say(b"* OK ready\r\n")
+            await peer.line()
+            await peer.say(ALERT + b"\n")
+
+        async def answer(peer: Peer) -> None:
+            await until_starttls(peer)
+            await peer.say(ALERT + b"\n")
+
+        async def handshake(peer: Peer) -> None:
+            await until_handshake(peer)
+            await peer.say(ALERT)
+
+        for script, problem in (
+            (greeting, "no greeting of imap: "),
+            (capabilities, "no capabilities of imap: "),
+            (answer, "no answer to STARTTLS of imap: "),
+            (handshake, "TLS handshake failed: "),
+        ):
+            await self.check(script, problem)
+
+    async def test_the_end_at_each_step(self) -> None:
+        """By a close or a reset: it says when."""
+
+        async def greeting(peer: Peer) -> None:
+            await peer.say(b"* OK re")
+
+        async def capabilities(peer: Peer) -> None:
+            await peer.say(b"* OK ready\r\n")
+            await peer.line()
+
+        async def answer(peer: Peer) -> None:
+            await until_starttls(peer)
+
+        async def inside(peer: Peer) -> None:
+            await until_starttls(peer)
+            await peer.say(GO)
+            await peer.start_tls(server_context())
+            await peer.secure_line()
+
+        for reach, problem in (
+            (greeting, "connection closed before the greeting"),
+            (capabilities, "connection closed before the capabilities"),
+            (answer, "connection closed before the answer to STARTTLS"),
+            (until_handshake, "TLS handshake failed: the peer closed the connection"),
+            (inside, "connection closed before the capabilities"),
+        ):
+
+            async def close(peer: Peer, reach: Script = reach) -> None:
+                await reach(peer)
+                peer.shut()
+
+            async def reset(peer: Peer, reach: Script = reach) -> None:
+                await reach(peer)
+                peer.reset()
+
+            await self.check(close, problem)
+            process = await self.check(reset, "")
+            self.assertEqual(errno.ECONNRESET, process.exit_status)
+
+    async def test_a_certificate_that_is_asked_for(self) -> None:
+        """TLS 1.3: the client is done before the server says that it wanted one."""
+
+        async def script(peer: Peer) -> None:
+            await until_starttls(peer)
+            await peer.say(GO)
+            context = server_context(verify_mode=ssl.CERT_REQUIRED)
+            AUTHORITY.configure_trust(context)
+            try:
+                await peer.start_tls(context)
+            except ssl.SSLError:
+                # Its alert is on its way.
+                await peer.flush()
+
+        await self.check(script, "certificate required")
+
+    async def test_silence(self) -> None:
+        """Half a ServerHello, and nothing more."""
+
+        async def script(peer: Peer) -> None:
+            await until_handshake(peer)
+            await peer.say(b"\x16\x03\x03\x00\x7a\x02\x00\x00\x76\x03\x03")
+
+        process = await self.check(script, "no TLS handshake within 0.2 s", timeout=0.2)
+        self.assertEqual(errno.ETIMEDOUT, process.exit_status)
+
+
+class InsideTests(Fixture):
+    """After a handshake in which all was well."""
+
+    async def opened(self, **context: Any) -> tuple[NetworkProcess, Peer]:
+        process, peer = await self.opening()
+        await until_starttls(peer)
+        await peer.say(GO)
+        await peer.start_tls(server_context(**context))
+        await peer.secure_line()
+        await peer.secure_say(SECURE)
+        await self.until(lambda: process.status == "open")
+        self.assertEqual(SECRET, await peer.secure_read(len(SECRET)))
+        return process, peer
+
+    async def ended(self, process: NetworkProcess, peer: Peer) -> None:
+        await peer.until_end()
+        peer.close()
+        await process.closed
+        self.assertEqual(["open\n", "connection broken by remote peer\n"], self.events(process))
+        self.assertIsNot(None, records(peer.heard.partition(STARTTLS)[2]))
+        self.assertRaises(ProcessError, process.send, SECRET)
+
+    async def test_the_end_without_a_goodbye(self) -> None:
+        process, peer = await self.opened()
+        peer.shut()
+        await self.ended(process, peer)
+        self.assertIs(True, process.truncated)
+
+    async def test_clear_text(self) -> None:
+        process, peer = await self.opened()
+        await peer.say(b"* OK and now in clear text\r\n")
+        await self.ended(process, peer)
+        self.assertIn("TLS connection broken: ", str(process.reason))
+
+    async def test_a_forged_record(self) -> None:
+        process, peer = await self.opened()
+        await peer.say(b"\x17\x03\x03\x00\x20" + b"x" * 32)
+        await self.ended(process, peer)
+        self.assertIn("TLS connection broken: ", str(process.reason))
+
+    async def test_an_alert_in_clear_text(self) -> None:
+        process, peer = await self.opened()
+        await peer.say(ALERT)
+        await self.ended(process, peer)
+        self.assertIn("TLS connection broken", str(process.reason))
