@@ -114,6 +114,10 @@ class Peer:
         said, self._read = self.heard[self._read :], len(self.heard)
         return said
 
+    def rewind(self) -> None:
+        """Take all that came for not read."""
+        self._read = 0
+
     # -- TLS ----------------------------------------------------------------------------------
 
     async def start_tls(self, context: ssl.SSLContext) -> None:
