@@ -153,7 +153,7 @@ class Server:
             except (ProcessLookupError, subprocess.TimeoutExpired):
                 # It is gone, or it takes its time.
                 pass
-        child.wait()
+        self.program.stop()
         shutil.rmtree(self.place.directory, ignore_errors=True)
 
 

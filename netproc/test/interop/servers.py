@@ -367,17 +367,17 @@ def gnutls_serv(*flags: str, priority: str = "NORMAL", on_curve: bool = False) -
     return configure
 
 
-def s_server(*flags: str, has_certificate: bool = True) -> Configure:
-    """A server of OpenSSL, which sends every line back in reverse."""
+def s_server(*flags: str, has_certificate: bool = True, has_commands: bool = False) -> Configure:
+    """A server of OpenSSL, which sends every line back in reverse, or with HAS_COMMANDS does what it
+    is told on its standard input."""
 
     def configure(place: Place) -> Start:
         shown = ["-cert", place.certificate, "-key", place.key] if has_certificate else ["-nocert"]
-        return Start(
-            [
-                *(require("openssl"), "s_server", "-rev", "-quiet"),
-                *("-accept", f"127.0.0.1:{place.port}", *shown, *flags),
-            ]
-        )
+        listen = ["-accept", f"127.0.0.1:{place.port}"]
+        command = [require("openssl"), "s_server", *listen, *shown, *flags]
+        if has_commands:
+            return Start(command, {"stdin": subprocess.PIPE})
+        return Start([*command, "-rev", "-quiet"])
 
     return configure
 

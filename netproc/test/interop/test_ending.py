@@ -82,6 +82,26 @@ class ServerTests(InteropTestCase):
         process = await self.end_of_openssl(None)
         self.assertEqual((None, False), (process.reason, process.truncated))
 
+    async def test_a_renegotiation(self) -> None:
+        """The client asks for another handshake: it gets an alert, and none."""
+        heard = Recorder()
+        server, port = await self.server(heard)
+        tap = Wiretap(reactor, port)
+        self.addCleanup(tap.stop)
+        program = self.start(
+            *(require("openssl"), "s_client", "-tls1_2", "-connect", f"127.0.0.1:{tap.own_port}"),
+            options={"stdin": subprocess.PIPE},
+        )
+        process = await self.connection(server)
+        program.say(b"hello\n")
+        await self.until(lambda: heard.data == b"hello\n")
+        before = len(tap.from_server)
+        program.say(b"R\n")
+        await self.until(lambda: len(tap.from_server) > before)
+        self.assertEqual(_ALERT, (records(tap.from_server[before:]) or [0])[0])
+        await process.closed
+        self.assertEqual(b"hello\n", heard.data)
+
     async def test_openssl_is_cut_off(self) -> None:
         process = await self.end_of_openssl(signal.SIGKILL)
         self.assertEqual((None, True), (process.reason, process.truncated))
@@ -134,6 +154,20 @@ class ClientTests(InteropTestCase):
             await process.closed
             self.assertEqual(_ALERT, (records(tap.from_client) or [0])[-1])
             self.assertEqual((["deleted\n"], None), (self.events(process), process.reason))
+
+    async def test_a_renegotiation(self) -> None:
+        """The server asks for another handshake: it gets an alert, and none."""
+        process, heard, tap, server = await self.client(
+            servers.s_server("-tls1_2", has_commands=True), "TLS1.2"
+        )
+        server.program.say(b"hello\n")
+        await self.until(lambda: heard.data == b"hello\n")
+        before = len(tap.from_client)
+        server.program.say(b"R\n")
+        # That is not what it wants to hear.
+        await process.closed
+        self.assertEqual({_ALERT}, set(records(tap.from_client[before:]) or ()))
+        self.assertIn("handshake failure", str(process.reason))
 
     async def test_a_server_that_is_cut_off(self) -> None:
         for configure in (servers.s_server(), servers.gnutls_serv()):

@@ -73,10 +73,9 @@ class Program:
                 command,
                 cwd=directory,
                 env=environment(**more),
-                stdin=subprocess.DEVNULL,
                 stdout=stdout,
                 stderr=stderr,
-                **(options or {}),
+                **{"stdin": subprocess.DEVNULL, **(options or {})},
             )
 
     def text(self, name: str = "stdout") -> str:
@@ -98,10 +97,18 @@ class Program:
     def signal(self, number: int) -> None:
         self.process.send_signal(number)
 
+    def say(self, data: bytes) -> None:
+        """Write to its standard input, which has to be a pipe."""
+        assert self.process.stdin is not None
+        self.process.stdin.write(data)
+        self.process.stdin.flush()
+
     def stop(self) -> None:
         """End it if it has not."""
         if not self.ended:
             self.process.kill()
+        if self.process.stdin is not None:
+            self.process.stdin.close()
         self.process.wait()
 
 
@@ -110,8 +117,10 @@ class ProgramTestCase(NetprocTestCase):
 
     timeout = 60
 
-    def start(self, *command: str, **more: str) -> Program:
-        program = Program(command, self.mktemp(), **more)
+    def start(
+        self, *command: str, options: Mapping[str, Any] | None = None, **more: str
+    ) -> Program:
+        program = Program(command, self.mktemp(), options, **more)
         self.addCleanup(program.stop)
         return program
 
