@@ -64,12 +64,17 @@ class ServerTests(InteropTestCase):
                 *("-connect", f"127.0.0.1:{port}"),
             ],
             stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
         ) as child:
+            assert child.stdin is not None
+            assert child.stdout is not None
             process = await self.connection(server)
+            # What it has not read would make its end a reset.
+            child.stdin.write(b"hello\n")
+            child.stdin.flush()
+            self.assertEqual(b"hello\n", await in_thread(child.stdout.read, 6))
             if number is None:
-                assert child.stdin is not None
                 child.stdin.close()
             else:
                 child.send_signal(number)
@@ -171,7 +176,9 @@ class ClientTests(InteropTestCase):
 
     async def test_a_server_that_is_cut_off(self) -> None:
         for configure in (servers.s_server(), servers.gnutls_serv()):
-            process, _, _, server = await self.client(configure)
+            process, heard, _, server = await self.client(configure)
+            process.send(b"abc\n")
+            await self.until(lambda h=heard: len(h.data) == 4)
             server.program.signal(signal.SIGKILL)
             await process.closed
             self.assertEqual((BROKEN, True), (self.events(process)[-1], process.truncated))
