@@ -175,7 +175,7 @@ class InteropTestCase(ProgramTestCase):
         """The server that CONFIGURE describes, when it listens; its certificate is for NAMES."""
         said = ""
         for _ in range(ATTEMPTS):
-            server = self._start(configure, names)
+            server = await self._start(configure, names)
             await self.until(
                 lambda s=server: s.program.ended or s.is_ready, "it does not listen", 2 * PATIENCE
             )
@@ -185,14 +185,14 @@ class InteropTestCase(ProgramTestCase):
             await in_thread(server.stop)
         raise AssertionError(f"the server does not start: {said}")
 
-    def _start(self, configure: Configure, names: Sequence[str]) -> Server:
+    async def _start(self, configure: Configure, names: Sequence[str]) -> Server:
         # Not trial's directory: other users have to get in, and names of sockets are short.
         directory = tempfile.mkdtemp(prefix="netproc-")
         self.addCleanup(shutil.rmtree, directory, ignore_errors=True)
         os.chmod(directory, 0o755)
         place = Place(directory, *free_ports(2))
         place.write_certificates(names)
-        server = Server(place, configure(place))
+        server = Server(place, await in_thread(configure, place))
         self.addCleanup(in_thread, server.stop)
         return server
 

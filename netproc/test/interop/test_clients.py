@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from netproc import NetworkProcess
@@ -40,9 +42,11 @@ class Fixture(InteropTestCase):
             *("-p", str(port), *more, "127.0.0.1"),
         ]
 
-    async def offer(self, protocol: str) -> tuple[Offer, int]:
-        """A server that has STARTTLS, and its port."""
-        offer = Offer(DIALOGUES[protocol], self.serving())
+    async def offer(
+        self, protocol: str, inside: Mapping[bytes, bytes] | None = None
+    ) -> tuple[Offer, int]:
+        """A server that has STARTTLS, and its port; INSIDE are its answers then."""
+        offer = Offer(replace(DIALOGUES[protocol], inside=inside or {}), self.serving())
         server = await self.make(
             name=protocol,
             server=True,
@@ -175,10 +179,8 @@ class TLSTests(Fixture):
         return paths
 
     async def test_curl(self) -> None:
-        """HTTP inside, TLS alone and after STARTTLS of SMTP."""
         curl = require("curl")
-        server, port = await self.server(filter=hello_of_http)
-        self.assertEqual(port, server.contact("service"))
+        _, port = await self.server(filter=hello_of_http)
         for flags in (["--tls-max", "1.2"], ["--tlsv1.3"]):
             command = [
                 *(curl, "--silent", "--show-error", *flags, "--cacert", self.trust_file()),
@@ -188,6 +190,26 @@ class TLSTests(Fixture):
         command[command.index("--cacert") + 1] = self.trust_file(ANOTHER)
         # "peer certificate cannot be authenticated"
         self.assertEqual((b"", 60), await in_thread(converse, command, b"", 5))
+
+    async def test_curl_with_starttls(self) -> None:
+        curl = require("curl")
+        inside = {
+            rb"EHLO [^\n]*\n": b"250 localhost\r\n",
+            rb"NOOP\r\n": b"250 done\r\n",
+            rb"QUIT\r\n": b"221 bye\r\n",
+        }
+        offer, port = await self.offer("smtp", inside)
+        command = [
+            *(curl, "--silent", "--ssl-reqd", "--cacert", self.trust_file()),
+            *("--max-time", "20", "--request", "NOOP", f"smtp://localhost:{port}"),
+        ]
+        said, status = await in_thread(converse, command, b"", 100)
+        self.assertEqual((b"250 done\r\n", 0), (said, status))
+        self.assertIn(b"NOOP\r\n", offer.inside)
+        heard = len(offer.inside)
+        command[command.index("--cacert") + 1] = self.trust_file(ANOTHER)
+        self.assertEqual((b"", 60), await in_thread(converse, command, b"", 100))
+        self.assertEqual(heard, len(offer.inside))
 
 
 def hello_of_http(process: NetworkProcess, data: bytes) -> None:
