@@ -114,6 +114,8 @@ class Start:
     environment: Mapping[str, str] = field(default_factory=dict)
     #: What it prints on its standard error when it is ready, where that is later than it listens.
     ready: str = ""
+    #: Does it listen on the second port, too?
+    has_second_port: bool = False
 
 
 Configure = Callable[[Place], Start]
@@ -134,14 +136,14 @@ class Server:
         # A group of its own: what it has forked is ended with it.
         options = {"start_new_session": True, **start.options}
         self._ready = start.ready
+        self._ports = [place.port, place.second_port] if start.has_second_port else [place.port]
         self.program = Program(start.command, place.directory, options, **start.environment)
 
     @property
     def is_ready(self) -> bool:
         if not self.program.find(self._ready, "stderr"):
             return False
-        with socket.socket() as sock:
-            return sock.connect_ex(("127.0.0.1", self.port)) == 0
+        return all(listens(port) for port in self._ports)
 
     def stop(self) -> None:
         """End the server and what it has started."""
@@ -155,6 +157,12 @@ class Server:
                 pass
         self.program.stop()
         shutil.rmtree(self.place.directory, ignore_errors=True)
+
+
+def listens(port: int) -> bool:
+    """Does anybody listen at PORT?"""
+    with socket.socket() as sock:
+        return sock.connect_ex(("127.0.0.1", port)) == 0
 
 
 def free_ports(count: int) -> list[int]:

@@ -152,7 +152,8 @@ def slapd(place: Place) -> Start:
     place.make("db")
     configuration = place.write("slapd.conf", _SLAPD.format(place=place))
     urls = f"ldap://127.0.0.1:{place.port} ldaps://127.0.0.1:{place.second_port}"
-    return Start([program, "-f", configuration, "-h", urls, "-d", "0"])
+    command = [program, "-f", configuration, "-h", urls, "-d", "0"]
+    return Start(command, has_second_port=True)
 
 
 def postgres(place: Place) -> Start:
@@ -205,7 +206,8 @@ def prosody(place: Place) -> Start:
     program = require("prosody")
     place.make("data")
     configuration = place.write("prosody.cfg.lua", _PROSODY.format(place=place))
-    return Start([program, "--config", configuration, "-F"], place.as_user("prosody"))
+    command = [program, "--config", configuration, "-F"]
+    return Start(command, place.as_user("prosody"), has_second_port=True)
 
 
 _INSPIRCD = """\
@@ -252,7 +254,7 @@ Ports = {place.second_port}
 
 
 def ngircd(place: Place) -> Start:
-    """An IRC server without STARTTLS; by TLS from the first byte on the second port."""
+    """An IRC server without STARTTLS."""
     program = require("ngircd")
     configuration = place.write("ngircd.conf", _NGIRCD.format(place=place))
     place.give_to("nobody")
@@ -293,6 +295,7 @@ _INN_BIN = "/usr/lib/news/bin"
 def nnrpd(place: Place) -> Start:
     """The server of INN for readers, with one empty group."""
     program = require("nnrpd", _INN_BIN)
+    needs_root()
     environment = {"INNCONF": place.write("inn.conf", _INN.format(place=place))}
     readers = place.write("readers.conf", _INN_READERS + _INN_ACCESS)
     place.write("storage.conf", "method tradspool {\n newsgroups: *\n class: 0\n}\n")

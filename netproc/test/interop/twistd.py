@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -19,7 +18,7 @@ from dataclasses import dataclass
 from cryptography import x509
 
 from netproc.test.certificates import SERVER_PURPOSE, Authority
-from netproc.test.interop.launch import free_ports
+from netproc.test.interop.launch import free_ports, listens
 from netproc.test.real.programs import environment
 
 _START = 20
@@ -95,8 +94,7 @@ def _wait(server: Twistd, child: subprocess.Popen[bytes]) -> None:
     """Until it listens."""
     deadline = time.monotonic() + _START
     while time.monotonic() < deadline and child.poll() is None:
-        with socket.socket() as sock:
-            if sock.connect_ex(("127.0.0.1", server.port)) == 0:
-                return
+        if listens(server.port):
+            return
         time.sleep(0.05)
     raise RuntimeError(f"the server does not start: {server.log}")
