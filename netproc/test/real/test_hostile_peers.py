@@ -379,6 +379,15 @@ class HandshakeTests(Fixture):
         process = await self.check(script, "no TLS handshake within 0.2 s", timeout=0.2)
         self.assertEqual(errno.ETIMEDOUT, process.exit_status)
 
+    async def test_silence_of_a_server_that_begins_with_tls(self) -> None:
+        began = reactor.seconds()
+        process, peer = await self.opening(type="tls", timeout=0.2)
+        await process.closed
+        self.assertEqual([f"failed with code {errno.ETIMEDOUT}\n"], self.events(process))
+        self.assertLess(reactor.seconds() - began, 2)
+        peer.listen()
+        self.assertEqual([22], records(peer.heard))
+
 
 class InsideTests(Fixture):
     """After a handshake in which all was well."""
