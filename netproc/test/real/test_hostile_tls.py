@@ -143,6 +143,23 @@ class ServerTests(Fixture):
         self.assertEqual(([server], []), (list(self.ledger.events), heard.pieces))
 
 
+    async def test_a_hello_byte_by_byte(self) -> None:
+        """However busy the client looks, the deadline is the handshake's."""
+        server = await self.make(
+            name="s", server=True, service=True, tls_parameters=serving(), handshake_timeout=0.3
+        )
+        began = reactor.seconds()
+        peer = Peer(self, connect(socket.AF_INET, ("127.0.0.1", server.contact("service"))))
+        self.addCleanup(peer.close)
+        await peer.say(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03")
+        while not peer.ended:
+            await peer.say(b"x")
+            await self.turn(0.01)
+            peer.listen()
+        self.assertLess(reactor.seconds() - began, 2)
+        self.assertEqual([server], list(self.ledger.events))
+
+
 class FramingTests(Fixture):
     """What a framing filter holds behind STARTTLS goes to TLS, which does not take it."""
 
