@@ -114,9 +114,9 @@ class Peer:
         said, self._read = self.heard[self._read :], len(self.heard)
         return said
 
-    def rewind(self) -> None:
-        """Take all that came for not read."""
-        self._read = 0
+    def rewind_to(self, said: bytes) -> None:
+        """Take what came behind SAID for not read."""
+        self._read = self.heard.index(said) + len(said)
 
     # -- TLS ----------------------------------------------------------------------------------
 

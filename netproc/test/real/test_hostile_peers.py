@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import trustme
+from twisted.internet.defer import Deferred
 from twisted.logger import LogEvent, formatEvent, globalLogPublisher
 
 from netproc import NetworkProcess, ProcessError, TLSParameters, open_network_stream
@@ -375,6 +376,21 @@ class HandshakeTests(Fixture):
         async def script(peer: Peer) -> None:
             await until_handshake(peer)
             await peer.say(b"\x16\x03\x03\x00\x7a\x02\x00\x00\x76\x03\x03")
+
+        process = await self.check(script, "no TLS handshake within 0.2 s", timeout=0.2)
+        self.assertEqual(errno.ETIMEDOUT, process.exit_status)
+
+    async def test_a_handshake_that_goes_on_behind_the_deadline(self) -> None:
+        """It was given up: nobody answers any more."""
+
+        async def script(peer: Peer) -> None:
+            await until_handshake(peer)
+            await peer.until_end()
+            heard = peer.heard
+            peer.rewind_to(STARTTLS)
+            opening = Deferred.fromCoroutine(peer.start_tls(server_context()))
+            await self.assertFailure(opening, ConnectionError)
+            self.assertEqual(heard, peer.heard)
 
         process = await self.check(script, "no TLS handshake within 0.2 s", timeout=0.2)
         self.assertEqual(errno.ETIMEDOUT, process.exit_status)

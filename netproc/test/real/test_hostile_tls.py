@@ -101,7 +101,7 @@ class ClientTests(Fixture):
         process, peer, done = await self.started()
         context = server_context(verify_mode=ssl.CERT_REQUIRED)
         AUTHORITY.configure_trust(context)
-        peer.rewind()
+        peer.rewind_to(b"")
         try:
             await peer.start_tls(context)
         except ssl.SSLError:
@@ -141,7 +141,6 @@ class ServerTests(Fixture):
             self.assertIn(records(peer.heard), ([], [21]), garbage)
         self.assertLess(reactor.seconds() - began, 2)
         self.assertEqual(([server], []), (list(self.ledger.events), heard.pieces))
-
 
     async def test_a_hello_byte_by_byte(self) -> None:
         """However busy the client looks, the deadline is the handshake's."""
