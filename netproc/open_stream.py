@@ -19,6 +19,7 @@ from .client import ClientMaker
 from .clientcert import client_certificate as find_client_certificate
 from .core.buffer import Buffer
 from .core.errors import NetprocError, ProcessArgumentError, ProcessError
+from .core.limits import DEFAULT_LIMITS, check_seconds
 from .core.negotiate import NETWORK, PLAIN, SHELL, TLS, Negotiation, StreamProperties
 from .core.spec import ProcessSpec, process_spec
 from .core.streamspec import StreamSpec, stream_spec
@@ -74,7 +75,8 @@ def open_network_stream(
     The Deferred fires with the process, or with `return_list` with (process, StreamProperties); a server that
     does not let us in is (None, StreamProperties) then.  Otherwise it fails: with NegotiationError or
     another ProcessError, or with ProcessArgumentError, before any socket exists.  The dialogue has
-    TIMEOUT seconds, and so have connecting and the security manager.  The reference has a paragraph on each keyword.
+    TIMEOUT seconds, and so have connecting, a handshake before it and the security manager.  The reference has a
+    paragraph on each keyword.
     """
     given = dict(locals())
     table = DEFAULT_TABLE if given.pop("table") is None else table
@@ -143,8 +145,14 @@ def _client_keywords(given: Mapping[str, Any], tls_parameters: object) -> dict[s
         "plist",
         "noquery",
     )
-    timeout = {"connect_timeout": given["timeout"], "tls_parameters": tls_parameters}
-    return {**KEYWORDS, **{key: given[key] for key in shared}, **timeout}
+    keywords = {**KEYWORDS, **{key: given[key] for key in shared}}
+    timeout = check_seconds("timeout", given["timeout"])
+    keywords["connect_timeout"] = timeout
+    if tls_parameters is not None:
+        # The handshake is before the dialogue, whose deadline is that of other handshakes.
+        keywords["tls_parameters"] = tls_parameters
+        keywords["handshake_timeout"] = min(timeout, DEFAULT_LIMITS.handshake_timeout)
+    return keywords
 
 
 class _Vet:

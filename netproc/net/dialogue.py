@@ -164,7 +164,8 @@ class Dialogue:
             failed=self._lost,
         )
         below.hand_to(tls)
-        self._receiver = tls
+        # Whoever gives up now gives the handshake up, too.
+        self._channel = self._receiver = tls
         tls.start(unread)
 
     def _encrypted(self, channel: TLSChannel) -> Receiver:

@@ -40,6 +40,7 @@ class SocketTLSChannel(TLSChannel):
     # -- the handshake ------------------------------------------------------------------------
 
     def _begin(self, unread: bytes) -> None:
+        assert not unread
         # The parts of the handshake are short, and the peer waits for each.
         self._transport.setTcpNoDelay(True)
         self._transport.secure(self._wire)
