@@ -15,7 +15,7 @@ Public names are here; the modules behind them, in the order in which data passe
 * `net.tls`, where they are encrypted: `parameters`, `priority`, `credentials`, `servernames`, `primes`,
   `contexts`, `verify`, `ocsp`, `engine`, `peerstatus`, and between these and a process `channel` with `onsocket` or `memory`,
   put there by `attach` from the beginning or by `starttls`;
-* `net.stream`, `net.foreign`, behind `net.channel`: Twisted's protocols as channels; `net.seqpacket`;
+* `net.stream`, `net.foreign` (and `net.child`, a command in the place of a connection), behind `net.channel`: Twisted's protocols as channels; `net.seqpacket`;
 * `datagrams` with `net.datagram`, `net.packetbuffer`, `net.icmp` in the place of these for datagrams;
   `net.rawaddress` for unusual families, `net.inherited` for sockets that are handed over;
 * `reading` (or `packets`) with `core.delivery`, `core.decoders`, `core.codecnames`, and `sending` with
@@ -36,6 +36,7 @@ from ._version import __version__
 from .core.address import format_network_address
 from .core.buffer import Buffer
 from .core.errors import (
+    CommandError,
     NegotiationError,
     NetprocError,
     ProcessArgumentError,
@@ -74,6 +75,7 @@ from .transactions import TransactionQueue
 __all__ = [
     "UNSET",
     "Buffer",
+    "CommandError",
     "InterfaceInfo",
     "Limits",
     "NegotiationError",

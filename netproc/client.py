@@ -56,6 +56,7 @@ class ClientMaker:
         # What is to be given up when that fails.
         self._channel: StreamChannel | TLSChannel | None = None
         self._addresses_known = False
+        self._cause = Cause.CONNECTED
 
     def make(self) -> Deferred[NetworkProcess]:
         """Fires with the process when it can talk; nobody sees it before."""
@@ -192,7 +193,7 @@ class ClientMaker:
 
     def _channel_opened(self, channel: Channel) -> Receiver:
         process = self._process
-        event = process.life.connected(channel, Cause.CONNECTED)
+        event = process.life.connected(channel, self._cause)
         self._before_open(process)
         if not self._spec.nowait:
             process.table.enter(process)

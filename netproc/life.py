@@ -15,7 +15,7 @@ from twisted.logger import Logger
 
 from .core import options, status
 from .core.address import LOOPBACK, SocketAddress, host_text
-from .core.errors import ProcessError, without_traceback
+from .core.errors import CommandError, ProcessError, without_traceback
 from .core.escape import escape
 from .core.status import Cause, State
 from .core.throttle import Throttle
@@ -181,9 +181,12 @@ class Life:
         if can_go_on and self.half_closed is not None:
             self.half_closed()
             return
-        event = self._step(Cause.PEER_ENDED)
+        cause = status.end_of_input(self.state, reason)
+        event = self._step(cause, str(reason))
         if event is not None:
             self.reason = without_traceback(reason) if reason is not None else None
+            if isinstance(reason, CommandError):
+                self.exit_status = reason.exit_status
             self._end(event)
 
     def broken(self, reason: ProcessError) -> None:

@@ -7,6 +7,7 @@ the dialogue before the process is open, and `net/vetting.py` waits for what the
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
@@ -22,9 +23,11 @@ from .core.errors import NetprocError, ProcessArgumentError, ProcessError
 from .core.limits import DEFAULT_LIMITS, check_seconds
 from .core.negotiate import NETWORK, PLAIN, SHELL, TLS, Negotiation, StreamProperties
 from .core.spec import ProcessSpec, process_spec
+from .core.status import Cause
 from .core.streamspec import StreamSpec, stream_spec
 from .make import KEYWORDS, new_process
 from .net.channel import Channel, Receiver
+from .net.child import ChildEndpoint
 from .net.dialogue import Dialogue, Said
 from .net.reactor import INetprocReactor, default_reactor
 from .net.resolve import resolve
@@ -59,6 +62,7 @@ def open_network_stream(
     use_starttls_if_possible: bool = False,
     warn_unless_encrypted: bool = False,
     nogreeting: bool = False,
+    shell_command: str | None = None,
     tls_parameters: object = None,
     security_manager: SecurityManager | None = None,
     protocol: str | None = None,
@@ -97,7 +101,7 @@ def open_network_stream(
         security_manager = SecurityManager()
     process = new_process(spec, table, reactor)
     vet = None if security_manager is None else _Vet(security_manager, given)
-    maker = _StreamMaker(spec, stream, process, security, timeout, vet)
+    maker = _StreamMaker(spec, stream, process, security, timeout, vet, _command(stream))
     if nowait:
         return succeed(maker.make_nowait())
     made = maker.make()
@@ -107,8 +111,6 @@ def open_network_stream(
 def _check(given: Mapping[str, Any], stream: StreamSpec, table: Table) -> None:
     if given["return_list"] and given["nowait"]:
         raise ProcessArgumentError("return_list", "with nowait there is nothing to tell yet")
-    if stream.type is SHELL:
-        raise ProcessArgumentError("type", "shell: not yet")
     if given["host"] is None or given["service"] is None:
         raise ProcessArgumentError("host" if given["host"] is None else "service", "it is missing")
     buffer = given["buffer"]
@@ -116,9 +118,16 @@ def _check(given: Mapping[str, Any], stream: StreamSpec, table: Table) -> None:
         raise ProcessArgumentError("buffer", f"No buffer named {buffer}")
 
 
+def _command(stream: StreamSpec) -> tuple[str, ...] | None:
+    """The program of the type shell, and its arguments."""
+    if stream.command is None:
+        return None
+    return os.environ.get("SHELL") or "/bin/sh", "-c", stream.command
+
+
 def _parameters(given: Mapping[str, Any], stream: StreamSpec) -> object:
     """How TLS is done, if there may be any; the certificate of a client goes into them."""
-    if stream.type is PLAIN or (stream.type is NETWORK and stream.dialect.upgrade is None):
+    if stream.type in (PLAIN, SHELL) or (stream.type is NETWORK and stream.dialect.upgrade is None):
         return None
     certificate = find_client_certificate(
         given["client_certificate"], given["host"], given["service"]
@@ -185,8 +194,13 @@ class _StreamMaker(ClientMaker):
         security: Security | None,
         timeout: float,
         vet: _Vet | None,
+        command: tuple[str, ...] | None,
     ) -> None:
-        super().__init__(spec, process, resolve, None, security if stream.type is TLS else None)
+        endpoint = None if command is None else ChildEndpoint(process.reactor, command)
+        super().__init__(spec, process, resolve, endpoint, security if stream.type is TLS else None)
+        if command is not None:
+            process.shown.set("command", command)
+            self._cause = Cause.STARTED
         self._vet = vet
         self._stream = stream
         self._starttls = security

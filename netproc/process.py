@@ -24,7 +24,6 @@ from .core.errors import ProcessArgumentError, ProcessError, not_running
 from .core.escape import escape
 from .core.limits import Limits
 from .core.names import ProcessTable
-from .core.status import State
 from .defaults import default_filter, default_sentinel
 from .life import Life
 from .net.reactor import INetprocReactor
@@ -66,9 +65,6 @@ class NetworkProcess(ProcessSettings):
         "reactor",
         "waiters",
     )
-
-    #: What kind of process it is; Emacs has others.
-    type = "network"
 
     def __init__(
         self,
@@ -129,10 +125,22 @@ class NetworkProcess(ProcessSettings):
     # -- what it is -------------------------------------------------------------------------
 
     @property
+    def type(self) -> str:
+        """What kind of process it is: "network", or "real" for a command; Emacs has others."""
+        return "real" if self.life.state in status.OF_COMMANDS else "network"
+
+    @property
+    def command(self) -> tuple[str, ...] | None:
+        """The program that runs, and its arguments; None for network processes."""
+        return self.shown.get("command")  # type: ignore[return-value]
+
+    @property
     def status(self) -> str:
-        """One of "connect", "open", "listen", "stop", "closed" and "failed" (N60)."""
+        """One of "connect", "open", "listen", "stop", "closed" and "failed" (N60); of a command "run", "stop",
+        "exit" and "signal".
+        """
         state = self.life.state
-        return status.STOP if self._stopped and state is not State.CLOSED else state.value
+        return status.shown(state, self._stopped)
 
     @property
     def stopped(self) -> bool:
@@ -171,7 +179,9 @@ class NetworkProcess(ProcessSettings):
 
     @property
     def exit_status(self) -> int | str:
-        """0; 256 when the peer has ended; after a failure the errno or a text (N61)."""
+        """0; 256 when the peer has ended; after a failure the errno or a text (N61); of a command its exit
+        status or the number of the signal.
+        """
         return self.life.exit_status
 
     @property
@@ -216,6 +226,8 @@ class NetworkProcess(ProcessSettings):
         "tls_start" is the position in the buffer at which STARTTLS began.
         """
         self._note_sender()
+        if key is None and self.type == "real":
+            return True
         if key is None:
             return self.shown.host_and_service()
         if key is True:
@@ -282,7 +294,7 @@ class NetworkProcess(ProcessSettings):
         return self.sending.drain()
 
     def _check_running(self) -> None:
-        if self.life.state is not State.OPEN and self.life.state is not State.CONNECT:
+        if self.life.state not in status.SENDING:
             raise not_running(self.name)
 
     # -- stopping and waiting -----------------------------------------------------------------

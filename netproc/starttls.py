@@ -46,6 +46,8 @@ def start_tls(
 
 
 def _plain_channel(process: NetworkProcess) -> StreamChannel:
+    if process.type != "network":
+        raise ProcessError(errno.EOPNOTSUPP, "TLS is for connections")
     channel = process.sending.channel
     if process.life.state is not State.OPEN or process.reading.delivery.ended:
         raise not_running(process.name)

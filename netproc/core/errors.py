@@ -9,6 +9,7 @@ Everything that fails raises one of these, so everything imports this module::
                +-- StartTLSError          TLS was required and the server does not do it
                +-- AnswerSizeError        an answer was longer than allowed
           +-- SecurityError        the security manager does not let a connection through
+          +-- CommandError         a command in the place of a connection has failed
 """
 
 from __future__ import annotations
@@ -76,6 +77,15 @@ class SecurityError(ProcessError):
         self.conditions = conditions
 
 
+class CommandError(ProcessError):
+    """A command has ended with a status that is not 0, or by a signal: `exit_status` is the one or the other."""
+
+    def __init__(self, problem: str, exit_status: int, *, by_signal: bool = False) -> None:
+        super().__init__(None, problem)
+        self.exit_status = exit_status
+        self.by_signal = by_signal
+
+
 def os_error_text(error: OSError) -> str:
     """What the system says about ERROR, without errno and file name: "Connection refused"."""
     if error.errno is not None and error.errno in _errno.errorcode:
@@ -102,8 +112,3 @@ def without_traceback(error: ProcessError) -> ProcessError:
 def not_running(name: str) -> ProcessError:
     """What sending to a process that has no connection raises (N148)."""
     return ProcessError(_errno.ENOTCONN, f"Process {name} not running")
-
-
-def not_yet(keyword: str, what: str) -> ProcessArgumentError:
-    """For what Emacs has and netproc will have."""
-    return ProcessArgumentError(keyword, f"{what}: not yet")

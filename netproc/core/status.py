@@ -11,9 +11,10 @@ not a state here: stopping hides the states that are alive and comes back to the
 from __future__ import annotations
 
 import enum
+import signal
 from typing import NamedTuple
 
-from .errors import ProcessError
+from .errors import CommandError, ProcessError
 
 
 class State(enum.Enum):
@@ -25,6 +26,10 @@ class State(enum.Enum):
     LISTEN = "listen"
     CLOSED = "closed"
     FAILED = "failed"
+    # Of a command that is in the place of a connection.
+    RUN = "run"
+    EXIT = "exit"
+    SIGNAL = "signal"
 
     # Members are looked up at every step, and Enum's own hash is a call of Python code.
     __hash__ = object.__hash__
@@ -34,8 +39,14 @@ class State(enum.Enum):
 STOP = "stop"
 
 #: The states in which `live` holds (N10).
-LIVE = frozenset({State.CONNECT, State.OPEN, State.LISTEN})
-ENDED = frozenset({State.CLOSED, State.FAILED})
+LIVE = frozenset({State.CONNECT, State.OPEN, State.LISTEN, State.RUN})
+ENDED = frozenset({State.CLOSED, State.FAILED, State.EXIT, State.SIGNAL})
+#: The states in which something can be sent.
+SENDING = frozenset({State.CONNECT, State.OPEN, State.RUN})
+#: The end, which stopping does not hide.
+_OVER = frozenset({State.CLOSED, State.EXIT, State.SIGNAL})
+#: The states of commands.
+OF_COMMANDS = frozenset({State.RUN, State.EXIT, State.SIGNAL})
 
 
 class Cause(enum.Enum):
@@ -48,6 +59,10 @@ class Cause(enum.Enum):
     PEER_ENDED = enum.auto()  # end of file, reset or error: all the same to Emacs (N84)
     DELETED = enum.auto()
     FAILED = enum.auto()
+    STARTED = enum.auto()  # a command runs
+    FINISHED = enum.auto()  # it has ended as it should
+    EXITED = enum.auto()
+    SIGNALLED = enum.auto()
 
     __hash__ = object.__hash__
 
@@ -72,15 +87,52 @@ TABLE: dict[tuple[State, Cause], Step] = {
     (State.OPEN, Cause.DELETED): Step(State.CLOSED, "deleted\n"),
     (State.LISTEN, Cause.DELETED): Step(State.CLOSED, "deleted\n"),
     (State.LISTEN, Cause.FAILED): Step(State.FAILED, "failed{}\n"),
+    (State.NEW, Cause.STARTED): Step(State.RUN, None),
+    (State.CONNECT, Cause.STARTED): Step(State.RUN, "run\n"),
+    (State.RUN, Cause.FINISHED): Step(State.EXIT, "finished\n"),
+    (State.RUN, Cause.EXITED): Step(State.EXIT, "{}\n"),
+    (State.RUN, Cause.SIGNALLED): Step(State.SIGNAL, "{}\n"),
+    (State.RUN, Cause.DELETED): Step(State.SIGNAL, "killed\n", signal.SIGKILL),
     # Deleting what has ended is silent, but a failed process is closed by it (N65).
     (State.FAILED, Cause.DELETED): Step(State.CLOSED, None),
     (State.CLOSED, Cause.DELETED): Step(State.CLOSED, None),
+    (State.EXIT, Cause.DELETED): Step(State.EXIT, None),
+    (State.SIGNAL, Cause.DELETED): Step(State.SIGNAL, None),
 }
 
 
 def step(state: State, cause: Cause) -> Step | None:
     """What CAUSE does to a process in STATE, or None if it does nothing."""
     return TABLE.get((state, cause))
+
+
+def shown(state: State, stopped: bool) -> str:
+    """What `status` says of a process."""
+    return STOP if stopped and state not in _OVER else state.value
+
+
+def end_of_input(state: State, reason: ProcessError | None) -> Cause:
+    """What it is for a process in STATE that its input has ended for REASON."""
+    if state is not State.RUN:
+        return Cause.PEER_ENDED
+    if reason is None:
+        return Cause.FINISHED
+    by_signal = isinstance(reason, CommandError) and reason.by_signal
+    return Cause.SIGNALLED if by_signal else Cause.EXITED
+
+
+def exited_words(code: int) -> str:
+    """How a command with exit status CODE has ended (N69)."""
+    return f"exited abnormally with code {code}"
+
+
+def signal_words(number: int) -> str:
+    """How a command has ended that signal NUMBER killed: the system's words, without a capital."""
+    try:
+        words = signal.strsignal(number)
+    except ValueError:
+        words = None
+    return words[0].lower() + words[1:] if words else f"signal {number}"
 
 
 def failure_words(error: ProcessError) -> str:

@@ -9,6 +9,7 @@ is compiled; a function in its place makes binary protocols possible.
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
@@ -40,6 +41,8 @@ class StreamSpec:
     always_query: bool
     #: Is it open as soon as it is connected, without a dialogue (N261)?
     bare: bool
+    #: What the shell is to run in the place of a connection (N269).
+    command: str | None
 
 
 def stream_spec(keywords: Mapping[str, object]) -> StreamSpec:
@@ -59,7 +62,29 @@ def stream_spec(keywords: Mapping[str, object]) -> StreamSpec:
         made,
         bool(keywords["always_query_capabilities"]),
         not keywords["return_list"] and not _has_dialogue(stream_type, made, keywords),
+        _shell_command(stream_type, keywords),
     )
+
+
+def _shell_command(stream_type: StreamType, keywords: Mapping[str, object]) -> str | None:
+    """The command, in which %s stands for the host, %p for the service and %% for itself."""
+    keyword, command = "shell_command", keywords["shell_command"]
+    if stream_type is not SHELL:
+        if command is not None:
+            raise ProcessArgumentError(keyword, "only the type shell runs one")
+        return None
+    if not isinstance(command, str) or "\0" in command:
+        raise ProcessArgumentError(keyword, f"{command!r} is no command")
+    # Whatever a host is called, it is one word of the command.
+    values = {"s": shlex.quote(str(keywords["host"])), "p": shlex.quote(str(keywords["service"]))}
+
+    def value(match: re.Match[str]) -> str:
+        letter = match.group(1)
+        if letter != "%" and letter not in values:
+            raise ProcessArgumentError(keyword, f"Invalid format character: %{letter}")
+        return values.get(letter, "%")
+
+    return re.sub("%(.?)", value, command, flags=re.DOTALL)
 
 
 def _type(value: object) -> StreamType:

@@ -38,6 +38,8 @@ def reason_of(failure: Failure) -> ProcessError | None:
     if isinstance(error, ConnectionDone):
         return None
     while error is not None:
+        if isinstance(error, ProcessError):
+            return error
         if isinstance(error, OSError):
             return from_os_error(error, BROKEN)
         error = error.__cause__

@@ -7,7 +7,16 @@ from __future__ import annotations
 
 from netproc import NetworkProcess
 
-TERMINAL = ("connection broken by remote peer\n", "deleted\n", "failed")
+TERMINAL = (
+    "connection broken by remote peer\n",
+    "deleted\n",
+    "failed",
+    # Of commands.
+    "finished\n",
+    "exited abnormally with code ",
+    "killed\n",
+    "terminated\n",
+)
 
 
 def is_terminal(event: str) -> bool:

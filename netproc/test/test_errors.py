@@ -66,6 +66,3 @@ class ErrorTests(SynchronousTestCase):
     def test_not_running_is_emacs_text(self) -> None:
         error = errors.not_running("cli")
         self.assertEqual(("Process cli not running", errno.ENOTCONN), (str(error), error.errno))
-
-    def test_not_yet(self) -> None:
-        self.assertEqual("type: seqpacket: not yet", str(errors.not_yet("type", "seqpacket")))

@@ -7,7 +7,7 @@ import itertools
 from twisted.trial.unittest import SynchronousTestCase
 
 from netproc.core import status
-from netproc.core.errors import ProcessError
+from netproc.core.errors import CommandError, ProcessError
 from netproc.core.status import ENDED, LIVE, TABLE, Cause, State
 
 
@@ -17,15 +17,17 @@ class TableTests(SynchronousTestCase):
         self.assertEqual(set(State), reached)
 
     def test_every_live_state_can_be_deleted_with_one_event(self) -> None:
-        for state in LIVE:
+        for state in LIVE - {State.RUN}:
             step = status.step(state, Cause.DELETED)
             self.assertEqual((State.CLOSED, "deleted\n", 0), step)
+        step = status.step(State.RUN, Cause.DELETED)
+        self.assertEqual((State.SIGNAL, "killed\n", 9), step)
 
     def test_a_terminal_state_is_entered_with_an_event_and_left_with_none(self) -> None:
         for (state, _), step in TABLE.items():
             if state in ENDED:
                 self.assertIsNone(step.event)
-                self.assertIs(State.CLOSED, step.state)
+                self.assertIs(State.CLOSED if state is State.FAILED else state, step.state)
             elif step.state in ENDED:
                 self.assertIsNotNone(step.event)
 
@@ -38,7 +40,7 @@ class TableTests(SynchronousTestCase):
                     state = step.state
                     events.append(step.event)
             told = [event for event in events if event is not None]
-            terminal = [event for event in told if not event.startswith("open")]
+            terminal = [event for event in told if not event.startswith(("open", "run"))]
             self.assertEqual(int(state in ENDED), len(terminal), causes)
             self.assertLessEqual(len(told) - len(terminal), 1, causes)
 
@@ -51,9 +53,35 @@ class TableTests(SynchronousTestCase):
                 "connection broken by remote peer\n",
                 "deleted\n",
                 "failed{}\n",
+                "run\n",
+                "finished\n",
+                "killed\n",
+                # In words of the system, or "exited abnormally …".
+                "{}\n",
             },
             told,
         )
+
+    def test_how_commands_end(self) -> None:
+        failed = CommandError(status.exited_words(3), 3)
+        killed = CommandError(status.signal_words(15), 15, by_signal=True)
+        self.assertEqual("exited abnormally with code 3", str(failed))
+        self.assertEqual("terminated", str(killed))
+        self.assertEqual("signal 999", status.signal_words(999))
+        for reason, cause in (
+            (None, Cause.FINISHED),
+            (failed, Cause.EXITED),
+            (killed, Cause.SIGNALLED),
+            (ProcessError(None, "lost"), Cause.EXITED),
+        ):
+            self.assertIs(cause, status.end_of_input(State.RUN, reason))
+            self.assertIs(Cause.PEER_ENDED, status.end_of_input(State.OPEN, reason))
+
+    def test_what_stopping_hides(self) -> None:
+        for state in State:
+            hidden = state not in (State.CLOSED, State.EXIT, State.SIGNAL)
+            self.assertEqual("stop" if hidden else state.value, status.shown(state, True))
+            self.assertEqual(state.value, status.shown(state, False))
 
     def test_exit_status(self) -> None:
         broken = status.step(State.OPEN, Cause.PEER_ENDED)

@@ -26,6 +26,7 @@ def spec(**more: object) -> StreamSpec:
         (
             "type", "host", "protocol", "capability_command", "end_of_command", "end_of_capability",
             "success", "starttls_function", "always_query_capabilities", "nogreeting", "return_list",
+            "service", "shell_command",
         )
     )  # fmt: skip
     return stream_spec({**keywords, "host": "h", **more})
@@ -46,10 +47,19 @@ class TypeTests(SynchronousTestCase):
             ("plain", PLAIN),
             ("tls", TLS),
             ("ssl", TLS),
-            ("shell", SHELL),
         ):
             self.assertIs(expected, spec(type=name).type)
+        self.assertIs(SHELL, spec(type="shell", shell_command="cat").type)
         self.assertIs(STARTTLS, spec(type="starttls", protocol="imap").type)
+
+    def test_commands(self) -> None:
+        for command, line in (
+            ("cat", "cat"),
+            ("ssh %s -p %p", "ssh 'a b' -p 22"),
+            ("echo 100%% %%s", "echo 100% %s"),
+        ):
+            made = spec(type="shell", shell_command=command, host="a b", service=22)
+            self.assertEqual(line, made.command)
 
     def test_no_such_type(self) -> None:
         for value in ("foo", 5, ["tls"]):
@@ -73,7 +83,7 @@ class TypeTests(SynchronousTestCase):
             ({"protocol": "postgres"}, False),
             ({"protocol": "imap", "type": "plain"}, True),
             ({"type": "tls"}, False),
-            ({"type": "shell"}, False),
+            ({"type": "shell", "shell_command": "cat"}, False),
             ({"type": "starttls", **IMAP}, False),
         ):
             self.assertEqual(bare, spec(**keywords).bare, keywords)

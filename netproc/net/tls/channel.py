@@ -219,7 +219,7 @@ class TLSChannel(ABC):
 
     def lost(self, reason: ProcessError | None) -> None:
         """See Receiver."""
-        self.truncated = not self._input_over
+        self.truncated = self.truncated or not self._input_over
         self._end(reason)
 
     def gone(self) -> None:

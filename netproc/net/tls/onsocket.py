@@ -146,7 +146,7 @@ class Wire:
         goodbyes = self._goodbyes
 
         def note(connection: SSL.Connection, where: int, what: int) -> None:
-            if where & SSL.SSL_CB_READ_ALERT and not what & 0xFF:
+            if where == SSL.SSL_CB_READ_ALERT and not what & 0xFF:
                 goodbyes.append(True)
 
         self._connection.set_options(SSL.OP_IGNORE_UNEXPECTED_EOF)

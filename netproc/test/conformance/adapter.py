@@ -6,22 +6,13 @@ When a name of netproc changes, this is the one place to change.
 from __future__ import annotations
 
 import errno
+import os
 import socket
+from unittest import mock
 
 import netproc
 from netproc import ProcessTable
 from netproc.test.conformance.notation import CallbackError
-
-#: What scenarios may ask for in "needs"; such scenarios are skipped where netproc lacks it.
-FEATURES = {
-    "buffer-point",
-    "buffer-readonly",
-    "buffer-unibyte",
-    "filter-multibyte",
-    "nogreeting",
-    "open-coding",
-    "seqpacket",
-}
 
 
 class NetprocAdapter:
@@ -38,7 +29,9 @@ class NetprocAdapter:
         return netproc.make_network_process(table=self.table, **args)
 
     def open(self, arguments, keywords):
-        return netproc.open_network_stream(*arguments, table=self.table, **keywords)
+        # The traces are of an Emacs whose shell is bash.
+        with mock.patch.dict(os.environ, SHELL="/bin/bash"):
+            return netproc.open_network_stream(*arguments, table=self.table, **keywords)
 
     def properties(self, found):
         """The property list of what opening a stream found out."""
@@ -85,7 +78,7 @@ class NetprocAdapter:
     # -- reading ------------------------------------------------------------
     def command(self, proc):
         """process-command: true when stopped."""
-        return proc.stopped or None
+        return proc.stopped or (proc.command and list(proc.command))
 
     def is_default(self, callback):
         """Whether CALLBACK, read from a process, is the default one."""

@@ -25,13 +25,3 @@ DIFFERENCES: dict[str, dict[int, str]] = {
     "21-quirk-raw-cons": {0: "D6", 1: "D6", 2: "D6"},
     "21-quirk-seqpacket-truncated": {4: "D9"},
 }
-
-#: What the next releases bring.
-NOT_YET = {
-    "18-open-shell": "shell streams",
-}
-
-
-def not_yet(name: str) -> str | None:
-    """What scenario NAME waits for."""
-    return next((what for prefix, what in NOT_YET.items() if name.startswith(prefix)), None)

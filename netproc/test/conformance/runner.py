@@ -16,7 +16,7 @@ from twisted.internet.defer import ensureDeferred
 from twisted.internet.task import deferLater
 from twisted.logger import globalLogPublisher
 
-from netproc.test.conformance.adapter import FEATURES, NetprocAdapter
+from netproc.test.conformance.adapter import NetprocAdapter
 from netproc.test.conformance.notation import CallbackError, ScenarioError, escape
 from netproc.test.conformance.peerlink import PeerLink
 from netproc.test.conformance.ports import Ports
@@ -29,11 +29,6 @@ MAX = 2.5
 
 #: Steps in callbacks that leave a record only when they fail.
 QUIET_OPS = {"send", "eof", "stop", "continue", "delete", "set", "buffer", "peer", "run", "accept"}
-
-
-def missing_features(scenario):
-    """What SCENARIO needs and netproc has not."""
-    return set(scenario.get("needs", [])) - FEATURES
 
 
 class Runner(Steps):

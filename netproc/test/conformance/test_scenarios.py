@@ -12,7 +12,7 @@ from netproc.test.base import NetprocTestCase
 from netproc.test.conformance import differences
 from netproc.test.conformance.compare import differences as compare
 from netproc.test.conformance.notation import CallbackError
-from netproc.test.conformance.runner import Runner, missing_features
+from netproc.test.conformance.runner import Runner
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
@@ -53,10 +53,6 @@ def _add_test(name):
         return Deferred.fromCoroutine(self.check(name))
 
     test.__doc__ = scenario["about"]
-    missing = missing_features(scenario)
-    waits_for = differences.not_yet(name)
-    if missing or waits_for:
-        test.skip = f"not yet: {waits_for or ', '.join(sorted(missing))}"
     setattr(ScenarioTests, "test_" + name.replace("-", "_"), test)
 
 

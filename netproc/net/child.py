@@ -1,0 +1,140 @@
+"""A command's standard input and output in the place of a connection.
+
+`open_stream.py` connects by a ChildEndpoint; Twisted runs the command, and `net/foreign.py`'s channel works over the
+transport that is made here of its pipes.  The channel is lost when the command has ended and all its output been read.
+"""
+
+from __future__ import annotations
+
+import errno
+import signal
+from collections.abc import Sequence
+from contextlib import suppress
+
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.error import ConnectionDone, ProcessExitedAlready
+from twisted.internet.interfaces import (
+    IAddress,
+    IProcessTransport,
+    IProtocol,
+    IProtocolFactory,
+    IStreamClientEndpoint,
+)
+from twisted.internet.protocol import ProcessProtocol
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from ..core.errors import CommandError, ProcessError, from_os_error
+from ..core.status import exited_words, signal_words
+from .foreign import ForeignChannel
+from .reactor import INetprocReactor
+
+
+@implementer(IAddress)
+class _NoAddress:
+    """Pipes have none."""
+
+
+@implementer(IStreamClientEndpoint)
+class ChildEndpoint:
+    """Runs COMMAND, a program and its arguments, in our environment."""
+
+    def __init__(self, reactor: INetprocReactor, command: Sequence[str]) -> None:
+        self._reactor = reactor
+        self._command = command
+
+    def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
+        """Fires with the protocol when the command runs; fails with ProcessError if it cannot be started."""
+        channel = protocolFactory.buildProtocol(_NoAddress())
+        assert isinstance(channel, ForeignChannel)
+        try:
+            self._reactor.spawnProcess(_Child(channel), self._command[0], self._command, env=None)
+        except OSError as error:
+            return fail(from_os_error(error, "cannot run a command", self._command[0]))
+        return succeed(channel)
+
+
+class _Child(ProcessProtocol):
+    """Tells CHANNEL of the command; standard error is output like the other, as in Emacs."""
+
+    transport: IProcessTransport
+
+    def __init__(self, channel: ForeignChannel) -> None:
+        self._channel = channel
+        self._made: _ChildTransport | None = None
+
+    def connectionMade(self) -> None:
+        self._made = _ChildTransport(self.transport)
+        self._channel.makeConnection(self._made)
+
+    def outReceived(self, data: bytes) -> None:
+        self._channel.dataReceived(data)
+
+    errReceived = outReceived
+
+    def inConnectionLost(self) -> None:
+        assert self._made is not None
+        if self._made.shut_wanted:
+            self._channel.writeConnectionLost()
+        else:
+            problem = "the command has closed its standard input"
+            self._channel.receiver.output_lost(ProcessError(errno.EPIPE, problem))
+
+    def processEnded(self, reason: Failure) -> None:
+        channel = self._channel
+        del self._channel, self._made
+        channel.connectionLost(Failure(_ending(reason.value)))
+
+
+def _ending(reason: object) -> Exception:
+    """What the end of a command is for a channel."""
+    number = getattr(reason, "signal", None)
+    if number is not None:
+        return CommandError(signal_words(number), number, by_signal=True)
+    code = getattr(reason, "exitCode", 0)
+    return CommandError(exited_words(code), code) if code else ConnectionDone()
+
+
+class _ChildTransport:
+    """The pipes of PROCESS as a transport."""
+
+    disconnecting = False
+
+    def __init__(self, process: IProcessTransport) -> None:
+        self._process = process
+        #: Is the standard input to be closed, by us?
+        self.shut_wanted = False
+
+    def getHost(self) -> IAddress:
+        return _NoAddress()
+
+    def getPeer(self) -> IAddress:
+        return _NoAddress()
+
+    def write(self, data: bytes) -> None:
+        self._process.writeToChild(0, data)
+
+    def registerProducer(self, producer: object, streaming: bool) -> None:
+        self._process.registerProducer(producer, streaming)  # type: ignore[attr-defined]
+
+    def unregisterProducer(self) -> None:
+        self._process.unregisterProducer()  # type: ignore[attr-defined]
+
+    def pauseProducing(self) -> None:
+        self._process.pauseProducing()  # type: ignore[attr-defined]
+
+    def resumeProducing(self) -> None:
+        self._process.resumeProducing()  # type: ignore[attr-defined]
+
+    def loseWriteConnection(self) -> None:
+        """Close the standard input, behind what is queued."""
+        self.shut_wanted = True
+        self._process.closeStdin()
+
+    def loseConnection(self) -> None:
+        """It has had its time to end by itself; what it has started may keep the pipes, but not us."""
+        with suppress(ProcessExitedAlready):
+            self._process.signalProcess(signal.SIGKILL)
+        self._process.loseConnection()
+
+    abortConnection = loseConnection
