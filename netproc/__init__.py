@@ -23,7 +23,8 @@ Public names are here; the modules behind them, in the order in which data passe
 * `defaults`, `callbacks`: the functions it calls; `framing` with `core.framing`, and `transactions`: filters for
   programs;
 * `service`, `tap`, `filters`: processes for twistd;
-* `net.info`, `supports`: what this machine has.
+* `net.info`, `supports`: what this machine has;
+* `devcert`: a certificate to try TLS with.
 """
 
 from __future__ import annotations
