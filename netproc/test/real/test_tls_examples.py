@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import os
+import re
 import sys
 
 from netproc import TLSParameters, open_network_stream
@@ -11,6 +12,7 @@ from netproc.devcert import CERTIFICATE_FILE, KEY_FILE, make_certificate, write_
 from netproc.test.real.peers import in_thread
 from netproc.test.real.programs import Program, ProgramTestCase, require, run_with_input
 from netproc.test.real.test_examples import example, free_port
+from netproc.test.test_packaging import checkout
 
 KEY, CERTIFICATE = make_certificate(datetime.datetime.now(datetime.UTC))
 MAIL = b"From: a@localhost\r\nSubject: hello\r\n\r\nAll well?\r\n"
@@ -29,9 +31,11 @@ class TLSExampleFixture(ProgramTestCase):
         write_new(made, {KEY_FILE: (0o600, KEY), CERTIFICATE_FILE: (0o644, CERTIFICATE)})
         return made
 
-    def run_example(self, name: str, port: str) -> Program:
-        """NAME, which has PORT written in it, on the port of the test."""
+    def run_example(self, name: str, port: str, tls: str | None = None) -> Program:
+        """NAME, which has PORT written in it, on the port of the test; and with another TLS = …"""
         code = example(name)
+        if tls is not None:
+            code = re.sub("(?m)^TLS = .*", f"TLS = {tls}", code)
         self.assertIn(f"service={port},", code)
         code = code.replace(port, self.port)
         program = Program([sys.executable, "-c", code], self.directory())
@@ -56,6 +60,19 @@ class EchoTests(TLSExampleFixture):
         await self.serve("tls_echo_server.py", "7443")
         client = self.run_example("tls_client.py", "7443")
         self.assertEqual((0, "hello\n"), (await self.ends(client), client.text()), client.errors)
+
+    async def test_the_wrong_server(self) -> None:
+        """What the tutorial says about it."""
+        with open(os.path.join(checkout(), "docs", "tutorial", "tls.rst"), encoding="utf-8") as f:
+            page = f.read()
+        wrong = re.findall("``TLS = (.*?)``", page)
+        lines = re.findall(r"   (netproc\.core\.errors\..*)\n", page)
+        self.assertEqual((2, 2), (len(wrong), len(lines)))
+        await self.serve("tls_echo_server.py", "7443")
+        for tls, line in zip(wrong, lines, strict=True):
+            client = self.run_example("tls_client.py", "7443", tls)
+            self.assertEqual(1, await self.ends(client))
+            self.assertEqual(line, client.errors.rstrip().splitlines()[-1])
 
     def test_they_are_short(self) -> None:
         """The tutorial says so: a dozen lines behind the imports."""
