@@ -146,8 +146,7 @@ class HowToTests(ProgramTestCase):
         return False
 
     async def asked(self, request: str, directory: str) -> str:
-        if request.startswith("python "):
-            request = shlex.quote(sys.executable) + request.removeprefix("python")
+        request = re.sub(r"\bpython ", f"{shlex.quote(sys.executable)} ", request)
         request = f"cd {shlex.quote(directory)}; {request}"
         return (await in_thread(run_with_input, ["sh", "-c", request], b"")).decode()
 
@@ -162,6 +161,9 @@ class HowToTests(ProgramTestCase):
 
     async def test_client_certificates(self) -> None:
         await self.check("client-certificates", 2)
+
+    async def test_pins(self) -> None:
+        await self.check("pins", 1)
 
     async def test_transactions(self) -> None:
         await self.check("transactions", 1)
