@@ -11,7 +11,7 @@ import subprocess
 from cryptography import x509
 
 from netproc import TLSParameters, filters, process_list
-from netproc.devcert import CERTIFICATE_FILE, DAYS, KEY_FILE, SUBJECT
+from netproc.devcert import CERTIFICATE_FILE, DAYS, KEY_FILE, SUBJECT, how_to_try
 from netproc.test.certificates import DAY, NOW
 from netproc.test.real.peers import in_thread
 from netproc.test.real.programs import (
@@ -22,6 +22,7 @@ from netproc.test.real.programs import (
     script,
 )
 from netproc.test.real.test_examples import free_port
+from netproc.test.test_packaging import checkout
 
 
 class DevcertTests(ProgramTestCase):
@@ -134,6 +135,13 @@ class DevcertTests(ProgramTestCase):
         client.stdin.flush()
         self.assertEqual(b"hello\n", await in_thread(client.stdout.readline))
         await self.printed(server, "closed|open")
+
+    def test_the_pages_show_the_same(self) -> None:
+        for page in ("README.rst", "docs/tutorial/tls.rst"):
+            with open(os.path.join(checkout(), page), encoding="utf-8") as file:
+                text = file.read()
+            for line in how_to_try(KEY_FILE, CERTIFICATE_FILE).splitlines():
+                self.assertIn(line, text, page)
 
     async def test_help_and_wrong_arguments(self) -> None:
         helped = self.python("-m", "netproc.devcert", "--help")
