@@ -30,7 +30,8 @@ from .net.reactor import INetprocReactor, default_reactor
 from .net.resolve import resolve
 from .net.stream import StreamChannel
 from .net.tls import contexts
-from .net.tls.channel import Security, TLSChannel
+from .net.tls.attach import Security, engine_for
+from .net.tls.channel import Engine, TLSChannel
 from .net.tls.parameters import TLSParameters, parse
 from .net.vetting import Opened, Refused, VettedChannel, Vetting
 from .process import DEFAULT_TABLE, NetworkProcess, Table
@@ -260,11 +261,11 @@ class _StreamMaker(ClientMaker):
         )
         return vetting.begin()
 
-    def _engine(self) -> Any:
+    def _engine(self, channel: StreamChannel, unread: bytes) -> Engine:
         assert self._starttls is not None
         assert self._spec.lookup is not None
         name = getattr(self._starttls, "hostname", None) or self._spec.lookup.host
-        return self._starttls.engine(name)
+        return engine_for(self._starttls, name, channel, unread)
 
     def _stream_opened(
         self, channel: VettedChannel, properties: StreamProperties, said: bytes

@@ -17,6 +17,7 @@ from ..core.negotiate import Done, Failed, Negotiation, Send, StartTLS, StreamPr
 from .channel import Receiver
 from .reactor import INetprocReactor
 from .stream import StreamChannel
+from .tls.attach import tls_channel
 from .tls.channel import Engine, TLSChannel
 from .vetting import SECURITY_MANAGER, VettedChannel
 
@@ -41,7 +42,7 @@ class Dialogue:
         self,
         channel: VettedChannel,
         negotiation: Negotiation,
-        make_engine: Callable[[], Engine],
+        make_engine: Callable[[StreamChannel, bytes], Engine],
         reactor: INetprocReactor,
         limits: Limits,
         seconds: float,
@@ -94,6 +95,7 @@ class Dialogue:
 
     def gone(self) -> None:
         """See Receiver: it was given up."""
+        self._end()
 
     def output_lost(self, reason: ProcessError) -> None:
         """See Receiver: the end is told too."""
@@ -141,9 +143,9 @@ class Dialogue:
         if unread:
             # It was not part of the dialogue in clear text, and never will be part of anything.
             self._said[:] = [b"".join(self._said)[: -len(unread)]]
-        tls = TLSChannel(
+        tls = tls_channel(
             below,
-            self._make_engine(),
+            self._make_engine(below, unread),
             self._reactor,
             self._limits,
             opened=self._encrypted,

@@ -8,6 +8,10 @@ import subprocess
 import sys
 
 from twisted.application.service import IServiceMaker
+from twisted.internet.interfaces import (
+    IStreamClientEndpointStringParserWithReactor,
+    IStreamServerEndpointStringParser,
+)
 from twisted.plugin import getPlugins
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
@@ -27,6 +31,15 @@ class PluginTests(SynchronousTestCase):
         found = [p for p in getPlugins(IServiceMaker) if p.tapname == "netproc"]
         self.assertEqual(["netproc.tap"], [plugin.module for plugin in found])
 
+    def test_twisted_finds_the_endpoints(self) -> None:
+        for interface, prefixes in (
+            (IStreamClientEndpointStringParserWithReactor, ["netproc", "starttls"]),
+            (IStreamServerEndpointStringParser, ["netproc"]),
+        ):
+            modules = {plugin.prefix: type(plugin).__module__ for plugin in getPlugins(interface)}
+            ours = [p for p, m in modules.items() if m == "twisted.plugins.netproc_endpoints"]
+            self.assertEqual(prefixes, sorted(ours))
+
     def run_python(self, code: str) -> str:
         done = subprocess.run(
             [sys.executable, "-c", code],
@@ -38,11 +51,12 @@ class PluginTests(SynchronousTestCase):
         )
         return done.stdout
 
-    def test_the_plugin_file_imports_nothing_of_netproc(self) -> None:
+    def test_the_plugin_files_import_nothing_of_netproc(self) -> None:
         code = (
             "import sys; from twisted.plugin import getPlugins\n"
             "from twisted.application.service import IServiceMaker\n"
             "list(getPlugins(IServiceMaker)); import twisted.plugins.netproc_plugin\n"
+            "import twisted.plugins.netproc_endpoints\n"
             "print([n for n in sys.modules if n.startswith('netproc')])\n"
         )
         self.assertEqual("[]\n", self.run_python(code))

@@ -7,6 +7,7 @@ that for the engine of each connection.
 from __future__ import annotations
 
 import os
+import socket
 import typing
 from collections import OrderedDict
 from collections.abc import Callable
@@ -44,8 +45,8 @@ _LONGEST_NAME: Final = 255
 class Security(typing.Protocol):
     """How one side does TLS: what every connection of a process has in common."""
 
-    def engine(self, name: str | None) -> Engine:
-        """For one connection: a client's to NAME, or a server's with None.
+    def engine(self, name: str | None, sock: socket.socket | None = None) -> Engine:
+        """For one connection: a client's to NAME, or a server's with None; on SOCK if that can be.
 
         :raises ProcessArgumentError: if NAME cannot be verified.
         """
@@ -221,10 +222,12 @@ class _Own:
             return SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT
         return SSL.VERIFY_PEER
 
-    def engine(self, name: str | None) -> Engine:
+    def engine(self, name: str | None, sock: socket.socket | None = None) -> Engine:
         """See `Security`."""
         self._read_for_connection()
-        connection = self._connection()
+        if self._selection.uses_primes and not self._is_server:
+            sock = None  # what is watched has to pass through here
+        connection = self._connection(sock)
         least_prime = None
         if self._is_server:
             name = None
@@ -240,11 +243,11 @@ class _Own:
         connection.set_app_data(verdict)
         if not self._is_server and self._parameters.type == "x509pki":
             connection.request_ocsp()
-        return Engine(connection, verdict, name, least_prime)
+        return Engine(connection, verdict, name, least_prime, on_socket=sock is not None)
 
-    def _connection(self) -> SSL.Connection:
+    def _connection(self, sock: socket.socket | None) -> SSL.Connection:
         watched = not self._is_server and self._selection.uses_primes
-        return WatchedConnection(self._context) if watched else SSL.Connection(self._context, None)
+        return WatchedConnection(self._context) if watched else SSL.Connection(self._context, sock)
 
     def _name(self, name: str | None) -> str | None:
         name = self._parameters.hostname or name
@@ -317,8 +320,11 @@ class _Foreign:
         context = source if isinstance(source, SSL.Context) else source.getContext()
         return SSL.Connection(context, None)
 
-    def engine(self, name: str | None) -> Engine:
-        """See `Security`; a maker that sends a name of its own has that one verified."""
+    def engine(self, name: str | None, sock: socket.socket | None = None) -> Engine:
+        """See `Security`; a maker that sends a name of its own has that one verified.
+
+        It is never on SOCK: Twisted's makers know connections over memory only.
+        """
         connection = self._connection()
         connection.set_options(_OPTIONS)
         if self._is_server:

@@ -16,6 +16,7 @@ from twisted.logger import LogEvent, globalLogPublisher
 from netproc import NetworkProcess, ProcessArgumentError, ProcessError, make_network_process
 from netproc.net.tls.channel import TLSChannel
 from netproc.test.base import PATIENCE, reactor
+from netproc.test.real import tls_standin
 from netproc.test.real.contract import BROKEN, Recorder, echo
 from netproc.test.real.peers import accept, in_thread, read_all, read_exactly
 from netproc.test.real.test_tls import TlsFixture
@@ -357,3 +358,11 @@ class PlaceTests(Fixture):
 
 
 del TlsFixture
+
+
+class HandshakeInMemoryTests(HandshakeTests):
+    security = staticmethod(tls_standin.security_in_memory)
+
+
+class EndInMemoryTests(EndTests):
+    security = staticmethod(tls_standin.security_in_memory)
