@@ -68,6 +68,8 @@ def _engine(
     is_server = process.accepted_by is not None
     name = None if is_server else name_to_verify(parameters, host)
     security = contexts.security(parameters, is_server=is_server)
+    # What a framing keeps has not been used either.
+    process.reading.take_back()
     return engine_for(security, name, below, unread or process.reading.delivery.incomplete)
 
 
@@ -77,6 +79,7 @@ def _put_between(
     done: Deferred[NetworkProcess] = Deferred(lambda _: process.delete())
 
     def opened(channel: Channel) -> Receiver:
+        process.mark_tls_start()
         if not done.called:  # by being cancelled
             done.callback(process)
         return process.life

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable
+from typing import NamedTuple
 
 from twisted.internet.interfaces import IDelayedCall
 
@@ -25,8 +26,17 @@ from .vetting import SECURITY_MANAGER, VettedChannel
 Vetted = Callable[
     [TLSChannel, Callable[[VettedChannel], Receiver], Callable[[ProcessError], None]], Receiver
 ]
+
+
+class Said(NamedTuple):
+    """What the server said, before STARTTLS and after it; `secure` is None if that was not done."""
+
+    clear: bytes
+    secure: bytes | None
+
+
 #: The stream is open: who is told from now on.
-Opened = Callable[[VettedChannel, StreamProperties, bytes], Receiver]
+Opened = Callable[[VettedChannel, StreamProperties, Said], Receiver]
 #: It is not.
 Refused = Callable[[NetprocError, StreamProperties], None]
 
@@ -62,6 +72,7 @@ class Dialogue:
         # Who is told: this, until the stream is open.
         self._receiver: Receiver = self
         self._said: list[bytes] = []
+        self._said_in_clear: int | None = None
         self._over = False
         self._approving = False
         self._timer: IDelayedCall | None = reactor.callLater(seconds, self._too_late, seconds)
@@ -143,6 +154,7 @@ class Dialogue:
         if unread:
             # It was not part of the dialogue in clear text, and never will be part of anything.
             self._said[:] = [b"".join(self._said)[: -len(unread)]]
+        self._said_in_clear = sum(map(len, self._said))
         tls = tls_channel(
             below,
             self._make_engine(below, unread),
@@ -152,7 +164,8 @@ class Dialogue:
             failed=self._lost,
         )
         below.hand_to(tls)
-        self._receiver = tls
+        # Whoever gives up now gives the handshake up, too.
+        self._channel = self._receiver = tls
         tls.start(unread)
 
     def _encrypted(self, channel: TLSChannel) -> Receiver:
@@ -172,7 +185,10 @@ class Dialogue:
         self._end()
         said = b"".join(self._said)
         said = said[: len(said) - len(unread)]
-        self._receiver = self._opened(self._channel, properties, said)
+        tls_start = self._said_in_clear
+        secure = None if tls_start is None else said[tls_start:]
+        parts = Said(said[:tls_start], secure)
+        self._receiver = self._opened(self._channel, properties, parts)
         self._channel.hand_to(self._receiver)
         if unread:
             self._receiver.data(unread)

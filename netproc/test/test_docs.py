@@ -75,7 +75,7 @@ class ReferenceTests(SynchronousTestCase):
         text = page("security")
         proofs = re.findall(r"\| ``(\S+)``", text)
         self.assertEqual(33, len(re.findall(r"\n   \* - \d+\n", text)))
-        self.assertEqual(text.count("``test_") + text.count("``real."), len(proofs))
+        self.assertEqual(sum(map(text.count, ("``test_", "``real.", "``interop."))), len(proofs))
         for proof in proofs:
             self.assertIsNotNone(namedAny(f"netproc.test.{proof}"), proof)
 

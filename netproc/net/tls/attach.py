@@ -13,7 +13,7 @@ from ...core.errors import ProcessError
 from ...core.limits import Limits
 from ..channel import Receiver
 from ..reactor import INetprocReactor
-from ..stream import OwnChannel, StreamChannel
+from ..stream import StreamChannel
 from .channel import Engine, TLSChannel
 from .memory import MemoryTLSChannel
 from .onsocket import SocketTLSChannel
@@ -46,11 +46,5 @@ def tls_channel(
     receiver: Receiver | None = None,
 ) -> TLSChannel:
     """TLS over BELOW; see TLSChannel."""
-    if engine.on_socket:
-        assert isinstance(below, OwnChannel)
-        return SocketTLSChannel(
-            below, engine, reactor, limits, opened=opened, failed=failed, receiver=receiver
-        )
-    return MemoryTLSChannel(
-        below, engine, reactor, limits, opened=opened, failed=failed, receiver=receiver
-    )
+    made = SocketTLSChannel if engine.on_socket else MemoryTLSChannel
+    return made(below, engine, reactor, limits, opened=opened, failed=failed, receiver=receiver)

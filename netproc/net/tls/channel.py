@@ -409,7 +409,9 @@ class TLSChannel(ABC):
 
 def error_of(what: str, error: Exception) -> ProcessError:
     """ERROR as it can be told: OpenSSL's reasons, or what else there is."""
-    return ProcessError(None, f"{what}: {'; '.join(reasons(error)) or repr(error)}")
+    number = error.args[0] if isinstance(error, SSL.SysCallError) else 0
+    problem = f"{what}: {'; '.join(reasons(error)) or repr(error)}"
+    return ProcessError(number if number > 0 else None, problem)
 
 
 def reasons(error: Exception) -> list[str]:

@@ -52,12 +52,13 @@ class Security(typing.Protocol):
         """
 
 
-def _selection(parameters: TLSParameters) -> priority.Selection:
-    return priority.select(parameters.priority, anonymous=parameters.type == "anon")
+def _selection(parameters: TLSParameters, is_server: bool) -> priority.Selection:
+    anonymous = parameters.type == "anon"
+    return priority.select(parameters.priority, anonymous=anonymous, is_server=is_server)
 
 
-def _set_protocol(context: SSL.Context, parameters: TLSParameters) -> None:
-    selection = _selection(parameters)
+def _set_protocol(context: SSL.Context, parameters: TLSParameters, is_server: bool) -> None:
+    selection = _selection(parameters, is_server)
     least = selection.lowest
     if parameters.min_version is not None:
         least = max(least, priority.NUMBERS[parameters.min_version])
@@ -143,7 +144,7 @@ def _log_keys(context: SSL.Context, name: str) -> None:
 
 def _context(parameters: TLSParameters, is_server: bool) -> SSL.Context:
     context = SSL.Context(SSL.TLS_METHOD)
-    _set_protocol(context, parameters)
+    _set_protocol(context, parameters, is_server)
     for pair in parameters.keylist:
         credentials.use_pair(context, "keylist", pair, parameters.password)
     _set_trust(context, parameters, is_server)
@@ -192,7 +193,7 @@ class _Own:
         self._parameters = parameters
         self._is_server = is_server
         self._mode = self._verify_mode()
-        self._selection = _selection(parameters)
+        self._selection = _selection(parameters, is_server)
         self._stamps: object = None
         self._told: str | None = None
         self.read()

@@ -17,6 +17,7 @@ from OpenSSL import SSL
 
 from ...core.errors import ProcessError
 from ...core.limits import KIB
+from ..channel import Channel
 from ..event import EVENT
 from ..stream import OwnChannel
 from .channel import TLS_BROKEN, TLSChannel, error_of
@@ -30,14 +31,16 @@ class SocketTLSChannel(TLSChannel):
 
     _below: OwnChannel
 
-    def __init__(self, below: OwnChannel, *arguments: Any, **keywords: Any) -> None:
+    def __init__(self, below: Channel, *arguments: Any, **keywords: Any) -> None:
         super().__init__(below, *arguments, **keywords)
+        assert isinstance(below, OwnChannel)
         self._transport = below.transport
         self._wire = Wire(below.transport.getHandle(), self._connection, self)
 
     # -- the handshake ------------------------------------------------------------------------
 
     def _begin(self, unread: bytes) -> None:
+        assert not unread
         # The parts of the handshake are short, and the peer waits for each.
         self._transport.setTcpNoDelay(True)
         self._transport.secure(self._wire)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from OpenSSL import SSL
 from twisted.internet.defer import Deferred
 
-from netproc import NetworkProcess, ProcessArgumentError, ProcessError
+from netproc import NetworkProcess, ProcessArgumentError, ProcessError, get_buffer_create
 from netproc.net.tls import contexts
 from netproc.test.base import PATIENCE, NetprocTestCase
 from netproc.test.real import tls_standin
@@ -90,6 +90,21 @@ class StartTlsTests(StartTlsFixture):
         await process.closed
         self.assertEqual((BROKEN, None), (self.events(process)[-1], process.reason))
         self.assertIs(False, process.truncated)
+
+    async def test_where_tls_begins_in_the_buffer(self) -> None:
+        buffer = get_buffer_create("b")
+        self.addCleanup(buffer.kill)
+        process, peer = await self.client_and_peer(buffer="b")
+        self.assertIs(None, process.contact("tls_start"))
+        peer.sendall(b"clear")
+        await self.until(lambda: buffer.text == "clear")
+        done = process.start_tls(AUTHORITY.client)
+        tls = await self.raw_server(peer)
+        self.addCleanup(tls.close)
+        await done
+        await in_thread(tls.sendall, b"secret")
+        await self.until(lambda: buffer.text == "clearsecret")
+        self.assertEqual(6, process.contact("tls_start"))
 
     async def test_client(self) -> None:
         recorder = Recorder()
