@@ -8,10 +8,11 @@ REACTORS := epoll poll select asyncio
 # What must hold on every reactor.
 CONTRACT := $(addprefix netproc.test.real.test_,tcp unix foreign resets connecting datagrams seqpacket)
 
-.PHONY: help serve test reactors conformance stress scan check-dist check lint types coverage docs bench clean
+.PHONY: help serve dev-cert test reactors conformance stress scan check-dist check lint types coverage docs bench clean
 
 help:
 	@echo "make serve [PORT=7007]  an echo server under twistd"
+	@echo "make dev-cert           a certificate to try TLS with on this machine, and how to try it"
 	@echo "make test               the test suite"
 	@echo "make reactors           the contract of streams and the command line on each reactor"
 	@echo "make conformance        the scenarios, live, against the Emacs that is installed"
@@ -40,6 +41,9 @@ $(VENV)/with-%: setup.cfg | $(BIN)/pip
 
 serve: $(VENV)/with-nothing
 	$(BIN)/twistd -n netproc make --name echo --server t --host local --service $(PORT) --filter netproc.filters.echo
+
+dev-cert: $(VENV)/with-nothing
+	@$(BIN)/python -m netproc.devcert
 
 bench: $(VENV)/with-bench
 	$(BIN)/python benchmarks/run.py

@@ -26,7 +26,8 @@ Public names are here; the modules behind them, in the order in which data passe
 * `service`, `tap`, `filters`: processes for twistd;
 * `endpointstrings`, `processendpoints`, `processtransport`, `producing`: processes for protocols of Twisted's;
 * `__main__`, `opencommand`, `terminal`: a stream in the terminal;
-* `net.info`, `supports`: what this machine has.
+* `net.info`, `supports`: what this machine has;
+* `devcert`: a certificate to try TLS with.
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, Literal
 
+import attrs
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.python.failure import Failure
 
@@ -35,7 +36,7 @@ from .net.stream import StreamChannel
 from .net.tls import contexts
 from .net.tls.attach import Security, engine_for
 from .net.tls.channel import Engine, TLSChannel
-from .net.tls.parameters import TLSParameters
+from .net.tls.parameters import TLSParameters, parse
 from .net.vetting import Opened, Refused, VettedChannel, Vetting
 from .process import DEFAULT_TABLE, NetworkProcess, Table
 from .security import SecurityManager
@@ -88,7 +89,7 @@ def open_network_stream(
     reactor = default_reactor() if given.pop("reactor") is None else reactor
     assert reactor is not None
     try:
-        stream = stream_spec(given)
+        stream = _stream(given)
         _check(given, stream, table)
         parameters = _parameters(given, stream)
         first = parameters if stream.type is TLS else None
@@ -106,6 +107,24 @@ def open_network_stream(
         return succeed(maker.make_nowait())
     made = maker.make()
     return made.addCallbacks(maker.found, maker.not_found) if return_list else made
+
+
+def _stream(given: Mapping[str, Any]) -> StreamSpec:
+    """How the stream is opened; without a dialogue parameters of TLS begin with it, as in Emacs (N261)."""
+    stream = stream_spec(given)
+    if given["tls_parameters"] is None or not _has_no_tls(stream):
+        return stream
+    if not stream.bare:
+        raise ProcessArgumentError(
+            "tls_parameters", "nothing begins TLS here: give type or protocol"
+        )
+    return replace(stream, type=TLS)
+
+
+def _has_no_tls(stream: StreamSpec) -> bool:
+    if stream.type is NETWORK:
+        return stream.dialect.upgrade is None
+    return stream.type in (PLAIN, SHELL)
 
 
 def _check(given: Mapping[str, Any], stream: StreamSpec, table: Table) -> None:
@@ -127,7 +146,7 @@ def _command(stream: StreamSpec) -> tuple[str, ...] | None:
 
 def _parameters(given: Mapping[str, Any], stream: StreamSpec) -> object:
     """How TLS is done, if there may be any; the certificate of a client goes into them."""
-    if stream.type in (PLAIN, SHELL) or (stream.type is NETWORK and stream.dialect.upgrade is None):
+    if _has_no_tls(stream):
         return None
     certificate = find_client_certificate(
         given["client_certificate"], given["host"], given["service"]
@@ -135,9 +154,10 @@ def _parameters(given: Mapping[str, Any], stream: StreamSpec) -> object:
     parameters = given["tls_parameters"]
     if certificate is None:
         return TLSParameters() if parameters is None else parameters
-    if parameters is not None:
-        raise ProcessArgumentError("client_certificate", "tls_parameters has a keylist for it")
-    return TLSParameters(keylist=(certificate,))
+    parameters = TLSParameters() if parameters is None else parse(parameters, is_server=False)
+    if not isinstance(parameters, TLSParameters) or parameters.keylist:
+        raise ProcessArgumentError("client_certificate", "tls_parameters has one already")
+    return attrs.evolve(parameters, keylist=(certificate,))
 
 
 def _client_keywords(given: Mapping[str, Any], tls_parameters: object) -> dict[str, object]:

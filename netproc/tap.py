@@ -165,13 +165,16 @@ _OPTIONS: tuple[tuple[str, Callable[[str], object], str], ...] = (
 
 #: The options that say how TLS is done: the field of TLSParameters, how the value is read, help.
 _TLS_OPTIONS: tuple[tuple[str, str, Callable[[str], object], str], ...] = (
-    ("tls-trust", "trustfiles", _one, "TLS: file of the authorities to trust, not the system's."),
+    ("tls-trust", "trustfiles", _one, "TLS: file of authorities that a client trusts, too."),
     ("tls-hostname", "hostname", _text, "TLS: whom a client verifies, if not the host."),
     ("tls-priority", "priority", _text, "TLS: versions and ciphers, as GnuTLS has them."),
     ("tls-client-ca", "trustfiles", _one, "TLS: file of the authorities of clients' certificates."),
     ("tls-alpn", "alpn", words, "TLS: application protocols, with commas between them."),
 )
 _KEY, _CERTIFICATE, _REQUIRE = "tls-key", "tls-cert", "tls-require-client-cert"
+_TRUST, _CLIENT_CA = "tls-trust", "tls-client-ca"
+#: Options that only a server has, and only a client.
+_OF_SERVERS, _OF_CLIENTS = (_CLIENT_CA, _REQUIRE), (_TRUST, "tls-hostname")
 
 
 # -- options ------------------------------------------------------------------------------------
@@ -225,6 +228,12 @@ class MakeOptions(usage.Options):
 
     def _tls_fields(self) -> dict[str, object] | None:
         """The fields of TLSParameters, None if there is to be no TLS."""
+        is_server = bool(self.keywords.get("server"))
+        for name in _OF_CLIENTS if is_server else _OF_SERVERS:
+            if self[name] is not None:
+                raise usage.UsageError(
+                    f"--{name}: it is for {'clients' if is_server else 'servers'}"
+                )
         fields: dict[str, object] = {}
         for name, field, read, _ in _TLS_OPTIONS:
             if self[name] is not None:
@@ -234,7 +243,7 @@ class MakeOptions(usage.Options):
             raise usage.UsageError(f"--{_KEY}, --{_CERTIFICATE}: one needs the other")
         if key is not None:
             fields["keylist"] = ((key, certificate),)
-        if self["tls-client-ca"] is not None or self[_REQUIRE] is not None:
+        if self[_CLIENT_CA] is not None or self[_REQUIRE] is not None:
             required = self[_REQUIRE] is not None and bool(lisp(self[_REQUIRE]))
             fields["request_client_certificate"] = "required" if required else "optional"
         wanted = self["tls"] is not None and bool(lisp(self["tls"]))
@@ -249,10 +258,23 @@ class MakeOptions(usage.Options):
             if spec.tls_parameters is not None:
                 contexts.security(spec.tls_parameters, is_server=spec.is_server)
         except ProcessArgumentError as error:
-            option = "--tls" if error.keyword == "tls_parameters" else option_name(error.keyword)
-            raise usage.UsageError(f"{option}: {error.problem}") from error
+            raise usage.UsageError(self._complaint(error)) from error
         if spec.is_server and spec.filter is None and spec.buffer is None:
             raise usage.UsageError("--server: it needs --filter or --buffer for what comes")
+
+    def _complaint(self, error: ProcessArgumentError) -> str:
+        """ERROR by the option that is to blame; parameters of TLS begin with the name of a field."""
+        if error.keyword != "tls_parameters":
+            return f"{option_name(error.keyword)}: {error.problem}"
+        field, _, problem = error.problem.partition(": ")
+        given = [name for name, of, _, _ in _TLS_OPTIONS if of == field and self[name] is not None]
+        if field == "keylist":
+            given = [_KEY, _CERTIFICATE]
+        elif field == "trustfiles" and not given:
+            given = [_CLIENT_CA]
+        if not given:
+            return f"--tls: {error.problem}"
+        return f"{', '.join(f'--{name}' for name in given)}: {problem}"
 
 
 class Options(usage.Options):

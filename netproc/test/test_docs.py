@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 
+from twisted.python.reflect import namedAny
 from twisted.trial.unittest import SynchronousTestCase
 
 import netproc
@@ -66,6 +68,14 @@ class ReferenceTests(SynchronousTestCase):
         self.assertIn(f"Of the {len(every)} scenarios", text)
         self.assertIn(f"{same} are the same", text)
         self.assertIn(f"{differing} differ", text)
+
+    def test_what_is_said_to_keep_the_promises_of_tls_exists(self) -> None:
+        text = page("security")
+        proofs = re.findall(r"\| ``(\S+)``", text)
+        self.assertEqual(33, len(re.findall(r"\n   \* - \d+\n", text)))
+        self.assertEqual(sum(map(text.count, ("``test_", "``real.", "``interop."))), len(proofs))
+        for proof in proofs:
+            self.assertIsNotNone(namedAny(f"netproc.test.{proof}"), proof)
 
     def test_what_is_said_to_prove_something_exists(self) -> None:
         scenarios, modules = scenario_names(), test_modules()

@@ -30,6 +30,7 @@ SOCKET_IN_CORE = {"core.address", "core.options", "core.spec"}
 FLOOR_3 = {
     "__main__",
     "command",
+    "devcert",
     "ending",
     "endpointstrings",
     "filters",

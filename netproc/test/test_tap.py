@@ -110,11 +110,24 @@ class ComplaintTests(SynchronousTestCase):
             ((*server, "--service", "7", "--tls-key", "k"), "--tls-key, --tls-cert: one needs the other"),
             (
                 (*server, "--service", "7", "--tls-key", "/nokey", "--tls-cert", "/nocert"),
-                "--tls: keylist: /nokey: No such file or directory",
+                "--tls-key, --tls-cert: /nokey: No such file or directory",
             ),
             (
                 (*server, "--service", "7", "--tls-require-client-cert", "t"),
-                "--tls: keylist: a server needs a key and a certificate",
+                "--tls-key, --tls-cert: a server needs a key and a certificate",
+            ),
+            ((*server, "--service", "7", "--tls-trust", "x"), "--tls-trust: it is for clients"),
+            (
+                ("--name", "p", "--service", "7", "--tls-client-ca", "x"),
+                "--tls-client-ca: it is for servers",
+            ),
+            (
+                ("--name", "p", "--service", "7", "--tls-trust", "/no"),
+                "--tls-trust: /no: No such file or directory",
+            ),
+            (
+                ("--name", "p", "--service", "7", "--tls-priority", "NONSENSE"),
+                "--tls-priority: syntax error at 'NONSENSE' in 'NONSENSE'",
             ),
             ((*server, "--type", "raw"), "--type: Unsupported connection type 'raw'"),
             ((*server, "--plist", "x"), "--plist: 'x' is not KEY=VALUE"),

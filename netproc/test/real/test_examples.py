@@ -94,4 +94,5 @@ class ExampleTests(ProgramTestCase):
     async def test_every_example_is_here(self) -> None:
         """A new example needs a test."""
         files = set(os.listdir(os.path.join(checkout(), "examples"))) - {"__pycache__"}
-        self.assertEqual({"client.py", "echo_server.py", "echo_service.tac"}, files)
+        plain = {"client.py", "echo_server.py", "echo_service.tac"}
+        self.assertEqual(plain | {"smtp_server.py", "tls_client.py", "tls_echo_server.py"}, files)

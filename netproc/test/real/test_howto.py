@@ -1,8 +1,8 @@
 """The how-to pages do what they say: their commands run, and answer what the page shows.  From a checkout only.
 
-A section of a page may have: files (a code block whose caption is the name), a command that serves (caption "in one
-terminal"), one that asks it, with what it prints ("in another"), and what the first then says.  Ports and paths are
-put in the place of those that the page shows.
+A section of a page may have: files (a code block whose caption is the name), commands to prepare things ("first"), one
+that serves (caption "in one terminal"), one that asks it, with what it prints ("in another"), and what the first then
+says.  Ports and paths are put in the place of those that the page shows.  There is a certificate to try TLS with.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ import textwrap
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from netproc import devcert
+from netproc.test.certificates import NOW
 from netproc.test.real.peers import in_thread
 from netproc.test.real.programs import (
     Program,
@@ -31,13 +33,14 @@ from netproc.test.real.test_examples import free_port
 from netproc.test.test_packaging import checkout
 
 BLOCK = re.compile(r"\.\. code-block:: \w+\n   :caption: (.+)\n\n((?:   .*\n|\n)+)")
-SERVES, ASKS, SAYS = "in one terminal", "in another", "and the first says"
+FIRST, SERVES, ASKS, SAYS = "first", "in one terminal", "in another", "and the first says"
 
 
 class Example(NamedTuple):
     """One thing that a page shows."""
 
     files: dict[str, str]
+    first: str
     command: str
     request: str
     reply: str
@@ -51,16 +54,24 @@ def examples(page: str) -> Iterator[Example]:
             for caption, body in BLOCK.findall(file.read())
         ]
     files: dict[str, str] = {}
+    first = ""
     starts = [number for number, (caption, _) in enumerate(blocks) if caption == SERVES]
     for number, (caption, body) in enumerate(blocks):
         if caption.endswith(".py"):
             files[caption] = body + "\n"
+        if caption == FIRST:
+            first = body
         if caption == SERVES:
             end = next((start for start in starts if start > number), len(blocks))
             parts = dict(blocks[number:end])
             request, _, reply = parts[ASKS].partition("\n")
             yield Example(
-                dict(files), body, request, reply + "\n" if reply else "", parts.get(SAYS, "")
+                dict(files),
+                first,
+                body,
+                request,
+                reply + "\n" if reply else "",
+                parts.get(SAYS, ""),
             )
 
 
@@ -85,18 +96,26 @@ class HowToTests(ProgramTestCase):
 
         directory = self.mktemp()
         os.makedirs(directory)
+        key, certificate = devcert.make_certificate(NOW)
+        self.write(directory, devcert.KEY_FILE, key.decode())
+        self.write(directory, devcert.CERTIFICATE_FILE, certificate.decode())
         for name, content in example.files.items():
-            with open(os.path.join(directory, name), "w", encoding="utf-8") as file:
-                file.write(content)
+            self.write(directory, name, content.replace("7007", port))
+        for command in example.first.splitlines():
+            await self.asked(here(command), directory)
         server = self.start_in(directory, shlex.split(here(example.command)))
         await self.serves(server, here(example.command), port)
-        for program in ("nc", "socat"):
+        for program in ("nc", "socat", "gnutls-cli"):
             if program in example.request.split():
                 require(program)
         reply = await self.asked(here(example.request), directory)
         self.assertEqual(example.reply, reply)
         await self.until(lambda: example.says in server.text(), server.text())
         server.stop()
+
+    def write(self, directory: str, name: str, content: str) -> None:
+        with open(os.path.join(directory, name), "w", encoding="utf-8") as file:
+            file.write(content)
 
     def start_in(self, directory: str, command: list[str]) -> Program:
         """Run COMMAND; its twistd is the one of the environment that is tested."""
@@ -127,8 +146,7 @@ class HowToTests(ProgramTestCase):
         return False
 
     async def asked(self, request: str, directory: str) -> str:
-        if request.startswith("python "):
-            request = shlex.quote(sys.executable) + request.removeprefix("python")
+        request = re.sub(r"\bpython ", f"{shlex.quote(sys.executable)} ", request)
         request = f"cd {shlex.quote(directory)}; {request}"
         return (await in_thread(run_with_input, ["sh", "-c", request], b"")).decode()
 
@@ -137,6 +155,15 @@ class HowToTests(ProgramTestCase):
 
     async def test_framing(self) -> None:
         await self.check("framing", 1)
+
+    async def test_starttls(self) -> None:
+        await self.check("starttls", 2)
+
+    async def test_client_certificates(self) -> None:
+        await self.check("client-certificates", 2)
+
+    async def test_pins(self) -> None:
+        await self.check("pins", 1)
 
     async def test_transactions(self) -> None:
         await self.check("transactions", 1)

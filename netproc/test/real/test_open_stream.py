@@ -139,13 +139,54 @@ class OpenStreamTests(OpenStreamCase):
             await process.closed
             self.assertEqual([b"np1 CAPABILITY\r\n"], await served)
 
+    async def test_parameters_without_a_dialogue(self) -> None:
+        """They are for TLS from the beginning, as in Emacs, and never passed over."""
+
+        def script(sock: socket.socket, heard: list[bytes]) -> None:
+            tls = secure(sock)
+            heard.append(line(tls))
+            tls.unwrap()
+
+        for kind in (None, "network", "plain"):
+            process, served = await self.opened(script, type=kind, protocol=None)
+            self.assertIsNotNone(process.peer_status())
+            process.send("secret\n")
+            await process.closed
+            self.assertEqual([b"secret\n"], await served)
+
+    async def test_a_certificate_beside_parameters(self) -> None:
+        client = AUTHORITY.issue_cert("client.example")
+        pair = os.path.abspath(self.mktemp()), os.path.abspath(self.mktemp())
+        client.private_key_pem.write_to_path(pair[0])
+        client.cert_chain_pems[0].write_to_path(pair[1])
+
+        def script(sock: socket.socket, heard: list[bytes]) -> None:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            CERTIFICATE.configure_cert(context)
+            AUTHORITY.configure_trust(context)
+            context.verify_mode = ssl.CERT_REQUIRED
+            tls = context.wrap_socket(sock, server_side=True)
+            heard.append(tls.getpeercert(binary_form=True) or b"")
+            tls.unwrap()
+
+        process, served = await self.opened(
+            script, type="tls", protocol=None, client_certificate=pair
+        )
+        await process.closed
+        shown = ssl.PEM_cert_to_DER_cert(client.cert_chain_pems[0].bytes().decode())
+        self.assertEqual([shown], await served)
+
     async def test_plain(self) -> None:
         def script(sock: socket.socket, heard: list[bytes]) -> None:
             sock.sendall(b"* OK ready\r\nmore")
 
         seen: list[str] = []
         (process, properties), served = await self.opened(
-            script, type="plain", return_list=True, filter=lambda p, text: seen.append(text)
+            script,
+            type="plain",
+            tls_parameters=None,
+            return_list=True,
+            filter=lambda p, text: seen.append(text),
         )
         self.assertEqual(("plain", "* OK ready\r\n"), (properties.type, properties.greeting))
         await process.closed
@@ -158,7 +199,9 @@ class OpenStreamTests(OpenStreamCase):
             sock.recv(1)
 
         buffer = get_buffer_create("b")
-        opening, served = self.open(script, type="plain", return_list=True, buffer="b")
+        opening, served = self.open(
+            script, type="plain", tls_parameters=None, return_list=True, buffer="b"
+        )
         process, _ = await opening
         self.assertEqual("* OK ready\r\n", buffer.text)
         process.delete()
@@ -283,8 +326,19 @@ class OpenStreamTests(OpenStreamCase):
             ),
             ({"client_certificate": 5}, "client_certificate: 5 is neither True nor (key, cert)"),
             (
-                {"client_certificate": ("k", "c"), "tls_parameters": TLSParameters()},
-                "client_certificate: tls_parameters has a keylist for it",
+                {
+                    "client_certificate": ("k", "c"),
+                    "tls_parameters": TLSParameters(keylist=[("k", "c")]),
+                },
+                "client_certificate: tls_parameters has one already",
+            ),
+            (
+                {"type": "plain", "return_list": True, "tls_parameters": {}},
+                "tls_parameters: nothing begins TLS here: give type or protocol",
+            ),
+            (
+                {"protocol": None, "return_list": True, "tls_parameters": {}},
+                "tls_parameters: nothing begins TLS here: give type or protocol",
             ),
         ):
             keywords = {"protocol": "imap", **keywords}
