@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from peers import Peer
-from programs import BenchmarkError, Load, Place, Server, Servers
+from programs import BenchmarkError, Load, NoServerError, Place, Server, Servers
 from workloads import Workload
 
 #: Seconds for which idle connections may be held; reading a server's memory takes no time.
@@ -52,8 +52,8 @@ class Measured:
     samples: dict[str, dict[str, list[Sample]]] = field(default_factory=dict)
     #: One line each.  What failed is not tried again.
     failures: list[str] = field(default_factory=list)
-    #: Pairs of workload and peer that are out.
-    out: set[tuple[str, str]] = field(default_factory=set)
+    #: Peers that are out, and pairs of workload and peer.
+    out: set[str | tuple[str, str]] = field(default_factory=set)
 
 
 #: Is told the round and the workload that begin.
@@ -87,8 +87,8 @@ def _visit(
 ) -> Iterator[tuple[str, Sample]]:
     """One sample of each peer that takes part in WORKLOAD."""
     for peer in turns:
-        out = (workload.name, peer.name) in measured.out
-        if out or (peer.only and workload.name not in peer.only):
+        pair = workload.name, peer.name
+        if measured.out & {peer.name, pair} or (peer.only and workload.name not in peer.only):
             continue
         try:
             if workload.needs_fresh_server:
@@ -96,16 +96,33 @@ def _visit(
             server = servers.get(peer)
             if workload.service in server.addresses:
                 yield peer.name, _sample(plan, workload, server, load)
+        except NoServerError as error:
+            measured.out.add(peer.name)
+            measured.failures.append(str(error))
         except BenchmarkError as error:
-            measured.out.add((workload.name, peer.name))
+            measured.out.add(pair)
             measured.failures.append(f"{workload.name}, {peer.name}: {error}")
             servers.end(peer)
 
 
 def _sample(plan: Plan, workload: Workload, server: Server, load: Load) -> Sample:
-    """The sample that was disturbed least."""
-    if workload.mode == "idle":
-        return _memory(workload, server, load)
+    try:
+        if workload.mode == "idle":
+            return _memory(workload, server, load)
+        return _least_disturbed(plan, workload, server, load)
+    except BenchmarkError as error:
+        complaint = server.complaint()
+        raise BenchmarkError(f"{error}" + (complaint and f" ({complaint})")) from None
+
+
+def _memory(workload: Workload, server: Server, load: Load) -> Sample:
+    before = server.resident_bytes()
+    with load.holding(_course(workload, server, HOLD_LIMIT)):
+        after = server.resident_bytes()
+    return Sample(figure=(after - before) / workload.connections)
+
+
+def _least_disturbed(plan: Plan, workload: Workload, server: Server, load: Load) -> Sample:
     samples: list[Sample] = []
     while len(samples) < plan.takes and not any(sample.waited <= NOISE for sample in samples):
         samples.append(_rate(plan, workload, server, load))
@@ -114,13 +131,9 @@ def _sample(plan: Plan, workload: Workload, server: Server, load: Load) -> Sampl
 
 def _rate(plan: Plan, workload: Workload, server: Server, load: Load) -> Sample:
     options = ["-p", server.pid, "-w", plan.warm_up, "-f", workload.window, "-i", workload.idle]
-    result = _run(
-        load,
-        server,
-        [*map(str, options), *(["-u"] if workload.mixed else [])],
-        _course(workload, server, plan.seconds),
-        plan.warm_up + plan.seconds,
-    )
+    text = ["-u"] if workload.mixed else []
+    course = _course(workload, server, plan.seconds)
+    result = load.run([*map(str, options), *text, *course], plan.warm_up + plan.seconds)
     operations = result["count"] / workload.counts
     return Sample(
         figure=operations / result["seconds"],
@@ -131,32 +144,7 @@ def _rate(plan: Plan, workload: Workload, server: Server, load: Load) -> Sample:
     )
 
 
-def _run(
-    load: Load, server: Server, options: list[str], course: list[str], seconds: float
-) -> dict[str, float]:
-    try:
-        return load.run([*options, *course], seconds)
-    except BenchmarkError as error:
-        raise _about(server, error) from None
-
-
-def _memory(workload: Workload, server: Server, load: Load) -> Sample:
-    before = server.resident_bytes()
-    try:
-        with load.holding(_course(workload, server, HOLD_LIMIT)):
-            after = server.resident_bytes()
-    except BenchmarkError as error:
-        raise _about(server, error) from None
-    return Sample(figure=(after - before) / workload.connections)
-
-
 def _course(workload: Workload, server: Server, seconds: float) -> list[str]:
     """The arguments of the load generator that are no options."""
     numbers = workload.connections, workload.size, seconds
     return [workload.mode, server.addresses[workload.service], *map(str, numbers)]
-
-
-def _about(server: Server, error: BenchmarkError) -> BenchmarkError:
-    """ERROR of a load, with what the server has to say to that."""
-    complaint = server.complaint()
-    return BenchmarkError(f"{error}" + (complaint and f" ({complaint})"))

@@ -50,7 +50,9 @@ class Peer:
 
 FAST = "netproc.epollreactor"
 LAYER = frozenset({"pp1", "pp50", "bulk1"})
-SMALL = frozenset({"pp1", "pp50", "bulk1", "bulk8", "sink", "churn", "unix50", "pieces50", "beside"})
+SMALL = frozenset(
+    {"pp1", "pp50", "bulk1", "bulk8", "sink", "churn", "unix50", "pieces50", "beside"}
+)
 
 BASELINE = "twisted"
 LIMIT = "c"

@@ -21,13 +21,17 @@ from peers import Peer
 
 HERE = Path(__file__).resolve().parent
 
-START_LIMIT = 30.0
+START_LIMIT = 20.0
 #: What a load may take beside the time it is told to measure; it opens connections for 60 s at most.
 LOAD_LIMIT = 70.0
 
 
 class BenchmarkError(Exception):
     """The benchmark cannot be made; the message is one line."""
+
+
+class NoServerError(BenchmarkError):
+    """A server does not start."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +126,7 @@ def _running_server(peer: Peer, place: Place) -> Iterator[Server]:
         addresses = json.loads(line) if line else {}
         server = Server(peer, process.pid, addresses, errors)
         if not line:
-            raise BenchmarkError(f"{peer.name} did not start: {server.complaint()}")
+            raise NoServerError(f"{peer.name} did not start: {server.complaint()}")
         yield server
 
 

@@ -19,6 +19,7 @@
  * -f        the window: how many bytes of one connection may not be back yet, 1 MiB without it
  * -p PID    the server: its CPU time is part of the result
  * -w        seconds to run before the measurement begins
+ * SECONDS   to measure; as long again, 10 s at most, until every connection has had an answer
  *
  * Every byte that comes back is compared.  Whatever goes wrong ends the program with one line on
  * standard error and status 1; no wait is without a limit.
@@ -33,6 +34,8 @@
 
 #include "load.h"
 
+enum { PATIENCE = 10 /* seconds more, at most, until every connection has had an answer */ };
+
 static void run_for(double duration)
 {
     double end = now() + duration;
@@ -46,6 +49,9 @@ static void measure(void)
     forget_counts();
     struct clocks begin = read_clocks();
     run_for(options.seconds);
+    double limit = now() + PATIENCE;
+    while (!all_counted() && now() < limit)
+        run_for(options.seconds);
     struct clocks end = read_clocks();
     printf("{\"count\": %llu, \"seconds\": %.6f, \"server_cpu\": %.6f, \"server_wait\": %.6f, "
            "\"load_wait\": %.6f",

@@ -58,16 +58,21 @@ void forget_counts(void)
         all[i].counted = 0;
 }
 
+bool all_counted(void)
+{
+    for (long i = 0; i < options.connections; i++)
+        if (!all[i].counted && !mode->in_turns)
+            return false;
+    return true;
+}
+
 uint64_t sum_counts(void)
 {
     uint64_t sum = 0;
-    for (long i = 0; i < options.connections; i++) {
-        if (!all[i].counted && !mode->in_turns)
-            fail("a connection had no answer in %g s", options.seconds);
+    for (long i = 0; i < options.connections; i++)
         sum += all[i].counted;
-    }
-    if (!sum)
-        fail("there was no answer in %g s", options.seconds);
+    if (!sum || !all_counted())
+        fail("a connection had no answer");
     return sum;
 }
 
