@@ -15,7 +15,6 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
-
 from programs import HERE, BenchmarkError, first_line
 
 BUILD_LIMIT = 120.0

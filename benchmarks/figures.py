@@ -6,7 +6,7 @@ median of these ratios is taken: a machine that is slower for some minutes is so
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from statistics import median
 
@@ -18,7 +18,7 @@ from workloads import Workload
 Row = dict[str, float]
 
 
-def rows(workload: Workload, samples: dict[str, list[Sample]]) -> dict[str, Row]:
+def rows(workload: Workload, samples: Mapping[str, Sequence[Sample]]) -> dict[str, Row]:
     """For each peer the medians, the least and the greatest figure, and how many times better it is."""
     found = {name: _medians(of_peer) for name, of_peer in samples.items()}
     for name, row in found.items():
@@ -61,5 +61,8 @@ def _pairs(
     samples: Sequence[Sample], others: Sequence[Sample], key: str
 ) -> list[tuple[float, float]]:
     """KEY of both, round by round; who failed has fewer rounds."""
-    both = ((getattr(one, key), getattr(other, key)) for one, other in zip(samples, others))
+    both = (
+        (getattr(one, key), getattr(other, key))
+        for one, other in zip(samples, others, strict=False)
+    )
     return [(one, other) for one, other in both if one is not None and other is not None]

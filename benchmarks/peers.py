@@ -34,8 +34,6 @@ class Peer:
     @property
     def installed(self) -> bool:
         """Is there what it needs?"""
-        if self.needs == "netproc.epollreactor":
-            return (SERVERS.parents[1] / "netproc" / "epollreactor.py").exists()
         return not self.needs or bool(shutil.which(self.needs) or find_spec(self.needs))
 
     def command(self, built: Path, directory: Path) -> list[str]:

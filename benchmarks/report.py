@@ -93,7 +93,9 @@ def aligned(table_columns: Sequence[Sequence[str]]) -> Iterator[str]:
     left = [not any(cell[:1].isdigit() for cell in column) for column in table_columns]
     for cells in zip(*table_columns, strict=True):
         parts = zip(cells, widths, left, strict=True)
-        yield "  ".join(["", *(c.ljust(w) if l else c.rjust(w) for c, w, l in parts)]).rstrip()
+        yield "  ".join(
+            ["", *(c.ljust(w) if words else c.rjust(w) for c, w, words in parts)]
+        ).rstrip()
 
 
 # -- charts -------------------------------------------------------------------------------------

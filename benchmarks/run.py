@@ -14,6 +14,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
@@ -53,7 +54,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     for option, known in names.items():
         parser.add_argument(
             option,
-            type=lambda words, known=known: choice(words, known),
+            type=partial(choice, known),
             metavar="NAME,…",
             help=f"of {', '.join(known)} (default: all)",
         )
@@ -71,7 +72,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def choice(words: str, known: Sequence[str]) -> list[str]:
+def choice(known: Sequence[str], words: str) -> list[str]:
     names = words.split(",")
     for name in names:
         if name not in known:
@@ -135,6 +136,7 @@ class Progress:
     done: int = 0
 
     def __call__(self, number: int, workload: Workload) -> None:
+        """WORKLOAD begins in round NUMBER."""
         total = self.plan.rounds * len(self.plan.workloads)
         rest = ""
         if self.done:

@@ -116,4 +116,5 @@ def stalls(samples: Samples) -> Iterator[tuple[str, str, float]]:
 
 def median_of(samples: list[Sample], key: str) -> float:
     """The median of KEY, which all samples have."""
-    return median(getattr(sample, key) for sample in samples)
+    middle: float = median(getattr(sample, key) for sample in samples)
+    return middle

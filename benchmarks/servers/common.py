@@ -13,6 +13,7 @@ import json
 import os
 import signal
 import sys
+from importlib import import_module
 from pathlib import Path
 
 HOST = "127.0.0.1"
@@ -53,9 +54,7 @@ def install_reactor() -> None:
 
         epollreactor.install()
         return
-    from netproc import epollreactor as fast
-
-    fast.install(spin=SPIN if "spinning" in WORDS else 0.0)
+    import_module("netproc.epollreactor").install(spin=SPIN if "spinning" in WORDS else 0.0)
 
 
 #: For how many seconds the spinning reactor looks for events before it sleeps.

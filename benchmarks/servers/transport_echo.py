@@ -29,7 +29,7 @@ def main() -> None:
     address = parse((*map(int, HOST.split(".")), 0), "local")
     endpoint = ServerEndpoint(reactor=reactor, addresses=[address], backlog=BACKLOG)  # type: ignore[arg-type]
     port = endpoint.listen_now(Factory.forProtocol(Echo))
-    announce({"tcp": port.getHost().port})  # type: ignore[union-attr]
+    announce({"tcp": port.getHost().port})  # type: ignore[attr-defined]
     reactor.run()
 
 

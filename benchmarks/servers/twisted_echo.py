@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from common import (
     BACKLOG,
     CERTIFICATE,
@@ -16,9 +18,12 @@ from common import (
 
 install_reactor()
 
-from twisted.internet import reactor  # noqa: E402
+from twisted.internet import reactor as installed  # noqa: E402
 from twisted.internet.protocol import DatagramProtocol, Factory, Protocol  # noqa: E402
 from twisted.internet.ssl import PrivateCertificate  # noqa: E402
+
+# It has no type that says all that it can.
+reactor: Any = installed
 
 
 class Echo(Protocol):
@@ -49,7 +54,7 @@ class Sink(Protocol):
 class Packets(DatagramProtocol):
     """Sends back each packet."""
 
-    def datagramReceived(self, datagram: bytes, addr: object) -> None:
+    def datagramReceived(self, datagram: bytes, addr: Any) -> None:
         """Send it back."""
         self.transport.write(datagram, addr)  # type: ignore[union-attr]
 
