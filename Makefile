@@ -8,7 +8,7 @@ REACTORS := epoll poll select asyncio
 # What must hold on every reactor.
 CONTRACT := $(addprefix netproc.test.real.test_,tcp unix foreign resets connecting datagrams seqpacket)
 
-.PHONY: help serve test reactors conformance check-dist check lint types coverage docs bench clean
+.PHONY: help serve test reactors conformance check-dist check lint types coverage docs bench bench-quick clean
 
 help:
 	@echo "make serve [PORT=7007]  an echo server under twistd"
@@ -17,7 +17,8 @@ help:
 	@echo "make conformance        the scenarios, live, against the Emacs that is installed"
 	@echo "make check              lint, types, docs and the coverage of the tests"
 	@echo "make check-dist         wheel, sdist and editable install, each in a fresh environment"
-	@echo "make bench              netproc beside plain Twisted, asyncio and uvloop"
+	@echo "make bench              netproc beside plain Twisted, asyncio, uvloop, Emacs, socat and C; half an hour"
+	@echo "make bench-quick        the same in two minutes: does it work?"
 	@echo "make clean              remove what these made"
 
 # -- environments: $(VENV)/with-EXTRA says that netproc[EXTRA] is installed ---------------------
@@ -41,6 +42,9 @@ serve: $(VENV)/with-nothing
 
 bench: $(VENV)/with-bench
 	$(BIN)/python benchmarks/run.py
+
+bench-quick: $(VENV)/with-bench
+	$(BIN)/python benchmarks/run.py --quick
 
 # -- testing it ---------------------------------------------------------------------------------
 

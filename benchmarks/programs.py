@@ -183,7 +183,13 @@ def _child(
 ) -> Iterator[subprocess.Popen[str]]:
     """A program that is killed at the end, should it still run."""
     with subprocess.Popen(
-        command, stdin=stdin, stdout=subprocess.PIPE, stderr=stderr, text=True
+        command,
+        stdin=stdin,
+        stdout=subprocess.PIPE,
+        stderr=stderr,
+        text=True,
+        # SIGPIPE stays ignored, as it is here: it would end an Emacs whose client has gone.
+        restore_signals=False,
     ) as process:
         try:
             yield process

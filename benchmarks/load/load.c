@@ -50,7 +50,7 @@ static void measure(void)
     struct clocks begin = read_clocks();
     run_for(options.seconds);
     double limit = now() + PATIENCE;
-    while (!all_counted() && now() < limit)
+    while (!enough_counted() && now() < limit)
         run_for(options.seconds);
     struct clocks end = read_clocks();
     printf("{\"count\": %llu, \"seconds\": %.6f, \"server_cpu\": %.6f, \"server_wait\": %.6f, "

@@ -92,7 +92,7 @@ const struct mode *mode_of(const struct connection *);
 void choose_mode(const char *name);
 void open_all(void);
 void forget_counts(void);
-bool all_counted(void); /* has every connection had an answer since then? */
+bool enough_counted(void); /* has every connection had an answer since then? */
 uint64_t sum_counts(void);
 
 /* -- clocks.c: errors, times, latencies -------------------------------------------------------- */
