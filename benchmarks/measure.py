@@ -134,10 +134,11 @@ def _rate(plan: Plan, workload: Workload, server: Server, load: Load) -> Sample:
     text = ["-u"] if workload.mixed else []
     course = _course(workload, server, plan.seconds)
     result = load.run([*map(str, options), *text, *course], plan.warm_up + plan.seconds)
+    counted = workload.unit.cpu and not server.peer.forks
     operations = result["count"] / workload.counts
     return Sample(
         figure=operations / result["seconds"],
-        cpu=None if server.peer.forks else result["server_cpu"] / operations * 1e6,
+        cpu=result["server_cpu"] / operations * 1e6 if counted else None,
         p50=result["p50"] * 1e6 if "p50" in result else None,
         p99=result["p99"] * 1e6 if "p99" in result else None,
         waited=max(result["server_wait"], result["load_wait"]) / result["seconds"],

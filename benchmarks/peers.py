@@ -48,9 +48,7 @@ class Peer:
 
 FAST = "netproc.epollreactor"
 LAYER = frozenset({"pp1", "pp50", "bulk1"})
-SMALL = frozenset(
-    {"pp1", "pp50", "bulk1", "bulk8", "sink", "churn", "unix50", "pieces50", "beside"}
-)
+SMALL = frozenset({"pp1", "pp50", "bulk1", "bulk8", "sink", "churn", "unix50", "pieces50"})
 
 BASELINE = "twisted"
 LIMIT = "c"

@@ -73,7 +73,7 @@ def _target_over_baseline(workload: Workload, peer: str) -> str:
 def target_table(samples: Samples) -> list[list[str]]:
     """The columns of the table of targets."""
     lines = [["workload", "server", "beside", "target", "measured", ""]]
-    for target in TARGETS:
+    for target in (target for target in TARGETS if target.workload in samples):
         value = target.value(samples)
         told = target.kind.form.format(value) if value is not None else NO_FIGURE
         bound = ("≤ " if target.kind.at_most else "≥ ") + target.kind.form.format(target.bound)
