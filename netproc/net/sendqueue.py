@@ -44,9 +44,10 @@ class SendQueue:
 
     def __init__(self) -> None:
         self.pending = 0
-        self._small: list[bytes] = []
+        # These are made when there is something: most connections are idle.
+        self._small: list[bytes] | None = None
         self._small_size = 0
-        # Made when something cannot be sent at once.
+        # What cannot be sent at once.
         self._chunks: deque[bytes | memoryview] | None = None
 
     def append(self, data: bytes) -> None:
@@ -56,6 +57,10 @@ class SendQueue:
         if size >= _JOIN:
             self._gather().append(data)
             return
+        if self._small is None:
+            self._small = [data]
+            self._small_size = size
+            return
         self._small.append(data)
         self._small_size += size
         if self._small_size >= _JOIN or len(self._small) >= _MOST_PIECES:
@@ -64,8 +69,7 @@ class SendQueue:
     def clear(self) -> int:
         """Forget everything; how many bytes that was."""
         dropped, self.pending = self.pending, 0
-        self._small.clear()
-        self._small_size = 0
+        self._small = None
         self._chunks = None
         return dropped
 
@@ -84,10 +88,10 @@ class SendQueue:
     def _send_small(self, sock: socket.socket) -> None:
         """What nearly always happens: one reply, one send, nothing left."""
         small = self._small
+        assert small is not None
         data = small[0] if len(small) == 1 else b"".join(small)
         sent = sock.send(data)
-        small.clear()
-        self._small_size = 0
+        self._small = None
         self.pending -= sent
         if self.pending:
             self._chunks = deque((memoryview(data)[sent:],))
@@ -96,10 +100,9 @@ class SendQueue:
         """Make the small pieces a chunk."""
         if self._chunks is None:
             self._chunks = deque()
-        if self._small:
+        if self._small is not None:
             self._chunks.append(b"".join(self._small))
-            self._small.clear()
-            self._small_size = 0
+            self._small = None
         return self._chunks
 
     def _drop(self, chunks: deque[bytes | memoryview], sent: int) -> None:
