@@ -8,13 +8,15 @@ REACTORS := epoll poll select asyncio
 # What must hold on every reactor.
 CONTRACT := $(addprefix netproc.test.real.test_,tcp unix foreign resets connecting datagrams seqpacket)
 
-.PHONY: help serve test reactors conformance check-dist check lint types coverage docs bench bench-quick clean
+.PHONY: help serve test reactors conformance stress scan check-dist check lint types coverage docs bench bench-quick clean
 
 help:
 	@echo "make serve [PORT=7007]  an echo server under twistd"
 	@echo "make test               the test suite"
 	@echo "make reactors           the contract of streams and the command line on each reactor"
 	@echo "make conformance        the scenarios, live, against the Emacs that is installed"
+	@echo "make stress             2,000 stalled TLS handshakes and 100 honest clients"
+	@echo "make scan               sslscan and testssl.sh on a TLS server"
 	@echo "make check              lint, types, docs and the coverage of the tests"
 	@echo "make check-dist         wheel, sdist and editable install, each in a fresh environment"
 	@echo "make bench              netproc beside plain Twisted, asyncio, uvloop, Emacs, socat and C; half an hour"
@@ -59,6 +61,12 @@ reactors: $(VENV)/with-test
 
 conformance: $(VENV)/with-test
 	$(BIN)/python -m netproc.test.conformance --emacs
+
+stress: $(VENV)/with-test
+	$(BIN)/python -m netproc.test.interop.stress
+
+scan: $(VENV)/with-test
+	$(BIN)/python -m netproc.test.interop.scan
 
 check-dist: $(VENV)/with-check
 	.ci/check-dist $(BIN)/python

@@ -6,7 +6,6 @@ ones are never copied.
 
 from __future__ import annotations
 
-import socket
 from collections import deque
 from itertools import islice
 from typing import Protocol
@@ -21,6 +20,25 @@ _MOST_PIECES = 1024
 _MOST_BUFFERS = 1024
 
 
+class Wire(Protocol):
+    """What a transport reads and writes: its socket, or TLS on it; non-blocking, as sockets are."""
+
+    def recv(self, size: int, /) -> bytes:
+        """What has come: of SIZE bytes at most, or one record of TLS."""
+
+    def send(self, data: bytes | memoryview, /) -> int:
+        """How much of DATA has been taken."""
+
+    def sendmsg(self, data: list[bytes | memoryview], /) -> int:
+        """How much of DATA has been taken."""
+
+    def shutdown(self, how: int, /) -> None:
+        """Shut the writing side."""
+
+    def close(self) -> None:
+        """Close the socket."""
+
+
 class Queue(Protocol):
     """What a transport asks of its queue."""
 
@@ -33,8 +51,8 @@ class Queue(Protocol):
     def clear(self) -> int:
         """Forget everything; how many bytes that was."""
 
-    def send(self, sock: socket.socket) -> None:
-        """Give SOCK what it takes; OSErrors are the caller's."""
+    def send(self, wire: Wire) -> None:
+        """Give WIRE what it takes; OSErrors are the caller's."""
 
 
 class SendQueue:
@@ -73,24 +91,24 @@ class SendQueue:
         self._chunks = None
         return dropped
 
-    def send(self, sock: socket.socket) -> None:
-        """Give SOCK as much as it takes in one system call; OSErrors are the caller's."""
+    def send(self, wire: Wire) -> None:
+        """Give WIRE as much as it takes in one system call; OSErrors are the caller's."""
         if self._chunks is None:
-            self._send_small(sock)
+            self._send_small(wire)
             return
         chunks = self._gather()
         if len(chunks) == 1:
-            sent = sock.send(chunks[0])
+            sent = wire.send(chunks[0])
         else:
-            sent = sock.sendmsg(list(islice(chunks, _MOST_BUFFERS)))
+            sent = wire.sendmsg(list(islice(chunks, _MOST_BUFFERS)))
         self._drop(chunks, sent)
 
-    def _send_small(self, sock: socket.socket) -> None:
+    def _send_small(self, wire: Wire) -> None:
         """What nearly always happens: one reply, one send, nothing left."""
         small = self._small
         assert small is not None
         data = small[0] if len(small) == 1 else b"".join(small)
-        sent = sock.send(data)
+        sent = wire.send(data)
         self._small = None
         self.pending -= sent
         if self.pending:
