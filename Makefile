@@ -8,7 +8,7 @@ REACTORS := epoll poll select asyncio
 # What must hold on every reactor.
 CONTRACT := $(addprefix netproc.test.real.test_,tcp unix foreign resets connecting datagrams seqpacket)
 
-.PHONY: help serve dev-cert test reactors conformance stress scan check-dist check lint types coverage docs bench clean
+.PHONY: help serve dev-cert test reactors conformance stress scan check-dist check lint types coverage docs bench bench-quick clean
 
 help:
 	@echo "make serve [PORT=7007]  an echo server under twistd"
@@ -20,7 +20,8 @@ help:
 	@echo "make scan               sslscan and testssl.sh on a TLS server"
 	@echo "make check              lint, types, docs and the coverage of the tests"
 	@echo "make check-dist         wheel, sdist and editable install, each in a fresh environment"
-	@echo "make bench              netproc beside plain Twisted, asyncio and uvloop"
+	@echo "make bench              netproc beside plain Twisted, asyncio, uvloop, Emacs, socat and C; half an hour"
+	@echo "make bench-quick        the same in two minutes: does it work?"
 	@echo "make clean              remove what these made"
 
 # -- environments: $(VENV)/with-EXTRA says that netproc[EXTRA] is installed ---------------------
@@ -47,6 +48,9 @@ dev-cert: $(VENV)/with-nothing
 
 bench: $(VENV)/with-bench
 	$(BIN)/python benchmarks/run.py
+
+bench-quick: $(VENV)/with-bench
+	$(BIN)/python benchmarks/run.py --quick
 
 # -- testing it ---------------------------------------------------------------------------------
 

@@ -1,19 +1,21 @@
-"""Measures one workload with all servers, in turns; gives samples.
+"""Measures all workloads with all peers, in rounds; gives samples.
 
-`run.py` hands in a row of `workloads.py`; `programs.py` runs what is needed; `report.py` gets the samples.
+`run.py` hands in rows of `workloads.py` and `peers.py`; `programs.py` runs what is needed; `figures.py` gets the samples.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 
-from programs import BenchmarkError, Cpus, Load, Server, running_server
+from peers import Peer
+from programs import BenchmarkError, Load, NoServerError, Place, Server, Servers
 from workloads import Workload
 
 #: Seconds for which idle connections may be held; reading a server's memory takes no time.
 HOLD_LIMIT = 30
+#: A sample during which others had our CPUs for a greater share of the time is taken again.
+NOISE = 0.06
 
 
 @dataclass(frozen=True)
@@ -26,93 +28,124 @@ class Sample:
     p50: float | None = None
     p99: float | None = None
     #: The share of the time in which server or load could have run, but others had their CPU.
-    waited: float | None = None
-
-
-#: The samples of each server, one a round.
-Samples = dict[str, list[Sample]]
+    waited: float = 0.0
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How much is measured."""
+    """What is measured, and how much of it."""
 
-    servers: Sequence[str]
+    workloads: Sequence[Workload]
+    peers: Sequence[Peer]
     rounds: int
     seconds: float
     warm_up: float
+    #: How many times a sample is taken at most, if others disturb.
+    takes: int = 2
 
 
-def measure(workload: Workload, plan: Plan, load: Load, cpus: Cpus) -> Samples:
-    """Measure WORKLOAD; raises BenchmarkError if anything goes wrong."""
-    samples: Samples = {name: [] for name in plan.servers}
+@dataclass
+class Measured:
+    """What came of it."""
+
+    #: By workload and peer, one sample a round, beginning with the first.
+    samples: dict[str, dict[str, list[Sample]]] = field(default_factory=dict)
+    #: One line each.  What failed is not tried again.
+    failures: list[str] = field(default_factory=list)
+    #: Peers that are out, and pairs of workload and peer.
+    out: set[str | tuple[str, str]] = field(default_factory=set)
+
+
+#: Is told the round and the workload that begin.
+Progress = Callable[[int, Workload], None]
+
+
+def measure(plan: Plan, place: Place, measured: Measured, progress: Progress) -> None:
+    """Fill MEASURED; after an interrupt it has the rounds, and the workloads of the last one, that are done."""
+    load = Load(place)
     for number in range(plan.rounds):
         # A B C, C B A, A B C, …: a slow change of the machine meets all alike.
-        turns = plan.servers[::-1] if number % 2 else plan.servers
-        for name, sample in _round(workload, turns, plan, load, cpus):
-            samples[name].append(sample)
-    return samples
+        turns = plan.peers[::-1] if number % 2 else plan.peers
+        # New servers each round, because how memory happens to lie makes one process slower than the next.
+        with Servers(place) as servers:
+            for workload in plan.workloads:
+                progress(number, workload)
+                taken = dict(_visit(plan, workload, turns, servers, load, measured))
+                for name, sample in taken.items():
+                    measured.samples.setdefault(workload.name, {}).setdefault(name, []).append(
+                        sample
+                    )
 
 
-def _round(
-    workload: Workload, turns: Sequence[str], plan: Plan, load: Load, cpus: Cpus
+def _visit(
+    plan: Plan,
+    workload: Workload,
+    turns: Sequence[Peer],
+    servers: Servers,
+    load: Load,
+    measured: Measured,
 ) -> Iterator[tuple[str, Sample]]:
-    """One sample of each server, in TURNS.
+    """One sample of each peer that takes part in WORKLOAD."""
+    for peer in turns:
+        pair = workload.name, peer.name
+        if measured.out & {peer.name, pair} or (peer.only and workload.name not in peer.only):
+            continue
+        try:
+            if workload.needs_fresh_server:
+                servers.end(peer)
+            server = servers.get(peer)
+            if workload.service in server.addresses:
+                yield peer.name, _sample(plan, workload, server, load)
+        except NoServerError as error:
+            measured.out.add(peer.name)
+            measured.failures.append(str(error))
+        except BenchmarkError as error:
+            measured.out.add(pair)
+            measured.failures.append(f"{workload.name}, {peer.name}: {error}")
+            servers.end(peer)
 
-    The servers are new, because how memory happens to lie makes one process slower than the next.
-    """
-    if workload.mode == "idle":
-        for name in turns:
-            yield name, _memory(workload, name, load, cpus)
-        return
-    with ExitStack() as stack:
-        servers = [stack.enter_context(running_server(name, cpus)) for name in turns]
-        for server in servers:
-            yield server.name, _rate(workload, server, plan, load)
 
-
-def _rate(workload: Workload, server: Server, plan: Plan, load: Load) -> Sample:
-    options = [
-        "-p",
-        str(server.pid),
-        "-w",
-        str(plan.warm_up),
-        *(["-u"] if workload.non_ascii else []),
-    ]
+def _sample(plan: Plan, workload: Workload, server: Server, load: Load) -> Sample:
     try:
-        result = load.run(
-            [*options, *_course(workload, server, plan.seconds)], plan.warm_up + plan.seconds
-        )
+        if workload.mode == "idle":
+            return _memory(workload, server, load)
+        return _least_disturbed(plan, workload, server, load)
     except BenchmarkError as error:
-        raise _about(server, error) from None
-    operations = result["count"] / workload.unit.counts
+        complaint = server.complaint()
+        raise BenchmarkError(f"{error}" + (complaint and f" ({complaint})")) from None
+
+
+def _memory(workload: Workload, server: Server, load: Load) -> Sample:
+    before = server.resident_bytes()
+    with load.holding(_course(workload, server, HOLD_LIMIT)):
+        after = server.resident_bytes()
+    return Sample(figure=(after - before) / workload.connections)
+
+
+def _least_disturbed(plan: Plan, workload: Workload, server: Server, load: Load) -> Sample:
+    samples: list[Sample] = []
+    while len(samples) < plan.takes and not any(sample.waited <= NOISE for sample in samples):
+        samples.append(_rate(plan, workload, server, load))
+    return min(samples, key=lambda sample: sample.waited)
+
+
+def _rate(plan: Plan, workload: Workload, server: Server, load: Load) -> Sample:
+    options = ["-p", server.pid, "-w", plan.warm_up, "-f", workload.window, "-i", workload.idle]
+    text = ["-u"] if workload.mixed else []
+    course = _course(workload, server, plan.seconds)
+    result = load.run([*map(str, options), *text, *course], plan.warm_up + plan.seconds)
+    counted = workload.unit.cpu and not server.peer.forks
+    operations = result["count"] / workload.counts
     return Sample(
         figure=operations / result["seconds"],
-        cpu=result["server_cpu"] / operations * 1e6,
+        cpu=result["server_cpu"] / operations * 1e6 if counted else None,
         p50=result["p50"] * 1e6 if "p50" in result else None,
         p99=result["p99"] * 1e6 if "p99" in result else None,
         waited=max(result["server_wait"], result["load_wait"]) / result["seconds"],
     )
 
 
-def _memory(workload: Workload, name: str, load: Load, cpus: Cpus) -> Sample:
-    with running_server(name, cpus) as server:
-        before = server.resident_bytes()
-        try:
-            with load.holding(_course(workload, server, HOLD_LIMIT)):
-                after = server.resident_bytes()
-        except BenchmarkError as error:
-            raise _about(server, error) from None
-    return Sample(figure=(after - before) / workload.connections)
-
-
 def _course(workload: Workload, server: Server, seconds: float) -> list[str]:
     """The arguments of the load generator that are no options."""
     numbers = workload.connections, workload.size, seconds
-    return [workload.mode, server.address, *map(str, numbers)]
-
-
-def _about(server: Server, error: BenchmarkError) -> BenchmarkError:
-    """ERROR of a load, with the server and what it has to say to that."""
-    complaint = server.complaint()
-    return BenchmarkError(f"server {server.name}: {error}" + (complaint and f" ({complaint})"))
+    return [workload.mode, server.addresses[workload.service], *map(str, numbers)]

@@ -1,6 +1,6 @@
-"""The programs of a benchmark: builds the load generator, starts and ends servers, runs loads.
+"""The programs of a benchmark while they run: servers, and loads.
 
-`measure.py` asks for them.  Every wait has a limit, and programs are ended by their process id.
+`measure.py` asks for them; `build.py` has built them.  Every wait has a limit, and programs are ended by their process id.
 """
 
 from __future__ import annotations
@@ -8,63 +8,52 @@ from __future__ import annotations
 import json
 import os
 import select
-import shlex
 import subprocess
-import sys
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import TracebackType
 from typing import IO
+
+from peers import Peer
 
 HERE = Path(__file__).resolve().parent
 
-BUILD_LIMIT = 60.0
 START_LIMIT = 20.0
-#: What a load may take beside the time it is told to measure; it opens connections for 30 s at most.
-LOAD_LIMIT = 40.0
+#: What a load may take beside the time it is told to measure; it opens connections for 60 s at most.
+LOAD_LIMIT = 70.0
 
 
 class BenchmarkError(Exception):
     """The benchmark cannot be made; the message is one line."""
 
 
-@dataclass(frozen=True)
-class Cpus:
-    """Where the programs run: servers on one CPU, the load and this program on another."""
+class NoServerError(BenchmarkError):
+    """A server does not start."""
 
-    server: int
-    load: int
+
+@dataclass(frozen=True)
+class Place:
+    """Where the programs are and run: servers on one CPU, the load and this program on another."""
+
+    #: Has the programs that were built, the certificate, and the servers' sockets.
+    directory: Path
+    server_cpu: int
+    load_cpu: int
 
     @property
     def shared(self) -> bool:
-        """Is there but one?"""
-        return self.server == self.load
+        """Is there but one CPU?"""
+        return self.server_cpu == self.load_cpu
 
 
-def choose_cpus() -> Cpus:
+def choose_place(directory: Path) -> Place:
     """The first CPU that this program may use for servers, the last for all else from now on."""
     allowed = sorted(os.sched_getaffinity(0))
     os.sched_setaffinity(0, {allowed[-1]})
-    return Cpus(allowed[0], allowed[-1])
-
-
-def build_load(directory: str) -> str:
-    """Compile `load.c` into DIRECTORY; the path of the program."""
-    program = os.path.join(directory, "load")
-    compiler = shlex.split(os.environ.get("CC", "cc"))
-    command = [*compiler, "-O2", "-Wall", "-Wextra", "-o", program, str(HERE / "load.c")]
-    try:
-        done = subprocess.run(
-            command, capture_output=True, text=True, timeout=BUILD_LIMIT, check=False
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise BenchmarkError(f"cannot build load.c: {error}") from None
-    if done.returncode:
-        reason = _first_line(done.stderr) or f"{compiler[0]} ended with {done.returncode}"
-        raise BenchmarkError(f"cannot build load.c: {reason}")
-    return program
+    return Place(directory, allowed[0], allowed[-1])
 
 
 # -- servers ------------------------------------------------------------------------------------
@@ -74,9 +63,10 @@ def build_load(directory: str) -> str:
 class Server:
     """A server that listens."""
 
-    name: str
+    peer: Peer
     pid: int
-    address: str
+    #: By service.
+    addresses: Mapping[str, str]
     errors: IO[str]
 
     def complaint(self) -> str:
@@ -91,32 +81,63 @@ class Server:
         return int(pages) * os.sysconf("SC_PAGE_SIZE")
 
 
+class Servers:
+    """Servers by their peers, started when they are first needed and killed at the end."""
+
+    def __init__(self, place: Place) -> None:
+        self._place = place
+        self._running: dict[str, tuple[Server, ExitStack]] = {}
+
+    def get(self, peer: Peer) -> Server:
+        """The server of PEER."""
+        if peer.name not in self._running:
+            with ExitStack() as stack:
+                server = stack.enter_context(_running_server(peer, self._place))
+                self._running[peer.name] = server, stack.pop_all()
+        return self._running[peer.name][0]
+
+    def end(self, peer: Peer) -> None:
+        """Kill the server of PEER, if there is one."""
+        if peer.name in self._running:
+            self._running.pop(peer.name)[1].close()
+
+    def __enter__(self) -> Servers:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        for _, stack in self._running.values():
+            stack.close()
+
+
 @contextmanager
-def running_server(name: str, cpus: Cpus) -> Iterator[Server]:
-    """A fresh server NAME, killed at the end; it is an error if it ever wrote on standard error."""
-    command = [sys.executable, str(HERE / "servers.py"), name]
+def _running_server(peer: Peer, place: Place) -> Iterator[Server]:
+    command = peer.command(place.directory, place.directory)
     with (
         tempfile.TemporaryFile("w+") as errors,
         _child(command, stdin=subprocess.DEVNULL, stderr=errors) as process,
     ):
-        os.sched_setaffinity(process.pid, {cpus.server})
-        address = _line(process, START_LIMIT)
-        server = Server(name, process.pid, address, errors)
-        if not address:
-            raise BenchmarkError(f"server {name} did not start: {server.complaint()}")
+        os.sched_setaffinity(process.pid, {place.server_cpu})
+        line = _line(process, START_LIMIT)
+        addresses = json.loads(line) if line else {}
+        server = Server(peer, process.pid, addresses, errors)
+        if not line:
+            raise NoServerError(f"{peer.name} did not start: {server.complaint()}")
         yield server
-        if complaint := server.complaint():
-            raise BenchmarkError(f"server {name} complained: {complaint}")
 
 
 # -- loads --------------------------------------------------------------------------------------
 
 
 class Load:
-    """The load generator, built, for servers on other CPUs or on the same."""
+    """The load generator, for servers on other CPUs or on the same."""
 
-    def __init__(self, program: str, cpus: Cpus) -> None:
-        self._program = [program, *(["-s"] if cpus.shared else [])]
+    def __init__(self, place: Place) -> None:
+        self._program = [str(place.directory / "load"), *(["-s"] if place.shared else [])]
 
     def run(self, arguments: Sequence[str], seconds: float) -> dict[str, float]:
         """What a load with ARGUMENTS that takes SECONDS prints."""
@@ -150,7 +171,7 @@ def _finish(process: subprocess.Popen[str]) -> None:
     except subprocess.TimeoutExpired:
         raise BenchmarkError("the load did not end") from None
     if process.returncode:
-        raise BenchmarkError(_first_line(errors) or f"the load ended with {process.returncode}")
+        raise BenchmarkError(first_line(errors) or f"the load ended with {process.returncode}")
 
 
 # -- both ---------------------------------------------------------------------------------------
@@ -162,7 +183,13 @@ def _child(
 ) -> Iterator[subprocess.Popen[str]]:
     """A program that is killed at the end, should it still run."""
     with subprocess.Popen(
-        command, stdin=stdin, stdout=subprocess.PIPE, stderr=stderr, text=True
+        command,
+        stdin=stdin,
+        stdout=subprocess.PIPE,
+        stderr=stderr,
+        text=True,
+        # SIGPIPE stays ignored, as it is here: it would end an Emacs whose client has gone.
+        restore_signals=False,
     ) as process:
         try:
             yield process
@@ -177,5 +204,6 @@ def _line(process: subprocess.Popen[str], limit: float) -> str:
     return process.stdout.readline().strip() if ready else ""
 
 
-def _first_line(text: str) -> str:
+def first_line(text: str) -> str:
+    """The first line of TEXT."""
     return text.strip().partition("\n")[0]

@@ -1,66 +1,50 @@
-"""Medians and ratios of samples: a table on standard output, and everything as JSON.
+"""What was measured, for people and programs: tables, charts and JSON.
 
-`run.py` hands in the samples of `measure.py`.
+`run.py` hands in what `measure.py` measured; `publish.py` reads the JSON again.
 """
 
 from __future__ import annotations
 
 import json
-import os
-import platform
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from statistics import median
 
-from measure import Sample, Samples
-from servers import BASELINE
-from workloads import Workload
+from chart import Bar, bar_chart
+from figures import Row, rows
+from measure import Measured, Plan
+from peers import BASELINE, PEERS
+from targets import RATE, STALL, TARGETS, Samples, stalls
+from workloads import WORKLOADS, Workload
 
-#: The figures of one server by the names of `Sample`, and "least", "greatest", "ratio", "cpu_ratio".
-Row = dict[str, float]
-
-PACKAGES = ("netproc", "twisted", "uvloop")
-
-
-def summaries(workload: Workload, samples: Samples) -> dict[str, Row]:
-    """For each server the medians, the least and the greatest figure, and the ratios."""
-    rows = {name: _medians(of_server) for name, of_server in samples.items()}
-    base = rows.get(BASELINE)
-    if base is not None:
-        for row in rows.values():
-            row.update(_ratios(workload, row, base))
-    return rows
+TITLES = {peer.name: peer.title for peer in PEERS}
+NO_FIGURE = "–"
 
 
-def _medians(samples: Sequence[Sample]) -> Row:
-    columns: dict[str, list[float]] = {}
-    for sample in samples:
-        for key, value in asdict(sample).items():
-            if value is not None:
-                columns.setdefault(key, []).append(value)
-    figures = columns["figure"]
-    medians = {key: median(values) for key, values in columns.items()}
-    return {**medians, "least": min(figures), "greatest": max(figures)}
+# -- tables -------------------------------------------------------------------------------------
 
 
-def _ratios(workload: Workload, row: Row, base: Row) -> Row:
-    """How many times better ROW is than BASE: more for the same time, or less for the same work."""
-    better = row["figure"] / base["figure"]
-    ratios = {"ratio": 1 / better if workload.unit.less_is_better else better}
-    if "cpu" in row:
-        ratios["cpu_ratio"] = base["cpu"] / row["cpu"]
-    return ratios
+def tables(workloads: Sequence[Workload], samples: Samples) -> Iterator[str]:
+    """The table of each workload that has samples, then that of the targets."""
+    for workload in workloads:
+        if workload.name in samples:
+            yield table(workload, rows(workload, samples[workload.name]))
+    yield "\n".join(["targets of netproc:", *aligned(target_table(samples))])
 
 
-def table(workload: Workload, rows: Mapping[str, Row]) -> str:
+def table(workload: Workload, found: Mapping[str, Row]) -> str:
     """The table of one workload; columns without a figure are left out."""
-    columns = [["", *rows]]
+    return "\n".join([f"{workload.name}: {workload.heading}", *aligned(columns(workload, found))])
+
+
+def columns(workload: Workload, found: Mapping[str, Row]) -> list[list[str]]:
+    """The columns of a table, each with its heading."""
+    result = [["", *(TITLES[name] for name in found)]]
     for heading, key, form in (
         (workload.unit.figure, "figure", "{:,.0f}"),
-        ("×", "ratio", "{:.2f}"),
+        ("× Twisted", "ratio", "{:.2f}"),
+        ("target", "", ""),
+        ("× C", "limit_ratio", "{:.2f}"),
         ("least", "least", "{:,.0f}"),
         ("greatest", "greatest", "{:,.0f}"),
         (workload.unit.cpu, "cpu", "{:.2f}"),
@@ -69,49 +53,101 @@ def table(workload: Workload, rows: Mapping[str, Row]) -> str:
         ("p99 µs", "p99", "{:,.0f}"),
         ("waited", "waited", "{:.0%}"),
     ):
-        if all(key in row for row in rows.values()):
-            columns.append([heading, *(form.format(row[key]) for row in rows.values())])
-    return "\n".join([f"{workload.name}: {workload.heading}", *_lines(columns)])
+        if key:
+            cells = [form.format(row[key]) if key in row else NO_FIGURE for row in found.values()]
+        else:
+            cells = [_target_over_baseline(workload, name) for name in found]
+        if any(cell not in (NO_FIGURE, "") for cell in cells):
+            result.append([heading, *cells])
+    return result
 
 
-def _lines(columns: Sequence[Sequence[str]]) -> Iterator[str]:
-    """The lines of a table: its first column to the left, the others to the right."""
-    widths = [max(map(len, column)) for column in columns]
-    for cells in zip(*columns, strict=True):
-        first, *others = zip(cells, widths, strict=True)
-        yield "  ".join(["", first[0].ljust(first[1]), *(c.rjust(w) for c, w in others)])
+def _target_over_baseline(workload: Workload, peer: str) -> str:
+    for target in TARGETS:
+        if (target.workload, target.peer, target.over) == (workload.name, peer, BASELINE):
+            if target.kind is RATE:
+                return f"≥ {target.bound:g}"
+    return ""
 
 
-def machine() -> dict[str, object]:
-    """What the figures depend on."""
-    return {
-        "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-        "python": platform.python_version(),
-        "kernel": platform.release(),
-        "processor": _processor(),
-        "cpus": os.cpu_count(),
-        "load average": round(os.getloadavg()[0], 2),
-        **{name: _version(name) for name in PACKAGES},
+def target_table(samples: Samples) -> list[list[str]]:
+    """The columns of the table of targets."""
+    lines = [["workload", "server", "beside", "target", "measured", ""]]
+    for target in (target for target in TARGETS if target.workload in samples):
+        value = target.value(samples)
+        told = target.kind.form.format(value) if value is not None else NO_FIGURE
+        bound = ("≤ " if target.kind.at_most else "≥ ") + target.kind.form.format(target.bound)
+        met = "" if value is None else "met" if target.met_by(value) else "missed"
+        beside = TITLES.get(target.over, "")
+        lines.append([target.workload, TITLES[target.peer], beside, bound, told, met])
+    lines += [
+        [workload, TITLES[peer], "", f"≤ p99 of C and {STALL:g} ms", f"{p99:.1f} ms more", "missed"]
+        for workload, peer, p99 in stalls(samples)
+    ]
+    return [list(column) for column in zip(*lines, strict=True)]
+
+
+def aligned(table_columns: Sequence[Sequence[str]]) -> Iterator[str]:
+    """The lines of a table: columns of words to the left, those of figures to the right."""
+    widths = [max(map(len, column)) for column in table_columns]
+    left = [not any(cell[:1].isdigit() for cell in column) for column in table_columns]
+    for cells in zip(*table_columns, strict=True):
+        parts = zip(cells, widths, left, strict=True)
+        yield "  ".join(
+            ["", *(c.ljust(w) if words else c.rjust(w) for c, w, words in parts)]
+        ).rstrip()
+
+
+# -- charts -------------------------------------------------------------------------------------
+
+
+def charts(workloads: Sequence[Workload], samples: Samples) -> Iterator[tuple[str, str]]:
+    """A name and an SVG document for each workload, and one more for its CPU time."""
+    for workload in workloads:
+        if workload.name in samples:
+            found = rows(workload, samples[workload.name])
+            unit = workload.unit
+            yield workload.name, _chart(f"{workload.heading}: {unit.figure}", found, "figure")
+            if unit.cpu:
+                title = f"{workload.heading}: {unit.cpu}"
+                timed = {name: row for name, row in found.items() if "cpu" in row}
+                yield f"{workload.name}-cpu", _chart(title, timed, "cpu", "{:,.1f}")
+
+
+def _chart(title: str, found: Mapping[str, Row], key: str, form: str = "{:,.0f}") -> str:
+    bars = []
+    for name, row in found.items():
+        ours = name.startswith(("netproc", "fast", "transport"))
+        colour = "base" if name == BASELINE else "ours" if ours else "other"
+        least, greatest = (
+            (row["least"], row["greatest"]) if key == "figure" else (row[key], row[key])
+        )
+        bars.append(Bar(TITLES[name], row[key], least, greatest, colour))
+    return bar_chart(title, bars, form)
+
+
+# -- files --------------------------------------------------------------------------------------
+
+
+def write(directory: Path, about: Mapping[str, object], plan: Plan, measured: Measured) -> None:
+    """Write `result.json` and the charts into DIRECTORY, which is made."""
+    directory.mkdir(parents=True)
+    in_order = {w.name: measured.samples[w.name] for w in WORKLOADS if w.name in measured.samples}
+    content = {
+        "machine": about,
+        "rounds": plan.rounds,
+        "seconds": plan.seconds,
+        "workloads": {workload.name: asdict(workload) for workload in plan.workloads},
+        "summaries": {
+            w.name: rows(w, in_order[w.name]) for w in plan.workloads if w.name in in_order
+        },
+        "samples": {
+            name: {peer: [asdict(s) for s in taken] for peer, taken in of_workload.items()}
+            for name, of_workload in in_order.items()
+        },
+        "failures": measured.failures,
     }
-
-
-def _processor() -> str:
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            return line.partition(":")[2].strip()
-    return platform.machine()
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
-
-
-def write_json(directory: Path, content: Mapping[str, object]) -> Path:
-    """Write CONTENT to a new file in DIRECTORY, named by the time."""
-    directory.mkdir(exist_ok=True)
-    path = directory / time.strftime("%Y%m%d-%H%M%S.json")
-    path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n")
-    return path
+    text = json.dumps(content, indent=1, ensure_ascii=False) + "\n"
+    (directory / "result.json").write_text(text)
+    for name, svg in charts(plan.workloads, in_order):
+        (directory / f"{name}.svg").write_text(svg)
