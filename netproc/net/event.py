@@ -48,9 +48,13 @@ class Event:
         finally:
             self.running = False
             if self.written:
-                written, self.written = self.written, []
-                for transport in written:
-                    transport.flush()
+                self.flush()
+
+    def flush(self) -> None:
+        """Let everything that the event has written be sent."""
+        written, self.written = self.written, []
+        for transport in written:
+            transport.flush()
 
 
 #: The event of the one reactor that a process has.

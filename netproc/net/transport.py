@@ -179,11 +179,8 @@ class StreamTransport:
         if not data:
             self._peer_ended()
             return
-        if len(data) == size:
-            if size < READ_MAX:
-                self._read_size = size * 4
-        elif size > READ_MIN and len(data) * 4 <= size:
-            self._read_size = size // 4
+        if len(data) == size or len(data) * 4 <= size:
+            self._read_size = next_read_size(size, len(data))
         EVENT.run(self._protocol.dataReceived, data)
 
     def _peer_ended(self) -> None:
@@ -447,6 +444,13 @@ class StreamTransport:
     def setTcpKeepAlive(self, enabled: bool) -> None:
         """Let the kernel probe an idle connection, or not."""
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, enabled)
+
+
+def next_read_size(size: int, got: int) -> int:
+    """How much to read at a time when the last time it was SIZE and GOT bytes came."""
+    if got == size:
+        return min(size * 4, READ_MAX)
+    return max(size // 4, READ_MIN) if got * 4 <= size else size
 
 
 def lost_by(error: OSError) -> Failure:
