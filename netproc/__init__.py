@@ -8,7 +8,7 @@ Public names are here; the modules behind them, in the order in which data passe
 * `client` and `server`, which join what follows; `open_stream` with `core.streamspec`, `core.negotiate`, `core.answers`,
   `core.dialects` and `net.dialogue`, which talk before a client is there;
 * `clientcert` with `core.authinfo`: who we are to the server; `security` with `core.trust` and `pinfile`: may a connection
-  be used?
+  be used? `net.vetting` waits for the answer;
 * `net.resolve`, `net.endpoints`, `net.connector`, `net.listener`, `net.socketfile`, `net.sockets`: to a
   socket that is connected;
 * `net.transport`, `net.event`, `net.sendqueue`: bytes from and to it;

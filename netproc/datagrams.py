@@ -50,6 +50,8 @@ class DatagramMaker(ClientMaker):
     def _open(self, channel: DatagramChannel) -> None:
         process = self._process
         event = process.life.connected(channel, Cause.CONNECTED)
+        if self._spec.is_server:
+            process.life.show_port(channel.local)
         channel.start(process.life)
         if not self._spec.nowait:
             process.table.enter(process)

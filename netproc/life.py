@@ -63,7 +63,7 @@ class Life:
         self._attempt: Deferred[Any] | None = None
         # Is there no descriptor, not yet or not any more?
         self._gone = True
-        self._waiters: Waiters[NetworkProcess] = Waiters()
+        self._waiters: Waiters[NetworkProcess] | None = None
 
     @property
     def live(self) -> bool:
@@ -74,6 +74,7 @@ class Life:
         """Fires with PROCESS, whose life this is, when all is over."""
         if self._gone and self.state in status.ENDED:
             return succeed(process)
+        self._waiters = self._waiters or Waiters()
         return self._waiters.add()
 
     # -- told by client.py and server.py --------------------------------------------------------
@@ -89,11 +90,10 @@ class Life:
         self._attempt = None
         self._gone = False
         process.shown.local, process.shown.remote = channel.local, channel.remote
-        if process.is_datagram and process.is_server:
-            self._show_port(channel.local)
         process.reading.connected(channel)
         process.sending.connected(channel)
-        return self._step(cause, host_text(channel.remote))
+        words = host_text(channel.remote) if cause is Cause.ACCEPTED else ""
+        return self._step(cause, words)
 
     def listening(self, port: Port) -> None:
         """PORT accepts connections; the contact shows where (N31)."""
@@ -101,12 +101,13 @@ class Life:
         self.port = port
         self._gone = False
         process.shown.local = port.local
-        self._show_port(port.local)
+        self.show_port(port.local)
         self._step(Cause.LISTENING)
         if process.stopped:
             port.pause()
 
-    def _show_port(self, local: SocketAddress | None) -> None:
+    def show_port(self, local: SocketAddress | None) -> None:
+        """The contact shows the port of LOCAL."""
         if local is not None and local.family in LOOPBACK:
             self._process.shown.set("service", local.raw[1])
 
@@ -217,7 +218,7 @@ class Life:
             return None
         self.state = found.state
         self.exit_status = found.exit_status
-        return found.event.format(words) if found.event is not None else None
+        return found.event.format(words) if words and found.event is not None else found.event
 
     def _end(self, event: str | None) -> None:
         """It has ended: stop everything, tell EVENT, and close in order."""
@@ -227,7 +228,8 @@ class Life:
         attempt, self._attempt = self._attempt, None
         if attempt is not None:
             attempt.cancel()
-        process.waiters.fire(False)
+        if process.waiters is not None:
+            process.waiters.fire(False)
         process.tell(event)
         process.reading.cancel()
         process.forget_own_buffer()
@@ -255,4 +257,5 @@ class Life:
         process.reading.detach()
         del self._process
         process.table.tell(process, "gone", None)
-        self._waiters.fire(process)
+        if self._waiters is not None:
+            self._waiters.fire(process)

@@ -1,14 +1,16 @@
 """open_network_stream: a client whose greeting, capabilities and TLS have been seen to before it is there.
 
-The keywords become a spec (`core/streamspec.py`) and one of `core/spec.py`; `client.py` connects, and `net/dialogue.py` leads
-the dialogue before the process is open.
+The keywords become a spec (`core/streamspec.py`) and one of `core/spec.py`; `client.py` connects, `net/dialogue.py` leads
+the dialogue before the process is open, and `net/vetting.py` waits for what the security manager says.
 """
 
 from __future__ import annotations
 
 import errno
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import replace
+from functools import partial
+from typing import Any, Literal
 
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.python.failure import Failure
@@ -29,7 +31,9 @@ from .net.stream import StreamChannel
 from .net.tls import contexts
 from .net.tls.channel import Security, TLSChannel
 from .net.tls.parameters import TLSParameters
+from .net.vetting import Opened, Refused, VettedChannel, Vetting
 from .process import DEFAULT_TABLE, NetworkProcess, Table
+from .security import SecurityManager
 from .settings import Filter, Sentinel
 
 
@@ -54,6 +58,7 @@ def open_network_stream(
     warn_unless_encrypted: bool = False,
     nogreeting: bool = False,
     tls_parameters: object = None,
+    security_manager: SecurityManager | None = None,
     protocol: str | None = None,
     filter: Filter | bool | None = None,
     sentinel: Sentinel | None = None,
@@ -68,7 +73,7 @@ def open_network_stream(
     The Deferred fires with the process, or with `return_list` with (process, StreamProperties); a server that
     does not let us in is (None, StreamProperties) then.  Otherwise it fails: with NegotiationError or
     another ProcessError, or with ProcessArgumentError, before any socket exists.  The dialogue has
-    TIMEOUT seconds, and so has connecting.  The reference has a paragraph on each keyword.
+    TIMEOUT seconds, and so have connecting and the security manager.  The reference has a paragraph on each keyword.
     """
     given = dict(locals())
     table = DEFAULT_TABLE if given.pop("table") is None else table
@@ -84,7 +89,12 @@ def open_network_stream(
         security = None if parameters is None else contexts.security(parameters, is_server=False)
     except ProcessArgumentError as error:
         return fail(error)
-    maker = _StreamMaker(spec, stream, new_process(spec, table, reactor), security, timeout)
+    if security_manager is None and warn_unless_encrypted:
+        # Nobody is there to be warned, so the answer is no, as in a batch Emacs.
+        security_manager = SecurityManager()
+    process = new_process(spec, table, reactor)
+    vet = None if security_manager is None else _Vet(security_manager, given)
+    maker = _StreamMaker(spec, stream, process, security, timeout, vet)
     if nowait:
         return succeed(maker.make_nowait())
     made = maker.make()
@@ -136,6 +146,25 @@ def _client_keywords(given: Mapping[str, Any], tls_parameters: object) -> dict[s
     return {**KEYWORDS, **{key: given[key] for key in shared}, **timeout}
 
 
+class _Vet:
+    """Asks MANAGER about one stream, with what the keywords GIVEN say."""
+
+    def __init__(self, manager: SecurityManager, given: Mapping[str, Any]) -> None:
+        self._manager = manager
+        self._host: str = given["host"]
+        self._warn = bool(given["warn_unless_encrypted"])
+
+    def __call__(self, channel: VettedChannel, *, starttls: bool) -> Deferred[None]:
+        """May CHANNEL, with TLS or in clear text, be used?"""
+        status = channel.peer_status() if isinstance(channel, TLSChannel) else None
+        assert channel.remote is not None
+        port = channel.remote.raw[1]
+        # Emacs saves the key after STARTTLS only (N254).
+        return self._manager.verify_connection(
+            self._host, port, status, save_fingerprint=starttls, warn_unencrypted=self._warn
+        )
+
+
 class _StreamMaker(ClientMaker):
     """Makes the client of one stream."""
 
@@ -146,8 +175,10 @@ class _StreamMaker(ClientMaker):
         process: NetworkProcess,
         security: Security | None,
         timeout: float,
+        vet: _Vet | None,
     ) -> None:
         super().__init__(spec, process, resolve, None, security if stream.type is TLS else None)
+        self._vet = vet
         self._stream = stream
         self._starttls = security
         self._timeout = timeout
@@ -157,8 +188,11 @@ class _StreamMaker(ClientMaker):
 
     def found(self, process: NetworkProcess) -> tuple[NetworkProcess | None, StreamProperties]:
         """What `return_list` gives."""
-        kind = "tls" if self._stream.type is TLS else "plain"
-        return process, self._properties or StreamProperties(None, None, kind)  # type: ignore[arg-type]
+        return process, self._properties or StreamProperties(None, None, self._kind)
+
+    @property
+    def _kind(self) -> Literal["plain", "tls"]:
+        return "tls" if self._stream.type is TLS else "plain"
 
     def not_found(self, failure: Failure) -> tuple[None, StreamProperties]:
         """The same, if it was the server that refused."""
@@ -169,9 +203,13 @@ class _StreamMaker(ClientMaker):
 
     def _channel_opened(self, channel: Channel) -> Receiver:
         """The connection can be used; the stream is not open before the dialogue has been led."""
-        if self._stream.bare:
-            return super()._channel_opened(channel)
         assert isinstance(channel, (StreamChannel, TLSChannel))
+        begin = super()._channel_opened if self._stream.bare else self._begin_dialogue
+        if self._stream.type is not TLS:
+            return begin(channel)
+        return self._vetted(channel, begin, self._distrusted)
+
+    def _begin_dialogue(self, channel: VettedChannel) -> Receiver:
         stream = self._stream
         negotiation = Negotiation(
             stream.type,
@@ -186,10 +224,23 @@ class _StreamMaker(ClientMaker):
             self._reactor,
             self._spec.limits,
             self._timeout,
+            vetted=partial(self._vetted, starttls=True),
             opened=self._stream_opened,
             refused=self._stream_refused,
         )
         return dialogue.begin()
+
+    def _vetted(
+        self, channel: VettedChannel, opened: Opened, refused: Refused, *, starttls: bool = False
+    ) -> Receiver:
+        """Who is told of CHANNEL: whom OPENED says, at once or when the security manager agrees."""
+        if self._vet is None:
+            return opened(channel)
+        verdict = self._vet(channel, starttls=starttls)
+        vetting = Vetting(
+            channel, verdict, self._reactor, self._timeout, opened=opened, refused=refused
+        )
+        return vetting.begin()
 
     def _engine(self) -> Any:
         assert self._starttls is not None
@@ -198,18 +249,29 @@ class _StreamMaker(ClientMaker):
         return self._starttls.engine(name)
 
     def _stream_opened(
-        self, channel: StreamChannel | TLSChannel, properties: StreamProperties, said: bytes
+        self, channel: VettedChannel, properties: StreamProperties, said: bytes
     ) -> Receiver:
         self._channel = channel
         self._properties = properties
         self._said = said
-        return super()._channel_opened(channel)
+        is_open = super()._channel_opened
+        if properties.type == "plain" and self._stream.type.negotiates:
+            return self._vetted(channel, is_open, self._distrusted)
+        return is_open(channel)
 
     def _before_open(self, process: NetworkProcess) -> None:
         """What was said stays in the buffer, as in Emacs; a filter of the program's begins behind it."""
         if self._said:
             decoder = process.new_decoder()
             process.insert_in_buffer(decoder.decode(self._said))
+
+    def _distrusted(self, error: ProcessError) -> None:
+        """The security manager says no."""
+        assert self._channel is not None
+        limits = self._spec.limits
+        self._channel.close(limits.flush_timeout, limits.linger_timeout)
+        before = self._properties or StreamProperties(None, None, self._kind)
+        self._stream_refused(error, replace(before, error=str(error)))
 
     def _stream_refused(self, error: NetprocError, properties: StreamProperties) -> None:
         self._properties = properties

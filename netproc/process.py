@@ -41,6 +41,9 @@ LogFunction: TypeAlias = Callable[["NetworkProcess", "NetworkProcess | None", st
 
 Table: TypeAlias = ProcessTable["NetworkProcess"]
 
+#: The types whose filter gets packet by packet.
+_OF_PACKETS = frozenset({"datagram", "seqpacket"})
+
 #: The table of whoever names none.
 DEFAULT_TABLE: Table = ProcessTable()
 
@@ -110,11 +113,11 @@ class NetworkProcess(ProcessSettings):
         self._mark: Mark | None = None
         self._owns_buffer = False
         self.life = Life(self)
-        reads = PacketReading if self.shows_packets else Reading
+        reads = PacketReading if contact.get("type") in _OF_PACKETS else Reading
         self.reading = reads(self, Delivery(coding, filter_multibyte))
         self.sending = Sending(self)
         #: Who waits in `accept_output`.
-        self.waiters: Waiters[bool] = Waiters()
+        self.waiters: Waiters[bool] | None = None
         self.call_filter: Filter = default_filter
         self._set_filter(filter)
 
@@ -148,7 +151,7 @@ class NetworkProcess(ProcessSettings):
     @property
     def shows_packets(self) -> bool:
         """Does the filter get packet by packet?"""
-        return self.shown.get("type") in ("datagram", "seqpacket")
+        return isinstance(self.reading, PacketReading)
 
     @property
     def received(self) -> int:
@@ -311,6 +314,7 @@ class NetworkProcess(ProcessSettings):
             return fail(ProcessError(errno.EDEADLK, problem))
         if not self.live or self.life.port is not None:
             return succeed(False)
+        self.waiters = self.waiters or Waiters()
         waiter = self.waiters.add_with_timeout(timeout, False, self.reactor)
         self.reading.update()
         return waiter
@@ -364,6 +368,11 @@ class NetworkProcess(ProcessSettings):
         else:
             if result is not None:
                 callbacks.pending(result, what, self.name)
+
+    @property
+    def logs(self) -> bool:
+        """Does anybody hear what `log` is told?"""
+        return self._log is not None or bool(self.table.observers)
 
     def log(self, connection: NetworkProcess | None, message: str) -> None:
         """Call the log function of a server."""

@@ -24,7 +24,17 @@ if TYPE_CHECKING:
 class Sending:
     """The sending half of one process."""
 
-    __slots__ = ("_drains", "_early", "_flow", "_lost", "_process", "channel", "eof")
+    __slots__ = (
+        "_by_filter",
+        "_drains",
+        "_early",
+        "_flow",
+        "_lost",
+        "_process",
+        "channel",
+        "eof",
+        "sent",
+    )
 
     def __init__(self, process: NetworkProcess) -> None:
         self._process = process
@@ -34,13 +44,12 @@ class Sending:
         #: Has `send_eof` been called?
         self.eof = False
         self._lost: ProcessError | None = None
+        #: Bytes that were sent, with those that are pending.
+        self.sent = 0
+        # Whose output it is: one party's since nothing was pending, or more has to be known.
+        self._by_filter = False
         self._flow: OutputFlow | None = None
-        self._drains: Waiters[None] = Waiters()
-
-    @property
-    def sent(self) -> int:
-        """Bytes that were sent, with those that are pending."""
-        return self._flow.sent if self._flow is not None else 0
+        self._drains: Waiters[None] | None = None
 
     @property
     def pending(self) -> int:
@@ -63,9 +72,7 @@ class Sending:
                 f"{pending} bytes are pending and {len(data)} more are over the limit of "
                 f"{limits.send_cap}",
             )
-        if self._flow is None:
-            self._flow = OutputFlow()
-        self._flow.add(len(data), bool(self._process.reading.gate & FILTERING), pending)
+        self._count(len(data), bool(self._process.reading.gate & FILTERING), pending)
         if self.channel is not None:
             self._write(self.channel, data)
         elif self._early is not None:
@@ -73,13 +80,32 @@ class Sending:
         else:
             self._early = [data]
 
+    def _count(self, size: int, by_filter: bool, pending: int) -> None:
+        self.sent += size
+        if not pending:
+            self._flow = None
+            self._by_filter = by_filter
+            return
+        if self._flow is None:
+            self._flow = OutputFlow()
+            self._flow.add(pending, self._by_filter, 0)
+        self._flow.add(size, by_filter, pending)
+
+    def _filter_pending(self) -> int:
+        """How much of what is pending the filter sent."""
+        pending = self.pending
+        if self._flow is not None:
+            return self._flow.filter_pending(pending)
+        return pending if self._by_filter else 0
+
     def _write(self, channel: Channel, data: bytes) -> None:
         try:
             channel.write(data)
         except ProcessError:
             # A packet that the system refuses.
-            assert self._flow is not None
-            self._flow.take_back(len(data))
+            self.sent -= len(data)
+            if self._flow is not None:
+                self._flow.take_back(len(data))
             raise
 
     def send_eof(self) -> None:
@@ -112,6 +138,7 @@ class Sending:
             return succeed(None)
         if self.channel is not None:
             self.channel.when_writable()
+        self._drains = self._drains or Waiters()
         return self._drains.add()
 
     def set_marks(self) -> None:
@@ -126,8 +153,7 @@ class Sending:
         """More than the high-water mark is pending: if the filter sent that, its input waits."""
         limits, reading = self._process.limits, self._process.reading
         assert self.channel is not None
-        assert self._flow is not None
-        mine = self._flow.filter_pending(self.channel.pending)
+        mine = self._filter_pending()
         if mine > limits.high_water:
             self.channel.when_writable()
             reading.hold(CONGESTED)
@@ -145,23 +171,28 @@ class Sending:
     def writable(self) -> None:
         """Less than the low-water mark is pending."""
         self._process.reading.release(CONGESTED)
-        self._drains.fire(None)
+        self._end_drains(None)
 
     def lost(self, reason: ProcessError) -> None:
         """Nothing can be written any more."""
         self._lost = self._lost or reason
         self._process.reading.release(CONGESTED)
-        self._drains.fail(without_traceback(self._lost))
+        self._end_drains(self._lost)
 
     def ended(self, reason: ProcessError | None) -> None:
         """The channel is gone; without a REASON everything has been written."""
         self.channel = None
         self._early = None
         self._lost = self._lost or reason
-        if self._lost is None:
+        self._end_drains(self._lost)
+
+    def _end_drains(self, error: ProcessError | None) -> None:
+        if self._drains is None:
+            return
+        if error is None:
             self._drains.fire(None)
         else:
-            self._drains.fail(without_traceback(self._lost))
+            self._drains.fail(without_traceback(error))
 
     def detach(self) -> None:
         """Let go of the process: everything is over."""

@@ -179,7 +179,8 @@ class ServerMaker(ListenerWatcher):
             connection.use_buffer(buffer, own=True)
         event = connection.life.connected(channel, Cause.ACCEPTED)
         table.enter(connection)
-        server.log(connection, accept_message(address.host_text(channel.remote)))
+        if server.logs:
+            server.log(connection, accept_message(address.host_text(channel.remote)))
         if connection.live:
             connection.tell(event)
         return connection.life

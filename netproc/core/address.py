@@ -139,9 +139,10 @@ def text(address: SocketAddress | None) -> str:
     """The whole address for messages: "127.0.0.1:7", "[0:0:0:0:0:0:0:1]:7", a path, or "-"."""
     if address is None:
         return "-"
-    if address.family in LOOPBACK:
-        host = host_text(address)
-        return f"{host}:{address.raw[1]}" if "." in host else f"[{host}]:{address.raw[1]}"
+    if address.family == socket.AF_INET:
+        return f"{address.raw[0]}:{address.raw[1]}"
+    if address.family == socket.AF_INET6:
+        return f"[{host_text(address)}]:{address.raw[1]}"
     shown = form(address)
     if not isinstance(shown, str):
         return f"family {address.family}"

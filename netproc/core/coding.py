@@ -16,13 +16,13 @@ from typing import TypeAlias
 from .codecnames import CODECS
 from .decoders import (
     NO_CONVERSION,
-    BytesDecoder,
     Decoder,
     EolDecoder,
     MarkedDecoder,
     Text,
     UndecidedDecoder,
     Utf8Decoder,
+    bytes_decoder,
     codec_decoder,
     encode_units,
 )
@@ -80,9 +80,9 @@ class CodingSystem:
 
     def _decoder(self, multibyte: bool) -> Decoder:
         if self.codec is None:
-            return BytesDecoder(self.name)
+            return bytes_decoder(self.name)
         if not multibyte:
-            return BytesDecoder(f"raw-text{self._suffix}")
+            return bytes_decoder(f"raw-text{self._suffix}")
         if self.looks == "undecided":
             return UndecidedDecoder(self.name, self._suffix)
         if self.looks == "marked":

@@ -12,6 +12,7 @@ from __future__ import annotations
 import codecs
 import re
 from codecs import utf_8_decode
+from functools import cache
 from typing import Any, Protocol, TypeAlias
 
 from .codecnames import ESCAPE_UNITS, decode_errors
@@ -48,7 +49,7 @@ class Decoder(Protocol):
 
 
 class BytesDecoder:
-    """Hands bytes on as they are."""
+    """Hands bytes on as they are.  It has no state: `bytes_decoder` has one for all of a NAME."""
 
     __slots__ = ("name",)
     codec = "ascii"
@@ -68,6 +69,9 @@ class BytesDecoder:
     def undo(self, text: bytes) -> bytes:
         """TEXT."""
         return text
+
+
+bytes_decoder = cache(BytesDecoder)
 
 
 class Utf8Decoder:

@@ -18,15 +18,20 @@ from .channel import Receiver
 from .reactor import INetprocReactor
 from .stream import StreamChannel
 from .tls.channel import Engine, TLSChannel
+from .vetting import SECURITY_MANAGER, VettedChannel
 
+#: May TLS as it is now be used?  The first is told if it may, and answers who is the receiver; the second if not.
+Vetted = Callable[
+    [TLSChannel, Callable[[VettedChannel], Receiver], Callable[[ProcessError], None]], Receiver
+]
 #: The stream is open: who is told from now on.
-Opened = Callable[[StreamChannel | TLSChannel, StreamProperties, bytes], Receiver]
+Opened = Callable[[VettedChannel, StreamProperties, bytes], Receiver]
 #: It is not.
 Refused = Callable[[NetprocError, StreamProperties], None]
 
 
 class Dialogue:
-    """One dialogue over CHANNEL, of SECONDS at most; MAKE_ENGINE is for STARTTLS.
+    """One dialogue over CHANNEL, of SECONDS at most; MAKE_ENGINE and VETTED are for STARTTLS.
 
     OPENED gets the channel, what has been found out, and the text of the dialogue; REFUSED the error, when the
     connection is given up.
@@ -34,13 +39,14 @@ class Dialogue:
 
     def __init__(
         self,
-        channel: StreamChannel | TLSChannel,
+        channel: VettedChannel,
         negotiation: Negotiation,
         make_engine: Callable[[], Engine],
         reactor: INetprocReactor,
         limits: Limits,
         seconds: float,
         *,
+        vetted: Vetted,
         opened: Opened,
         refused: Refused,
     ) -> None:
@@ -49,12 +55,14 @@ class Dialogue:
         self._make_engine = make_engine
         self._reactor = reactor
         self._limits = limits
+        self._vetted = vetted
         self._opened = opened
         self._refused = refused
         # Who is told: this, until the stream is open.
         self._receiver: Receiver = self
         self._said: list[bytes] = []
         self._over = False
+        self._approving = False
         self._timer: IDelayedCall | None = reactor.callLater(seconds, self._too_late, seconds)
 
     def begin(self) -> Receiver:
@@ -106,7 +114,8 @@ class Dialogue:
 
     def _too_late(self, seconds: float) -> None:
         self._timer = None
-        problem = f"no {self._negotiation.waiting_for} within {seconds:g} s"
+        missing = SECURITY_MANAGER if self._approving else self._negotiation.waiting_for
+        problem = f"no {missing} within {seconds:g} s"
         self._lost(ProcessError(errno.ETIMEDOUT, problem))
 
     # -- what the machine wants -------------------------------------------------------------------
@@ -146,6 +155,11 @@ class Dialogue:
 
     def _encrypted(self, channel: TLSChannel) -> Receiver:
         self._channel = channel
+        self._approving = True
+        return self._vetted(channel, self._approved, self._lost)
+
+    def _approved(self, _: VettedChannel) -> Receiver:
+        self._approving = False
         self._receiver = self
         self._negotiation.tls_started()
         self._act()

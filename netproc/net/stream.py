@@ -186,11 +186,12 @@ class StreamChannel(Protocol, ABC):
         """Write what is pending; the transport then shuts or closes by itself."""
         transport = self.transport
         assert transport is not None
+        if self._peer_ended and not self._write_shut:
+            transport.loseConnection()
+            return
         transport.resumeProducing()  # type: ignore[attr-defined]
         if self._write_shut:
             self.writeConnectionLost()
-        elif self._peer_ended:
-            transport.loseConnection()
         else:
             self._shut_write()
 

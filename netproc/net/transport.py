@@ -353,7 +353,8 @@ class StreamTransport:
         """Close, behind what is queued."""
         if self.connected and not self.disconnecting:
             self.disconnecting = True
-            self._update_reading()
+            if self._reading:
+                self._update_reading()
             self._finish_soon()
 
     def abortConnection(self) -> None:
@@ -386,8 +387,10 @@ class StreamTransport:
             return
         self.connected = False
         self.write_shut = True
-        self.unsent += self.queue.clear()
-        self._update_reading()
+        if self.queue.pending:
+            self.unsent += self.queue.clear()
+        if self._reading:
+            self._update_reading()
         self._stop_writing()
         if reset:
             try:

@@ -314,6 +314,14 @@ class ServerNameTests(ContextCase):
         ):
             self.agree_on(name, certificate, sni=directory)
 
+    def test_names_alone(self) -> None:
+        """Who asks for none of them gets nothing."""
+        names = {"other.example": OTHER}
+        self.agree_on("other.example", "other", sni=names, keylist=())
+        server = self.server(sni=names, keylist=())
+        errors = handshake(self.client().connection, server.connection)
+        self.assertIn("no suitable signature algorithm", str(errors[1]))
+
     def test_alpn_and_client_certificates_stay(self) -> None:
         fields = {
             "sni": {"other.example": OTHER},
@@ -340,6 +348,33 @@ class ServerNameTests(ContextCase):
             fields = {"keylist": [GOOD], "sni": sni}
             error = self.assertRaises(ProcessArgumentError, security, fields, is_server=True)
             self.assertIn(problem, error.problem)
+
+
+class VersionTests(ContextCase):
+    def test_the_least(self) -> None:
+        for least, version in ((None, "TLSv1.2"), ("TLS1.2", "TLSv1.2")):
+            client = self.client(priority="NORMAL:-VERS-TLS1.3", min_version=least)
+            self.agree(client, self.server())
+            self.assertEqual(version, client.connection.get_protocol_version_name())
+        old = self.client(priority="NORMAL:-VERS-TLS1.3")
+        errors = handshake(old.connection, self.server(min_version="TLS1.3").connection)
+        self.assertIn("unsupported protocol", str(errors[1]))
+
+    def test_one_that_the_priority_has_not(self) -> None:
+        fields = {"priority": "NORMAL:-VERS-TLS1.3", "min_version": "TLS1.3"}
+        error = self.assertRaises(
+            ProcessArgumentError, security, self.trusting(**fields), is_server=False
+        )
+        self.assertEqual("min_version: TLS1.3: the priority has none of it", error.problem)
+
+
+class LogLevelTests(ContextCase):
+    def test_steps(self) -> None:
+        for level, told in ((0, False), (1, True)):
+            with capturedLogs() as events:
+                self.agree(self.client(loglevel=level), self.server())
+            steps = [event["state"] for event in events if "state" in event]
+            self.assertEqual(told, "SSL negotiation finished successfully" in steps)
 
 
 class KeyLogTests(ContextCase):

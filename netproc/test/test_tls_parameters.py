@@ -55,6 +55,8 @@ class ParametersTests(SynchronousTestCase):
         self.refused("sni: this takes", sni=5)
         self.refused("password: this", password=5)
         self.refused("request_client_certificate: True", request_client_certificate=True)
+        self.refused("min_version: 'TLS1.1' is none of", min_version="TLS1.1")
+        self.refused("loglevel: -1", loglevel=-1)
         self.refused("there is no colour, shape", shape=1, colour=2)
 
     def test_no_error_shows_a_key(self) -> None:
@@ -79,6 +81,7 @@ class ParametersTests(SynchronousTestCase):
             type="gnutls-x509pki",
             hostname="a.example",
             priority_string="NORMAL",
+            loglevel=None,
             verify_error=None,
             verify_hostname_error=True,
             alpn=["h2"],

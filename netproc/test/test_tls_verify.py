@@ -399,7 +399,8 @@ class ForeignTests(VerifyCase):
 
     def test_names_that_are_none(self) -> None:
         context = SSL.Context(SSL.TLS_METHOD)
-        for name in ("a\0b", ".", "bücher.example"):
+        context.set_verify(SSL.VERIFY_PEER)
+        for name in ("a\0b", ".", "bücher.example", None):
             error = self.assertRaises(ProcessArgumentError, self.foreign, context, name)
             self.assertIn("hostname", error.problem)
 
@@ -410,8 +411,10 @@ class ForeignTests(VerifyCase):
         error = self.assertRaises(ProcessArgumentError, security, options, is_server=True)
         self.assertIn("CertificateOptions makes no connection: key values", error.problem)
 
-    def test_one_that_does_not_is_taken_at_its_word(self) -> None:
-        self.accepted(self.foreign(CertificateOptions(), "x.example"), self.server())
+    def test_one_that_does_not_is_refused(self) -> None:
+        for source in (CertificateOptions(), SSL.Context(SSL.TLS_METHOD)):
+            error = self.assertRaises(ProcessArgumentError, security, source, is_server=False)
+            self.assertIn("does not verify the server", error.problem)
 
     def test_a_maker_of_contexts(self) -> None:
         context = SSL.Context(SSL.TLS_METHOD)

@@ -162,7 +162,10 @@ class TLSChannel:
         opened = self._opened
         del self._opened, self._failed
         self._write_early()
+        # Whoever is told now may ask to be told of input: there is nobody to tell before.
+        self._reading = True
         self._receiver = opened(self)
+        self._reading = False
         if self._paused:
             self._below.pause()
         if self._tell_writable:

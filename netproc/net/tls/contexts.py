@@ -35,6 +35,8 @@ log = Logger()
 #: Always: nobody renegotiates, compresses or resumes, whatever the versions are.
 _OPTIONS: Final = SSL.OP_NO_RENEGOTIATION | SSL.OP_NO_COMPRESSION | SSL.OP_NO_TICKET
 
+_NO_NAME: Final = "hostname: which name must the server's certificate have?"
+
 #: Of what DNS can have, and server name indication.
 _LONGEST_NAME: Final = 255
 
@@ -55,7 +57,12 @@ def _selection(parameters: TLSParameters) -> priority.Selection:
 
 def _set_protocol(context: SSL.Context, parameters: TLSParameters) -> None:
     selection = _selection(parameters)
-    context.set_min_proto_version(selection.lowest)
+    least = selection.lowest
+    if parameters.min_version is not None:
+        least = max(least, priority.NUMBERS[parameters.min_version])
+    if least > selection.highest:
+        raise refuse(f"min_version: {parameters.min_version}: the priority has none of it")
+    context.set_min_proto_version(least)
     context.set_max_proto_version(selection.highest)
     context.set_options(_OPTIONS | selection.options)
     context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
@@ -108,6 +115,14 @@ def _set_staple(context: SSL.Context, parameters: TLSParameters, is_server: bool
         context.set_ocsp_server_callback(lambda connection, data: staple)
 
 
+def _log_steps(context: SSL.Context) -> None:
+    def tell(connection: SSL.Connection, where: int, result: int) -> None:
+        state = connection.get_state_string().decode("ascii", "replace")
+        log.debug("TLS: {state} (result {result})", state=state, result=result)
+
+    context.set_info_callback(tell)
+
+
 def _log_keys(context: SSL.Context, name: str) -> None:
     """Append the secrets of connections to the file NAME, which nobody else can read."""
     if (os.getuid(), os.getgid()) != (os.geteuid(), os.getegid()):
@@ -135,6 +150,8 @@ def _context(parameters: TLSParameters, is_server: bool) -> SSL.Context:
     _set_staple(context, parameters, is_server)
     if parameters.keylog is not None:
         _log_keys(context, parameters.keylog)
+    if parameters.loglevel:
+        _log_steps(context)
     names = servernames.pairs(parameters)
     if names:
         servernames.answer(
@@ -235,7 +252,7 @@ class _Own:
             self._parameters.type == "x509pki" and "hostname" in self._parameters.verify_error
         )
         if verified and not name:
-            raise refuse("hostname: which name must the server's certificate have?")
+            raise refuse(_NO_NAME)
         if name:
             _check_name(name)
         return name or None
@@ -283,10 +300,15 @@ class _Foreign:
             self._watcher = _Watcher(source, is_server)
         # Twisted reads keys and certificates with the first connection: here is one.
         try:
-            self._connection()
+            connection = self._connection()
         except Exception as error:
             why = credentials.reason(error) if isinstance(error, SSL.Error) else str(error)
             raise refuse(f"{type(source).__name__} makes no connection: {why}") from None
+        if not is_server and not connection.get_verify_mode() & SSL.VERIFY_PEER:
+            raise refuse(
+                f"{type(source).__name__} does not verify the server: "
+                "TLSParameters(verify_error=None) says so if it is meant"
+            )
 
     def _connection(self) -> SSL.Connection:
         source = self._source
@@ -305,15 +327,15 @@ class _Foreign:
         else:
             connection.set_connect_state()
             name = self._name(connection, name)
-        verifies = bool(connection.get_verify_mode() & SSL.VERIFY_PEER)
-        return Engine(connection, ForeignVerdict(verifies, name), name)
+        return Engine(connection, ForeignVerdict(name), name)
 
-    def _name(self, connection: SSL.Connection, name: str | None) -> str | None:
+    def _name(self, connection: SSL.Connection, name: str | None) -> str:
         named = connection.get_servername()
         if named is not None:
             return named.decode("ascii", "replace")
-        if name:
-            _check_name(name)
+        if not name:
+            raise refuse(_NO_NAME)
+        _check_name(name)
         _ask_for(connection, name)
         return name
 

@@ -30,6 +30,7 @@ KeyPair: TypeAlias = tuple[Pem, Pem]
 TYPES: Final = ("x509pki", "anon")
 CHECKS: Final = frozenset({"trustfiles", "hostname"})
 REQUESTS: Final = ("no", "optional", "required")
+MIN_VERSIONS: Final = ("TLS1.2", "TLS1.3")
 
 #: Bits of verify_flags (GnuTLS).
 DISABLE_TIME_CHECKS: Final = 64
@@ -189,6 +190,20 @@ def _priority(value: object) -> str | None:
     return value
 
 
+def _min_version(value: object) -> str | None:
+    if value is not None and value not in MIN_VERSIONS:
+        raise refuse(f"min_version: {value!r} is none of {', '.join(map(repr, MIN_VERSIONS))}")
+    return None if value is None else str(value)
+
+
+def _loglevel(value: object) -> int:
+    if value is None:
+        return 0
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise refuse(f"loglevel: {value!r} is no level of logging")
+    return value
+
+
 def _request(value: object) -> str:
     if value not in REQUESTS:
         raise refuse(
@@ -220,7 +235,7 @@ class TLSParameters:
     `type` is "x509pki", or "anon" for TLS where nobody proves anything, which `allow_anonymous`
     must allow as well.  `hostname` is the name that the server's certificate must have, None the
     process's host.  `priority` is a priority string of GnuTLS; None is "NORMAL" from TLS 1.2 on and
-    with forward secrecy only.
+    with forward secrecy only.  `min_version`, "TLS1.2" or "TLS1.3", raises the least version of that.
 
     `trustfiles` are PEM files of authorities: a client trusts them beside those of the system
     (without, if `system_trust` is False), a server asks for certificates of theirs and no others.
@@ -239,12 +254,15 @@ class TLSParameters:
     or "required"; `ocsp_staple` is the OCSP response for the certificate, a file or bytes in DER.
     A client has the status verified that a server staples, and misses one that was promised.
 
+    A `loglevel` of 1 or more logs the steps of each handshake, at debug level.
+
     :raises ProcessArgumentError: for a value that cannot work; files are read later.
     """
 
     type: str = attrs.field(default="x509pki", converter=_type)
     hostname: str | None = attrs.field(default=None, converter=_hostname)
     priority: str | None = attrs.field(default=None, converter=_priority)
+    min_version: str | None = attrs.field(default=None, converter=_min_version)
     trustfiles: tuple[str, ...] = attrs.field(default=(), converter=_trustfiles)
     system_trust: bool = attrs.field(default=True, converter=bool)
     crlfiles: tuple[str, ...] = attrs.field(default=(), converter=_crlfiles)
@@ -261,6 +279,7 @@ class TLSParameters:
     request_client_certificate: str = attrs.field(default="no", converter=_request)
     ocsp_staple: Pem | None = attrs.field(default=None, converter=_ocsp_staple, repr=False)
     keylog: str | None = attrs.field(default=None, converter=_keylog)
+    loglevel: int = attrs.field(default=0, converter=_loglevel)
     allow_anonymous: bool = attrs.field(default=False, converter=bool)
 
     def __attrs_post_init__(self) -> None:
@@ -276,6 +295,7 @@ def tls_boot_parameters(
     trustfiles: object = None,
     crlfiles: object = None,
     keylist: object = None,
+    loglevel: int | None = None,
     min_prime_bits: int | None = None,
     verify_flags: int | None = None,
     verify_error: object = UNSET,
@@ -300,6 +320,7 @@ def tls_boot_parameters(
             "trustfiles": trustfiles,
             "crlfiles": crlfiles,
             "keylist": keylist,
+            "loglevel": loglevel,
             "min_prime_bits": min_prime_bits,
             "verify_flags": verify_flags,
             "verify_error": checks,
@@ -341,7 +362,7 @@ def parse(value: object, is_server: bool) -> object:
 
 
 def _check_server(parameters: TLSParameters) -> None:
-    if parameters.type == "x509pki" and not parameters.keylist:
+    if parameters.type == "x509pki" and not (parameters.keylist or parameters.sni):
         raise refuse("keylist: a server needs a key and a certificate")
     if parameters.request_client_certificate != "no" and not parameters.trustfiles:
         raise refuse("trustfiles: who signs the certificates of the clients?")

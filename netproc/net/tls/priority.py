@@ -18,7 +18,8 @@ from .primes import uses_primes
 # -- the sets -------------------------------------------------------------------------------------
 
 _VERSIONS: Final = ("TLS1.3", "TLS1.2", "TLS1.1", "TLS1.0")
-_NUMBERS: Final = {
+#: Versions by their names, as OpenSSL counts them.
+NUMBERS: Final = {
     "TLS1.0": SSL.TLS1_VERSION,
     "TLS1.1": SSL.TLS1_1_VERSION,
     "TLS1.2": SSL.TLS1_2_VERSION,
@@ -310,12 +311,12 @@ def select(priority: str | None, *, anonymous: bool = False) -> Selection:
     ]
     if not versions:
         raise refuse(f"priority: {priority!r} leaves nothing")
-    numbers = [_NUMBERS[version] for version in versions]
+    numbers = [NUMBERS[version] for version in versions]
     level = 0 if anonymous or _OLD_VERSIONS & {*versions} else lists.level
     # OpenSSL takes no empty list, even where there is TLS 1.3 only.
     ciphers = ":".join([*(suites or ["DEFAULT"]), f"@SECLEVEL={level}"])
     options = lists.options
     for version, hole in _HOLES.items():
-        if version not in versions and min(numbers) < _NUMBERS[version] < max(numbers):
+        if version not in versions and min(numbers) < NUMBERS[version] < max(numbers):
             options |= hole
     return Selection(min(numbers), max(numbers), ciphers, ":".join(tls13), options)

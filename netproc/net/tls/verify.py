@@ -245,17 +245,16 @@ class Verification:
 class ForeignVerdict:
     """For a connection that somebody else's context verifies: the chain is its matter.
 
-    If it verifies at all, the name is ours too: Twisted's own check lets a connection
-    through when it cannot read the names of a certificate.
+    A server's name is ours too: Twisted's own check lets a connection through when it cannot
+    read the names of a certificate.  NAME is None for servers.
     """
 
-    def __init__(self, verifies: bool, name: str | None) -> None:
-        self._verifies = verifies
+    def __init__(self, name: str | None) -> None:
         self._name = name
 
     def problem(self, certificate: x509.Certificate | None) -> str | None:
         """Why the server is refused, or None."""
-        if not self._verifies or self._name is None:
+        if self._name is None:
             return None
         if certificate is None:
             return "no certificate"

@@ -48,7 +48,9 @@ def line(sock: socket.socket) -> bytes:
     return said
 
 
-class OpenStreamTests(NetprocTestCase):
+class OpenStreamCase(NetprocTestCase):
+    """Streams to servers of one client each."""
+
     def parameters(self) -> TLSParameters:
         path = os.path.abspath(self.mktemp())
         AUTHORITY.cert_pem.write_to_path(path)
@@ -56,7 +58,7 @@ class OpenStreamTests(NetprocTestCase):
 
     def open(self, script: Script, **keywords: Any) -> Any:
         """A stream to a server that does SCRIPT with its one client, and what becomes of that."""
-        listener = socket.create_server(("127.0.0.1", 0))
+        listener = keywords.pop("listener", None) or socket.create_server(("127.0.0.1", 0))
         listener.settimeout(PATIENCE)
 
         def serve() -> list[bytes]:
@@ -100,6 +102,8 @@ class OpenStreamTests(NetprocTestCase):
         tls.sendall(b"bye\r\n")
         tls.unwrap()
 
+
+class OpenStreamTests(OpenStreamCase):
     async def test_starttls(self) -> None:
         for kind in ("starttls", "network", None):
             await self.check_starttls(kind)

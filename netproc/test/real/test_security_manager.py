@@ -1,0 +1,202 @@
+"""security_manager= of open_network_stream: nothing is said before it agrees, nothing open after it refuses."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+from typing import Any
+
+from twisted.internet.defer import Deferred
+
+from netproc import ProcessError, SecurityError, SecurityManager, TLSParameters
+from netproc.core.trust import Problem
+from netproc.security import Answer
+from netproc.test.real.test_open_stream import CAPABILITIES, OpenStreamCase, line, secure
+
+#: The server proves nothing, so that all is the manager's to say.
+UNVERIFIED = TLSParameters(verify_error=None)
+
+
+def imap_without_tls(sock: socket.socket, heard: list[bytes]) -> None:
+    sock.sendall(b"* OK ready\r\n")
+    heard.append(line(sock))
+    sock.sendall(CAPABILITIES.replace(b"STARTTLS", b"IDLE"))
+    heard.append(line(sock))
+
+
+def imap_over_tls(sock: socket.socket, heard: list[bytes]) -> None:
+    tls = secure(sock)
+    tls.sendall(b"* OK ready\r\n")
+    heard.append(line(tls))
+    tls.sendall(CAPABILITIES)
+    heard.append(line(tls))
+    tls.unwrap()
+
+
+class SecurityManagerTests(OpenStreamCase):
+    async def refusal(self, opening: Deferred[Any]) -> SecurityError:
+        with self.assertRaises(SecurityError) as caught:
+            await opening
+        return caught.exception
+
+    def store(self) -> str:
+        directory = os.path.abspath(self.mktemp())
+        os.mkdir(directory)
+        return os.path.join(directory, "pins")
+
+    async def test_a_certificate_it_objects_to(self) -> None:
+        for script, kind in ((imap_over_tls, "tls"), (self.imap, "starttls"), (self.imap, None)):
+            opening, served = self.open(
+                script, type=kind, tls_parameters=UNVERIFIED, security_manager=SecurityManager()
+            )
+            error = await self.refusal(opening)
+            self.assertIn("unknown-ca", error.conditions)
+            # In clear text it had to speak; encrypted it said nothing.
+            heard = [said for said in await served if said]
+            self.assertEqual(0 if kind == "tls" else 2, len(heard))
+
+    async def test_one_it_agrees_to(self) -> None:
+        manager = SecurityManager(level="high", pins=self.store())
+        for script, kind in ((imap_over_tls, "tls"), (self.imap, "starttls")):
+            (process, properties), served = await self.opened(
+                script, type=kind, return_list=True, security_manager=manager
+            )
+            self.assertEqual("tls", properties.type)
+            process.send("np9 LOGOUT\r\n")
+            await process.closed
+            self.assertEqual(b"np9 LOGOUT\r\n", (await served)[-1])
+
+    async def test_without_a_dialogue(self) -> None:
+        """The first bytes of the server come while the manager still thinks."""
+        thinking: Deferred[Answer] = Deferred()
+        asked: Deferred[None] = Deferred()
+
+        def ask(host: str, port: int, problems: tuple[Problem, ...]) -> Deferred[Answer]:
+            asked.callback(None)
+            return thinking
+
+        def serve(sock: socket.socket, heard: list[bytes]) -> None:
+            tls = secure(sock)
+            tls.sendall(b"hello\n")
+            heard.append(line(tls))
+            tls.sendall(b"bye\n")
+            tls.unwrap()
+
+        seen: list[str] = []
+        opening, served = self.open(
+            serve,
+            type="tls",
+            protocol=None,
+            tls_parameters=UNVERIFIED,
+            security_manager=SecurityManager(ask=ask),
+            filter=lambda process, text: seen.append(text),
+        )
+        await asked
+        self.assertNoResult(opening)
+        thinking.callback("session")
+        process = await opening
+        process.send("go on\n")
+        await process.closed
+        self.assertEqual(([b"go on\n"], "hello\nbye\n"), (await served, "".join(seen)))
+
+    async def test_a_server_that_leaves_while_it_thinks(self) -> None:
+        thinking: Deferred[Answer] = Deferred()
+
+        def serve(sock: socket.socket, heard: list[bytes]) -> None:
+            tls = secure(sock)
+            tls.sendall(b"hello and good bye\n")
+
+        def ask(host: str, port: int, problems: tuple[Problem, ...]) -> Deferred[Answer]:
+            served.addCallback(lambda _: thinking.callback("session"))
+            return thinking
+
+        seen: list[str] = []
+        opening, served = self.open(
+            serve,
+            type="tls",
+            protocol=None,
+            tls_parameters=UNVERIFIED,
+            security_manager=SecurityManager(ask=ask),
+            filter=lambda process, text: seen.append(text),
+        )
+        process = await opening
+        await process.closed
+        self.assertEqual("hello and good bye\n", "".join(seen))
+
+    async def test_it_thinks_too_long(self) -> None:
+        for script, kind in ((imap_over_tls, "tls"), (self.imap, "starttls")):
+            thinking: Deferred[Answer] = Deferred()
+            opening, served = self.open(
+                script,
+                type=kind,
+                tls_parameters=UNVERIFIED,
+                timeout=0.2,
+                security_manager=SecurityManager(ask=lambda *_, answer=thinking: answer),
+            )
+            with self.assertRaises(ProcessError) as caught:
+                await opening
+            self.assertEqual(errno.ETIMEDOUT, caught.exception.errno)
+            self.assertIn("no answer of the security manager", str(caught.exception))
+            await served
+
+    async def test_the_wait_can_be_cancelled(self) -> None:
+        asked: Deferred[None] = Deferred()
+
+        def ask(*_: object) -> Deferred[Answer]:
+            asked.callback(None)
+            return Deferred()
+
+        opening, served = self.open(
+            imap_over_tls,
+            type="tls",
+            tls_parameters=UNVERIFIED,
+            security_manager=SecurityManager(ask=ask),
+        )
+        await asked
+        opening.cancel()
+        self.failureResultOf(opening)
+        await served
+
+    async def test_a_function_that_fails(self) -> None:
+        def ask(*_: object) -> Answer:
+            raise LookupError("nobody\nthere")
+
+        opening, served = self.open(
+            imap_over_tls,
+            type="tls",
+            tls_parameters=UNVERIFIED,
+            security_manager=SecurityManager(ask=ask),
+        )
+        self.assertIn("failed: LookupError('nobody", str(await self.refusal(opening)))
+        await served
+
+    async def test_a_host_that_once_had_tls(self) -> None:
+        """And has none today: somebody may have taken it away."""
+        manager = SecurityManager(pins=self.store())
+        listener = socket.create_server(("127.0.0.1", 0))
+        process, served = await self.opened(
+            self.imap, listener=listener.dup(), type=None, security_manager=manager
+        )
+        process.send_eof()
+        await process.closed
+        await served
+        opening, served = self.open(
+            imap_without_tls,
+            listener=listener,
+            type=None,
+            return_list=True,
+            security_manager=manager,
+        )
+        process, properties = await opening
+        self.assertIsNone(process)
+        self.assertIn("used to be encrypted", properties.error)
+        self.assertEqual([b"np1 CAPABILITY\r\n", b""], await served)
+
+    async def test_warn_unless_encrypted(self) -> None:
+        """Where nobody can be warned, the answer is no."""
+        opening, served = self.open(imap_without_tls, type=None, warn_unless_encrypted=True)
+        error = await self.refusal(opening)
+        self.assertEqual(1, len(error.conditions))
+        self.assertEqual([b"np1 CAPABILITY\r\n", b""], await served)
+        _, served = await self.opened(self.imap, type=None, warn_unless_encrypted=True)
