@@ -4,16 +4,19 @@ PYTHON ?= python3
 PORT ?= 7007
 VENV := .venv
 BIN := $(VENV)/bin
-REACTORS := epoll poll select asyncio
+REACTORS := epoll netproc poll select asyncio
 # What must hold on every reactor.
 CONTRACT := $(addprefix netproc.test.real.test_,tcp unix foreign resets connecting datagrams seqpacket)
+# Tests of Twisted that use the installed reactor.
+GLOBAL_REACTOR := $(addprefix twisted.test.test_,tcp tcp_internals udp unix sslverify ssl iutils process loopback)
 
-.PHONY: help serve test reactors conformance check-dist check lint types coverage docs bench clean
+.PHONY: help serve test reactors twisted-suite conformance check-dist check lint types coverage docs bench clean
 
 help:
 	@echo "make serve [PORT=7007]  an echo server under twistd"
 	@echo "make test               the test suite"
 	@echo "make reactors           the contract of streams and the command line on each reactor"
+	@echo "make twisted-suite      the tests of reactors that ship with Twisted, and all of ours, on the netproc reactor"
 	@echo "make conformance        the scenarios, live, against the Emacs that is installed"
 	@echo "make check              lint, types, docs and the coverage of the tests"
 	@echo "make check-dist         wheel, sdist and editable install, each in a fresh environment"
@@ -52,6 +55,11 @@ reactors: $(VENV)/with-test
 		echo "reactor: $$reactor"; $(BIN)/trial --reactor=$$reactor $(CONTRACT); \
 	done
 	NETPROC_REACTORS="$(REACTORS)" $(BIN)/trial netproc.test.real.test_command
+
+twisted-suite: $(VENV)/with-test
+	$(BIN)/trial netproc.test.real.reactor_suite
+	$(BIN)/trial --reactor=netproc $(GLOBAL_REACTOR)
+	$(BIN)/trial --reactor=netproc netproc
 
 conformance: $(VENV)/with-test
 	$(BIN)/python -m netproc.test.conformance --emacs

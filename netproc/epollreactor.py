@@ -18,13 +18,14 @@ import os
 import select
 import socket
 import time
+from collections.abc import Callable
 from typing import Any
 
 if not hasattr(select, "epoll"):
     raise ImportError("the netproc reactor needs epoll, which this system does not have")
 
 from twisted.internet import epollreactor
-from twisted.internet.interfaces import IConnector, IListeningPort, IReadWriteDescriptor
+from twisted.internet.interfaces import IConnector, IReadWriteDescriptor
 from twisted.internet.main import installReactor
 from twisted.python import log
 
@@ -73,12 +74,15 @@ class EPollReactor(epollreactor.EPollReactor):
     def runUntilCurrent(self) -> None:
         """Run timers that are due, and calls from threads, as one event."""
         EVENT.run(super().runUntilCurrent)
+        if self._justStopped:
+            # By what flushing has led to: the end must not wait for the next event.
+            super().runUntilCurrent()
 
     def doPoll(self, timeout: float | None) -> None:
         """Wait for events, TIMEOUT seconds at most, and dispatch them."""
         selectables = self._selectables
         for descriptor, event in self._wait(timeout):
-            selectable = selectables.get(descriptor)
+            selectable: Any = selectables.get(descriptor)
             if event == select.EPOLLIN and type(selectable) in _DIRECT:
                 LOG_CONTEXT.served = selectable
                 try:
@@ -100,7 +104,7 @@ class EPollReactor(epollreactor.EPollReactor):
 
     def _wait(self, timeout: float | None) -> list[tuple[int, int]]:
         """The events; TIMEOUT is in seconds, None is forever."""
-        poll = self._poller.poll
+        poll: Callable[..., list[tuple[int, int]]] = self._poller.poll
         most = max(1, len(self._selectables))
         try:
             if self.spin and timeout != 0:
@@ -118,9 +122,7 @@ class EPollReactor(epollreactor.EPollReactor):
 
     # -- Twisted's transports -------------------------------------------------------------------
 
-    def listenTCP(
-        self, port: int, factory: Any, backlog: int = 50, interface: str = ""
-    ) -> IListeningPort:
+    def listenTCP(self, port: int, factory: Any, backlog: int = 50, interface: str = "") -> Any:
         """See IReactorTCP."""
         listening = super().listenTCP(port, factory, backlog, interface)
         listening.transport = corked.Server
@@ -133,7 +135,7 @@ class EPollReactor(epollreactor.EPollReactor):
         backlog: int = 50,
         mode: int = 0o666,
         wantPID: bool = False,
-    ) -> IListeningPort:
+    ) -> Any:
         """See IReactorUNIX."""
         listening = super().listenUNIX(address, factory, backlog, mode, wantPID)
         listening.transport = corked.UNIXServer
@@ -174,5 +176,5 @@ def install(spin: float | None = None) -> None:
     Without SPIN, the environment variable NETPROC_SPIN says for how many seconds it spins.
     """
     if spin is None:
-        spin = float(os.environ.get("NETPROC_SPIN", 0))
+        spin = float(os.environ.get("NETPROC_SPIN", "0"))
     installReactor(EPollReactor(spin))

@@ -115,5 +115,5 @@ class Connector(tcp.Connector):
 class UNIXConnector(unix.Connector):
     """Connects to a UNIX socket."""
 
-    def _makeTransport(self) -> UNIXClient:
+    def _makeTransport(self) -> UNIXClient:  # type: ignore[override]
         return UNIXClient(self.address, self, self.reactor, self.checkPID)

@@ -28,13 +28,13 @@ class LazyLogContext(UserDict[str, Any]):
                 return "(buggy logPrefix method)"
         return self.data[key]
 
-    def copy(self) -> dict[str, Any]:
+    def copy(self) -> dict[str, Any]:  # type: ignore[override]
         """What is kept, in a line or in a stacked context, does not change any more."""
         return dict(self)
 
     def install(self) -> None:
         """Let lines that belong to no other context have this one."""
-        context.setDefault(log.ILogContext, self)
+        context.setDefault(log.ILogContext, self)  # type: ignore[arg-type]
 
 
 #: The one of this program.
