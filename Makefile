@@ -8,7 +8,7 @@ REACTORS := epoll netproc poll select asyncio
 # What must hold on every reactor.
 CONTRACT := $(addprefix netproc.test.real.test_,tcp unix foreign resets connecting datagrams seqpacket)
 # Tests of Twisted that use the installed reactor.
-GLOBAL_REACTOR := $(addprefix twisted.test.test_,tcp tcp_internals udp unix sslverify ssl iutils process loopback)
+GLOBAL_REACTOR := $(addprefix twisted.test.test_,tcp tcp_internals udp unix ssl process)
 
 .PHONY: help serve test reactors twisted-suite conformance check-dist check lint types coverage docs bench clean
 
