@@ -224,8 +224,10 @@ class StreamTransport:
         self.queue.append(data)
         if not self._flush_due:
             self._flush_soon()
-        elif self._writing and self.queue.pending > self.high_water:
-            # No flush of this event will tell.
+        elif self.queue.pending > self.high_water and (
+            # No flush of this event will tell; and a producer may write until it is told.
+            self._writing or isinstance(self.watcher, _Producing)
+        ):
             if self.watcher is not None:
                 self.watcher.congested()
 
