@@ -55,6 +55,10 @@ _DIRECT = frozenset(
 _EPOCH = time.time() - time.monotonic()
 
 
+#: To spin longer than this is surely a mistake, in seconds.
+MOST_SPIN = 1.0
+
+
 class EPollReactor(epollreactor.EPollReactor):
     """The reactor.  `spin` is for how many seconds it looks for events before it sleeps."""
 
@@ -175,6 +179,17 @@ def install(spin: float | None = None) -> None:
 
     Without SPIN, the environment variable NETPROC_SPIN says for how many seconds it spins.
     """
-    if spin is None:
-        spin = float(os.environ.get("NETPROC_SPIN", "0"))
-    installReactor(EPollReactor(spin))
+    installReactor(EPollReactor(_spin_wanted() if spin is None else spin))
+
+
+def _spin_wanted() -> float:
+    word = os.environ.get("NETPROC_SPIN", "0")
+    try:
+        spin = float(word)
+    except ValueError:
+        spin = -1.0
+    if not 0 <= spin <= MOST_SPIN:
+        raise ValueError(
+            f"NETPROC_SPIN is {word!r} and not a number of seconds, 0 to {MOST_SPIN:g}"
+        )
+    return spin
