@@ -27,7 +27,7 @@ NOT_IN_CORE = {
 SOCKET_IN_CORE = {"core.address", "core.options", "core.spec"}
 
 #: Floor 3 runs what floor 2 is.
-FLOOR_3 = {"command", "ending", "filters", "report", "service", "tap"}
+FLOOR_3 = {"command", "ending", "epollreactor", "filters", "report", "service", "tap"}
 
 MOST_LINES = 600
 
