@@ -10,7 +10,7 @@ CONTRACT := $(addprefix netproc.test.real.test_,tcp unix foreign resets connecti
 # Tests of Twisted that use the installed reactor.
 GLOBAL_REACTOR := $(addprefix twisted.test.test_,tcp tcp_internals udp unix ssl process)
 
-.PHONY: help serve test reactors twisted-suite conformance check-dist check lint types coverage docs bench clean
+.PHONY: help serve test reactors twisted-suite conformance stress scan check-dist check lint types coverage docs bench clean
 
 help:
 	@echo "make serve [PORT=7007]  an echo server under twistd"
@@ -18,6 +18,8 @@ help:
 	@echo "make reactors           the contract of streams and the command line on each reactor"
 	@echo "make twisted-suite      the tests of reactors that ship with Twisted, and all of ours, on the netproc reactor"
 	@echo "make conformance        the scenarios, live, against the Emacs that is installed"
+	@echo "make stress             2,000 stalled TLS handshakes and 100 honest clients"
+	@echo "make scan               sslscan and testssl.sh on a TLS server"
 	@echo "make check              lint, types, docs and the coverage of the tests"
 	@echo "make check-dist         wheel, sdist and editable install, each in a fresh environment"
 	@echo "make bench              netproc beside plain Twisted, asyncio and uvloop"
@@ -63,6 +65,12 @@ twisted-suite: $(VENV)/with-test
 
 conformance: $(VENV)/with-test
 	$(BIN)/python -m netproc.test.conformance --emacs
+
+stress: $(VENV)/with-test
+	$(BIN)/python -m netproc.test.interop.stress
+
+scan: $(VENV)/with-test
+	$(BIN)/python -m netproc.test.interop.scan
 
 check-dist: $(VENV)/with-check
 	.ci/check-dist $(BIN)/python

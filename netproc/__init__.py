@@ -13,7 +13,8 @@ Public names are here; the modules behind them, in the order in which data passe
   socket that is connected;
 * `net.transport`, `net.event`, `net.sendqueue`: bytes from and to it;
 * `net.tls`, where they are encrypted: `parameters`, `priority`, `credentials`, `servernames`, `primes`,
-  `contexts`, `verify`, `ocsp`, `engine`, `peerstatus`, and `channel` between these and a process, from the beginning or by `starttls`;
+  `contexts`, `verify`, `ocsp`, `engine`, `peerstatus`, and between these and a process `channel` with `onsocket` or `memory`,
+  put there by `attach` from the beginning or by `starttls`;
 * `net.stream`, `net.foreign`, behind `net.channel`: Twisted's protocols as channels; `net.seqpacket`;
 * `datagrams` with `net.datagram`, `net.packetbuffer`, `net.icmp` in the place of these for datagrams;
   `net.rawaddress` for unusual families, `net.inherited` for sockets that are handed over;
@@ -24,6 +25,8 @@ Public names are here; the modules behind them, in the order in which data passe
   programs;
 * `service`, `tap`, `filters`: processes for twistd;
 * `epollreactor` with `net.corked` and `net.logcontext`: the netproc reactor, for any program of Twisted's;
+* `endpointstrings`, `processendpoints`, `processtransport`, `producing`: processes for protocols of Twisted's;
+* `__main__`, `opencommand`, `terminal`: a stream in the terminal;
 * `net.info`, `supports`: what this machine has.
 """
 

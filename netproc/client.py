@@ -26,7 +26,8 @@ from .net.endpoints import ClientEndpoint
 from .net.foreign import ForeignChannel, network_error
 from .net.resolve import Resolver
 from .net.stream import ChannelFactory, OwnChannel, StreamChannel
-from .net.tls.channel import Security, TLSChannel
+from .net.tls.attach import Security, engine_for, tls_channel
+from .net.tls.channel import TLSChannel
 from .process import NetworkProcess
 
 T = TypeVar("T")
@@ -178,9 +179,9 @@ class ClientMaker:
         if self._security is None:
             return self._channel_opened(channel)
         name = name_to_verify(self._spec.tls_parameters, self._spec.tls_host)
-        self._channel = tls = TLSChannel(
+        self._channel = tls = tls_channel(
             channel,
-            self._security.engine(name),
+            engine_for(self._security, name, channel),
             self._reactor,
             self._spec.limits,
             opened=self._channel_opened,

@@ -38,6 +38,7 @@ class Life:
         "_throttle",
         "_waiters",
         "exit_status",
+        "half_closed",
         "last_error",
         "port",
         "reason",
@@ -57,6 +58,9 @@ class Life:
         self.unsent = 0
         #: Has the input ended without the peer's word, which TLS has, that it is whole?
         self.truncated = False
+        #: Called instead of ending when the peer sends no more and could still be sent to, if it is
+        #: set: maybe more than once.
+        self.half_closed: Callable[[], None] | None = None
         #: The listening port of a server.
         self.port: Port | None = None
         # A connect that is going on.
@@ -173,6 +177,10 @@ class Life:
 
     def input_ended(self, reason: ProcessError | None) -> None:
         """Everything that came has been delivered, and no more will."""
+        can_go_on = reason is None and not (self._gone or self.truncated)
+        if can_go_on and self.half_closed is not None:
+            self.half_closed()
+            return
         event = self._step(Cause.PEER_ENDED)
         if event is not None:
             self.reason = without_traceback(reason) if reason is not None else None

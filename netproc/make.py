@@ -26,7 +26,7 @@ from .net.foreign import client_endpoint, server_endpoint
 from .net.reactor import INetprocReactor, default_reactor
 from .net.resolve import Resolver, resolve
 from .net.tls import contexts
-from .net.tls.channel import Security
+from .net.tls.attach import Security
 from .process import DEFAULT_TABLE, LogFunction, NetworkProcess, Table
 from .server import ServerMaker
 from .settings import Filter, Sentinel

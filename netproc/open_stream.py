@@ -19,17 +19,19 @@ from .client import ClientMaker
 from .clientcert import client_certificate as find_client_certificate
 from .core.buffer import Buffer
 from .core.errors import NetprocError, ProcessArgumentError, ProcessError
+from .core.limits import DEFAULT_LIMITS, check_seconds
 from .core.negotiate import NETWORK, PLAIN, SHELL, TLS, Negotiation, StreamProperties
 from .core.spec import ProcessSpec, process_spec
 from .core.streamspec import StreamSpec, stream_spec
 from .make import KEYWORDS, new_process
 from .net.channel import Channel, Receiver
-from .net.dialogue import Dialogue
+from .net.dialogue import Dialogue, Said
 from .net.reactor import INetprocReactor, default_reactor
 from .net.resolve import resolve
 from .net.stream import StreamChannel
 from .net.tls import contexts
-from .net.tls.channel import Security, TLSChannel
+from .net.tls.attach import Security, engine_for
+from .net.tls.channel import Engine, TLSChannel
 from .net.tls.parameters import TLSParameters
 from .net.vetting import Opened, Refused, VettedChannel, Vetting
 from .process import DEFAULT_TABLE, NetworkProcess, Table
@@ -73,7 +75,8 @@ def open_network_stream(
     The Deferred fires with the process, or with `return_list` with (process, StreamProperties); a server that
     does not let us in is (None, StreamProperties) then.  Otherwise it fails: with NegotiationError or
     another ProcessError, or with ProcessArgumentError, before any socket exists.  The dialogue has
-    TIMEOUT seconds, and so have connecting and the security manager.  The reference has a paragraph on each keyword.
+    TIMEOUT seconds, and so have connecting, a handshake before it and the security manager.  The reference has a
+    paragraph on each keyword.
     """
     given = dict(locals())
     table = DEFAULT_TABLE if given.pop("table") is None else table
@@ -142,8 +145,14 @@ def _client_keywords(given: Mapping[str, Any], tls_parameters: object) -> dict[s
         "plist",
         "noquery",
     )
-    timeout = {"connect_timeout": given["timeout"], "tls_parameters": tls_parameters}
-    return {**KEYWORDS, **{key: given[key] for key in shared}, **timeout}
+    keywords = {**KEYWORDS, **{key: given[key] for key in shared}}
+    timeout = check_seconds("timeout", given["timeout"])
+    keywords["connect_timeout"] = timeout
+    if tls_parameters is not None:
+        # The handshake is before the dialogue, whose deadline is that of other handshakes.
+        keywords["tls_parameters"] = tls_parameters
+        keywords["handshake_timeout"] = min(timeout, DEFAULT_LIMITS.handshake_timeout)
+    return keywords
 
 
 class _Vet:
@@ -184,7 +193,7 @@ class _StreamMaker(ClientMaker):
         self._timeout = timeout
         self._properties: StreamProperties | None = None
         # The text of the dialogue, until the process is there.
-        self._said = b""
+        self._said = Said(b"", None)
 
     def found(self, process: NetworkProcess) -> tuple[NetworkProcess | None, StreamProperties]:
         """What `return_list` gives."""
@@ -242,14 +251,14 @@ class _StreamMaker(ClientMaker):
         )
         return vetting.begin()
 
-    def _engine(self) -> Any:
+    def _engine(self, channel: StreamChannel, unread: bytes) -> Engine:
         assert self._starttls is not None
         assert self._spec.lookup is not None
         name = getattr(self._starttls, "hostname", None) or self._spec.lookup.host
-        return self._starttls.engine(name)
+        return engine_for(self._starttls, name, channel, unread)
 
     def _stream_opened(
-        self, channel: VettedChannel, properties: StreamProperties, said: bytes
+        self, channel: VettedChannel, properties: StreamProperties, said: Said
     ) -> Receiver:
         self._channel = channel
         self._properties = properties
@@ -261,9 +270,14 @@ class _StreamMaker(ClientMaker):
 
     def _before_open(self, process: NetworkProcess) -> None:
         """What was said stays in the buffer, as in Emacs; a filter of the program's begins behind it."""
-        if self._said:
-            decoder = process.new_decoder()
-            process.insert_in_buffer(decoder.decode(self._said))
+        self._insert(process, self._said.clear)
+        if self._said.secure is not None:
+            process.mark_tls_start()
+            self._insert(process, self._said.secure)
+
+    def _insert(self, process: NetworkProcess, said: bytes) -> None:
+        if said:
+            process.insert_in_buffer(process.new_decoder().decode(said))
 
     def _distrusted(self, error: ProcessError) -> None:
         """The security manager says no."""

@@ -112,6 +112,7 @@ class NetworkProcess(ProcessSettings):
         self._buffer: Buffer | None = None
         self._mark: Mark | None = None
         self._owns_buffer = False
+        self._tls_mark: Mark | None = None
         self.life = Life(self)
         reads = PacketReading if contact.get("type") in _OF_PACKETS else Reading
         self.reading = reads(self, Delivery(coding, filter_multibyte))
@@ -211,7 +212,8 @@ class NetworkProcess(ProcessSettings):
         """What process-contact shows (N120): (host, service); with True all keywords and addresses
         as a new dictionary; with the name of one its value, or None.
 
-        "peer_credentials" is (process id, user id, group id) of the peer of an open UNIX connection.
+        "peer_credentials" is (process id, user id, group id) of the peer of an open UNIX connection;
+        "tls_start" is the position in the buffer at which STARTTLS began.
         """
         self._note_sender()
         if key is None:
@@ -223,6 +225,8 @@ class NetworkProcess(ProcessSettings):
             return channel.peer_credentials() if channel is not None and self.live else None
         if key == "tls_truncated":
             return self.truncated
+        if key == "tls_start":
+            return self._tls_mark.position if self._tls_mark is not None else None
         if isinstance(key, str):
             return self.shown.get(key)
         raise ProcessArgumentError("key", f"{key!r} is not the name of a keyword")

@@ -25,7 +25,8 @@ from .net.inherited import OWN
 from .net.listener import ListenerWatcher
 from .net.resolve import Resolver
 from .net.stream import ChannelFactory, OwnChannel, StreamChannel
-from .net.tls.channel import Security, TLSChannel
+from .net.tls.attach import Security, engine_for, tls_channel
+from .net.tls.channel import TLSChannel
 from .process import NetworkProcess
 
 log = Logger()
@@ -141,9 +142,9 @@ class ServerMaker(ListenerWatcher):
         """A client has connected; with TLS nobody knows of it yet."""
         if self._security is None:
             return self._channel_opened(channel)
-        tls = TLSChannel(
+        tls = tls_channel(
             channel,
-            self._security.engine(None),
+            engine_for(self._security, None, channel),
             self._reactor,
             self._process.limits,
             opened=self._handshake_done,

@@ -46,6 +46,7 @@ class ProcessSettings:
         "_owns_buffer",
         "_plist",
         "_sentinel",
+        "_tls_mark",
         "call_filter",
         "life",
         "linger",
@@ -74,6 +75,8 @@ class ProcessSettings:
     _buffer: Buffer | None
     _mark: Mark | None
     _owns_buffer: bool
+    # Where in the buffer what came over TLS begins, if clear text went before.
+    _tls_mark: Mark | None
 
     @property
     def live(self) -> bool:
@@ -291,6 +294,12 @@ class ProcessSettings:
         if position is not None and not 1 <= position <= self._buffer.end():
             raise ProcessArgumentError("mark", f"{position} is not in 1…{self._buffer.end()}")
         self._mark.position = position
+
+    def mark_tls_start(self) -> None:
+        """What is inserted from now on has come over TLS; what stands before has not, and proves nothing."""
+        buffer = self._buffer
+        if buffer is not None and self._mark is not None:
+            self._tls_mark = buffer.new_mark(self._mark.position or buffer.end(), stays=True)
 
     def insert_in_buffer(self, inserted: Text) -> None:
         """Insert process output at the mark; no buffer, or a killed one, takes nothing."""

@@ -19,6 +19,7 @@ from .core.status import State
 from .net.channel import Channel, Receiver
 from .net.stream import StreamChannel
 from .net.tls import contexts
+from .net.tls.attach import engine_for, tls_channel
 from .net.tls.channel import Engine, TLSChannel
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def start_tls(
     try:
         if not isinstance(unread, bytes):
             raise ProcessArgumentError("unread", f"{type(unread).__name__} is not bytes")
-        engine = _engine(process, parameters, host)
+        engine = _engine(process, below, parameters, unread, host)
     except ProcessArgumentError as error:
         # Whoever does not look at the Deferred would go on in clear text.
         process.life.broken(ProcessError(None, str(error)))
@@ -57,10 +58,19 @@ def _plain_channel(process: NetworkProcess) -> StreamChannel:
     return channel
 
 
-def _engine(process: NetworkProcess, parameters: object, host: str | None) -> Engine:
+def _engine(
+    process: NetworkProcess,
+    below: StreamChannel,
+    parameters: object,
+    unread: bytes,
+    host: str | None,
+) -> Engine:
     is_server = process.accepted_by is not None
     name = None if is_server else name_to_verify(parameters, host)
-    return contexts.security(parameters, is_server=is_server).engine(name)
+    security = contexts.security(parameters, is_server=is_server)
+    # What a framing keeps has not been used either.
+    process.reading.take_back()
+    return engine_for(security, name, below, unread or process.reading.delivery.incomplete)
 
 
 def _put_between(
@@ -69,6 +79,7 @@ def _put_between(
     done: Deferred[NetworkProcess] = Deferred(lambda _: process.delete())
 
     def opened(channel: Channel) -> Receiver:
+        process.mark_tls_start()
         if not done.called:  # by being cancelled
             done.callback(process)
         return process.life
@@ -77,7 +88,7 @@ def _put_between(
         if not done.called:
             done.errback(error)
 
-    tls = TLSChannel(
+    tls = tls_channel(
         below,
         engine,
         process.reactor,

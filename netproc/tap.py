@@ -108,7 +108,8 @@ def _one(text: str) -> tuple[str, ...]:
     return (text,)
 
 
-def _words(text: str) -> tuple[str, ...]:
+def words(text: str) -> tuple[str, ...]:
+    """A list with commas."""
     return tuple(text.split(","))
 
 
@@ -168,7 +169,7 @@ _TLS_OPTIONS: tuple[tuple[str, str, Callable[[str], object], str], ...] = (
     ("tls-hostname", "hostname", _text, "TLS: whom a client verifies, if not the host."),
     ("tls-priority", "priority", _text, "TLS: versions and ciphers, as GnuTLS has them."),
     ("tls-client-ca", "trustfiles", _one, "TLS: file of the authorities of clients' certificates."),
-    ("tls-alpn", "alpn", _words, "TLS: application protocols, with commas between them."),
+    ("tls-alpn", "alpn", words, "TLS: application protocols, with commas between them."),
 )
 _KEY, _CERTIFICATE, _REQUIRE = "tls-key", "tls-cert", "tls-require-client-cert"
 
@@ -283,14 +284,14 @@ class Options(usage.Options):
 def makeService(options: Options) -> IService:
     """The service of the command that OPTIONS name."""
     reactor = default_reactor()
-    _use_monotonic_clock(reactor)
+    use_monotonic_clock(reactor)
     one_line_errors()
     command = options.subOptions
     assert isinstance(command, MakeOptions)
     return ProcessCommand(reactor, command.keywords, _owner(options.parent))
 
 
-def _use_monotonic_clock(reactor: INetprocReactor) -> None:
+def use_monotonic_clock(reactor: INetprocReactor) -> None:
     """Let the reactor's timers follow a clock that nobody sets back (H5).
 
     Timers that run already would be lost, so then the clock stays; there are none this early.

@@ -25,12 +25,16 @@ _SMALL = 64 * KIB
 
 
 class Mark:
-    """A position that moves with the text around it; None while it points nowhere (N95)."""
+    """A position that moves with the text around it; None while it points nowhere (N95).
 
-    __slots__ = ("__weakref__", "position")
+    One that STAYS is never pushed on by what is inserted at its place.
+    """
 
-    def __init__(self, position: int | None) -> None:
+    __slots__ = ("__weakref__", "position", "stays")
+
+    def __init__(self, position: int | None, stays: bool = False) -> None:
         self.position = position
+        self.stays = stays
 
 
 class Buffer:
@@ -137,9 +141,9 @@ class Buffer:
 
     # -- for processes ----------------------------------------------------------------------
 
-    def new_mark(self, position: int | None) -> Mark:
+    def new_mark(self, position: int | None, stays: bool = False) -> Mark:
         """A mark at POSITION that moves with the text."""
-        mark = Mark(position)
+        mark = Mark(position, stays)
         self._marks.add(mark)
         return mark
 
@@ -149,7 +153,7 @@ class Buffer:
 
     def insert_output(self, mark: Mark, text: Text) -> None:
         """Insert process output at MARK, or at the end if that points nowhere, and leave the mark
-        and all others of its place behind it (N180).
+        and all others of its place but those that stay behind it (N180).
         """
         if isinstance(text, bytes):
             # Bytes in text are Emacs's eight-bit characters (N183): lone surrogates here.
@@ -187,7 +191,8 @@ class Buffer:
         self._size += len(text)
         for mark in self._marks:
             at = mark.position
-            if at is not None and (at > position or (at == position and before_marks)):
+            pushed = before_marks and not mark.stays
+            if at is not None and (at > position or (at == position and pushed)):
                 mark.position = at + len(text)
 
     def _gather(self) -> None:

@@ -39,6 +39,11 @@ class Delivery:
         """Are there bytes that no one has taken?"""
         return bool(self._chunks)
 
+    @property
+    def incomplete(self) -> bool:
+        """Are there bytes that the filter has not got, be it as part of a character?"""
+        return self.waiting or bool(self.decoder.tail)
+
     def set_coding(self, coding: Coding, multibyte: bool) -> None:
         """Decode from the next piece on by CODING: what was given back and an unfinished character
         go before it (N199).

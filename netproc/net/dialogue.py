@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable
+from typing import NamedTuple
 
 from twisted.internet.interfaces import IDelayedCall
 
@@ -17,6 +18,7 @@ from ..core.negotiate import Done, Failed, Negotiation, Send, StartTLS, StreamPr
 from .channel import Receiver
 from .reactor import INetprocReactor
 from .stream import StreamChannel
+from .tls.attach import tls_channel
 from .tls.channel import Engine, TLSChannel
 from .vetting import SECURITY_MANAGER, VettedChannel
 
@@ -24,8 +26,17 @@ from .vetting import SECURITY_MANAGER, VettedChannel
 Vetted = Callable[
     [TLSChannel, Callable[[VettedChannel], Receiver], Callable[[ProcessError], None]], Receiver
 ]
+
+
+class Said(NamedTuple):
+    """What the server said, before STARTTLS and after it; `secure` is None if that was not done."""
+
+    clear: bytes
+    secure: bytes | None
+
+
 #: The stream is open: who is told from now on.
-Opened = Callable[[VettedChannel, StreamProperties, bytes], Receiver]
+Opened = Callable[[VettedChannel, StreamProperties, Said], Receiver]
 #: It is not.
 Refused = Callable[[NetprocError, StreamProperties], None]
 
@@ -41,7 +52,7 @@ class Dialogue:
         self,
         channel: VettedChannel,
         negotiation: Negotiation,
-        make_engine: Callable[[], Engine],
+        make_engine: Callable[[StreamChannel, bytes], Engine],
         reactor: INetprocReactor,
         limits: Limits,
         seconds: float,
@@ -61,6 +72,7 @@ class Dialogue:
         # Who is told: this, until the stream is open.
         self._receiver: Receiver = self
         self._said: list[bytes] = []
+        self._said_in_clear: int | None = None
         self._over = False
         self._approving = False
         self._timer: IDelayedCall | None = reactor.callLater(seconds, self._too_late, seconds)
@@ -94,6 +106,7 @@ class Dialogue:
 
     def gone(self) -> None:
         """See Receiver: it was given up."""
+        self._end()
 
     def output_lost(self, reason: ProcessError) -> None:
         """See Receiver: the end is told too."""
@@ -141,16 +154,18 @@ class Dialogue:
         if unread:
             # It was not part of the dialogue in clear text, and never will be part of anything.
             self._said[:] = [b"".join(self._said)[: -len(unread)]]
-        tls = TLSChannel(
+        self._said_in_clear = sum(map(len, self._said))
+        tls = tls_channel(
             below,
-            self._make_engine(),
+            self._make_engine(below, unread),
             self._reactor,
             self._limits,
             opened=self._encrypted,
             failed=self._lost,
         )
         below.hand_to(tls)
-        self._receiver = tls
+        # Whoever gives up now gives the handshake up, too.
+        self._channel = self._receiver = tls
         tls.start(unread)
 
     def _encrypted(self, channel: TLSChannel) -> Receiver:
@@ -170,7 +185,10 @@ class Dialogue:
         self._end()
         said = b"".join(self._said)
         said = said[: len(said) - len(unread)]
-        self._receiver = self._opened(self._channel, properties, said)
+        tls_start = self._said_in_clear
+        secure = None if tls_start is None else said[tls_start:]
+        parts = Said(said[:tls_start], secure)
+        self._receiver = self._opened(self._channel, properties, parts)
         self._channel.hand_to(self._receiver)
         if unread:
             self._receiver.data(unread)

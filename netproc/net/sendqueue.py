@@ -6,7 +6,6 @@ ones are never copied.
 
 from __future__ import annotations
 
-import socket
 from collections import deque
 from itertools import islice
 from typing import Protocol
@@ -21,6 +20,25 @@ _MOST_PIECES = 1024
 _MOST_BUFFERS = 1024
 
 
+class Wire(Protocol):
+    """What a transport reads and writes: its socket, or TLS on it; non-blocking, as sockets are."""
+
+    def recv(self, size: int, /) -> bytes:
+        """What has come: of SIZE bytes at most, or one record of TLS."""
+
+    def send(self, data: bytes | memoryview, /) -> int:
+        """How much of DATA has been taken."""
+
+    def sendmsg(self, data: list[bytes | memoryview], /) -> int:
+        """How much of DATA has been taken."""
+
+    def shutdown(self, how: int, /) -> None:
+        """Shut the writing side."""
+
+    def close(self) -> None:
+        """Close the socket."""
+
+
 class Queue(Protocol):
     """What a transport asks of its queue."""
 
@@ -33,8 +51,8 @@ class Queue(Protocol):
     def clear(self) -> int:
         """Forget everything; how many bytes that was."""
 
-    def send(self, sock: socket.socket) -> None:
-        """Give SOCK what it takes; OSErrors are the caller's."""
+    def send(self, wire: Wire) -> None:
+        """Give WIRE what it takes; OSErrors are the caller's."""
 
 
 class SendQueue:
@@ -44,9 +62,10 @@ class SendQueue:
 
     def __init__(self) -> None:
         self.pending = 0
-        self._small: list[bytes] = []
+        # These are made when there is something: most connections are idle.
+        self._small: list[bytes] | None = None
         self._small_size = 0
-        # Made when something cannot be sent at once.
+        # What cannot be sent at once.
         self._chunks: deque[bytes | memoryview] | None = None
 
     def append(self, data: bytes) -> None:
@@ -56,6 +75,10 @@ class SendQueue:
         if size >= _JOIN:
             self._gather().append(data)
             return
+        if self._small is None:
+            self._small = [data]
+            self._small_size = size
+            return
         self._small.append(data)
         self._small_size += size
         if self._small_size >= _JOIN or len(self._small) >= _MOST_PIECES:
@@ -64,30 +87,29 @@ class SendQueue:
     def clear(self) -> int:
         """Forget everything; how many bytes that was."""
         dropped, self.pending = self.pending, 0
-        self._small.clear()
-        self._small_size = 0
+        self._small = None
         self._chunks = None
         return dropped
 
-    def send(self, sock: socket.socket) -> None:
-        """Give SOCK as much as it takes in one system call; OSErrors are the caller's."""
+    def send(self, wire: Wire) -> None:
+        """Give WIRE as much as it takes in one system call; OSErrors are the caller's."""
         if self._chunks is None:
-            self._send_small(sock)
+            self._send_small(wire)
             return
         chunks = self._gather()
         if len(chunks) == 1:
-            sent = sock.send(chunks[0])
+            sent = wire.send(chunks[0])
         else:
-            sent = sock.sendmsg(list(islice(chunks, _MOST_BUFFERS)))
+            sent = wire.sendmsg(list(islice(chunks, _MOST_BUFFERS)))
         self._drop(chunks, sent)
 
-    def _send_small(self, sock: socket.socket) -> None:
+    def _send_small(self, wire: Wire) -> None:
         """What nearly always happens: one reply, one send, nothing left."""
         small = self._small
+        assert small is not None
         data = small[0] if len(small) == 1 else b"".join(small)
-        sent = sock.send(data)
-        small.clear()
-        self._small_size = 0
+        sent = wire.send(data)
+        self._small = None
         self.pending -= sent
         if self.pending:
             self._chunks = deque((memoryview(data)[sent:],))
@@ -96,10 +118,9 @@ class SendQueue:
         """Make the small pieces a chunk."""
         if self._chunks is None:
             self._chunks = deque()
-        if self._small:
+        if self._small is not None:
             self._chunks.append(b"".join(self._small))
-            self._small.clear()
-            self._small_size = 0
+            self._small = None
         return self._chunks
 
     def _drop(self, chunks: deque[bytes | memoryview], sent: int) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 from ..core.errors import ProcessError
 from .event import EVENT
 from .packetbuffer import receive_message
+from .sendqueue import Wire
 from .transport import StreamTransport, lost_by
 
 #: What the kernel needs of the send buffer beside the packet.
@@ -42,10 +43,10 @@ class PacketQueue:
         self._packets.clear()
         return dropped
 
-    def send(self, sock: socket.socket) -> None:
-        """Give SOCK as many packets as it takes; OSErrors are the caller's."""
+    def send(self, wire: Wire) -> None:
+        """Give WIRE as many packets as it takes; OSErrors are the caller's."""
         while self._packets:
-            sock.send(self._packets[0])
+            wire.send(self._packets[0])
             self.pending -= len(self._packets.popleft())
 
 

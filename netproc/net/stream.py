@@ -12,6 +12,7 @@ behind the flush.
 from __future__ import annotations
 
 import errno
+import socket
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 
@@ -145,6 +146,10 @@ class StreamChannel(Protocol, ABC):
     def set_option(self, name: str, value: object) -> None:
         """See Channel."""
 
+    def socket_for_tls(self) -> socket.socket | None:
+        """The socket, if TLS may read and write it by itself."""
+        return None
+
     def check_pausable(self) -> None:
         """See Channel."""
 
@@ -261,6 +266,14 @@ class OwnChannel(StreamChannel):
     def set_option(self, name: str, value: object) -> None:
         """See Channel."""
         sockets.set_option(self.transport.getHandle(), name, value)
+
+    def socket_for_tls(self) -> socket.socket | None:
+        """See StreamChannel; not if something in clear text waits, since the peer does not read."""
+        transport = self.transport
+        if self._queue.pending:
+            transport.flush()
+        idle = not self._queue.pending and not transport.write_shut
+        return transport.getHandle() if idle else None
 
     def peer_credentials(self) -> tuple[int, int, int] | None:
         """See Channel."""

@@ -39,7 +39,7 @@ from ..core.address import LOOPBACK, SocketAddress
 from ..core.limits import DEFAULT_LIMITS, KIB
 from .event import EVENT
 from .reactor import INetprocReactor
-from .sendqueue import Queue, SendQueue
+from .sendqueue import Queue, SendQueue, Wire
 from .sockets import twisted_address
 
 READ_MIN = 4 * KIB
@@ -91,6 +91,7 @@ class StreamTransport:
         "_shut_due",
         "_socket",
         "_tell_writable",
+        "_wire",
         "_writing",
         "connected",
         "disconnecting",
@@ -121,6 +122,7 @@ class StreamTransport:
         on_closed: Callable[[], None] | None = None,
     ) -> None:
         self._socket = sock
+        self._wire: Wire = sock
         self._reactor = reactor
         self._protocol = protocol
         self._on_closed = on_closed
@@ -152,6 +154,15 @@ class StreamTransport:
         #: Bytes that were written here but never sent.
         self.unsent = 0
 
+    def secure(self, wire: Wire) -> None:
+        """Read and write through WIRE, which is TLS on the socket, from now on."""
+        self._wire = wire
+
+    def give_up_security(self) -> int:
+        """TLS has failed: forget what waits, lest it go out in clear text; how many bytes that was."""
+        self._wire = self._socket
+        return self.queue.clear()
+
     def start(self) -> None:
         """Hand the transport to the protocol and begin to read, as one event."""
         self.paused = False
@@ -170,7 +181,7 @@ class StreamTransport:
             return
         size = self._read_size
         try:
-            data = self._socket.recv(size)
+            data = self._wire.recv(size)
         except BlockingIOError:
             return
         except OSError as error:
@@ -264,7 +275,7 @@ class StreamTransport:
             return
         if self.queue.pending:
             try:
-                self.queue.send(self._socket)
+                self.queue.send(self._wire)
             except OSError as error:
                 if error.errno not in _TRY_AGAIN:
                     self._output_failed(error)
@@ -344,7 +355,7 @@ class StreamTransport:
     def _shut_write(self) -> None:
         self.write_shut = True
         try:
-            self._socket.shutdown(socket.SHUT_WR)
+            self._wire.shutdown(socket.SHUT_WR)
         except OSError:
             # The connection is gone already; reading will tell.
             pass
@@ -400,7 +411,9 @@ class StreamTransport:
             except OSError:
                 # Not every kind of socket can be reset.
                 pass
-        self._socket.close()
+            self._wire = self._socket
+        self._wire.close()
+        self._wire = self._socket  # TLS knows its channel
         del self._protocol  # the two would keep each other
         watcher, self.watcher = self.watcher, None
         if isinstance(watcher, _Producing):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import warnings
 from collections.abc import Callable, Collection
 from typing import Any, TypeVar
 
@@ -50,11 +51,12 @@ def _threads() -> set[str]:
 
 class NetprocTestCase(TestCase):
     """Checks after each test: descriptors, readers and writers, delayed calls (trial does that),
-    threads, the process tables, and the ledger."""
+    threads, the process tables, and the ledger.  A deprecated call of netproc's is an error."""
 
     timeout = 30
 
     async def setUp(self) -> None:
+        self._allow_no_deprecated_calls()
         # The reactor opens descriptors of its own when it starts, as it does for each test.
         await self.turn()
         self.ledger = Ledger()
@@ -65,6 +67,13 @@ class NetprocTestCase(TestCase):
         self._threads = _threads()
         # Cleanups run last in, first out: this one is the last.
         self.addCleanup(self._check_clean)
+
+    def _allow_no_deprecated_calls(self) -> None:
+        """What netproc itself calls must not be on its way out; what tests and others call may."""
+        self.enterContext(warnings.catch_warnings())
+        warnings.filterwarnings(
+            "error", category=DeprecationWarning, module=r"netproc(\.(?!test\b)|$)"
+        )
 
     def _watch_tables(self) -> None:
         """Let the ledger observe every table that there is or will be."""

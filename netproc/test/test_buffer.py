@@ -92,6 +92,14 @@ class MarkTests(SynchronousTestCase):
         self.assertEqual([5, 5, 6], [m.position for m in (here, there, behind)])
         self.assertEqual("axyzb", buffer.text)
 
+    def test_a_mark_that_stays(self) -> None:
+        buffer = make("abc")
+        stays, output = buffer.new_mark(2, stays=True), buffer.new_mark(2)
+        buffer.insert_output(output, "xy")
+        self.assertEqual((2, 4), (stays.position, output.position))
+        buffer.insert_output(buffer.new_mark(1), "z")
+        self.assertEqual((3, 5), (stays.position, output.position))
+
     def test_typed_text_stays_behind_marks_of_its_place(self) -> None:
         buffer = make("ab")
         mark = buffer.new_mark(2)

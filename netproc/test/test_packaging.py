@@ -8,6 +8,10 @@ import subprocess
 import sys
 
 from twisted.application.service import IServiceMaker
+from twisted.internet.interfaces import (
+    IStreamClientEndpointStringParserWithReactor,
+    IStreamServerEndpointStringParser,
+)
 from twisted.plugin import getPlugins
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
@@ -22,48 +26,52 @@ def checkout() -> str:
     return ROOT
 
 
+def run_python(code: str) -> subprocess.CompletedProcess[str]:
+    """What a fresh interpreter makes of CODE."""
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+
+
 class PluginTests(SynchronousTestCase):
     def test_twistd_finds_one_command(self) -> None:
         found = [p for p in getPlugins(IServiceMaker) if p.tapname == "netproc"]
         self.assertEqual(["netproc.tap"], [plugin.module for plugin in found])
 
-    def run_python(self, code: str) -> str:
-        done = subprocess.run(
-            [sys.executable, "-c", code],
-            env=environment(),
-            capture_output=True,
-            text=True,
-            timeout=30,
-            check=True,
-        )
-        return done.stdout
+    def test_twisted_finds_the_endpoints(self) -> None:
+        for interface, prefixes in (
+            (IStreamClientEndpointStringParserWithReactor, ["netproc", "starttls"]),
+            (IStreamServerEndpointStringParser, ["netproc"]),
+        ):
+            modules = {plugin.prefix: type(plugin).__module__ for plugin in getPlugins(interface)}
+            ours = [p for p, m in modules.items() if m == "twisted.plugins.netproc_endpoints"]
+            self.assertEqual(prefixes, sorted(ours))
 
-    def test_the_plugin_file_imports_nothing_of_netproc(self) -> None:
+    def test_the_plugin_files_import_nothing_of_netproc(self) -> None:
         code = (
             "import sys; from twisted.plugin import getPlugins\n"
             "from twisted.application.service import IServiceMaker\n"
             "list(getPlugins(IServiceMaker)); import twisted.plugins.netproc_plugin\n"
+            "import twisted.plugins.netproc_endpoints\n"
             "print([n for n in sys.modules if n.startswith('netproc')])\n"
         )
-        self.assertEqual("[]\n", self.run_python(code))
+        self.assertEqual("[]\n", run_python(code).stdout)
 
     def test_importing_netproc_installs_no_reactor(self) -> None:
         for module in ("netproc", "netproc.tap", "netproc.filters"):
             code = f"import sys, {module}; print('twisted.internet.reactor' in sys.modules)"
-            self.assertEqual("False\n", self.run_python(code))
+            self.assertEqual("False\n", run_python(code).stdout)
 
 
 class PlatformTests(SynchronousTestCase):
     def test_windows_is_refused_with_one_clear_line(self) -> None:
         code = "import sys; sys.platform = 'win32'; import netproc"
-        done = subprocess.run(
-            [sys.executable, "-c", code],
-            env=environment(),
-            capture_output=True,
-            text=True,
-            timeout=30,
-            check=False,
-        )
+        done = run_python(code)
         expected = "ImportError: netproc does not run on Windows: it needs Linux, or macOS or a BSD"
         self.assertEqual((1, expected), (done.returncode, done.stderr.splitlines()[-1]))
 

@@ -195,10 +195,10 @@ class ServiceTests(NetprocTestCase):
                 return self.calls
 
         fake: Any = Reactor()
-        tap._use_monotonic_clock(fake)
+        tap.use_monotonic_clock(fake)
         self.assertIs(time.monotonic, fake.seconds)
         fake.seconds, fake.calls = None, [1]
-        tap._use_monotonic_clock(fake)
+        tap.use_monotonic_clock(fake)
         self.assertIsNone(fake.seconds)
 
 

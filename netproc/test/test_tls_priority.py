@@ -193,6 +193,17 @@ class SelectTests(SynchronousTestCase):
             self.assertTrue(suite.startswith("ECDHE-"), suite)
         self.assertTrue(chosen.ciphers.endswith(":@SECLEVEL=2"))
 
+    def test_the_default_of_servers(self) -> None:
+        """No suite with CBC, and the server's order."""
+        chosen = select(None, is_server=True)
+        suites = chosen.ciphers.split(":")[:-1]
+        self.assertEqual(
+            [s for s in select(None).ciphers.split(":")[:-1] if "SHA" not in s.split("-")], suites
+        )
+        self.assertTrue(chosen.options & SSL.OP_CIPHER_SERVER_PREFERENCE)
+        self.assertFalse(select(None).options)
+        self.assertEqual(select("NORMAL"), select("NORMAL", is_server=True))
+
     def test_old_versions_need_their_name(self) -> None:
         self.assertEqual(SSL.TLS1_2_VERSION, select("NORMAL").lowest)
         self.assertEqual(SSL.TLS1_2_VERSION, select("NORMAL:-VERS-ALL:+VERS-ALL").lowest)

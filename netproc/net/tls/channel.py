@@ -1,19 +1,18 @@
 """The TLS channel: between the channel of a connection and the process that uses it.
 
-`client.py`, `server.py` and `NetworkProcess.start_tls` put it over any channel (`net/stream.py`, `net/foreign.py`),
-whose receiver it is; it is the channel of what is above (`net/channel.py`).  The engine, made by
-`net/tls/contexts.py`, has the connection of pyOpenSSL and judges the peer.
+`attach.py` puts one over any channel (`net/stream.py`, `net/foreign.py`), whose receiver it is; it is the channel of
+what is above (`net/channel.py`).  The engine, made by `contexts.py`, has the connection of pyOpenSSL and judges the peer.
 
 Nothing goes up or down before the handshake is done and the peer is judged; whatever fails ends the
-connection, and nothing is ever sent in clear text.
-
-What is held back stays encrypted: a paused channel leaves records in the engine, and once the
-handshake is done it pauses the channel below, so there are never more than one read brought.
+connection, and nothing is ever sent in clear text.  How records get to and from the peer is the matter of the two
+kinds: `memory.py` passes them through the channel below, `onsocket.py` lets OpenSSL use the socket.
 """
 
 from __future__ import annotations
 
 import errno
+import os
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Protocol
 
@@ -22,7 +21,7 @@ from twisted.internet.interfaces import IDelayedCall
 
 from ...core.address import SocketAddress
 from ...core.errors import ProcessError
-from ...core.limits import KIB, Limits
+from ...core.limits import Limits
 from ..channel import Channel, Receiver
 from ..reactor import INetprocReactor
 
@@ -32,17 +31,17 @@ TLS_BROKEN = "TLS connection broken"
 #: What OpenSSL says when the engine has refused a certificate.
 _UNVERIFIED = "certificate verify failed"
 
-#: The longest record.
-_RECORD = 16 * KIB
-_PIECE = 64 * KIB
-
 
 class Engine(Protocol):
-    """One TLS connection without a socket, and the judgement of its peer."""
+    """One TLS connection, and the judgement of its peer."""
 
     @property
     def connection(self) -> SSL.Connection:
-        """Over memory; it knows whether it connects or accepts."""
+        """It knows whether it connects or accepts."""
+
+    @property
+    def on_socket(self) -> bool:
+        """Does it read and write the socket, and not memory?"""
 
     def check(self) -> ProcessError | None:
         """What is wrong with the peer, once the handshake is over; None if it is the right one.
@@ -54,14 +53,7 @@ class Engine(Protocol):
         """What there is to know of the connection and its peer."""
 
 
-class Security(Protocol):
-    """How one side does TLS: makes the engines of its connections."""
-
-    def engine(self, name: str | None) -> Engine:
-        """A new one; the peer has to be NAME, or for a server, None, anybody."""
-
-
-class TLSChannel:
+class TLSChannel(ABC):
     """TLS over the channel BELOW, which has to be told that this is its receiver now.
 
     OPENED is called when the connection can be used, and answers who wants to be told; FAILED instead
@@ -100,15 +92,9 @@ class TLSChannel:
         self._handshaking = True
         self._timer: IDelayedCall | None = None
         self._paused = False
-        self._reading = False
         self._tell_writable = False
         self._write_shut = False
-        # The size of the handshake's end, which is on its way when what is above begins to write.
-        self._flight = 0
-        # The size of our close_notify, which nobody misses who has gone already.
-        self._goodbye = 0
         self._input_over = False
-        self._below_ended = False
         # The times of a close that waits for the handshake.
         self._close_due: tuple[float, float] | None = None
         self._closing = False
@@ -116,9 +102,13 @@ class TLSChannel:
     def start(self, unread: bytes = b"") -> None:
         """Begin the handshake; UNREAD has come from the peer already."""
         self._wait(self._limits.handshake_timeout)
-        self._take(unread)
+        self._begin(unread)
         if self._paused and self._handshaking:
             self._below.resume()
+
+    @abstractmethod
+    def _begin(self, unread: bytes) -> None:
+        """Take the first step of the handshake."""
 
     def hand_to(self, receiver: Receiver) -> None:
         """From now on RECEIVER is told."""
@@ -130,42 +120,53 @@ class TLSChannel:
         """Go on with the handshake as far as what has come allows."""
         try:
             self._connection.do_handshake()
-        except SSL.WantReadError:
-            self._send_records()
+        except (SSL.WantReadError, SSL.WantWriteError) as wanted:
+            self._handshake_waits(wanted)
         except Exception as error:
             # Also what a function of the context raises: whatever goes wrong is no handshake.
-            self._break(self._refusal(error) or _error(HANDSHAKE_FAILED, error))
+            self._break(self._refusal(error) or error_of(HANDSHAKE_FAILED, error))
         else:
             self._judge()
 
+    @abstractmethod
+    def _handshake_waits(self, wanted: SSL.Error) -> None:
+        """It goes on when the peer has answered, or can be written to."""
+
     def _refusal(self, error: Exception) -> ProcessError | None:
         """What the engine has against the peer, if that made the handshake fail."""
-        return self._engine.check() if _UNVERIFIED in _reasons(error) else None
+        return self._engine.check() if _UNVERIFIED in reasons(error) else None
 
     def _judge(self) -> None:
         """The handshake is done: is the peer who it should be?"""
         try:
             problem = self._engine.check()
         except Exception as error:
-            problem = _error(HANDSHAKE_FAILED, error)
+            problem = error_of(HANDSHAKE_FAILED, error)
         if problem is None:
             self._open()
         else:
-            self._say_goodbye()
-            self._break(problem)
+            self._refuse(problem)
+
+    def _refuse(self, problem: ProcessError) -> None:
+        try:
+            self._connection.shutdown()
+        except SSL.Error:
+            # The peer may have gone; it is given up in any case.
+            pass
+        self._break(problem)
 
     def _open(self) -> None:
         """Everything is as it should be."""
-        self._flight = self._send_records()
         self._stop_waiting()
         self._handshaking = False
         opened = self._opened
         del self._opened, self._failed
-        self._write_early()
-        # Whoever is told now may ask to be told of input: there is nobody to tell before.
-        self._reading = True
+        early, self._early = self._early, []
+        self._early_size = 0
+        self._handshake_over()
+        for data in early:
+            self._encrypt(data)
         self._receiver = opened(self)
-        self._reading = False
         if self._paused:
             self._below.pause()
         if self._tell_writable:
@@ -174,7 +175,15 @@ class TLSChannel:
             self._say_goodbye()
         if self._close_due is not None:
             self._close_below(*self._close_due)
-        self._read()
+        self._go_on()
+
+    @abstractmethod
+    def _handshake_over(self) -> None:
+        """What has to be done before anything is written."""
+
+    @abstractmethod
+    def _go_on(self) -> None:
+        """There is a receiver: tell it what has come."""
 
     def _too_late(self) -> None:
         self._timer = None
@@ -193,33 +202,23 @@ class TLSChannel:
     # -- told by the channel below --------------------------------------------------------------
 
     @property
+    @abstractmethod
     def data(self) -> Callable[[bytes], None]:
         """See Receiver."""
-        return self._take
-
-    def _take(self, data: bytes) -> None:
-        """Records have come, or parts of some."""
-        self._flight = 0
-        if data:
-            self._connection.bio_write(data)
-        if self._handshaking:
-            self._shake_hands()
-        else:
-            self._read()
 
     def eof(self) -> None:
         """See Receiver; without a goodbye before it, somebody may have cut the rest off."""
-        self._below_ended = True
         if self._handshaking:
             self._break(ProcessError(None, f"{HANDSHAKE_FAILED}: the peer closed the connection"))
         else:
-            self._read()
+            self._below_ended()
+
+    @abstractmethod
+    def _below_ended(self) -> None:
+        """The channel below has no more input."""
 
     def lost(self, reason: ProcessError | None) -> None:
-        """See Receiver; what has come goes up first, whether paused or not."""
-        if not self._handshaking:
-            self._paused = False
-            self._read()
+        """See Receiver."""
         self.truncated = not self._input_over
         self._end(reason)
 
@@ -249,46 +248,12 @@ class TLSChannel:
         if self._receiver is not None:
             self._receiver.noticed(error)
 
-    # -- input ----------------------------------------------------------------------------------
-
-    def _read(self) -> None:
-        """Tell what has come, as far as the receiver takes it."""
-        if self._reading:
-            return  # asked by who is told: the loop goes on by itself
-        self._reading = True
-        try:
-            while self._wants_input() and self._read_record():
-                pass
-        finally:
-            self._reading = False
-        self._send_records()
-
-    def _wants_input(self) -> bool:
-        return not (self._paused or self._input_over or self._closing or self.failure)
-
-    def _read_record(self) -> bool:
-        """Tell what one record has, or the end; False if there is no whole one."""
-        try:
-            data = self._connection.recv(_RECORD)
-        except SSL.WantReadError:
-            if self._below_ended:
-                self.truncated = True
-                self._input_ended()
-            return False
-        except SSL.ZeroReturnError:
-            self._input_ended()
-            return False
-        except SSL.Error as error:
-            self._break(_error(TLS_BROKEN, error))
-            return False
-        assert self._receiver is not None
-        self._receiver.data(data)
-        return True
-
     def _input_ended(self) -> None:
         self._input_over = True
         assert self._receiver is not None
         self._receiver.eof()
+
+    # -- input ----------------------------------------------------------------------------------
 
     def check_pausable(self) -> None:
         """See Channel."""
@@ -305,14 +270,13 @@ class TLSChannel:
         self._paused = False
         if not self._handshaking:
             self._below.resume()
-            self._read()
 
     # -- output ---------------------------------------------------------------------------------
 
     @property
     def pending(self) -> int:
         """See Channel."""
-        return max(0, self._below.pending - self._flight) + self._early_size
+        return self._below.pending + self._early_size
 
     def write(self, data: bytes) -> None:
         """See Channel; before the handshake is done it waits."""
@@ -322,36 +286,9 @@ class TLSChannel:
         elif not self._closing and self.failure is None:
             self._encrypt(data)
 
-    def _write_early(self) -> None:
-        early, self._early = self._early, []
-        self._early_size = 0
-        for data in early:
-            self._encrypt(data)
-
+    @abstractmethod
     def _encrypt(self, data: bytes) -> None:
-        """Write DATA as records, by and by, lest the engine hold all of it."""
-        rest = memoryview(data)
-        while rest:
-            try:
-                taken = self._connection.send(rest[:_PIECE])
-            except SSL.Error as error:
-                self._break(_error(TLS_BROKEN, error))
-                return
-            self._send_records()
-            rest = rest[taken:]
-
-    def _send_records(self) -> int:
-        """Give what the engine has made to the channel below; how many bytes that is."""
-        size = 0
-        while True:
-            try:
-                records = self._connection.bio_read(_PIECE)
-            except SSL.WantReadError:
-                return size
-            self._below.write(records)
-            size += len(records)
-            if len(records) < _PIECE:
-                return size
+        """Send DATA."""
 
     def when_writable(self) -> None:
         """See Channel."""
@@ -396,16 +333,9 @@ class TLSChannel:
         if not self._handshaking:
             self._say_goodbye()
 
+    @abstractmethod
     def _say_goodbye(self) -> None:
         """Send a close_notify, unless that has been done; the connection below stays open."""
-        if self._connection.get_shutdown() & SSL.SENT_SHUTDOWN:
-            return
-        try:
-            self._connection.shutdown()
-        except SSL.Error:
-            # It has been broken; its alert is the last word.
-            pass
-        self._goodbye = self._send_records()
 
     def close(self, flush: float, linger: float) -> None:
         """See Channel; what was written before the handshake is done waits for it, for FLUSH
@@ -440,18 +370,19 @@ class TLSChannel:
     def _break(self, error: ProcessError) -> None:
         """ERROR ends the connection: send the alert that there may be, and nothing more."""
         self._stop_waiting()
-        self._send_records()
+        self._send_alert()
         self._set_failure(error)
         self._below.close(self._limits.linger_timeout, self._limits.linger_timeout)
+
+    @abstractmethod
+    def _send_alert(self) -> None:
+        """Send what OpenSSL has to say to the peer at the end; nothing else may be sent any more."""
 
     def _end(self, reason: ProcessError | None) -> None:
         """The connection below is gone."""
         self._stop_waiting()
         error = self.failure or reason
-        self.unsent = self._early_size
-        if self._below.unsent > self._goodbye:
-            self.unsent += self._below.unsent
-            self.failure = self.failure or self._below.failure
+        self._count_unsent()
         receiver, self._receiver = self._receiver, None
         if self._handshaking:
             failed = self._failed
@@ -464,13 +395,30 @@ class TLSChannel:
         else:
             receiver.lost(error)
 
+    def _count_unsent(self) -> None:
+        self.unsent = self._early_size
+        if self._below.unsent > self._not_missed:
+            self.unsent += self._below.unsent
+            self.failure = self.failure or self._below.failure
 
-def _error(what: str, error: Exception) -> ProcessError:
+    @property
+    @abstractmethod
+    def _not_missed(self) -> int:
+        """How many bytes nobody misses if they could not be sent."""
+
+
+def error_of(what: str, error: Exception) -> ProcessError:
     """ERROR as it can be told: OpenSSL's reasons, or what else there is."""
-    return ProcessError(None, f"{what}: {'; '.join(_reasons(error)) or repr(error)}")
+    number = error.args[0] if isinstance(error, SSL.SysCallError) else 0
+    problem = f"{what}: {'; '.join(reasons(error)) or repr(error)}"
+    return ProcessError(number if number > 0 else None, problem)
 
 
-def _reasons(error: Exception) -> list[str]:
+def reasons(error: Exception) -> list[str]:
+    """What OpenSSL has to say about ERROR; nothing, if it is not OpenSSL's."""
+    if isinstance(error, SSL.SysCallError):
+        number = error.args[0]
+        return [os.strerror(number) if number > 0 else "the peer closed the connection"]
     if not (isinstance(error, SSL.Error) and error.args and isinstance(error.args[0], list)):
         return []
     return [reason for _, _, reason in error.args[0] if reason]

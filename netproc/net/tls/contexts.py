@@ -7,6 +7,7 @@ that for the engine of each connection.
 from __future__ import annotations
 
 import os
+import socket
 import typing
 from collections import OrderedDict
 from collections.abc import Callable
@@ -44,19 +45,20 @@ _LONGEST_NAME: Final = 255
 class Security(typing.Protocol):
     """How one side does TLS: what every connection of a process has in common."""
 
-    def engine(self, name: str | None) -> Engine:
-        """For one connection: a client's to NAME, or a server's with None.
+    def engine(self, name: str | None, sock: socket.socket | None = None) -> Engine:
+        """For one connection: a client's to NAME, or a server's with None; on SOCK if that can be.
 
         :raises ProcessArgumentError: if NAME cannot be verified.
         """
 
 
-def _selection(parameters: TLSParameters) -> priority.Selection:
-    return priority.select(parameters.priority, anonymous=parameters.type == "anon")
+def _selection(parameters: TLSParameters, is_server: bool) -> priority.Selection:
+    anonymous = parameters.type == "anon"
+    return priority.select(parameters.priority, anonymous=anonymous, is_server=is_server)
 
 
-def _set_protocol(context: SSL.Context, parameters: TLSParameters) -> None:
-    selection = _selection(parameters)
+def _set_protocol(context: SSL.Context, parameters: TLSParameters, is_server: bool) -> None:
+    selection = _selection(parameters, is_server)
     least = selection.lowest
     if parameters.min_version is not None:
         least = max(least, priority.NUMBERS[parameters.min_version])
@@ -142,7 +144,7 @@ def _log_keys(context: SSL.Context, name: str) -> None:
 
 def _context(parameters: TLSParameters, is_server: bool) -> SSL.Context:
     context = SSL.Context(SSL.TLS_METHOD)
-    _set_protocol(context, parameters)
+    _set_protocol(context, parameters, is_server)
     for pair in parameters.keylist:
         credentials.use_pair(context, "keylist", pair, parameters.password)
     _set_trust(context, parameters, is_server)
@@ -191,7 +193,7 @@ class _Own:
         self._parameters = parameters
         self._is_server = is_server
         self._mode = self._verify_mode()
-        self._selection = _selection(parameters)
+        self._selection = _selection(parameters, is_server)
         self._stamps: object = None
         self._told: str | None = None
         self.read()
@@ -221,10 +223,12 @@ class _Own:
             return SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT
         return SSL.VERIFY_PEER
 
-    def engine(self, name: str | None) -> Engine:
+    def engine(self, name: str | None, sock: socket.socket | None = None) -> Engine:
         """See `Security`."""
         self._read_for_connection()
-        connection = self._connection()
+        if self._selection.uses_primes and not self._is_server:
+            sock = None  # what is watched has to pass through here
+        connection = self._connection(sock)
         least_prime = None
         if self._is_server:
             name = None
@@ -240,11 +244,11 @@ class _Own:
         connection.set_app_data(verdict)
         if not self._is_server and self._parameters.type == "x509pki":
             connection.request_ocsp()
-        return Engine(connection, verdict, name, least_prime)
+        return Engine(connection, verdict, name, least_prime, on_socket=sock is not None)
 
-    def _connection(self) -> SSL.Connection:
+    def _connection(self, sock: socket.socket | None) -> SSL.Connection:
         watched = not self._is_server and self._selection.uses_primes
-        return WatchedConnection(self._context) if watched else SSL.Connection(self._context, None)
+        return WatchedConnection(self._context) if watched else SSL.Connection(self._context, sock)
 
     def _name(self, name: str | None) -> str | None:
         name = self._parameters.hostname or name
@@ -317,8 +321,11 @@ class _Foreign:
         context = source if isinstance(source, SSL.Context) else source.getContext()
         return SSL.Connection(context, None)
 
-    def engine(self, name: str | None) -> Engine:
-        """See `Security`; a maker that sends a name of its own has that one verified."""
+    def engine(self, name: str | None, sock: socket.socket | None = None) -> Engine:
+        """See `Security`; a maker that sends a name of its own has that one verified.
+
+        It is never on SOCK: Twisted's makers know connections over memory only.
+        """
         connection = self._connection()
         connection.set_options(_OPTIONS)
         if self._is_server:

@@ -235,7 +235,8 @@ class TLSParameters:
     `type` is "x509pki", or "anon" for TLS where nobody proves anything, which `allow_anonymous`
     must allow as well.  `hostname` is the name that the server's certificate must have, None the
     process's host.  `priority` is a priority string of GnuTLS; None is "NORMAL" from TLS 1.2 on and
-    with forward secrecy only.  `min_version`, "TLS1.2" or "TLS1.3", raises the least version of that.
+    with forward secrecy only, and on servers without CBC, by the server's order.  `min_version`,
+    "TLS1.2" or "TLS1.3", raises the least version of that.
 
     `trustfiles` are PEM files of authorities: a client trusts them beside those of the system
     (without, if `system_trust` is False), a server asks for certificates of theirs and no others.

@@ -274,6 +274,9 @@ class _Lists:
 # -- what OpenSSL is told -------------------------------------------------------------------------
 
 DEFAULT: Final = "NORMAL:-VERS-TLS1.0:-VERS-TLS1.1:-RSA:-DHE-RSA"
+#: Clients that are worth it do without CBC, and which cipher is best is known here; clients of ours
+#: meet servers that have nothing better.
+DEFAULT_OF_SERVERS: Final = f"{DEFAULT}:-AES-256-CBC:-AES-128-CBC:%SERVER_PRECEDENCE"
 DEFAULT_ANONYMOUS: Final = "NORMAL:+ANON-ECDH:+ANON-DH"
 
 
@@ -292,15 +295,16 @@ class Selection(NamedTuple):
         return any(uses_primes(suite) for suite in self.ciphers.split(":"))
 
 
-def select(priority: str | None, *, anonymous: bool = False) -> Selection:
-    """What the string PRIORITY, None for the default, is for OpenSSL.
+def select(priority: str | None, *, anonymous: bool = False, is_server: bool = False) -> Selection:
+    """What the string PRIORITY, None for the default of that side, is for OpenSSL.
 
     The suites prove who the server is, or, if ANONYMOUS, none of them does.  There is no version
     before TLS 1.2 unless the string adds it by name.  OpenSSL chooses groups and signatures itself.
 
     :raises ProcessArgumentError: for a syntax error, or if nothing is left.
     """
-    lists = _Lists(priority or (DEFAULT_ANONYMOUS if anonymous else DEFAULT))
+    default = DEFAULT_OF_SERVERS if is_server else DEFAULT
+    lists = _Lists(priority or (DEFAULT_ANONYMOUS if anonymous else default))
     exchanges = [kx for kx in lists.chosen["exchanges"] if (kx in _ANONYMOUS) == anonymous]
     suites, tls13 = lists.suites(exchanges), lists.tls13()
     versions = [

@@ -17,9 +17,9 @@ from netproc.test.base import PATIENCE
 T = TypeVar("T")
 
 
-def in_thread(function: Callable[..., T], *arguments: Any) -> Deferred[T]:
+def in_thread(function: Callable[..., T], *arguments: Any, **keywords: Any) -> Deferred[T]:
     """Run FUNCTION in a thread."""
-    return deferToThread(function, *arguments)
+    return deferToThread(function, *arguments, **keywords)
 
 
 def connect(family: int, address: Any) -> socket.socket:

@@ -8,7 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from twisted.trial.unittest import SkipTest
@@ -32,9 +32,12 @@ def script(name: str) -> str | None:
     return path if os.path.exists(path) else shutil.which(name)
 
 
-def require(program: str) -> str:
-    """The path of PROGRAM; where it is not installed the test is skipped, but in CI it fails."""
-    path = shutil.which(program)
+def require(program: str, *directories: str) -> str:
+    """The path of PROGRAM, looked for in DIRECTORIES as well; where it is not installed the test is
+    skipped, but in CI it fails."""
+    # Daemons are not in everybody's PATH.
+    places = [os.environ.get("PATH", os.defpath), "/usr/sbin", *directories]
+    path = shutil.which(program, path=os.pathsep.join(places))
     if path is None:
         if os.environ.get("NETPROC_CI"):
             raise AssertionError(f"{program} is not installed")
@@ -51,9 +54,15 @@ def run_with_input(command: Sequence[str], data: bytes) -> bytes:
 
 
 class Program:
-    """A running child, with its output in files."""
+    """A running child, with its output in files; OPTIONS are keywords of Popen, MORE is environment."""
 
-    def __init__(self, command: Sequence[str], directory: str, **more: str) -> None:
+    def __init__(
+        self,
+        command: Sequence[str],
+        directory: str,
+        options: Mapping[str, Any] | None = None,
+        **more: str,
+    ) -> None:
         os.makedirs(directory, exist_ok=True)
         self.directory = directory
         with (
@@ -64,9 +73,9 @@ class Program:
                 command,
                 cwd=directory,
                 env=environment(**more),
-                stdin=subprocess.DEVNULL,
                 stdout=stdout,
                 stderr=stderr,
+                **{"stdin": subprocess.DEVNULL, **(options or {})},
             )
 
     def text(self, name: str = "stdout") -> str:
@@ -88,10 +97,18 @@ class Program:
     def signal(self, number: int) -> None:
         self.process.send_signal(number)
 
+    def say(self, data: bytes) -> None:
+        """Write to its standard input, which has to be a pipe."""
+        assert self.process.stdin is not None
+        self.process.stdin.write(data)
+        self.process.stdin.flush()
+
     def stop(self) -> None:
         """End it if it has not."""
         if not self.ended:
             self.process.kill()
+        if self.process.stdin is not None:
+            self.process.stdin.close()
         self.process.wait()
 
 
@@ -100,8 +117,10 @@ class ProgramTestCase(NetprocTestCase):
 
     timeout = 60
 
-    def start(self, *command: str, **more: str) -> Program:
-        program = Program(command, self.mktemp(), **more)
+    def start(
+        self, *command: str, options: Mapping[str, Any] | None = None, **more: str
+    ) -> Program:
+        program = Program(command, self.mktemp(), options, **more)
         self.addCleanup(program.stop)
         return program
 

@@ -132,7 +132,8 @@ class ConnectingTests(NetprocTestCase):
         error = await self.failure_of(self.connect(vsock), ProcessError)
         self.assertIn(f"family {int(socket.AF_VSOCK)}", str(error))
 
-    async def test_a_full_backlog_of_a_unix_server_is_waited_for(self) -> None:
+    def full_unix_server(self) -> tuple[socket.socket, SocketAddress]:
+        """A server whose backlog is full, and where it listens."""
         path = self.mktemp()[-60:].replace("/", "_")
         listener = socket.socket(socket.AF_UNIX)
         self.addCleanup(listener.close)
@@ -141,22 +142,18 @@ class ConnectingTests(NetprocTestCase):
         filler = socket.socket(socket.AF_UNIX)
         self.addCleanup(filler.close)
         filler.connect(path)
-        connecting = self.connect(SocketAddress(socket.AF_UNIX, path.encode()))
+        return listener, SocketAddress(socket.AF_UNIX, path.encode())
+
+    async def test_a_full_backlog_of_a_unix_server_is_waited_for(self) -> None:
+        listener, address = self.full_unix_server()
+        connecting = self.connect(address)
         await self.turn(0.1)
         self.assertNoResult(connecting)
         listener.accept()[0].close()
         await connecting
 
     async def test_a_full_backlog_that_stays_full(self) -> None:
-        path = self.mktemp()[-60:].replace("/", "_")
-        listener = socket.socket(socket.AF_UNIX)
-        self.addCleanup(listener.close)
-        listener.bind(path)
-        listener.listen(0)
-        filler = socket.socket(socket.AF_UNIX)
-        self.addCleanup(filler.close)
-        filler.connect(path)
-        address = SocketAddress(socket.AF_UNIX, path.encode())
+        listener, address = self.full_unix_server()
         error = await self.failure_of(self.connect(address, timeout=0.1), ProcessError)
         self.assertEqual(errno.ETIMEDOUT, error.errno)
         connecting = self.connect(address)

@@ -164,6 +164,16 @@ class OpenStreamTests(OpenStreamCase):
         process.delete()
         await served
 
+    async def test_where_tls_begins_in_the_buffer(self) -> None:
+        buffer = get_buffer_create("b")
+        process, served = await self.opened(self.imap, type="starttls", buffer="b")
+        process.send("np3 LOGOUT\r\n")
+        await process.closed
+        await served
+        start = process.contact("tls_start")
+        self.assertTrue(buffer.text[: start - 1].endswith("np2 OK begin\r\n"))
+        self.assertTrue(buffer.text[start - 1 :].startswith(SECURE.decode() + "bye\r\n"))
+
     async def test_a_server_without_starttls(self) -> None:
         def script(sock: socket.socket, heard: list[bytes]) -> None:
             sock.sendall(b"* OK ready\r\n")
@@ -265,6 +275,7 @@ class OpenStreamTests(OpenStreamCase):
     async def test_what_cannot_be(self) -> None:
         for keywords, problem in (
             ({"type": "shell"}, "type: shell: not yet"),
+            ({"timeout": 0}, "timeout: 0 is not a positive number of seconds"),
             ({"type": "bogus"}, "type: Invalid connection type 'bogus'"),
             (
                 {"nowait": True, "return_list": True},

@@ -44,9 +44,9 @@ DEADLINES = """
 import sys, time
 from twisted.internet import reactor
 from netproc import make_network_process
-from netproc.tap import _use_monotonic_clock
+from netproc.tap import use_monotonic_clock
 
-_use_monotonic_clock(reactor)
+use_monotonic_clock(reactor)
 
 def failed(failure):
     print("failed", failure.value, flush=True)

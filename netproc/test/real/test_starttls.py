@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from OpenSSL import SSL
 from twisted.internet.defer import Deferred
 
-from netproc import NetworkProcess, ProcessArgumentError, ProcessError
+from netproc import NetworkProcess, ProcessArgumentError, ProcessError, get_buffer_create
 from netproc.net.tls import contexts
 from netproc.test.base import PATIENCE, NetprocTestCase
 from netproc.test.real import tls_standin
@@ -36,9 +36,11 @@ def offer(process: NetworkProcess, data: bytes) -> None:
 
 
 class StartTlsFixture(NetprocTestCase):
+    security = staticmethod(tls_standin.security)
+
     async def setUp(self) -> None:
         await super().setUp()
-        self.patch(contexts, "security", tls_standin.security)
+        self.patch(contexts, "security", self.security)
 
     async def server_and_peer(self, **keywords: Any) -> tuple[NetworkProcess, socket.socket]:
         """An accepted connection of a server that has STARTTLS, and the peer's socket."""
@@ -89,12 +91,27 @@ class StartTlsTests(StartTlsFixture):
         self.assertEqual((BROKEN, None), (self.events(process)[-1], process.reason))
         self.assertIs(False, process.truncated)
 
+    async def test_where_tls_begins_in_the_buffer(self) -> None:
+        buffer = get_buffer_create("b")
+        self.addCleanup(buffer.kill)
+        process, peer = await self.client_and_peer(buffer="b")
+        self.assertIs(None, process.contact("tls_start"))
+        peer.sendall(b"clear")
+        await self.until(lambda: buffer.text == "clear")
+        done = process.start_tls(AUTHORITY.client)
+        tls = await self.raw_server(peer)
+        self.addCleanup(tls.close)
+        await done
+        await in_thread(tls.sendall, b"secret")
+        await self.until(lambda: buffer.text == "clearsecret")
+        self.assertEqual(6, process.contact("tls_start"))
+
     async def test_client(self) -> None:
         recorder = Recorder()
         process, peer = await self.client_and_peer(filter=recorder)
         done = process.start_tls(AUTHORITY.client)
         process.send(b"early")
-        self.assertGreater(process.pending, 5)
+        self.assertGreaterEqual(process.pending, 5)
         drained = process.drain()
         tls = await self.raw_server(peer)
         self.addCleanup(tls.close)
@@ -312,3 +329,7 @@ class InjectionTests(StartTlsFixture):
             answer = await self.converse(ASK + b"DELETE everything\r\n", cut)
             self.assertEqual(b"the end", answer, cut)
         self.assertEqual([], recorder.pieces)
+
+
+class StartTlsInMemoryTests(StartTlsTests):
+    security = staticmethod(tls_standin.security_in_memory)

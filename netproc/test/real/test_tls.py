@@ -17,9 +17,11 @@ from netproc.test.real.tls_standin import AUTHORITY
 class TlsFixture(TcpFixture):
     """TLS over 127.0.0.1; the plain sockets of the peers do TLS behind the back of the tests."""
 
+    security = staticmethod(tls_standin.security)
+
     async def setUp(self) -> None:
         await super().setUp()
-        self.patch(contexts, "security", tls_standin.security)
+        self.patch(contexts, "security", self.security)
 
     def server_place(self) -> dict[str, Any]:
         return {**super().server_place(), "tls_parameters": AUTHORITY.server}
@@ -48,10 +50,16 @@ class _Listener(socket.socket):
 
 
 class TlsContractTests(TlsFixture, StreamContract):
-    """The contract over TLS."""
+    """The contract over TLS, by OpenSSL on the socket."""
 
     #: Some of it moves gigabytes through threads.
     timeout = 90
+
+
+class MemoryTlsContractTests(TlsContractTests):
+    """The contract over TLS, records passing through memory."""
+
+    security = staticmethod(tls_standin.security_in_memory)
 
 
 del TcpFixture, StreamContract

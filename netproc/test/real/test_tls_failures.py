@@ -16,6 +16,7 @@ from twisted.logger import LogEvent, globalLogPublisher
 from netproc import NetworkProcess, ProcessArgumentError, ProcessError, make_network_process
 from netproc.net.tls.channel import TLSChannel
 from netproc.test.base import PATIENCE, reactor
+from netproc.test.real import tls_standin
 from netproc.test.real.contract import BROKEN, Recorder, echo
 from netproc.test.real.peers import accept, in_thread, read_all, read_exactly
 from netproc.test.real.test_tls import TlsFixture
@@ -116,6 +117,8 @@ class HandshakeTests(Fixture):
         for sock in silent:
             self.assertEqual("ConnectionResetError", await in_thread(self.read_to_the_end, sock))
         self.assertLess(reactor.seconds() - began, 5)
+        # A peer may hear of it before the log does.
+        await self.until(lambda: len(self.log) >= 50)
         self.assertEqual(["TLS handshake failed: timed out"] * 50, self.log)
         peer.close()
         await self.all_closed(server)
@@ -357,3 +360,11 @@ class PlaceTests(Fixture):
 
 
 del TlsFixture
+
+
+class HandshakeInMemoryTests(HandshakeTests):
+    security = staticmethod(tls_standin.security_in_memory)
+
+
+class EndInMemoryTests(EndTests):
+    security = staticmethod(tls_standin.security_in_memory)

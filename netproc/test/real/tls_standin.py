@@ -6,6 +6,7 @@ in the place of `netproc.net.tls.contexts.security`.
 
 from __future__ import annotations
 
+import socket
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -30,8 +31,15 @@ class Parameters:
 class Engine:
     """One connection."""
 
-    def __init__(self, parameters: Parameters, name: str | None, is_server: bool) -> None:
-        self.connection = SSL.Connection(parameters.context, None)
+    def __init__(
+        self,
+        parameters: Parameters,
+        name: str | None,
+        is_server: bool,
+        sock: socket.socket | None,
+    ) -> None:
+        self.connection = SSL.Connection(parameters.context, sock)
+        self.on_socket = sock is not None
         self._check = parameters.check
         self._name = name
         if is_server:
@@ -60,14 +68,27 @@ class Security:
         self._parameters = parameters
         self._is_server = is_server
 
-    def engine(self, name: str | None) -> Engine:
-        return Engine(self._parameters, name, self._is_server)
+    def engine(self, name: str | None, sock: socket.socket | None = None) -> Engine:
+        return Engine(self._parameters, name, self._is_server, sock)
+
+
+class SecurityInMemory(Security):
+    """The same, never on a socket."""
+
+    def engine(self, name: str | None, sock: socket.socket | None = None) -> Engine:
+        return super().engine(name)
 
 
 def security(parameters: object, *, is_server: bool) -> Security:
     """See `netproc.net.tls.contexts.security`."""
     assert isinstance(parameters, Parameters)
     return Security(parameters, is_server)
+
+
+def security_in_memory(parameters: object, *, is_server: bool) -> Security:
+    """The same, never on a socket."""
+    assert isinstance(parameters, Parameters)
+    return SecurityInMemory(parameters, is_server)
 
 
 class Authority:

@@ -1,0 +1,50 @@
+"""Put TLS over a channel, in the faster of the two ways if that can be.
+
+`client.py`, `server.py`, `starttls.py` and `net/dialogue.py` call it with what `contexts.py` made of the parameters.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from typing import Protocol
+
+from ...core.errors import ProcessError
+from ...core.limits import Limits
+from ..channel import Receiver
+from ..reactor import INetprocReactor
+from ..stream import StreamChannel
+from .channel import Engine, TLSChannel
+from .memory import MemoryTLSChannel
+from .onsocket import SocketTLSChannel
+
+
+class Security(Protocol):
+    """How one side does TLS: makes the engines of its connections."""
+
+    def engine(self, name: str | None, sock: socket.socket | None = None) -> Engine:
+        """A new one; the peer has to be NAME, or for a server, None, anybody.  It may be on SOCK."""
+
+
+def engine_for(
+    security: Security, name: str | None, channel: StreamChannel, unread: object = None
+) -> Engine:
+    """The engine of a connection over CHANNEL; see Security.  What is UNREAD, if anything, can be read from
+    memory only.
+    """
+    return security.engine(name, None if unread else channel.socket_for_tls())
+
+
+def tls_channel(
+    below: StreamChannel,
+    engine: Engine,
+    reactor: INetprocReactor,
+    limits: Limits,
+    *,
+    opened: Callable[[TLSChannel], Receiver],
+    failed: Callable[[ProcessError], None],
+    receiver: Receiver | None = None,
+) -> TLSChannel:
+    """TLS over BELOW; see TLSChannel."""
+    made = SocketTLSChannel if engine.on_socket else MemoryTLSChannel
+    return made(below, engine, reactor, limits, opened=opened, failed=failed, receiver=receiver)

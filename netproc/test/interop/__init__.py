@@ -1,0 +1,1 @@
+"""TLS and STARTTLS with servers and clients that nobody here wrote."""

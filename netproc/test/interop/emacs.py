@@ -1,0 +1,46 @@
+"""Runs the real Emacs, which prints what it has found out as JSON.
+
+`test_emacs.py` and `test_peer_status.py` give it the expressions.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import tempfile
+from typing import Any
+
+from netproc.test.base import PATIENCE
+from netproc.test.real.programs import environment, require
+
+#: Nothing is asked of a person, and certificates must be good: those of TRUST are.
+_PROGRAM = """
+(progn
+  (require 'gnutls) (require 'network-stream) (require 'nsm) (require 'json) (require 'cl-lib)
+  (setq gnutls-trustfiles '({trust}) gnutls-verify-error {verify} network-security-level '{level}
+        nsm-noninteractive t nsm-settings-file {memory})
+  (princ (json-encode (condition-case problem {expression}
+                        (error (list :error (error-message-string problem)))))))
+"""
+
+
+def emacs(expression: str, trust: str, verify: str = "t", level: str = "medium") -> Any:
+    """The value of EXPRESSION, a property list, as a dictionary; one who fails has "error"."""
+    with tempfile.TemporaryDirectory() as directory:
+        program = _PROGRAM.format(
+            expression=expression,
+            trust=json.dumps(trust),
+            verify=verify,
+            level=level,
+            memory=json.dumps(os.path.join(directory, "memory")),
+        )
+        done = subprocess.run(
+            [require("emacs"), "-Q", "--batch", "--eval", program],
+            capture_output=True,
+            check=True,
+            stdin=subprocess.DEVNULL,
+            timeout=3 * PATIENCE,
+            env=environment(),
+        )
+    return json.loads(done.stdout)

@@ -1,0 +1,252 @@
+"""Starts real servers: a directory and a loopback port for each, and nothing of them is left afterwards.
+
+`servers.py` has their configurations; the test modules beside it talk to them.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric import rsa
+from twisted.trial.unittest import SkipTest
+
+from netproc import TLSParameters
+from netproc.test.base import PATIENCE
+from netproc.test.certificates import Authority, Pair
+from netproc.test.real.peers import in_thread
+from netproc.test.real.programs import Program, ProgramTestCase, environment
+
+#: Whoever takes a port between our asking for it and the server's using it loses us a start.
+ATTEMPTS = 3
+
+#: The names of two authorities: clients trust the one or the other.
+OURS, ANOTHER = "netproc test authority", "another authority"
+
+
+@cache
+def authority(name: str) -> Authority:
+    return Authority(name)
+
+
+@cache
+def pair_for(*names: str) -> Pair:
+    """The key, of RSA, which every program has, and the certificate of a server with these NAMES."""
+    return authority(OURS).issue(*names, common=names[0], key=rsa.generate_private_key(65537, 2048))
+
+
+@dataclass
+class Place:
+    """Where one server lives: its directory, two ports, and the certificate that it shows."""
+
+    directory: str
+    port: int
+    second_port: int
+
+    def path(self, name: str) -> str:
+        return os.path.join(self.directory, name)
+
+    def write(self, name: str, contents: str | bytes, mode: int = 0o644) -> str:
+        """Write a file; its path."""
+        path = self.path(name)
+        data = contents.encode() if isinstance(contents, str) else contents
+        with open(path, "wb", opener=lambda name, flags: os.open(name, flags, mode)) as file:
+            file.write(data)
+        return path
+
+    def make(self, *names: str) -> None:
+        for name in names:
+            os.makedirs(self.path(name), exist_ok=True)
+
+    def write_certificates(self, names: Sequence[str] = ("localhost", "127.0.0.1")) -> None:
+        key, certificate = pair_for(*names)
+        self.write("trust.pem", authority(OURS).pem)
+        self.write("cert.pem", certificate)
+        self.write("key.pem", key, 0o600)
+
+    @property
+    def certificate(self) -> str:
+        return self.path("cert.pem")
+
+    @property
+    def key(self) -> str:
+        return self.path("key.pem")
+
+    @property
+    def trust(self) -> str:
+        return self.path("trust.pem")
+
+    def give_to(self, user: str) -> None:
+        """Let USER have it all, if we may."""
+        if os.geteuid() == 0:
+            account = pwd.getpwnam(user)
+            for directory, _, files in os.walk(self.directory):
+                os.chown(directory, account.pw_uid, account.pw_gid)
+                for name in files:
+                    os.chown(os.path.join(directory, name), account.pw_uid, account.pw_gid)
+
+    def as_user(self, user: str) -> Mapping[str, Any]:
+        """How to start a program as USER; as ourselves, where we may not choose."""
+        if os.geteuid() != 0:
+            return {}
+        self.give_to(user)
+        account = pwd.getpwnam(user)
+        return {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
+
+
+@dataclass(frozen=True)
+class Start:
+    """How to start a server that has been configured."""
+
+    command: Sequence[str]
+    #: Keywords of Popen: who it runs as.
+    options: Mapping[str, Any] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict)
+    #: What it prints on its standard error when it is ready, where that is later than it listens.
+    ready: str = ""
+    #: Does it listen on the second port, too?
+    has_second_port: bool = False
+
+
+Configure = Callable[[Place], Start]
+
+
+def needs_root() -> None:
+    """Skip the test unless root runs it: the server changes its user itself."""
+    if os.geteuid() != 0:
+        raise SkipTest("the server has to be started by root")
+
+
+class Server:
+    """A real server that runs."""
+
+    def __init__(self, place: Place, start: Start) -> None:
+        self.place = place
+        self.port = place.port
+        # A group of its own: what it has forked is ended with it.
+        options = {"start_new_session": True, **start.options}
+        self._ready = start.ready
+        self._ports = [place.port, place.second_port] if start.has_second_port else [place.port]
+        self.program = Program(start.command, place.directory, options, **start.environment)
+
+    @property
+    def is_ready(self) -> bool:
+        if not self.program.find(self._ready, "stderr"):
+            return False
+        return all(listens(port) for port in self._ports)
+
+    def stop(self) -> None:
+        """End the server and what it has started."""
+        child = self.program.process
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            try:
+                os.killpg(child.pid, number)
+                child.wait(5)
+            except (ProcessLookupError, subprocess.TimeoutExpired):
+                # It is gone, or it takes its time.
+                pass
+        self.program.stop()
+        shutil.rmtree(self.place.directory, ignore_errors=True)
+
+
+def listens(port: int) -> bool:
+    """Does anybody listen at PORT?"""
+    with socket.socket() as sock:
+        return sock.connect_ex(("127.0.0.1", port)) == 0
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports of the system's choice that nobody has now."""
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [int(sock.getsockname()[1]) for sock in sockets]
+    for sock in sockets:
+        sock.close()
+    return ports
+
+
+class InteropTestCase(ProgramTestCase):
+    """Runs real servers, and leaves none."""
+
+    async def serve(
+        self, configure: Configure, names: Sequence[str] = ("localhost", "127.0.0.1")
+    ) -> Server:
+        """The server that CONFIGURE describes, when it listens; its certificate is for NAMES."""
+        said = ""
+        for _ in range(ATTEMPTS):
+            server = await self._start(configure, names)
+            await self.until(
+                lambda s=server: s.program.ended or s.is_ready, "it does not listen", 2 * PATIENCE
+            )
+            if not server.program.ended:
+                return server
+            said = server.program.text() + server.program.errors
+            await in_thread(server.stop)
+        raise AssertionError(f"the server does not start: {said}")
+
+    async def _start(self, configure: Configure, names: Sequence[str]) -> Server:
+        # Not trial's directory: other users have to get in, and names of sockets are short.
+        directory = tempfile.mkdtemp(prefix="netproc-")
+        self.addCleanup(shutil.rmtree, directory, ignore_errors=True)
+        os.chmod(directory, 0o755)
+        place = Place(directory, *free_ports(2))
+        place.write_certificates(names)
+        server = Server(place, await in_thread(configure, place))
+        self.addCleanup(in_thread, server.stop)
+        return server
+
+    def trusting(self, **more: Any) -> TLSParameters:
+        """The parameters of a client that trusts our authority, and no other."""
+        return TLSParameters(trustfiles=(self.trust_file(),), system_trust=False, **more)
+
+    def distrusting(self, **more: Any) -> TLSParameters:
+        """Those of one that trusts another authority."""
+        return TLSParameters(trustfiles=(self.trust_file(ANOTHER),), system_trust=False, **more)
+
+    def serving(self, **more: Any) -> TLSParameters:
+        """Those of a server that our authority has signed."""
+        return TLSParameters(keylist=(pair_for("localhost", "127.0.0.1"),), **more)
+
+    def trust_file(self, name: str = OURS) -> str:
+        """The file with the certificate of an authority, ours or another."""
+        path = os.path.abspath(self.mktemp())
+        with open(path, "wb") as file:
+            file.write(authority(name).pem)
+        return path
+
+
+def converse(command: Sequence[str], data: bytes, size: int) -> tuple[bytes, int]:
+    """Give DATA to COMMAND, read SIZE bytes of what it prints, end its input; with the rest of
+    what it prints, and its exit status."""
+    with subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env=environment(),
+    ) as child:
+        assert child.stdin is not None
+        assert child.stdout is not None
+        watchdog = threading.Timer(2 * PATIENCE, child.kill)
+        watchdog.start()
+        try:
+            child.stdin.write(data)
+            child.stdin.flush()
+            said = child.stdout.read(size)
+            child.stdin.close()
+            said += child.stdout.read()
+        except BrokenPipeError:
+            said = child.stdout.read()
+        finally:
+            watchdog.cancel()
+            watchdog.join()
+    return said, child.returncode

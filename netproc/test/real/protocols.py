@@ -1,0 +1,117 @@
+"""Protocols that note what they are told, and a fixture that connects them by descriptions of endpoints."""
+
+from __future__ import annotations
+
+import os
+import socket
+from typing import Any
+
+from twisted.internet.endpoints import clientFromString, serverFromString
+from twisted.internet.interfaces import (
+    IHalfCloseableProtocol,
+    IListeningPort,
+    IStreamClientEndpoint,
+    IStreamServerEndpoint,
+)
+from twisted.internet.protocol import Factory, Protocol
+from twisted.python.failure import Failure
+from zope.interface import implementer
+from zope.interface.verify import verifyObject
+
+from netproc.test.base import NetprocTestCase, reactor
+from netproc.test.certificates import Authority
+from netproc.test.real.peers import connect
+
+AUTHORITY = Authority("authority")
+LOCALHOST = AUTHORITY.issue("localhost")
+OTHER = AUTHORITY.issue("other.example")
+
+
+class Noting(Protocol):
+    """Notes what it is told."""
+
+    def __init__(self) -> None:
+        self.received = b""
+        self.lost: list[Failure] = []
+
+    def dataReceived(self, data: bytes) -> None:
+        self.received += data
+
+    def connectionLost(self, reason: Failure = None) -> None:
+        self.lost.append(reason)
+
+
+@implementer(IHalfCloseableProtocol)
+class HalfCloseable(Noting):
+    """Goes on when one direction ends."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.told: list[str] = []
+
+    def readConnectionLost(self) -> None:
+        self.told.append("read")
+
+    def writeConnectionLost(self) -> None:
+        self.told.append("write")
+
+
+class Kept(Factory):
+    """Keeps the protocols that it has made, and counts starts and stops."""
+
+    def __init__(self, kind: Any) -> None:
+        self.kind = kind
+        self.made: list[Any] = []
+        self.running = 0
+
+    def doStart(self) -> None:
+        self.running += 1
+
+    def doStop(self) -> None:
+        self.running -= 1
+
+    def buildProtocol(self, addr: Any) -> Any:
+        protocol = self.kind()
+        if protocol is not None:
+            self.made.append(protocol)
+        return protocol
+
+
+class EndpointFixture(NetprocTestCase):
+    """Files of certificates, servers and clients."""
+
+    async def setUp(self) -> None:
+        await super().setUp()
+        self.addCleanup(self.delete_all)
+
+    def delete_all(self) -> None:
+        for process in list(self.ledger.events):
+            process.delete()
+
+    def file(self, *pems: bytes) -> str:
+        path = os.path.abspath(self.mktemp())
+        with open(path, "wb") as file:
+            file.write(b"".join(pems))
+        return path
+
+    async def listen(self, description: str, factory: Factory) -> IListeningPort:
+        endpoint = serverFromString(reactor, description)
+        self.assertTrue(verifyObject(IStreamServerEndpoint, endpoint))
+        port = await endpoint.listen(factory)
+        self.assertTrue(verifyObject(IListeningPort, port))
+        self.addCleanup(port.stopListening)
+        return port
+
+    async def connect(self, description: str, factory: Factory) -> Any:
+        endpoint = clientFromString(reactor, description)
+        self.assertTrue(verifyObject(IStreamClientEndpoint, endpoint))
+        return await endpoint.connect(factory)
+
+    async def served(self, kind: Any) -> tuple[Any, socket.socket]:
+        """A protocol of that KIND and the peer that has connected to it."""
+        factory = Kept(kind)
+        port = await self.listen("netproc:host=local:port=0", factory)
+        peer = connect(socket.AF_INET, ("127.0.0.1", port.getHost().port))
+        self.addCleanup(peer.close)
+        await self.until(lambda: factory.made)
+        return factory.made[0], peer

@@ -1,0 +1,452 @@
+"""Servers that mean ill: each ends a stream in one way, with one event, and nothing in clear text."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import ssl
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import trustme
+from twisted.internet.defer import Deferred
+from twisted.logger import LogEvent, formatEvent, globalLogPublisher
+
+from netproc import NetworkProcess, ProcessError, TLSParameters, open_network_stream
+from netproc.test.base import NetprocTestCase, reactor
+from netproc.test.real.hostile import Peer, cuts, records
+from netproc.test.real.peers import accept, in_thread
+
+AUTHORITY = trustme.CA()
+CERTIFICATE = AUTHORITY.issue_cert("localhost")
+
+#: What a peer does with its connection.
+Script = Callable[[Peer], Awaitable[object]]
+
+CAPABILITIES = b"* CAPABILITY IMAP4rev1 STARTTLS\r\nnp1 OK done\r\n"
+SECURE = b"* CAPABILITY IMAP4rev1 AUTH=PLAIN\r\nnp1 OK done\r\n"
+GO = b"np2 OK begin\r\n"
+STARTTLS = b"np2 STARTTLS\r\n"
+SECRET = b"LOGIN joe secret"
+
+
+def server_context(**fields: Any) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    CERTIFICATE.configure_cert(context)
+    for name, value in fields.items():
+        setattr(context, name, value)
+    return context
+
+
+class Fixture(NetprocTestCase):
+    async def setUp(self) -> None:
+        await super().setUp()
+        self.log: list[str] = []
+        globalLogPublisher.addObserver(self.note)
+        self.addCleanup(globalLogPublisher.removeObserver, self.note)
+
+    def note(self, event: LogEvent) -> None:
+        self.log.append(formatEvent(event))
+
+    def trusting(self) -> TLSParameters:
+        path = os.path.abspath(self.mktemp())
+        AUTHORITY.cert_pem.write_to_path(path)
+        return TLSParameters(trustfiles=(path,), system_trust=False)
+
+    async def opening(self, **keywords: Any) -> tuple[NetworkProcess, Peer]:
+        """A stream that is being opened, with something to say, and its peer."""
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            accepting = in_thread(accept, listener)
+            keywords = {
+                "type": "starttls",
+                "protocol": "imap",
+                "tls_parameters": self.trusting(),
+                **keywords,
+            }
+            port = listener.getsockname()[1]
+            process = await open_network_stream(
+                "s", None, "localhost", port, nowait=True, coding="binary", **keywords
+            )
+            self.addCleanup(process.delete)
+            process.send(SECRET)
+            peer = Peer(self, await accepting)
+        self.addCleanup(peer.close)
+        return process, peer
+
+    async def check(self, script: Script, problem: str, **keywords: Any) -> NetworkProcess:
+        """SCRIPT ends it: "failed", with one event, and the secret stays one."""
+        process, peer = await self.opening(**keywords)
+        await script(peer)
+        await peer.until_end()
+        peer.close()
+        await process.closed
+        self.assertEqual("failed", process.status)
+        self.assertRaises(ProcessError, process.send, SECRET)
+        self.check_outcome(process, peer, problem)
+        return process
+
+    def check_outcome(self, process: NetworkProcess, peer: Peer, problem: str) -> None:
+        error = process.reason
+        assert isinstance(error, ProcessError)
+        self.assertIn(problem, str(error))
+        code = error.errno
+        event = f"failed: {error}\n" if code is None else f"failed with code {code}\n"
+        self.assertEqual([event], self.events(process))
+        self.assertNotIn(SECRET, peer.heard)
+        clear, command, encrypted = peer.heard.partition(STARTTLS)
+        if command:
+            self.assertIsNot(None, records(encrypted), encrypted)
+        self.assertIn(clear, (b"", b"np1 CAPABILITY\r\n"))
+        for line in self.log:
+            self.assertTrue(line.isprintable() or "Traceback" in line, line)
+
+
+async def until_starttls(peer: Peer) -> None:
+    """All goes well up to the answer to STARTTLS."""
+    await peer.say(b"* OK ready\r\n")
+    await peer.line()
+    await peer.say(CAPABILITIES)
+    await peer.line()
+
+
+async def until_handshake(peer: Peer) -> None:
+    """All goes well up to the ClientHello."""
+    await until_starttls(peer)
+    await peer.say(GO)
+    await peer.hello()
+
+
+class InjectionTests(Fixture):
+    """Clear text behind the answer to STARTTLS is not the server's first word inside TLS."""
+
+    async def test_behind_the_answer(self) -> None:
+        for first, second in cuts(GO + SECURE):
+
+            async def script(peer: Peer, first: bytes = first, second: bytes = second) -> None:
+                await until_starttls(peer)
+                await peer.say(first)
+                await peer.say(second)
+
+            await self.check(script, "TLS handshake failed: wrong version number")
+
+    async def test_before_the_answer(self) -> None:
+        """Said before STARTTLS was: whatever it is, it is no answer."""
+        for first, second in cuts(CAPABILITIES + GO):
+            if len(first) < len(CAPABILITIES):
+                break
+
+            async def script(peer: Peer, first: bytes = first, second: bytes = second) -> None:
+                await peer.say(b"* OK ready\r\n")
+                await peer.line()
+                await peer.say(first)
+                await peer.say(second)
+
+            if len(first) > len(CAPABILITIES):
+                await self.check(script, "the server spoke before STARTTLS was said")
+
+    async def test_records_behind_the_answer(self) -> None:
+        """A whole flight of TLS, prepared by somebody who has not seen the ClientHello."""
+
+        async def script(peer: Peer) -> None:
+            await until_starttls(peer)
+            await peer.say(GO + b"\x16\x03\x03\x00\x04\x0e\x00\x00\x00")
+
+        await self.check(script, "TLS handshake failed: ")
+
+
+class DialogueTests(Fixture):
+    """Before TLS."""
+
+    async def test_a_capability_that_was_taken_out(self) -> None:
+        async def script(peer: Peer) -> None:
+            await peer.say(b"* OK [CAPABILITY STARTTLS] ready\r\n")
+            await peer.line()
+            await peer.say(b"* CAPABILITY IMAP4rev1 XSTARTTLS\r\nnp1 OK STARTTLS\r\n")
+
+        await self.check(script, "Server does not support TLS")
+
+    async def test_refusals(self) -> None:
+        for answer in (b"np2 NO\r\n", b"np2 BAD no TLS now\r\n", b"* OK np2 OK\r\nnp2 NO\r\n"):
+
+            async def script(peer: Peer, answer: bytes = answer) -> None:
+                await until_starttls(peer)
+                await peer.say(answer)
+
+            await self.check(script, "Server does not support TLS")
+
+    async def test_endless_answers(self) -> None:
+        async def endless(peer: Peer) -> None:
+            while not peer.ended:
+                await peer.say(b"* more and more of the same\r\n" * 100)
+                peer.listen()
+
+        async def greeting(peer: Peer) -> None:
+            while not peer.ended:
+                await peer.say(b"* and no end of the line" * 100)
+                peer.listen()
+
+        async def capabilities(peer: Peer) -> None:
+            await peer.say(b"* OK ready\r\n")
+            await peer.line()
+            await endless(peer)
+
+        async def answer(peer: Peer) -> None:
+            await until_starttls(peer)
+            await endless(peer)
+
+        await self.check(greeting, "the greeting is longer than 65536 bytes")
+        await self.check(capabilities, "the capabilities is longer than 65536 bytes")
+        await self.check(answer, "the answer to STARTTLS is longer than 65536 bytes")
+
+    async def test_byte_by_byte_and_never_done(self) -> None:
+        """However busy the server looks, the deadline is the dialogue's."""
+
+        async def drip(peer: Peer, data: bytes) -> None:
+            while not peer.ended:
+                await peer.say(data)
+                await self.turn(0.01)
+                peer.listen()
+
+        async def greeting(peer: Peer) -> None:
+            await drip(peer, b"*")
+
+        async def answer(peer: Peer) -> None:
+            await until_starttls(peer)
+            await drip(peer, b"n")
+
+        async def handshake(peer: Peer) -> None:
+            await until_handshake(peer)
+            await peer.say(b"\x16\x03\x03\x40\x00\x02\x00\x3f\xfc")
+            await drip(peer, b"\x03")
+
+        for script, what in (
+            (greeting, "no greeting within 0.3 s"),
+            (answer, "no answer to STARTTLS within 0.3 s"),
+            (handshake, "no TLS handshake within 0.3 s"),
+        ):
+            began = reactor.seconds()
+            process = await self.check(script, what, timeout=0.3)
+            self.assertEqual(errno.ETIMEDOUT, process.exit_status)
+            self.assertLess(reactor.seconds() - began, 1)
+
+    async def test_what_a_terminal_would_obey(self) -> None:
+        """A greeting that refuses, with controls in it: the log has none."""
+
+        async def script(peer: Peer) -> None:
+            await peer.say(b"* BYE \x1b[2J\x00\x9b31m\x07 \xe2\x80\xae no\r\n")
+
+        process = await self.check(script, "the server refuses: * BYE \\x1b[2J\\x00")
+        self.assertTrue(str(process.reason).isprintable())
+
+    async def test_another_protocol(self) -> None:
+        for greeting in (
+            b"220 smtp.example\r\n",
+            b"HTTP/1.1 400 Bad Request\r\n",
+            b"\x00" * 9 + b"\r\n",
+        ):
+
+            async def script(peer: Peer, greeting: bytes = greeting) -> None:
+                await peer.say(greeting)
+
+            process = await self.check(script, "no greeting of imap: ")
+            self.assertTrue(str(process.reason).isprintable())
+
+    async def test_greetings_that_refuse(self) -> None:
+        async def smtp(peer: Peer) -> None:
+            await peer.say(b"554-no service\r\n554 go away\r\n")
+
+        await self.check(smtp, "the server refuses: 554-no service", protocol="smtp")
+
+
+#: A fatal alert: handshake_failure.
+ALERT = b"\x15\x03\x03\x00\x02\x02\x28"
+
+
+class HandshakeTests(Fixture):
+    """After the ClientHello."""
+
+    async def test_garbage(self) -> None:
+        for garbage, problem in (
+            (b"* OK no TLS after all\r\n", "wrong version number"),
+            (b"\x00" * 100, "wrong version number"),
+            (b"\xff" * 100, "wrong version number"),
+            # A record longer than there are.
+            (b"\x16\x03\x03\xff\xff" + b"\x02" * 70000, ""),
+            # A handshake message that nobody can have.
+            (b"\x16\x03\x03\x00\x04\x02\xff\xff\xff", ""),
+            # Application data in clear text, and a change of cipher that is none.
+            (b"\x17\x03\x03\x00\x04evil", ""),
+            (b"\x14\x03\x03\x00\x02\x02\x02", ""),
+            # A ServerHello that is cut in the middle of its random and padded with another.
+            (b"\x16\x03\x03\x00\x06\x02\x00\x00\x02\x03\x03", ""),
+        ):
+
+            async def script(peer: Peer, garbage: bytes = garbage) -> None:
+                await until_handshake(peer)
+                await peer.say(garbage)
+
+            await self.check(script, f"TLS handshake failed: {problem}")
+
+    async def test_alerts(self) -> None:
+        """At each step; before TLS they are no protocol."""
+
+        async def greeting(peer: Peer) -> None:
+            await peer.say(ALERT + b"\n")
+
+        async def capabilities(peer: Peer) -> None:
+            await peer.say(b"* OK ready\r\n")
+            await peer.line()
+            await peer.say(ALERT + b"\n")
+
+        async def answer(peer: Peer) -> None:
+            await until_starttls(peer)
+            await peer.say(ALERT + b"\n")
+
+        async def handshake(peer: Peer) -> None:
+            await until_handshake(peer)
+            await peer.say(ALERT)
+
+        for script, problem in (
+            (greeting, "no greeting of imap: "),
+            (capabilities, "no capabilities of imap: "),
+            (answer, "no answer to STARTTLS of imap: "),
+            (handshake, "TLS handshake failed: "),
+        ):
+            await self.check(script, problem)
+
+    async def test_the_end_at_each_step(self) -> None:
+        """By a close or a reset: it says when."""
+
+        async def greeting(peer: Peer) -> None:
+            await peer.say(b"* OK re")
+
+        async def capabilities(peer: Peer) -> None:
+            await peer.say(b"* OK ready\r\n")
+            await peer.line()
+
+        async def answer(peer: Peer) -> None:
+            await until_starttls(peer)
+
+        async def inside(peer: Peer) -> None:
+            await until_starttls(peer)
+            await peer.say(GO)
+            await peer.start_tls(server_context())
+            await peer.secure_line()
+
+        for reach, problem in (
+            (greeting, "connection closed before the greeting"),
+            (capabilities, "connection closed before the capabilities"),
+            (answer, "connection closed before the answer to STARTTLS"),
+            (until_handshake, "TLS handshake failed: the peer closed the connection"),
+            (inside, "connection closed before the capabilities"),
+        ):
+
+            async def close(peer: Peer, reach: Script = reach) -> None:
+                await reach(peer)
+                peer.shut()
+
+            async def reset(peer: Peer, reach: Script = reach) -> None:
+                await reach(peer)
+                peer.reset()
+
+            await self.check(close, problem)
+            process = await self.check(reset, "")
+            self.assertEqual(errno.ECONNRESET, process.exit_status)
+
+    async def test_a_certificate_that_is_asked_for(self) -> None:
+        """TLS 1.3: the client is done before the server says that it wanted one."""
+
+        async def script(peer: Peer) -> None:
+            await until_starttls(peer)
+            await peer.say(GO)
+            context = server_context(verify_mode=ssl.CERT_REQUIRED)
+            AUTHORITY.configure_trust(context)
+            try:
+                await peer.start_tls(context)
+            except ssl.SSLError:
+                # Its alert is on its way.
+                await peer.flush()
+
+        await self.check(script, "certificate required")
+
+    async def test_silence(self) -> None:
+        """Half a ServerHello, and nothing more."""
+
+        async def script(peer: Peer) -> None:
+            await until_handshake(peer)
+            await peer.say(b"\x16\x03\x03\x00\x7a\x02\x00\x00\x76\x03\x03")
+
+        process = await self.check(script, "no TLS handshake within 0.2 s", timeout=0.2)
+        self.assertEqual(errno.ETIMEDOUT, process.exit_status)
+
+    async def test_a_handshake_that_goes_on_behind_the_deadline(self) -> None:
+        """It was given up: nobody answers any more."""
+
+        async def script(peer: Peer) -> None:
+            await until_handshake(peer)
+            await peer.until_end()
+            heard = peer.heard
+            peer.rewind_to(STARTTLS)
+            opening = Deferred.fromCoroutine(peer.start_tls(server_context()))
+            await self.assertFailure(opening, ConnectionError)
+            self.assertEqual(heard, peer.heard)
+
+        process = await self.check(script, "no TLS handshake within 0.2 s", timeout=0.2)
+        self.assertEqual(errno.ETIMEDOUT, process.exit_status)
+
+    async def test_silence_of_a_server_that_begins_with_tls(self) -> None:
+        began = reactor.seconds()
+        process, peer = await self.opening(type="tls", timeout=0.2)
+        await process.closed
+        self.assertEqual([f"failed with code {errno.ETIMEDOUT}\n"], self.events(process))
+        self.assertLess(reactor.seconds() - began, 2)
+        peer.listen()
+        self.assertEqual([22], records(peer.heard))
+
+
+class InsideTests(Fixture):
+    """After a handshake in which all was well."""
+
+    async def opened(self, **context: Any) -> tuple[NetworkProcess, Peer]:
+        process, peer = await self.opening()
+        await until_starttls(peer)
+        await peer.say(GO)
+        await peer.start_tls(server_context(**context))
+        await peer.secure_line()
+        await peer.secure_say(SECURE)
+        await self.until(lambda: process.status == "open")
+        self.assertEqual(SECRET, await peer.secure_read(len(SECRET)))
+        return process, peer
+
+    async def ended(self, process: NetworkProcess, peer: Peer) -> None:
+        await peer.until_end()
+        peer.close()
+        await process.closed
+        self.assertEqual(["open\n", "connection broken by remote peer\n"], self.events(process))
+        self.assertIsNot(None, records(peer.heard.partition(STARTTLS)[2]))
+        self.assertRaises(ProcessError, process.send, SECRET)
+
+    async def test_the_end_without_a_goodbye(self) -> None:
+        process, peer = await self.opened()
+        peer.shut()
+        await self.ended(process, peer)
+        self.assertIs(True, process.truncated)
+
+    async def test_clear_text(self) -> None:
+        process, peer = await self.opened()
+        await peer.say(b"* OK and now in clear text\r\n")
+        await self.ended(process, peer)
+        self.assertIn("TLS connection broken: ", str(process.reason))
+
+    async def test_a_forged_record(self) -> None:
+        process, peer = await self.opened()
+        await peer.say(b"\x17\x03\x03\x00\x20" + b"x" * 32)
+        await self.ended(process, peer)
+        self.assertIn("TLS connection broken: ", str(process.reason))
+
+    async def test_an_alert_in_clear_text(self) -> None:
+        process, peer = await self.opened()
+        await peer.say(ALERT)
+        await self.ended(process, peer)
+        self.assertIn("TLS connection broken", str(process.reason))
