@@ -4,17 +4,20 @@ PYTHON ?= python3
 PORT ?= 7007
 VENV := .venv
 BIN := $(VENV)/bin
-REACTORS := epoll poll select asyncio
+REACTORS := epoll netproc poll select asyncio
 # What must hold on every reactor.
 CONTRACT := $(addprefix netproc.test.real.test_,tcp unix foreign resets connecting datagrams seqpacket)
+# Tests of Twisted that use the installed reactor.
+GLOBAL_REACTOR := $(addprefix twisted.test.test_,tcp tcp_internals udp unix ssl process)
 
-.PHONY: help serve dev-cert test reactors conformance stress scan check-dist check lint types coverage docs bench bench-quick clean
+.PHONY: help serve dev-cert test reactors twisted-suite conformance stress scan check-dist check lint types coverage docs bench bench-quick clean
 
 help:
 	@echo "make serve [PORT=7007]  an echo server under twistd"
 	@echo "make dev-cert           a certificate to try TLS with on this machine, and how to try it"
 	@echo "make test               the test suite"
 	@echo "make reactors           the contract of streams and the command line on each reactor"
+	@echo "make twisted-suite      the tests of reactors that ship with Twisted, and all of ours, on the netproc reactor"
 	@echo "make conformance        the scenarios, live, against the Emacs that is installed"
 	@echo "make stress             2,000 stalled TLS handshakes and 100 honest clients"
 	@echo "make scan               sslscan and testssl.sh on a TLS server"
@@ -62,6 +65,11 @@ reactors: $(VENV)/with-test
 		echo "reactor: $$reactor"; $(BIN)/trial --reactor=$$reactor $(CONTRACT); \
 	done
 	NETPROC_REACTORS="$(REACTORS)" $(BIN)/trial netproc.test.real.test_command
+
+twisted-suite: $(VENV)/with-test
+	$(BIN)/trial netproc.test.real.reactor_suite
+	$(BIN)/trial --reactor=netproc $(GLOBAL_REACTOR)
+	$(BIN)/trial --reactor=netproc netproc
 
 conformance: $(VENV)/with-test
 	$(BIN)/python -m netproc.test.conformance --emacs

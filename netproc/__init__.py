@@ -24,6 +24,7 @@ Public names are here; the modules behind them, in the order in which data passe
 * `defaults`, `callbacks`: the functions it calls; `framing` with `core.framing`, and `transactions`: filters for
   programs;
 * `service`, `tap`, `filters`: processes for twistd;
+* `epollreactor` with `net.corked` and `net.logcontext`: the netproc reactor, for any program of Twisted's;
 * `endpointstrings`, `processendpoints`, `processtransport`, `producing`: processes for protocols of Twisted's;
 * `__main__`, `opencommand`, `terminal`: a stream in the terminal;
 * `net.info`, `supports`: what this machine has;

@@ -9,8 +9,12 @@ in every write instead would make the pieces of a reply wait for each other unde
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import ParamSpec, Protocol
+from typing import ParamSpec, Protocol, TypeVar
 
+from twisted.python import log
+from twisted.python.failure import Failure
+
+Result = TypeVar("Result")
 Arguments = ParamSpec("Arguments")
 
 
@@ -19,6 +23,12 @@ class Flushable(Protocol):
 
     def flush(self) -> None:
         """Send it."""
+
+    def connectionLost(self, reason: Failure) -> None:
+        """Sending has raised an error."""
+
+    def logPrefix(self) -> str:
+        """What the line about that begins with."""
 
 
 class Event:
@@ -32,25 +42,34 @@ class Event:
 
     def run(
         self,
-        dispatch: Callable[Arguments, object],
+        dispatch: Callable[Arguments, Result],
         /,
         *arguments: Arguments.args,
         **keywords: Arguments.kwargs,
-    ) -> None:
-        """Call DISPATCH as an event and flush what it wrote.
+    ) -> Result:
+        """Call DISPATCH as an event, flush what it wrote and return what it returns.
 
         What flushing itself provokes (a `drain` that fires) writes in the reactor's next turn, so
         that a sender whose peer keeps up does not keep the reactor to itself.
         """
         self.running = True
         try:
-            dispatch(*arguments, **keywords)
+            return dispatch(*arguments, **keywords)
         finally:
             self.running = False
             if self.written:
-                written, self.written = self.written, []
-                for transport in written:
-                    transport.flush()
+                self.flush()
+
+    def flush(self) -> None:
+        """Let everything that the event has written be sent."""
+        written, self.written = self.written, []
+        for transport in written:
+            try:
+                transport.flush()
+            except BaseException as error:
+                # As reactors do when a doWrite raises: the connection is lost, and this one only.
+                log.err(system=transport.logPrefix())
+                log.callWithLogger(transport, transport.connectionLost, Failure(error))
 
 
 #: The event of the one reactor that a process has.

@@ -190,12 +190,16 @@ class StreamTransport:
         if not data:
             self._peer_ended()
             return
-        if len(data) == size:
-            if size < READ_MAX:
-                self._read_size = size * 4
-        elif size > READ_MIN and len(data) * 4 <= size:
-            self._read_size = size // 4
-        EVENT.run(self._protocol.dataReceived, data)
+        if len(data) == size or len(data) * 4 <= size:
+            self._read_size = next_read_size(size, len(data))
+        # As EVENT.run does, without its call: 0.3 µs of the 1.7 that an echo takes here.
+        EVENT.running = True
+        try:
+            self._protocol.dataReceived(data)
+        finally:
+            EVENT.running = False
+            if EVENT.written:
+                EVENT.flush()
 
     def _peer_ended(self) -> None:
         self.eof = True
@@ -238,8 +242,10 @@ class StreamTransport:
         self.queue.append(data)
         if not self._flush_due:
             self._flush_soon()
-        elif self._writing and self.queue.pending > self.high_water:
-            # No flush of this event will tell.
+        elif self.queue.pending > self.high_water and (
+            # No flush of this event will tell; and a producer may write until it is told.
+            self._writing or isinstance(self.watcher, _Producing)
+        ):
             if self.watcher is not None:
                 self.watcher.congested()
 
@@ -463,6 +469,13 @@ class StreamTransport:
     def setTcpKeepAlive(self, enabled: bool) -> None:
         """Let the kernel probe an idle connection, or not."""
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, enabled)
+
+
+def next_read_size(size: int, got: int) -> int:
+    """How much to read at a time when the last time it was SIZE and GOT bytes came."""
+    if got == size:
+        return min(size * 4, READ_MAX)
+    return max(size // 4, READ_MIN) if got * 4 <= size else size
 
 
 def lost_by(error: OSError) -> Failure:

@@ -33,6 +33,7 @@ FLOOR_3 = {
     "devcert",
     "ending",
     "endpointstrings",
+    "epollreactor",
     "filters",
     "opencommand",
     "report",

@@ -1,0 +1,203 @@
+"""The netproc reactor: what Twisted's own suite does not ask (`reactor_suite.py` runs that)."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.protocol import ClientFactory, Protocol, ServerFactory
+from twisted.internet.test.reactormixins import ReactorBuilder
+from twisted.python import context, log
+from twisted.trial.unittest import SynchronousTestCase
+
+from netproc.core.address import SocketAddress
+from netproc.epollreactor import EPollReactor
+from netproc.net.endpoints import ServerEndpoint
+
+DEADLINE = 20
+LOOPBACK = SocketAddress(socket.AF_INET, ("127.0.0.1", 0))
+
+Answer = Callable[[Any, bytes], None]
+
+
+class Answering(Protocol):
+    """What a server does with its input is a function."""
+
+    answer: Answer
+
+    def dataReceived(self, data: bytes) -> None:
+        type(self).answer(self.transport, data)
+
+    def logPrefix(self) -> str:
+        return "The server"
+
+
+class Asking(Protocol):
+    """Asks once and stops the reactor when everything expected has come, or the connection is lost."""
+
+    got = b""
+
+    def __init__(self, reactor: Any, expected: bytes) -> None:
+        self.reactor = reactor
+        self.expected = expected
+
+    def connectionMade(self) -> None:
+        self.transport.write(b"question")  # type: ignore[union-attr]
+
+    def dataReceived(self, data: bytes) -> None:
+        self.got += data
+        if self.got == self.expected:
+            self.reactor.stop()
+
+    def connectionLost(self, reason: Any = None) -> None:
+        if self.reactor.running:
+            self.reactor.stop()
+
+
+def four_pieces(transport: Any, data: bytes) -> None:
+    for piece in (b"a", b"b", b"c", b"d"):
+        transport.write(piece)
+
+
+def divide(transport: Any, data: bytes) -> None:
+    raise ZeroDivisionError
+
+
+class ReactorTests(ReactorBuilder, SynchronousTestCase):  # type: ignore[misc]
+    reactorFactory = EPollReactor  # noqa: N815
+
+    def ask(self, reactor: Any, answer: Answer, expected: bytes, own: bool) -> bytes:
+        """What a server that does ANSWER sends, over our transport or over Twisted's."""
+        factory = ServerFactory()
+        factory.protocol = type("Server", (Answering,), {"answer": staticmethod(answer)})
+        if own:
+            endpoint = ServerEndpoint(reactor=reactor, addresses=[LOOPBACK])
+            port = self.successResultOf(endpoint.listen(factory))
+        else:
+            port = reactor.listenTCP(0, factory, interface="127.0.0.1")
+        asking = Asking(reactor, expected)
+        client = ClientFactory()
+        client.buildProtocol = lambda address: asking  # type: ignore[method-assign]
+        reactor.connectTCP("127.0.0.1", port.getHost().port, client)
+        self.runReactor(reactor, DEADLINE)
+        return asking.got
+
+    def test_an_answer_is_sent_without_waiting_for_room(self) -> None:
+        for own in (True, False):
+            reactor = self.buildReactor()
+            waited = []
+            add_writer = reactor.addWriter
+
+            def note(writer: Any, waited: list[Any] = waited, add: Any = add_writer) -> None:
+                waited.append(writer)
+                add(writer)
+
+            reactor.addWriter = note
+            self.assertEqual(b"abcd", self.ask(reactor, four_pieces, b"abcd", own))
+            # The client does, once: until it is connected.
+            self.assertEqual(1, len(waited))
+
+    def test_what_a_timer_writes_is_sent_when_it_ends(self) -> None:
+        reactor = self.buildReactor()
+        waited: list[Any] = []
+
+        def later(transport: Any, data: bytes) -> None:
+            reactor.callLater(0, four_pieces, transport, data)
+            add_writer = reactor.addWriter
+            reactor.addWriter = lambda writer: (waited.append(writer), add_writer(writer))
+
+        self.assertEqual(b"abcd", self.ask(reactor, later, b"abcd", own=False))
+        self.assertEqual([], waited)
+
+    def test_a_callback_that_raises_loses_its_connection(self) -> None:
+        for own in (True, False):
+            lines: list[Any] = []
+            log.addObserver(lines.append)
+            try:
+                self.assertEqual(b"", self.ask(self.buildReactor(), divide, b"never", own))
+            finally:
+                log.removeObserver(lines.append)
+            self.assertEqual(1, len(self.flushLoggedErrors(ZeroDivisionError)))
+            (system,) = [line["system"] for line in lines if line.get("isError")]
+            self.assertIn("The server", system)
+
+    def test_a_log_context_is_that_of_the_event(self) -> None:
+        for own in (True, False):
+            found: list[str] = []
+            reactor = self.buildReactor()
+
+            def answer(
+                transport: Any, data: bytes, found: list[str] = found, reactor: Any = reactor
+            ) -> None:
+                found.append(context.get(log.ILogContext)["system"])
+                reactor.callLater(0, later, transport, found)
+
+            def later(transport: Any, found: list[str]) -> None:
+                found.append(context.get(log.ILogContext)["system"])
+                transport.write(b"done")
+
+            self.assertEqual(b"done", self.ask(reactor, answer, b"done", own))
+            self.assertIn("The server", found[0])
+            self.assertEqual("-", found[1])
+
+    def test_it_spins(self) -> None:
+        reactor = self.buildReactor()
+        reactor.spin = 0.001
+        self.assertEqual(b"abcd", self.ask(reactor, four_pieces, b"abcd", own=True))
+
+    def test_its_time_is_the_wall_clock_that_nobody_sets(self) -> None:
+        reactor = self.buildReactor()
+        self.assertApproximates(time.time(), reactor.seconds(), 5)
+        before = reactor.seconds()
+        self.patch(time, "time", lambda: 0.0)
+        self.assertGreaterEqual(reactor.seconds(), before)
+
+
+def run(code: str, **environment: str) -> tuple[int, str]:
+    """The status and the output of a program of its own."""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE,
+        check=False,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)} | environment,
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+INSTALL = """
+from twisted.application.reactors import installReactor
+try:
+    print(type(installReactor("netproc")), end="")
+except Exception as error:
+    print(error, end="")
+"""
+
+
+class InstallingTests(SynchronousTestCase):
+    def test_its_name_is_netproc(self) -> None:
+        self.assertEqual((0, "<class 'netproc.epollreactor.EPollReactor'>"), run(INSTALL))
+
+    def test_finding_the_plugin_imports_nothing(self) -> None:
+        code = """
+import sys
+from twisted.application.reactors import getReactorTypes
+assert "netproc" in {found.shortName for found in getReactorTypes()}
+print([name for name in sys.modules if name.startswith("netproc")])
+"""
+        self.assertEqual((0, "[]\n"), run(code))
+
+    def test_a_system_without_epoll(self) -> None:
+        expected = "the netproc reactor needs epoll, which this system does not have"
+        self.assertEqual((0, expected), run("import select; del select.epoll\n" + INSTALL))
+
+    def test_a_spin_that_is_no_number(self) -> None:
+        for word in ("long", "-1", "nan", "2"):
+            expected = f"NETPROC_SPIN is {word!r} and not a number of seconds, 0 to 1"
+            self.assertEqual((0, expected), run(INSTALL, NETPROC_SPIN=word))
