@@ -24,6 +24,7 @@ from .core.errors import ProcessArgumentError, ProcessError, not_running
 from .core.escape import escape
 from .core.limits import Limits
 from .core.names import ProcessTable
+from .core.status import SENDING
 from .defaults import default_filter, default_sentinel
 from .life import Life
 from .net.reactor import INetprocReactor
@@ -256,11 +257,14 @@ class NetworkProcess(ProcessSettings):
         encoding = self._coding[1]
         if isinstance(data, str):
             payload = encoding.encode(data)
-        elif isinstance(data, (bytes, bytearray, memoryview)):
+        elif isinstance(data, bytes):
+            payload = data if encoding.keeps_bytes else encoding.encode_bytes(data)
+        elif isinstance(data, (bytearray, memoryview)):
             payload = encoding.encode_bytes(bytes(data))
         else:
             raise ProcessArgumentError("data", f"{type(data).__name__} is neither str nor bytes")
-        self._check_running()
+        if self.life.state not in SENDING:
+            raise not_running(self.name)
         if payload:
             self.sending.send(payload)
         # Not when it is refused: what stands before the first text has to be sent then.
@@ -271,7 +275,8 @@ class NetworkProcess(ProcessSettings):
         """Shut the sending side, behind what is pending; receiving goes on (N152).  Datagrams have
         no end: nothing happens (N106).
         """
-        self._check_running()
+        if self.life.state not in SENDING:
+            raise not_running(self.name)
         if not self.is_datagram:
             self.sending.send_eof()
 
@@ -292,10 +297,6 @@ class NetworkProcess(ProcessSettings):
         Fails with ProcessError when what is pending cannot be written any more.
         """
         return self.sending.drain()
-
-    def _check_running(self) -> None:
-        if self.life.state not in status.SENDING:
-            raise not_running(self.name)
 
     # -- stopping and waiting -----------------------------------------------------------------
 

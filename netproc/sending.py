@@ -64,32 +64,49 @@ class Sending:
             raise without_traceback(self._lost)
         if self.eof:
             raise ProcessError(errno.EPIPE, "the sending side is shut")
-        pending = self.pending
-        limits = self._process.limits
-        if pending and pending + len(data) > limits.send_cap:
-            raise ProcessError(
-                errno.ENOBUFS,
-                f"{pending} bytes are pending and {len(data)} more are over the limit of "
-                f"{limits.send_cap}",
-            )
-        self._count(len(data), bool(self._process.reading.gate & FILTERING), pending)
-        if self.channel is not None:
-            self._write(self.channel, data)
-        elif self._early is not None:
-            self._early.append(data)
+        channel = self.channel
+        if channel is None:
+            self._send_early(data)
+            return
+        by_filter = self._process.reading.gate & FILTERING != 0
+        pending = channel.pending
+        if pending:
+            self._check_room(pending, data)
+            self._count(pending, data, by_filter)
         else:
-            self._early = [data]
-
-    def _count(self, size: int, by_filter: bool, pending: int) -> None:
-        self.sent += size
-        if not pending:
+            # All before is written: whose it was does not matter any more.
             self._flow = None
             self._by_filter = by_filter
-            return
+        try:
+            channel.write(data)
+        except ProcessError:
+            # A packet that the system refuses.
+            if self._flow is not None:
+                self._flow.take_back(len(data))
+            raise
+        self.sent += len(data)
+
+    def _send_early(self, data: bytes) -> None:
+        """There is no channel yet."""
+        pending = self.pending
+        self._check_room(pending, data)
+        self._early = [*(self._early or ()), data]
+        self.sent += len(data)
+
+    def _check_room(self, pending: int, data: bytes) -> None:
+        cap = self._process.limits.send_cap
+        if pending and pending + len(data) > cap:
+            raise ProcessError(
+                errno.ENOBUFS,
+                f"{pending} bytes are pending and {len(data)} more are over the limit of {cap}",
+            )
+
+    def _count(self, pending: int, data: bytes, by_filter: bool) -> None:
+        """Note whose DATA is, since more is PENDING."""
         if self._flow is None:
             self._flow = OutputFlow()
             self._flow.add(pending, self._by_filter, 0)
-        self._flow.add(size, by_filter, pending)
+        self._flow.add(len(data), by_filter, pending)
 
     def _filter_pending(self) -> int:
         """How much of what is pending the filter sent."""
@@ -97,16 +114,6 @@ class Sending:
         if self._flow is not None:
             return self._flow.filter_pending(pending)
         return pending if self._by_filter else 0
-
-    def _write(self, channel: Channel, data: bytes) -> None:
-        try:
-            channel.write(data)
-        except ProcessError:
-            # A packet that the system refuses.
-            self.sent -= len(data)
-            if self._flow is not None:
-                self._flow.take_back(len(data))
-            raise
 
     def send_eof(self) -> None:
         """Shut the sending side behind what is pending."""

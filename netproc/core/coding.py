@@ -53,9 +53,13 @@ class CodingSystem:
     multibyte: bool = field(init=False)
     #: Does writing text change anything about it?  See `settled`.
     unsettled: bool = field(init=False)
+    #: Are bytes written as they are?
+    keeps_bytes: bool = field(init=False)
     # How text is written.
     _newline: str | None = field(init=False)
     _writes: tuple[str, str] = field(init=False)
+    # Is that UTF-8 and nothing else?
+    _is_plain: bool = field(init=False)
 
     def __post_init__(self) -> None:
         """Work out what every `send` needs."""
@@ -63,7 +67,9 @@ class CodingSystem:
         found = {
             "multibyte": self.codec is not None,
             "unsettled": self.eol is None or bool(self.signature),
+            "keeps_bytes": self.eol not in _NEWLINES,
             "_newline": _NEWLINES.get(self.eol or ""),
+            "_is_plain": codec == "utf-8" and self.eol not in _NEWLINES and not self.signature,
             "_writes": (codec, "strict" if codec.startswith("utf-16") else "surrogateescape"),
         }
         for name, value in found.items():
@@ -103,6 +109,14 @@ class CodingSystem:
         Characters that the system has not are replaced as in Emacs (N198).  Raises
         ProcessArgumentError for what has no encoding at all: surrogates that stand for no byte.
         """
+        if self._is_plain:
+            try:
+                return text.encode()
+            except UnicodeEncodeError:
+                pass
+        return self._encode(text)
+
+    def _encode(self, text: str) -> bytes:
         if self._newline is not None:
             text = text.replace("\n", self._newline)
         try:

@@ -36,6 +36,10 @@ class Decoder(Protocol):
     def tail(self) -> bytes:
         """The bytes of an unfinished character."""
 
+    @property
+    def keeps_bytes(self) -> bool:
+        """Is there no need to call it, because bytes stay what they are?"""
+
     def decode(self, data: bytes) -> Text:
         """The text of DATA, never empty, as far as it is complete."""
 
@@ -54,6 +58,7 @@ class BytesDecoder:
     __slots__ = ("name",)
     codec = "ascii"
     tail = b""
+    keeps_bytes = True
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -78,6 +83,7 @@ class Utf8Decoder:
     """UTF-8, by far the most usual: Python's incremental decoder takes much longer."""
 
     __slots__ = ("name", "tail")
+    keeps_bytes = False
     codec = "utf-8"
 
     def __init__(self, name: str) -> None:
@@ -120,6 +126,7 @@ class CodecDecoder:
     """Any codec of Python's."""
 
     __slots__ = ("_decoder", "_errors", "codec", "name")
+    keeps_bytes = False
 
     def __init__(self, name: str, codec: str) -> None:
         self.name = name
@@ -222,6 +229,7 @@ class MarkedDecoder:
     """UTF-8 or UTF-16 with a byte-order mark in front, which is no text; without one it is DEFAULT."""
 
     __slots__ = ("_default", "_eol", "_inner", "_start", "name")
+    keeps_bytes = False
 
     MARKS = (
         (codecs.BOM_UTF8, "utf-8", "utf-8-with-signature"),
@@ -295,6 +303,7 @@ class UndecidedDecoder:
     """
 
     __slots__ = ("_began", "_eol", "_inner", "_tail", "name")
+    keeps_bytes = False
 
     def __init__(self, name: str, eol_suffix: str) -> None:
         self.name = name
@@ -380,7 +389,8 @@ class EolDecoder:
     data with a line end has them, for good (N194, N195).
     """
 
-    __slots__ = ("_base", "_cr", "_crlf", "_found", "_held", "_inner", "_kind", "_lf")
+    __slots__ = ("_base", "_cr", "_crlf", "_found", "_held", "_inner", "_kind", "_lf", "_passes")
+    keeps_bytes = False
 
     def __init__(self, inner: Decoder, base: str | None, kind: str | None, is_text: bool) -> None:
         self._inner = inner
@@ -395,6 +405,8 @@ class EolDecoder:
         self._found = False
         # A CR that may be the first half of a line end.
         self._held = False
+        # Is nothing to be done any more: is the kind "unix"?
+        self._passes = False
 
     @property
     def name(self) -> str:
@@ -415,7 +427,8 @@ class EolDecoder:
 
     def decode(self, data: bytes) -> Text:
         """See Decoder."""
-        return self._convert(self._inner.decode(data), at_end=False)
+        text = self._inner.decode(data)
+        return text if self._passes else self._convert(text, at_end=False)
 
     def finish(self) -> Text:
         """See Decoder."""
@@ -435,6 +448,7 @@ class EolDecoder:
             self._kind, self._found = "unix", False
         elif self._kind is None:
             self._find_out(text, at_end)
+        self._passes = self._kind == "unix"
         if self._kind in (None, "dos") and not at_end and text.endswith(self._cr):
             self._held = True
             text = text[:-1]

@@ -317,7 +317,7 @@ class OpenStreamTests(OpenStreamCase):
 
     async def test_what_cannot_be(self) -> None:
         for keywords, problem in (
-            ({"type": "shell"}, "type: shell: not yet"),
+            ({"type": "shell"}, "shell_command: None is no command"),
             ({"timeout": 0}, "timeout: 0 is not a positive number of seconds"),
             ({"type": "bogus"}, "type: Invalid connection type 'bogus'"),
             (
