@@ -85,12 +85,12 @@ class Reading:
         try:
             result = process.call_filter(process, text)
         except BaseException as error:
-            self._raised(error)
+            callbacks.raised(error, process.reactor, "filter", process.name)
             result = None
         if result is None and self.gate == FILTERING:
             self.gate = 0
         else:
-            self._filter_returned(result, text)
+            self._filter_returned(process, result, text)
             if self.gate:
                 self.pump()
 
@@ -266,16 +266,18 @@ class Reading:
         try:
             result = process.call_filter(process, text)
         except BaseException as error:
-            self._raised(error)
+            callbacks.raised(error, process.reactor, "filter", process.name)
             result = None
-        self._filter_returned(result, text, observed)
+        self._filter_returned(process, result, text, observed)
 
-    def _raised(self, error: BaseException) -> None:
-        callbacks.raised(error, self._process.reactor, "filter", self._process.name)
-
-    def _filter_returned(self, result: object, text: str | bytes, observed: bool = False) -> None:
-        """It was given TEXT; a RESULT may have to be waited for."""
-        process = self._process
+    def _filter_returned(
+        self,
+        process: NetworkProcess,
+        result: object,
+        text: str | bytes,
+        observed: bool = False,
+    ) -> None:
+        """It was given TEXT, and may have ended its process; a RESULT may have to be waited for."""
         running = None if result is None else callbacks.pending(result, "filter", process.name)
         if running is None:
             self.gate &= ~FILTERING
