@@ -182,7 +182,7 @@ class Life:
             self.half_closed()
             return
         cause = status.end_of_input(self.state, reason)
-        event = self._step(cause, str(reason))
+        event = self._step(cause, "" if reason is None else str(reason))
         if event is not None:
             self.reason = without_traceback(reason) if reason is not None else None
             if isinstance(reason, CommandError):
@@ -236,25 +236,27 @@ class Life:
         process = self._process
         process.table.leave(process)
         process.reading.shut()
-        attempt, self._attempt = self._attempt, None
-        if attempt is not None:
+        if self._attempt is not None:
+            attempt, self._attempt = self._attempt, None
             attempt.cancel()
         if process.waiters is not None:
             process.waiters.fire(False)
-        process.tell(event)
+        if event is not None:
+            process.tell(event)
         process.reading.cancel()
         process.forget_own_buffer()
-        port, self.port = self.port, None
-        if port is not None:
+        if self.port is not None:
+            port, self.port = self.port, None
             port.close(self.gone)
         elif self._gone:
             self._let_go()
         elif process.sending.channel is not None:
-            self._close(process.sending.channel)
+            self._close(process, process.sending.channel)
 
-    def _close(self, channel: Channel) -> None:
-        limits = self._process.limits
-        seconds = options.linger_seconds(self._process.linger)
+    @staticmethod
+    def _close(process: NetworkProcess, channel: Channel) -> None:
+        limits, linger = process.limits, process.linger
+        seconds = options.linger_seconds(linger) if linger is not None else None
         if seconds == 0:
             channel.abort()
         else:
@@ -267,6 +269,7 @@ class Life:
         process.sending.detach()
         process.reading.detach()
         del self._process
-        process.table.tell(process, "gone", None)
+        if process.table.observers:
+            process.table.tell(process, "gone", None)
         if self._waiters is not None:
             self._waiters.fire(process)

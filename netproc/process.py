@@ -373,8 +373,11 @@ class NetworkProcess(ProcessSettings):
         """Call the sentinel, which is looked up now (N81), if there is something to tell."""
         if event is None:
             return
-        self.table.tell(self, "sentinel", event)
-        self.call("sentinel", self._sentinel, self, event)
+        if self.table.observers:
+            self.table.tell(self, "sentinel", event)
+        if self._buffer is not None or self._sentinel is not default_sentinel:
+            # Without a buffer the default sentinel does nothing.
+            self.call("sentinel", self._sentinel, self, event)
 
     def call(self, what: str, function: Callable[..., object], *arguments: object) -> None:
         """Call a sentinel or log function; errors are logged, what takes time is not waited for."""

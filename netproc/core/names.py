@@ -76,7 +76,8 @@ class ProcessTable(Generic[P]):
     def enter(self, process: P) -> None:
         """PROCESS, whose name was reserved, is listed from now on."""
         self._processes[process.name] = process
-        self.tell(process, "made", None)
+        if self.observers:
+            self.tell(process, "made", None)
 
     def leave(self, process: P) -> None:
         """PROCESS has ended."""

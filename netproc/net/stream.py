@@ -240,9 +240,10 @@ class OwnChannel(StreamChannel):
 
     transport: StreamTransport
 
-    def connectionMade(self) -> None:
+    def makeConnection(self, transport: StreamTransport) -> None:
         """The transport is there."""
-        transport = self.transport
+        self.connected = 1
+        self.transport = transport
         self.local, self.remote = transport.local, transport.remote
         self._queue = transport.queue
         transport.watcher = self

@@ -164,9 +164,17 @@ class StreamTransport:
         return self.queue.clear()
 
     def start(self) -> None:
-        """Hand the transport to the protocol and begin to read, as one event."""
+        """Hand the transport to the protocol and begin to read."""
+        self.hand_over()
+        self.watch()
+
+    def hand_over(self) -> None:
+        """Hand the transport to the protocol, as one event; it may be read from then on."""
         self.paused = False
         EVENT.run(self._protocol.makeConnection, self)
+
+    def watch(self) -> None:
+        """Let the reactor tell when there is input."""
         self._update_reading()
 
     def logPrefix(self) -> str:
