@@ -17,11 +17,11 @@ help:
 	@echo "make dev-cert           a certificate to try TLS with on this machine, and how to try it"
 	@echo "make test               the test suite"
 	@echo "make reactors           the contract of streams and the command line on each reactor"
-	@echo "make twisted-suite      the tests of reactors that ship with Twisted, and all of ours, on the netproc reactor"
+	@echo "make twisted-suite      the tests of reactors that ship with Twisted, on the netproc reactor"
 	@echo "make conformance        the scenarios, live, against the Emacs that is installed"
 	@echo "make stress             2,000 stalled TLS handshakes and 100 honest clients"
 	@echo "make scan               sslscan and testssl.sh on a TLS server"
-	@echo "make check              lint, types, docs and the coverage of the tests"
+	@echo "make check              lint, types, docs and the coverage of the tests, on the netproc reactor"
 	@echo "make check-dist         wheel, sdist and editable install, each in a fresh environment"
 	@echo "make bench              netproc beside plain Twisted, asyncio, uvloop, Emacs, socat and C; half an hour"
 	@echo "make bench-quick        the same in two minutes: does it work?"
@@ -60,16 +60,20 @@ bench-quick: $(VENV)/with-bench
 test: $(VENV)/with-test
 	$(BIN)/trial netproc
 
+# Side by side: they mostly wait.
 reactors: $(VENV)/with-test
-	set -e; for reactor in $(REACTORS); do \
-		echo "reactor: $$reactor"; $(BIN)/trial --reactor=$$reactor $(CONTRACT); \
-	done
-	NETPROC_REACTORS="$(REACTORS)" $(BIN)/trial netproc.test.real.test_command
+	$(MAKE) --jobs=3 --output-sync $(addprefix contract-on-,$(REACTORS)) commands-on-reactors
 
+contract-on-%: $(VENV)/with-test
+	$(BIN)/trial --temp-directory=_trial_temp_$* --reactor=$* $(CONTRACT)
+
+commands-on-reactors: $(VENV)/with-test
+	NETPROC_REACTORS="$(REACTORS)" $(BIN)/trial --temp-directory=_trial_temp_commands netproc.test.real.test_command
+
+# "make coverage" runs all tests of ours on the netproc reactor.
 twisted-suite: $(VENV)/with-test
 	$(BIN)/trial netproc.test.real.reactor_suite
 	$(BIN)/trial --reactor=netproc $(GLOBAL_REACTOR)
-	$(BIN)/trial --reactor=netproc netproc
 
 conformance: $(VENV)/with-test
 	$(BIN)/python -m netproc.test.conformance --emacs
@@ -96,9 +100,10 @@ docs: $(VENV)/with-docs
 	$(BIN)/sphinx-build -W --keep-going --quiet -b html docs docs/_build/html
 	$(BIN)/towncrier build --draft --version next > docs/_build/news.rst
 
+# On the netproc reactor: "make test" runs them on Twisted's.
 # core/ has a test for every branch; the rest may leave out what only a broken system does.
 coverage: $(VENV)/with-check $(VENV)/with-test
-	$(BIN)/coverage run -m twisted.trial --temp-directory=_trial_temp_coverage netproc
+	$(BIN)/coverage run -m twisted.trial --temp-directory=_trial_temp_coverage --reactor=netproc netproc
 	$(BIN)/coverage report --include='netproc/core/*' --fail-under=100
 	$(BIN)/coverage report --skip-covered --fail-under=95
 

@@ -128,7 +128,7 @@ class NetworkProcess(ProcessSettings):
     @property
     def type(self) -> str:
         """What kind of process it is: "network", or "real" for a command; Emacs has others."""
-        return "real" if self.life.state in status.OF_COMMANDS else "network"
+        return "network" if self.command is None else "real"
 
     @property
     def command(self) -> tuple[str, ...] | None:

@@ -45,8 +45,6 @@ ENDED = frozenset({State.CLOSED, State.FAILED, State.EXIT, State.SIGNAL})
 SENDING = frozenset({State.CONNECT, State.OPEN, State.RUN})
 #: The end, which stopping does not hide.
 _OVER = frozenset({State.CLOSED, State.EXIT, State.SIGNAL})
-#: The states of commands.
-OF_COMMANDS = frozenset({State.RUN, State.EXIT, State.SIGNAL})
 
 
 class Cause(enum.Enum):
@@ -96,8 +94,6 @@ TABLE: dict[tuple[State, Cause], Step] = {
     # Deleting what has ended is silent, but a failed process is closed by it (N65).
     (State.FAILED, Cause.DELETED): Step(State.CLOSED, None),
     (State.CLOSED, Cause.DELETED): Step(State.CLOSED, None),
-    (State.EXIT, Cause.DELETED): Step(State.EXIT, None),
-    (State.SIGNAL, Cause.DELETED): Step(State.SIGNAL, None),
 }
 
 

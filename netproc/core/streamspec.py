@@ -75,8 +75,7 @@ def _shell_command(stream_type: StreamType, keywords: Mapping[str, object]) -> s
         return None
     if not isinstance(command, str) or "\0" in command:
         raise ProcessArgumentError(keyword, f"{command!r} is no command")
-    # Whatever a host is called, it is one word of the command.
-    values = {"s": shlex.quote(str(keywords["host"])), "p": shlex.quote(str(keywords["service"]))}
+    values = {"s": _word("host", keywords["host"]), "p": _word("service", keywords["service"])}
 
     def value(match: re.Match[str]) -> str:
         letter = match.group(1)
@@ -85,6 +84,14 @@ def _shell_command(stream_type: StreamType, keywords: Mapping[str, object]) -> s
         return values.get(letter, "%")
 
     return re.sub("%(.?)", value, command, flags=re.DOTALL)
+
+
+def _word(keyword: str, value: object) -> str:
+    """VALUE as one word of a command, whatever it is, and never an option."""
+    text = str(value)
+    if text.startswith("-"):
+        raise ProcessArgumentError(keyword, f"{text!r} could be an option of the command")
+    return shlex.quote(text)
 
 
 def _type(value: object) -> StreamType:

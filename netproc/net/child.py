@@ -48,7 +48,8 @@ class ChildEndpoint:
         channel = protocolFactory.buildProtocol(_NoAddress())
         assert isinstance(channel, ForeignChannel)
         try:
-            self._reactor.spawnProcess(_Child(channel), self._command[0], self._command, env=None)
+            child = _Child(channel, self._reactor)
+            self._reactor.spawnProcess(child, self._command[0], self._command, env=None)
         except OSError as error:
             return fail(from_os_error(error, "cannot run a command", self._command[0]))
         return succeed(channel)
@@ -59,12 +60,15 @@ class _Child(ProcessProtocol):
 
     transport: IProcessTransport
 
-    def __init__(self, channel: ForeignChannel) -> None:
+    def __init__(self, channel: ForeignChannel, reactor: INetprocReactor) -> None:
         self._channel = channel
+        self._reactor = reactor
         self._made: _ChildTransport | None = None
 
     def connectionMade(self) -> None:
         self._made = _ChildTransport(self.transport)
+        # It does not outlive us, whether it looks at its standard input or not.
+        self._trigger = self._reactor.addSystemEventTrigger("after", "shutdown", self._made.kill)
         self._channel.makeConnection(self._made)
 
     def outReceived(self, data: bytes) -> None:
@@ -74,15 +78,15 @@ class _Child(ProcessProtocol):
 
     def inConnectionLost(self) -> None:
         assert self._made is not None
-        if self._made.shut_wanted:
-            self._channel.writeConnectionLost()
-        else:
+        if not self._made.shut_wanted:
             problem = "the command has closed its standard input"
             self._channel.receiver.output_lost(ProcessError(errno.EPIPE, problem))
+        self._channel.writeConnectionLost()
 
     def processEnded(self, reason: Failure) -> None:
         channel = self._channel
         del self._channel, self._made
+        self._reactor.removeSystemEventTrigger(self._trigger)
         channel.connectionLost(Failure(_ending(reason.value)))
 
 
@@ -133,8 +137,12 @@ class _ChildTransport:
 
     def loseConnection(self) -> None:
         """It has had its time to end by itself; what it has started may keep the pipes, but not us."""
-        with suppress(ProcessExitedAlready):
-            self._process.signalProcess(signal.SIGKILL)
+        self.kill()
         self._process.loseConnection()
 
     abortConnection = loseConnection
+
+    def kill(self) -> None:
+        """End it."""
+        with suppress(ProcessExitedAlready):
+            self._process.signalProcess(signal.SIGKILL)

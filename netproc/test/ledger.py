@@ -7,20 +7,9 @@ from __future__ import annotations
 
 from netproc import NetworkProcess
 
-TERMINAL = (
-    "connection broken by remote peer\n",
-    "deleted\n",
-    "failed",
-    # Of commands.
-    "finished\n",
-    "exited abnormally with code ",
-    "killed\n",
-    "terminated\n",
-)
-
 
 def is_terminal(event: str) -> bool:
-    return event.startswith(TERMINAL)
+    return not event.startswith(("open", "run"))
 
 
 class Ledger:

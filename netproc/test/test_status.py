@@ -27,7 +27,7 @@ class TableTests(SynchronousTestCase):
         for (state, _), step in TABLE.items():
             if state in ENDED:
                 self.assertIsNone(step.event)
-                self.assertIs(State.CLOSED if state is State.FAILED else state, step.state)
+                self.assertIs(State.CLOSED, step.state)
             elif step.state in ENDED:
                 self.assertIsNotNone(step.event)
 

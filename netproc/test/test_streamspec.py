@@ -61,6 +61,16 @@ class TypeTests(SynchronousTestCase):
             made = spec(type="shell", shell_command=command, host="a b", service=22)
             self.assertEqual(line, made.command)
 
+    def test_hosts_that_are_options(self) -> None:
+        error = self.assertRaises(
+            ProcessArgumentError,
+            spec,
+            type="shell",
+            shell_command="ssh %s",
+            host="-oProxyCommand=x",
+        )
+        self.assertEqual("host", error.keyword)
+
     def test_no_such_type(self) -> None:
         for value in ("foo", 5, ["tls"]):
             error = self.assertRaises(ProcessArgumentError, spec, type=value)

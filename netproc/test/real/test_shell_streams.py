@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import signal
+import subprocess
+import sys
 from typing import Any
 
 from netproc import (
@@ -18,6 +20,7 @@ from netproc import (
 from netproc.core.limits import Limits
 from netproc.test.base import NetprocTestCase
 from netproc.test.real.contract import Recorder
+from netproc.test.real.peers import in_thread
 
 
 class ShellStreamTests(NetprocTestCase):
@@ -61,6 +64,7 @@ class ShellStreamTests(NetprocTestCase):
             self.assertEqual(event, f"{process.reason}\n")
             process.delete()
             self.assertEqual(1, len(self.events(process)))
+            self.assertEqual((status, number), (process.status, process.exit_status))
 
     async def test_output_of_both_kinds_is_read_to_the_end(self) -> None:
         recorder = Recorder()
@@ -132,6 +136,32 @@ class ShellStreamTests(NetprocTestCase):
         process.delete()
         await process.closed
         self.assertEqual(["killed\n"], self.events(process))
+
+    async def test_delete_of_one_that_has_closed_its_standard_input(self) -> None:
+        process = await self.shell("exec <&-; echo closed; exec sleep 60")
+        await self.until(lambda: process.received)
+        process.limits = Limits(linger_timeout=0.05)
+        process.delete()
+        await process.closed
+        self.assertEqual(["killed\n"], self.events(process))
+
+    async def test_it_does_not_outlive_the_program(self) -> None:
+        program = (
+            "import sys\n"
+            "from twisted.internet import reactor\n"
+            "from netproc import open_network_stream\n"
+            "def opened(process):\n"
+            "    process.filter = lambda process, text: (print(text, end=''), reactor.stop())\n"
+            "open_network_stream('x', None, 'h', 1, type='shell',\n"
+            "    shell_command='echo $$; exec sleep 60').addCallback(opened)\n"
+            "reactor.run()\n"
+        )
+        command = [sys.executable, "-c", program]
+        done = await in_thread(
+            lambda: subprocess.run(command, check=True, capture_output=True, timeout=20)
+        )
+        number = int(done.stdout)
+        await self.until(lambda: not os.path.exists(f"/proc/{number}/exe"))
 
     async def test_delete_writes_what_was_sent(self) -> None:
         path = os.path.abspath(self.mktemp())
