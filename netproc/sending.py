@@ -70,13 +70,14 @@ class Sending:
             return
         by_filter = self._process.reading.gate & FILTERING != 0
         pending = channel.pending
-        if pending:
-            self._check_room(pending, data)
-            self._count(pending, data, by_filter)
-        else:
+        if not pending:
             # All before is written: whose it was does not matter any more.
             self._flow = None
             self._by_filter = by_filter
+        else:
+            self._check_room(pending, data)
+            if self._flow is not None or by_filter is not self._by_filter:
+                self._count(pending, data, by_filter)
         try:
             channel.write(data)
         except ProcessError:
