@@ -4,8 +4,8 @@
 
 It is Twisted's EPollReactor but for this:
 
-* what an event wrote is sent when that event ends, not in the next turn.  netproc's own transports do so on every
-  reactor (`net/event.py`); here Twisted's stream transports do too (`net/corked.py`);
+* what a turn wrote is sent when it ends, not in the next one, by Twisted's stream transports (`net/corked.py`).
+  netproc's own send when their event ends, on every reactor (`net/event.py`);
 * these are called directly, all other descriptors in Twisted's guarded way;
 * the prefix of log lines is found out when there is a line (`net/logcontext.py`);
 * its clock is monotonic: setting the wall clock delays no timer;
@@ -81,6 +81,8 @@ class EPollReactor(epollreactor.EPollReactor):
         An echo that a timer sends costs two thirds of what it does otherwise.
         """
         EVENT.run(super().runUntilCurrent)
+        if EVENT.gathered:
+            EVENT.flush_gathered()
         if self._justStopped:
             # By what flushing has led to: the end must not wait for the next event.
             super().runUntilCurrent()
@@ -105,6 +107,8 @@ class EPollReactor(epollreactor.EPollReactor):
             # None: an event before this one has removed it.
             elif selectable is not None:
                 log.callWithLogger(selectable, self._dispatch, selectable, descriptor, event)
+        if EVENT.gathered:
+            EVENT.flush_gathered()
         LOG_CONTEXT.served = None
 
     # What runs the loop calls it by this name.

@@ -1,6 +1,8 @@
-"""Twisted's own stream transports, with what an event wrote sent when that event ends.
+"""Twisted's own stream transports, with what a turn of the reactor wrote sent when that turn ends.
 
-That spares two epoll_ctl and a dispatch for each reply, a third of what a small echo costs.
+That spares two epoll_ctl and a dispatch for each reply, a third of what a small echo costs.  Sending when the event
+ends, as netproc's transports do, would answer the first sooner, but where an answer takes long a peer on the same machine
+falls asleep meanwhile, and waking it for each costs the sender more than is gained: twisted.web was slower by it.
 
 `epollreactor.py` makes them where an application listens, connects or hands over a socket; `net/event.py` flushes
 them.  Everything else is Twisted's: the buffer, producers, TLS, descriptors that are passed on, closing.
@@ -31,13 +33,13 @@ class _Corked(_Base):
     _watched = False  # the reactor watches for room for output
 
     def startWriting(self) -> None:
-        """Send soon: when the event that runs has ended, or else when there is room."""
+        """Send soon: when the turn has ended, or else when there is room."""
         if self._flush_due or self._watched:
             return
         # To be writable means something else while it connects.
         if EVENT.running and self.connected:
             self._flush_due = True
-            EVENT.written.append(self)
+            EVENT.gathered.append(self)
         else:
             self._watched = True
             super().startWriting()
@@ -50,7 +52,7 @@ class _Corked(_Base):
             super().stopWriting()
 
     def flush(self) -> None:
-        """The event has ended."""
+        """The turn has ended."""
         if not self._flush_due:
             return
         LOG_CONTEXT.served = self

@@ -34,11 +34,13 @@ class Flushable(Protocol):
 class Event:
     """The event that is being dispatched, if any; a reactor dispatches one at a time."""
 
-    __slots__ = ("running", "written")
+    __slots__ = ("gathered", "running", "written")
 
     def __init__(self) -> None:
         self.running = False
         self.written: list[Flushable] = []
+        #: What is flushed when the reactor's turn ends, see `net/corked.py`; other reactors know nothing of it.
+        self.gathered: list[Flushable] = []
 
     def run(
         self,
@@ -63,6 +65,14 @@ class Event:
     def flush(self) -> None:
         """Let everything that the event has written be sent."""
         written, self.written = self.written, []
+        self._flush_all(written)
+
+    def flush_gathered(self) -> None:
+        """The reactor's turn ends."""
+        gathered, self.gathered = self.gathered, []
+        self._flush_all(gathered)
+
+    def _flush_all(self, written: list[Flushable]) -> None:
         for transport in written:
             try:
                 transport.flush()
