@@ -71,7 +71,7 @@ commands-on-reactors: $(VENV)/with-test
 	NETPROC_REACTORS="$(REACTORS)" $(BIN)/trial --temp-directory=_trial_temp_commands netproc.test.real.test_command
 
 # "make coverage" runs all tests of ours on the netproc reactor.
-twisted-suite: $(VENV)/with-test
+twisted-suite: $(VENV)/with-test $(VENV)/with-twisted-tests
 	$(BIN)/trial netproc.test.real.reactor_suite
 	$(BIN)/trial --reactor=netproc $(GLOBAL_REACTOR)
 
