@@ -239,9 +239,10 @@ def _tell(properties: StreamProperties, status: dict[str, Any] | None) -> None:
     certificate = status.get("certificate")
     if certificate is not None:
         _tell_certificate(certificate)
-    warnings = ", ".join(status.get("warnings", ()))
-    is_verified = bool(status["verified_chain"]) and not warnings
-    say("verified: yes" if is_verified else f"verified: no ({warnings or 'no chain'})")
+    # One that signed itself is fine if it is trusted, and else there is another warning.
+    problems = [warning for warning in status.get("warnings", ()) if warning != "self-signed"]
+    is_verified = bool(status["verified_chain"]) and not problems
+    say("verified: yes" if is_verified else f"verified: no ({', '.join(problems) or 'no chain'})")
 
 
 def _tell_certificate(certificate: dict[str, str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import os
 import pty
 import signal
@@ -17,6 +18,7 @@ from twisted.internet.defer import Deferred
 
 import netproc
 from netproc import NetworkProcess, ProcessError
+from netproc.devcert import make_certificate
 from netproc.test.base import PATIENCE
 from netproc.test.certificates import Authority
 from netproc.test.real.contract import MB, echo
@@ -276,6 +278,14 @@ class TLSTests(OpenFixture):
         await self.fails(arguments, "netproc: TLS: .*localhost")
         found = await self.run_open(*arguments, "--hostname", "other.example", data=b"x")
         self.assertEqual((0, b"x"), found[:2], found[2])
+
+    async def test_one_that_signed_itself_and_is_trusted(self) -> None:
+        pair = make_certificate(datetime.datetime.now(datetime.UTC))
+        port = await self.server(tls_parameters=self.tls(pair))
+        trust = self.file(pair[1])
+        found = await self.run_open("localhost", port, "--type=tls", "--trust", trust, data=b"x")
+        self.assertEqual((0, b"x"), found[:2], found[2])
+        self.assertIn("netproc: verified: yes\n", found[2])
 
     async def test_nobody_trusts_it(self) -> None:
         port = await self.server(tls_parameters=self.tls())
