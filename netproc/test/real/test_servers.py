@@ -8,8 +8,16 @@ from typing import Any
 
 from netproc import NetworkProcess, ProcessArgumentError, ProcessError, make_network_process
 from netproc.net import rawaddress
+from netproc.net.transport import StreamTransport
+from netproc.test.base import reactor
 from netproc.test.real.contract import Recorder, echo
-from netproc.test.real.peers import connect, in_thread, read_exactly, request_and_half_close
+from netproc.test.real.peers import (
+    connect,
+    in_thread,
+    read_all,
+    read_exactly,
+    request_and_half_close,
+)
 from netproc.test.real.test_tcp import TcpFixture
 
 
@@ -174,6 +182,35 @@ class ConnectionTests(TcpFixture):
         port._accept_failed(OSError(errno.EINVAL, "Invalid argument"))
         self.assertEqual(("failed", errno.EINVAL), (server.status, server.exit_status))
         self.assertEqual(["failed with code 22\n"], self.events(server))
+
+
+class ShortConnectionTests(TcpFixture):
+    async def test_several_that_have_gone_already_are_never_watched(self) -> None:
+        watched: list[object] = []
+        add = reactor.addReader
+        recorder = Recorder()
+        server = await self.server(filter=recorder, coding="binary")
+        self.patch(reactor, "addReader", lambda reader: (watched.append(reader), add(reader)))
+        peers = [self.raw_client(server) for _ in range(3)]
+        for peer in peers:
+            peer.sendall(b"x")
+            peer.shutdown(socket.SHUT_WR)
+        await self.until(lambda: len(recorder.pieces) == 3)
+        for peer in peers:
+            self.assertEqual(b"", await in_thread(read_all, peer))
+        self.assertFalse([one for one in watched if isinstance(one, StreamTransport)])
+
+    async def test_several_that_stay_are_watched(self) -> None:
+        server = await self.server(filter=echo, coding="binary")
+        peers = [self.raw_client(server) for _ in range(3)]
+        for data in (b"one", b"two"):
+            for peer in peers:
+                peer.sendall(data)
+            for peer in peers:
+                self.assertEqual(data, await in_thread(read_exactly, peer, 3))
+        for peer in peers:
+            peer.shutdown(socket.SHUT_WR)
+            self.assertEqual(b"", await in_thread(read_all, peer))
 
 
 class OptionTests(TcpFixture):
