@@ -1,0 +1,75 @@
+"""net/event.py."""
+
+from __future__ import annotations
+
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
+
+from netproc.net.event import Event
+
+
+class Transport:
+    """Notes when it is flushed and lost."""
+
+    def __init__(self, log: list[str], name: str, error: Exception | None = None) -> None:
+        self.log = log
+        self.name = name
+        self.error = error
+
+    def flush(self) -> None:
+        self.log.append(self.name)
+        if self.error is not None:
+            raise self.error
+
+    def connectionLost(self, reason: Failure) -> None:
+        self.log.append(f"{self.name} lost: {reason.getErrorMessage()}")
+
+    def logPrefix(self) -> str:
+        return self.name
+
+
+class EventTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.log: list[str] = []
+        self.event = Event()
+
+    def test_what_was_written_is_flushed_in_order_when_the_event_ends(self) -> None:
+        def dispatch(result: str) -> str:
+            self.event.written += [Transport(self.log, "one"), Transport(self.log, "two")]
+            self.log.append("event")
+            return result
+
+        self.assertEqual("done", self.event.run(dispatch, "done"))
+        self.assertEqual(["event", "one", "two"], self.log)
+        self.assertFalse(self.event.running)
+
+    def test_an_event_that_fails_is_flushed_too(self) -> None:
+        def dispatch() -> None:
+            self.event.written.append(Transport(self.log, "one"))
+            raise LookupError
+
+        self.assertRaises(LookupError, self.event.run, dispatch)
+        self.assertEqual((["one"], False), (self.log, self.event.running))
+
+    def test_one_that_fails_is_lost_and_the_others_are_flushed(self) -> None:
+        bad = Transport(self.log, "bad", LookupError("broken"))
+        for gather in (False, True):
+            self.log.clear()
+            transports = [bad, Transport(self.log, "good")]
+            if gather:
+                self.event.gathered += transports
+                self.event.flush_gathered()
+            else:
+                self.event.run(lambda made=transports: self.event.written.extend(made))
+            self.assertEqual(["bad", "bad lost: broken", "good"], self.log)
+            self.assertEqual(1, len(self.flushLoggedErrors(LookupError)))
+
+    def test_what_flushing_writes_is_for_later(self) -> None:
+        later = Transport(self.log, "later")
+        first = Transport(self.log, "first")
+        flush = first.flush
+        first.flush = lambda: (flush(), self.event.written.append(later))  # type: ignore[assignment]
+        self.event.run(lambda: self.event.written.append(first))
+        self.assertEqual(["first"], self.log)
+        self.event.run(lambda: None)
+        self.assertEqual(["first", "later"], self.log)
