@@ -34,6 +34,13 @@ class OutputFlowTests(SynchronousTestCase):
         self.assertEqual(4, sent.filter_pending(504))
         self.assertEqual(0, sent.filter_pending(500))
 
+    def test_what_was_not_sent_after_all(self) -> None:
+        sent = OutputFlow()
+        sent.add(100, True, 0)
+        sent.add(50, True, 100)
+        sent.take_back(50)
+        self.assertEqual((100, 100), (sent.sent, sent.filter_pending(100)))
+
     def test_too_many_changes_forget_the_oldest(self) -> None:
         self.patch(flow, "MOST_CHANGES", 4)
         sent = OutputFlow()
