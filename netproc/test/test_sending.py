@@ -1,0 +1,96 @@
+"""sending.py: whose output is pending, when others and the filter send by turns."""
+
+from __future__ import annotations
+
+import errno
+from types import SimpleNamespace
+from typing import Any
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from netproc.core.errors import ProcessError
+from netproc.core.limits import Limits
+from netproc.reading import CONGESTED, FILTERING
+from netproc.sending import Sending
+
+
+class Channel:
+    """Writes nothing away."""
+
+    def __init__(self) -> None:
+        self.pending = 0
+        self.asked = 0
+        self.refuses = False
+
+    def write(self, data: bytes) -> None:
+        if self.refuses:
+            raise ProcessError(errno.EMSGSIZE, "too long")
+        self.pending += len(data)
+
+    def when_writable(self) -> None:
+        self.asked += 1
+
+    def set_marks(self, high: int, low: int) -> None:
+        pass
+
+
+class SendingTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.held: set[int] = set()
+        self.reading = SimpleNamespace(gate=0, hold=self.held.add, release=self.held.discard)
+        limits = Limits(high_water=10, low_water=5, send_cap=1000)
+        process: Any = SimpleNamespace(limits=limits, reading=self.reading)
+        self.sending = Sending(process)
+        self.channel: Any = Channel()
+        self.sending.connected(self.channel)
+
+    def filter_sends(self, data: bytes) -> None:
+        self.reading.gate = FILTERING
+        self.sending.send(data)
+        self.reading.gate = 0
+
+    def test_only_what_the_filter_sent_stops_its_input(self) -> None:
+        self.sending.send(bytes(100))
+        self.sending.congested()
+        self.assertEqual((set(), 0), (self.held, self.channel.asked))
+        self.filter_sends(bytes(4))
+        self.sending.congested()
+        self.assertEqual(set(), self.held)
+        self.sending.send(bytes(100))
+        self.filter_sends(bytes(8))
+        self.sending.congested()
+        self.assertEqual(({CONGESTED}, 1), (self.held, self.channel.asked))
+        self.assertEqual(212, self.sending.sent)
+
+    def test_what_has_been_written_does_not_count(self) -> None:
+        self.filter_sends(bytes(20))
+        self.sending.send(bytes(100))
+        self.channel.pending = 100
+        self.sending.congested()
+        self.assertEqual(set(), self.held)
+        self.channel.pending = 0
+        self.sending.send(bytes(20))
+        self.sending.congested()
+        self.assertEqual(set(), self.held)
+
+    def test_a_packet_that_is_refused_was_never_sent(self) -> None:
+        self.sending.send(bytes(100))
+        self.filter_sends(bytes(4))
+        self.channel.refuses = True
+        self.assertRaises(ProcessError, self.filter_sends, bytes(20))
+        self.channel.refuses = False
+        self.sending.congested()
+        self.assertEqual((104, set()), (self.sending.sent, self.held))
+
+    def test_the_cap(self) -> None:
+        self.sending.send(bytes(1000))
+        error = self.assertRaises(ProcessError, self.sending.send, b"x")
+        self.assertEqual((errno.ENOBUFS, 1000), (error.errno, self.sending.sent))
+
+    def test_the_cap_before_there_is_a_channel(self) -> None:
+        self.sending.channel = None
+        self.sending.send(bytes(600))
+        self.assertRaises(ProcessError, self.sending.send, bytes(600))
+        self.assertEqual((600, 600), (self.sending.sent, self.sending.pending))
+        self.sending.connected(self.channel)
+        self.assertEqual(600, self.channel.pending)
