@@ -19,15 +19,17 @@ class PacketReading(Reading):
     def data(self, data: bytes) -> None:
         """A packet has come, maybe an empty one; it is decoded alone (D9)."""
         self.received += len(data)
-        decoder = self._process.new_decoder()
-        if data:
-            self._filter(decoder.decode(data) + decoder.finish())  # type: ignore[operator]
-        else:
-            self._filter(decoder.finish())
+        self._filter(data if self.delivery.decoder.keeps_bytes else self._decode(data))
         if self.gate:
             if not self.gate & HELD:
                 self._hold_if_full()
             self.pump()
+
+    def _decode(self, data: bytes) -> str | bytes:
+        decoder = self._process.new_decoder()
+        if not data:
+            return decoder.finish()
+        return decoder.decode(data) + decoder.finish()  # type: ignore[operator]
 
     def _filter(self, text: str | bytes) -> None:
         super()._filter(text)

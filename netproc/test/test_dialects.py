@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -394,8 +394,9 @@ class TranscriptTests(SynchronousTestCase):
     def test_a_server_of_noise_never_brings_tls_by_itself(
         self, name: str, noise: bytes, cuts: list[int]
     ) -> None:
+        # One byte is all that a server of PostgreSQL says.
+        assume(name != "postgres" or not noise.startswith(b"S"))
         whole = converse(name, [noise], STARTTLS)
         self.assertIsNotNone(whole.error)
-        if name not in ("postgres", "ldap"):
-            self.assertIsNone(whole.engine)
+        self.assertIsNone(whole.engine)
         self.assertEqual(type(whole.error), type(converse(name, [noise], STARTTLS, cuts).error))
