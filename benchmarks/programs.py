@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import select
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -89,11 +90,13 @@ class Servers:
         self._running: dict[str, tuple[Server, ExitStack]] = {}
 
     def get(self, peer: Peer) -> Server:
-        """The server of PEER."""
+        """The server of PEER.  All others are stopped: they should be idle, but one that is not would be measured too."""
         if peer.name not in self._running:
             with ExitStack() as stack:
                 server = stack.enter_context(_running_server(peer, self._place))
                 self._running[peer.name] = server, stack.pop_all()
+        for name, (server, _) in self._running.items():
+            os.kill(server.pid, signal.SIGCONT if name == peer.name else signal.SIGSTOP)
         return self._running[peer.name][0]
 
     def end(self, peer: Peer) -> None:

@@ -26,6 +26,7 @@ class Sending:
 
     __slots__ = (
         "_by_filter",
+        "_cap",
         "_drains",
         "_early",
         "_flow",
@@ -38,6 +39,7 @@ class Sending:
 
     def __init__(self, process: NetworkProcess) -> None:
         self._process = process
+        self._cap = process.limits.send_cap
         self.channel: Channel | None = None
         # Sent before there is a channel.
         self._early: list[bytes] | None = None
@@ -56,7 +58,7 @@ class Sending:
         """Bytes that the system has not got yet."""
         if self.channel is None:
             return sum(map(len, self._early or ()))
-        return self.channel.pending
+        return self.channel.output.pending
 
     def send(self, data: bytes) -> None:
         """Queue DATA; what is refused is refused whole."""
@@ -69,13 +71,14 @@ class Sending:
             self._send_early(data)
             return
         by_filter = self._process.reading.gate & FILTERING != 0
-        pending = channel.pending
+        pending = channel.output.pending
         if not pending:
             # All before is written: whose it was does not matter any more.
             self._flow = None
             self._by_filter = by_filter
         else:
-            self._check_room(pending, data)
+            if pending + len(data) > self._cap:
+                raise self._too_much(pending, data)
             if self._flow is not None or by_filter is not self._by_filter:
                 self._count(pending, data, by_filter)
         try:
@@ -90,17 +93,16 @@ class Sending:
     def _send_early(self, data: bytes) -> None:
         """There is no channel yet."""
         pending = self.pending
-        self._check_room(pending, data)
+        if pending and pending + len(data) > self._cap:
+            raise self._too_much(pending, data)
         self._early = [*(self._early or ()), data]
         self.sent += len(data)
 
-    def _check_room(self, pending: int, data: bytes) -> None:
-        cap = self._process.limits.send_cap
-        if pending and pending + len(data) > cap:
-            raise ProcessError(
-                errno.ENOBUFS,
-                f"{pending} bytes are pending and {len(data)} more are over the limit of {cap}",
-            )
+    def _too_much(self, pending: int, data: bytes) -> ProcessError:
+        return ProcessError(
+            errno.ENOBUFS,
+            f"{pending} bytes are pending and {len(data)} more are over the limit of {self._cap}",
+        )
 
     def _count(self, pending: int, data: bytes, by_filter: bool) -> None:
         """Note whose DATA is, since more is PENDING."""
@@ -151,6 +153,7 @@ class Sending:
 
     def set_marks(self) -> None:
         """The limits have changed."""
+        self._cap = self._process.limits.send_cap
         if self.channel is not None:
             limits = self._process.limits
             self.channel.set_marks(limits.high_water, limits.low_water)

@@ -19,6 +19,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 #ifndef WITHOUT_TLS
+#include <openssl/err.h>
 #include <openssl/ssl.h>
 #endif
 
@@ -118,11 +119,13 @@ static ssize_t outcome(struct peer *peer, int result)
 /* Does the handshake too. */
 static ssize_t tls_receive(struct peer *peer)
 {
+    ERR_clear_error();  /* another connection's error would be taken for this one's */
     return outcome(peer, SSL_read(peer->tls, data, sizeof data));
 }
 
 static ssize_t tls_send(struct peer *peer, const char *from, size_t length)
 {
+    ERR_clear_error();
     return outcome(peer, SSL_write(peer->tls, from, (int)length));
 }
 
@@ -158,48 +161,53 @@ static void accept_all(struct peer *listener)
     }
 }
 
+/* How much was sent; -1 when the connection is gone. */
 static ssize_t some(struct peer *peer, const char *from, size_t length)
 {
     ssize_t done = peer->tls ? tls_send(peer, from, length) : send(peer->fd, from, length, MSG_NOSIGNAL);
-    return done < 0 ? 0 : done;
-}
-
-static void answer(struct peer *peer, size_t length)
-{
-    size_t sent = (size_t)some(peer, data, length);
-    if (sent == length)
-        return;
-    peer->pending = malloc(length - sent);
-    if (!peer->pending)
-        fail("malloc");
-    memcpy(peer->pending, data + sent, length - sent);
-    peer->length = length - sent;
-    peer->sent = 0;
-    watch(peer, EPOLL_CTL_MOD, EPOLLOUT);
+    if (done > 0)
+        return done;
+    return done < 0 && errno == EAGAIN ? 0 : -1;
 }
 
 /* False when the connection is gone. */
-static bool receive(struct peer *peer)
+static bool answer(struct peer *peer, size_t length)
+{
+    ssize_t sent = some(peer, data, length);
+    if (sent < 0)
+        return false;
+    peer->length = length - (size_t)sent;
+    if (!peer->length)
+        return true;
+    peer->pending = malloc(peer->length);
+    if (!peer->pending)
+        fail("malloc");
+    memcpy(peer->pending, data + sent, peer->length);
+    peer->sent = 0;
+    watch(peer, EPOLL_CTL_MOD, EPOLLOUT);
+    return true;
+}
+
+static void receive(struct peer *peer)
 {
     do {
         ssize_t length = peer->tls ? tls_receive(peer) : recv(peer->fd, data, sizeof data, 0);
         if (length < 0 && errno == EAGAIN)
-            return true;
-        if (length <= 0) {
+            return;
+        if (length <= 0 || (peer->service != SINK && !answer(peer, (size_t)length))) {
             end(peer);
-            return false;
+            return;
         }
-        if (peer->service != SINK)
-            answer(peer, (size_t)length);
     } while (!peer->pending && peer->tls && tls_has_more(peer));
-    return true;
 }
 
 static void flush(struct peer *peer)
 {
     while (peer->sent < peer->length) {
         ssize_t done = some(peer, peer->pending + peer->sent, peer->length - peer->sent);
-        if (!done)
+        if (done < 0)
+            end(peer);
+        if (done <= 0)
             return;
         peer->sent += (size_t)done;
     }

@@ -48,6 +48,14 @@ class Receiver(Protocol):
         """Something went wrong with a datagram; that ends nothing."""
 
 
+class Output(Protocol):
+    """What has been written."""
+
+    @property
+    def pending(self) -> int:
+        """Bytes taken by `write` that are not with the system yet."""
+
+
 class Channel(Protocol):
     """A connection as a process sees it."""
 
@@ -67,8 +75,10 @@ class Channel(Protocol):
         """The peer's address; of datagrams, where writes go."""
 
     @property
-    def pending(self) -> int:
-        """Bytes taken by `write` that are not with the system yet."""
+    def output(self) -> Output:
+        """Where it waits until the system has it: the channel itself, or a part that knows by itself how
+        much there is, since each `send` asks.
+        """
 
     def write(self, data: bytes) -> None:
         """Send DATA: with all that this event writes when the event ends, or as the peer reads.

@@ -14,7 +14,7 @@ import os
 import socket
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Self
 
 from twisted.internet.interfaces import IDelayedCall, IReadWriteDescriptor
 from twisted.python.failure import Failure
@@ -79,6 +79,11 @@ class DatagramChannel:
         # Until a flush after `close` must be over, and until the next try.
         self._deadline: IDelayedCall | None = None
         self._retry: IDelayedCall | None = None
+
+    @property
+    def output(self) -> Self:
+        """See Channel."""
+        return self
 
     @property
     def remote(self) -> SocketAddress | None:

@@ -58,9 +58,17 @@ def _pass_half_close(transport: object) -> None:
         alsoProvides(wrapper, IHalfCloseableProtocol)
 
 
+class _Pieces(deque[bytes]):
+    """What the transport has not got; `pending` counts its bytes."""
+
+    pending = 0
+
+
 @implementer(IHandshakeListener, IPushProducer)
 class ForeignChannel(StreamChannel):
     """Over any ITransport."""
+
+    output: _Pieces
 
     _high = DEFAULT_LIMITS.high_water
     _low = DEFAULT_LIMITS.low_water
@@ -68,7 +76,6 @@ class ForeignChannel(StreamChannel):
     _full = False
     _shut_wanted = False
     _open_told = False
-    _pending = 0
 
     def __init__(
         self,
@@ -86,7 +93,7 @@ class ForeignChannel(StreamChannel):
         """The transport is there; where it does TLS, the process is not before the handshake."""
         transport = self.transport
         assert transport is not None
-        self._output: deque[bytes] = deque()
+        self.output = _Pieces()
         self.local = from_twisted_address(transport.getHost())
         self.remote = from_twisted_address(transport.getPeer())
         self._does_tls = isinstance(transport, TLSMemoryBIOProtocol)
@@ -124,28 +131,23 @@ class ForeignChannel(StreamChannel):
 
     # -- output -------------------------------------------------------------------------------
 
-    @property
-    def pending(self) -> int:
-        """See Channel."""
-        return self._pending
-
     def write(self, data: bytes) -> None:
         """See Channel."""
         if self._closing:
             return
-        self._output.extend(data[at : at + _PIECE] for at in range(0, len(data), _PIECE))
-        self._pending += len(data)
+        self.output.extend(data[at : at + _PIECE] for at in range(0, len(data), _PIECE))
+        self.output.pending += len(data)
         self._write_queued()
-        if self._pending > self._high:
+        if self.output.pending > self._high:
             self.receiver.congested()
 
     def _write_queued(self) -> None:
         """Give the transport what it takes; a full one says so by pauseProducing."""
         transport = self.transport
         assert transport is not None
-        while self._output and not self._full:
-            data = self._output.popleft()
-            self._pending -= len(data)
+        while self.output and not self._full:
+            data = self.output.popleft()
+            self.output.pending -= len(data)
             transport.write(data)
 
     def pauseProducing(self) -> None:
@@ -156,10 +158,10 @@ class ForeignChannel(StreamChannel):
         """The transport wants more."""
         self._full = False
         self._write_queued()
-        if self._tell_writable and self._pending < self._low and not self._gone:
+        if self._tell_writable and self.output.pending < self._low and not self._gone:
             self._tell_writable = False
             self.receiver.writable()
-        if not self._output:
+        if not self.output:
             self._output_written()
 
     def _output_written(self) -> None:
@@ -213,7 +215,7 @@ class ForeignChannel(StreamChannel):
     def _flush(self) -> None:
         if hasattr(self.transport, "resumeProducing"):
             self.transport.resumeProducing()  # type: ignore[union-attr]
-        if not self._output:
+        if not self.output:
             self._end_output()
 
     def _end_output(self) -> None:
@@ -228,7 +230,7 @@ class ForeignChannel(StreamChannel):
 
     def _shut_write(self) -> None:
         self._shut_wanted = True
-        if not self._output:
+        if not self.output:
             self._shut_now()
 
     def _shut_now(self) -> None:
@@ -250,7 +252,7 @@ class ForeignChannel(StreamChannel):
             transport.loseConnection()
 
     def _count_unsent(self) -> None:
-        self.unsent = self._pending
+        self.unsent = self.output.pending
 
 
 class ForeignPort:

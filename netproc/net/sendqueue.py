@@ -12,9 +12,9 @@ from typing import Protocol
 
 from ..core.limits import KIB
 
-#: Pieces below this size are joined until they make a chunk of it; larger ones are chunks.
-_JOIN = 64 * KIB
-#: So many pieces are a chunk too, lest the list weigh more than the bytes.
+#: Pieces below this size are joined; larger ones are chunks.
+_JOIN = 16 * KIB
+#: So many pieces are a chunk, lest the list weigh more than the bytes.
 _MOST_PIECES = 1024
 #: sendmsg takes no more buffers than this (UIO_MAXIOV).
 _MOST_BUFFERS = 1024
@@ -58,13 +58,12 @@ class Queue(Protocol):
 class SendQueue:
     """Bytes in order; `pending` counts them."""
 
-    __slots__ = ("_chunks", "_small", "_small_size", "pending")
+    __slots__ = ("_chunks", "_small", "pending")
 
     def __init__(self) -> None:
         self.pending = 0
         # These are made when there is something: most connections are idle.
         self._small: list[bytes] | None = None
-        self._small_size = 0
         # What cannot be sent at once.
         self._chunks: deque[bytes | memoryview] | None = None
 
@@ -72,17 +71,15 @@ class SendQueue:
         """Queue DATA."""
         size = len(data)
         self.pending += size
+        small = self._small
         if size >= _JOIN:
             self._gather().append(data)
-            return
-        if self._small is None:
+        elif small is None:
             self._small = [data]
-            self._small_size = size
-            return
-        self._small.append(data)
-        self._small_size += size
-        if self._small_size >= _JOIN or len(self._small) >= _MOST_PIECES:
-            self._gather()
+        else:
+            small.append(data)
+            if len(small) >= _MOST_PIECES:
+                self._gather()
 
     def clear(self) -> int:
         """Forget everything; how many bytes that was."""

@@ -25,7 +25,7 @@ from zope.interface import implementer
 from ..core.address import SocketAddress
 from ..core.errors import ProcessError, from_os_error
 from . import sockets
-from .channel import Receiver
+from .channel import Output, Receiver
 from .reactor import INetprocReactor
 from .transport import StreamTransport
 
@@ -51,6 +51,7 @@ class StreamChannel(Protocol, ABC):
     """One connection; the base of both channels."""
 
     receiver: Receiver  # from the open on, until it is gone
+    output: Output
     local: SocketAddress | None = None
     remote: SocketAddress | None = None
     unsent = 0
@@ -122,11 +123,6 @@ class StreamChannel(Protocol, ABC):
             receiver.lost(ended)
 
     # -- asked by the receiver ----------------------------------------------------------------
-
-    @property
-    @abstractmethod
-    def pending(self) -> int:
-        """See Channel."""
 
     @abstractmethod
     def write(self, data: bytes) -> None:
@@ -245,18 +241,13 @@ class OwnChannel(StreamChannel):
         self.connected = 1
         self.transport = transport
         self.local, self.remote = transport.local, transport.remote
-        self._queue = transport.queue
+        self.output = transport.queue
         transport.watcher = self
         self._open()
 
     @property
-    def pending(self) -> int:
-        """See Channel."""
-        return self._queue.pending
-
-    @property
     def _flush_takes_time(self) -> bool:  # type: ignore[override]
-        return self._queue.pending > 0
+        return self.output.pending > 0
 
     def write(self, data: bytes) -> None:
         """See Channel."""
@@ -273,9 +264,9 @@ class OwnChannel(StreamChannel):
     def socket_for_tls(self) -> socket.socket | None:
         """See StreamChannel; not if something in clear text waits, since the peer does not read."""
         transport = self.transport
-        if self._queue.pending:
+        if self.output.pending:
             transport.flush()
-        idle = not self._queue.pending and not transport.write_shut
+        idle = not self.output.pending and not transport.write_shut
         return transport.getHandle() if idle else None
 
     def peer_credentials(self) -> tuple[int, int, int] | None:

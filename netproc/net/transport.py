@@ -97,7 +97,6 @@ class StreamTransport:
         "disconnecting",
         "eof",
         "error",
-        "fileno",
         "high_water",
         "local",
         "low_water",
@@ -139,7 +138,6 @@ class StreamTransport:
         self.watcher: OutputWatcher | None = None
         self.high_water = DEFAULT_LIMITS.high_water
         self.low_water = DEFAULT_LIMITS.low_water
-        self.fileno = sock.fileno
         self.local = local
         self.remote = remote
         self.connected = True
@@ -450,6 +448,10 @@ class StreamTransport:
         EVENT.run(protocol.connectionLost, reason)
 
     # -- the socket -------------------------------------------------------------------------
+
+    def fileno(self) -> int:
+        """The descriptor, -1 once it is closed."""
+        return self._socket.fileno()
 
     def getHandle(self) -> socket.socket:
         """The socket."""

@@ -18,6 +18,7 @@ class Channel:
     """Writes nothing away."""
 
     def __init__(self) -> None:
+        self.output = self
         self.pending = 0
         self.asked = 0
         self.refuses = False

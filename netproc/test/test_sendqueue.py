@@ -73,6 +73,7 @@ class SendQueueTests(SynchronousTestCase):
         for _ in range(100_000):
             queue.append(b"xy")
         assert queue._chunks is not None
+        assert queue._small is not None
         self.assertLess(len(queue._chunks) + len(queue._small), 1200)
         sock = FakeSocket()
         while queue.pending:

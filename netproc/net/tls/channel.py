@@ -14,7 +14,7 @@ import errno
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, Self
 
 from OpenSSL import SSL
 from twisted.internet.interfaces import IDelayedCall
@@ -274,9 +274,14 @@ class TLSChannel(ABC):
     # -- output ---------------------------------------------------------------------------------
 
     @property
-    def pending(self) -> int:
+    def output(self) -> Self:
         """See Channel."""
-        return self._below.pending + self._early_size
+        return self
+
+    @property
+    def pending(self) -> int:
+        """See Output."""
+        return self._below.output.pending + self._early_size
 
     def write(self, data: bytes) -> None:
         """See Channel; before the handshake is done it waits."""

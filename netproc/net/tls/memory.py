@@ -124,8 +124,8 @@ class MemoryTLSChannel(TLSChannel):
 
     @property
     def pending(self) -> int:
-        """See Channel."""
-        return max(0, self._below.pending - self._flight) + self._early_size
+        """See Output."""
+        return max(0, self._below.output.pending - self._flight) + self._early_size
 
     def _encrypt(self, data: bytes) -> None:
         """Write DATA as records, by and by, lest the engine hold all of it."""
