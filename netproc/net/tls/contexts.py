@@ -193,7 +193,8 @@ class _Own:
         self._parameters = parameters
         self._is_server = is_server
         self._mode = self._verify_mode()
-        self._selection = _selection(parameters, is_server)
+        # A client has to see the prime of such a server.
+        self._watches = not is_server and _selection(parameters, is_server).uses_primes
         self._stamps: object = None
         self._told: str | None = None
         self.read()
@@ -226,7 +227,7 @@ class _Own:
     def engine(self, name: str | None, sock: socket.socket | None = None) -> Engine:
         """See `Security`."""
         self._read_for_connection()
-        if self._selection.uses_primes and not self._is_server:
+        if self._watches:
             sock = None  # what is watched has to pass through here
         connection = self._connection(sock)
         least_prime = None
@@ -238,17 +239,19 @@ class _Own:
             connection.set_connect_state()
             _ask_for(connection, name)
             least_prime = self._parameters.min_prime_bits
-        # Of this connection, not of the context: others share that.
         verdict = Verification(self._parameters, name, self._is_server)
-        connection.set_verify(self._mode, verdict.callback)
+        if self._mode != SSL.VERIFY_NONE or not self._is_server:
+            # Of this connection, not of the context: others share that.
+            connection.set_verify(self._mode, verdict.callback)
         connection.set_app_data(verdict)
         if not self._is_server and self._parameters.type == "x509pki":
             connection.request_ocsp()
         return Engine(connection, verdict, name, least_prime, on_socket=sock is not None)
 
     def _connection(self, sock: socket.socket | None) -> SSL.Connection:
-        watched = not self._is_server and self._selection.uses_primes
-        return WatchedConnection(self._context) if watched else SSL.Connection(self._context, sock)
+        if self._watches:
+            return WatchedConnection(self._context)
+        return SSL.Connection(self._context, sock)
 
     def _name(self, name: str | None) -> str | None:
         name = self._parameters.hostname or name

@@ -53,8 +53,10 @@ class Engine:
         return None if problem is None else ProcessError(None, f"TLS: {problem}", self.name)
 
     def _prime_problem(self) -> str | None:
+        if self._least_prime is None:
+            return None
         bits = prime_bits(self.connection)
-        if self._least_prime is None or bits is None or bits >= self._least_prime:
+        if bits is None or bits >= self._least_prime:
             return None
         return f"Diffie-Hellman prime has {bits or 'unknown'} bits, not {self._least_prime}"
 
