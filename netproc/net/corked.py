@@ -10,10 +10,12 @@ them.  Everything else is Twisted's: the buffer, producers, TLS, descriptors tha
 
 from __future__ import annotations
 
+from socket import socket
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet import tcp, unix
 from twisted.internet.main import CONNECTION_LOST
+from twisted.protocols.tls import TLSMemoryBIOProtocol
 
 from .event import EVENT
 from .logcontext import LOG_CONTEXT
@@ -65,8 +67,11 @@ class _Corked(_Base):
             self.startWriting()
 
 
-class _ReadsAsMuchAsComes(_Corked):
-    """TCP: reads follow the traffic, as in `net/transport.py`, which doubles the speed of bulk."""
+class _TCP(_Corked):
+    """Reads follow the traffic, as in `net/transport.py`, which doubles the speed of bulk; and the parts of a
+    TLS handshake, which are short and awaited, do not wait for each other: under Nagle's algorithm the
+    first answer would come 40 ms late.
+    """
 
     SEND_LIMIT = READ_MAX
     _read_size = READ_MIN
@@ -84,6 +89,16 @@ class _ReadsAsMuchAsComes(_Corked):
             self._read_size = next_read_size(size, len(data))
         return EVENT.run(self._dataReceived, data)
 
+    def startTLS(self, ctx: Any, normal: bool = True) -> None:
+        """See ITLSTransport."""
+        self.setTcpNoDelay(True)
+        super().startTLS(ctx, normal)
+
+    def _serve(self, protocol: Any) -> None:
+        """PROTOCOL, maybe TLS, is what it is for."""
+        if self.connected and isinstance(protocol, TLSMemoryBIOProtocol):
+            self.setTcpNoDelay(True)
+
 
 class _ReadsDescriptorsToo(_Corked):
     """UNIX sockets."""
@@ -93,12 +108,20 @@ class _ReadsDescriptorsToo(_Corked):
         return EVENT.run(super().doRead)
 
 
-class Server(_ReadsAsMuchAsComes, tcp.Server):
+class Server(_TCP, tcp.Server):
     """An accepted TCP connection."""
 
+    def __init__(self, sock: socket, protocol: Any, *arguments: Any) -> None:
+        super().__init__(sock, protocol, *arguments)
+        self._serve(protocol)
 
-class Client(_ReadsAsMuchAsComes, tcp.Client):
+
+class Client(_TCP, tcp.Client):
     """A TCP connection to a server."""
+
+    def _connectDone(self) -> None:
+        super()._connectDone()
+        self._serve(self.protocol)
 
 
 class UNIXServer(_ReadsDescriptorsToo, unix.Server):

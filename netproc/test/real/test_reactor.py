@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.protocol import ClientFactory, Protocol, ServerFactory
+from twisted.internet.ssl import CertificateOptions, PrivateCertificate
 from twisted.internet.test.reactormixins import ReactorBuilder
 from twisted.python import context, log
 from twisted.trial.unittest import SynchronousTestCase
@@ -18,6 +19,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from netproc.core.address import SocketAddress
 from netproc.epollreactor import EPollReactor
 from netproc.net.endpoints import ServerEndpoint
+from netproc.test.certificates import Authority
 
 DEADLINE = 20
 LOOPBACK = SocketAddress(socket.AF_INET, ("127.0.0.1", 0))
@@ -66,6 +68,11 @@ def four_pieces(transport: Any, data: bytes) -> None:
 
 def divide(transport: Any, data: bytes) -> None:
     raise ZeroDivisionError
+
+
+def server_options() -> CertificateOptions:
+    pair = PrivateCertificate.loadPEM(b"".join(Authority("root").issue("localhost")))
+    return pair.options()
 
 
 class ReactorTests(ReactorBuilder, SynchronousTestCase):  # type: ignore[misc]
@@ -144,6 +151,40 @@ class ReactorTests(ReactorBuilder, SynchronousTestCase):  # type: ignore[misc]
             self.assertEqual(b"done", self.ask(reactor, answer, b"done", own))
             self.assertIn("The server", found[0])
             self.assertEqual("-", found[1])
+
+    def test_parts_of_tls_do_not_wait_for_each_other(self) -> None:
+        # Under Nagle's algorithm they would: Twisted's transports, under Twisted's TLS.
+        reactor, found = self.buildReactor(), {}
+
+        def answer(transport: Any, data: bytes) -> None:
+            found["server"] = transport.getTcpNoDelay()
+            transport.write(b"done")
+
+        class AskingOverTLS(Asking):
+            def dataReceived(self, data: bytes) -> None:
+                found["client"] = self.transport.getTcpNoDelay()  # type: ignore[union-attr]
+                super().dataReceived(data)
+
+        factory, client = ServerFactory(), ClientFactory()
+        factory.protocol = type("Server", (Answering,), {"answer": staticmethod(answer)})
+        asking = AskingOverTLS(reactor, b"done")
+        client.buildProtocol = lambda address: asking  # type: ignore[method-assign]
+        port = reactor.listenSSL(0, factory, server_options(), interface="127.0.0.1")
+        reactor.connectSSL("127.0.0.1", port.getHost().port, client, CertificateOptions())
+        self.runReactor(reactor, DEADLINE)
+        self.assertEqual((b"done", {"server": True, "client": True}), (asking.got, found))
+
+    def test_nor_after_starttls(self) -> None:
+        found = []
+
+        def answer(transport: Any, data: bytes) -> None:
+            found.append(transport.getTcpNoDelay())
+            transport.startTLS(server_options())
+            found.append(transport.getTcpNoDelay())
+            transport.abortConnection()
+
+        self.ask(self.buildReactor(), answer, b"never", own=False)
+        self.assertEqual([False, True], found)
 
     def test_it_spins(self) -> None:
         reactor = self.buildReactor()
