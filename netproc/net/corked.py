@@ -10,16 +10,21 @@ them.  Everything else is Twisted's: the buffer, producers, TLS, descriptors tha
 
 from __future__ import annotations
 
-from socket import socket
+from collections.abc import Iterable
+from socket import CMSG_SPACE, SOL_SOCKET, socket
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet import tcp, unix
 from twisted.internet.main import CONNECTION_LOST
 from twisted.protocols.tls import TLSMemoryBIOProtocol
+from twisted.python import log, sendmsg
 
 from .event import EVENT
 from .logcontext import LOG_CONTEXT
 from .transport import READ_MAX, READ_MIN, next_read_size
+
+#: Room for what comes along with bytes, as Twisted has it.
+_MESSAGE_SPACE = CMSG_SPACE(4096)
 
 if TYPE_CHECKING:
     _Base = tcp.Connection
@@ -30,9 +35,33 @@ else:
 class _Corked(_Base):
     """Comes before a connection of Twisted's among the bases."""
 
+    #: Twisted sends no more at once.
+    SEND_LIMIT = READ_MAX
+
     reactor: Any
+    _read_size = READ_MIN
     _flush_due = False
     _watched = False  # the reactor watches for room for output
+
+    def doRead(self) -> Any:
+        """The socket is readable: one event.
+
+        Reads follow the traffic, as in `net/transport.py`, which doubles the speed of bulk.
+        """
+        size = self._read_size
+        try:
+            data = self._receive(size)
+        except BlockingIOError:
+            return None
+        except OSError:
+            return CONNECTION_LOST
+        if len(data) == size or (size > READ_MIN and len(data) * 4 <= size):
+            self._read_size = next_read_size(size, len(data))
+        return EVENT.run(self._dataReceived, data)
+
+    def _receive(self, size: int) -> bytes:
+        """What has come, SIZE bytes at most."""
+        raise NotImplementedError
 
     def startWriting(self) -> None:
         """Send soon: when the turn has ended, or else when there is room."""
@@ -68,26 +97,12 @@ class _Corked(_Base):
 
 
 class _TCP(_Corked):
-    """Reads follow the traffic, as in `net/transport.py`, which doubles the speed of bulk; and the parts of a
-    TLS handshake, which are short and awaited, do not wait for each other: under Nagle's algorithm the
-    first answer would come 40 ms late.
+    """The parts of a TLS handshake, which are short and awaited, do not wait for each other: under Nagle's
+    algorithm the first answer would come 40 ms late.
     """
 
-    SEND_LIMIT = READ_MAX
-    _read_size = READ_MIN
-
-    def doRead(self) -> Any:
-        """The socket is readable: one event."""
-        size = self._read_size
-        try:
-            data = self.socket.recv(size)
-        except BlockingIOError:
-            return None
-        except OSError:
-            return CONNECTION_LOST
-        if len(data) == size or len(data) * 4 <= size:
-            self._read_size = next_read_size(size, len(data))
-        return EVENT.run(self._dataReceived, data)
+    def _receive(self, size: int) -> bytes:
+        return self.socket.recv(size)
 
     def startTLS(self, ctx: Any, normal: bool = True) -> None:
         """See ITLSTransport."""
@@ -100,12 +115,23 @@ class _TCP(_Corked):
             self.setTcpNoDelay(True)
 
 
-class _ReadsDescriptorsToo(_Corked):
-    """UNIX sockets."""
+class _UNIX(_Corked):
+    """Descriptors may come along with bytes, and are told first."""
 
-    def doRead(self) -> Any:
-        """The socket is readable: one event."""
-        return EVENT.run(super().doRead)
+    _ancillaryLevelSOLSOCKETTypeSCMRIGHTS: Any
+
+    def _receive(self, size: int) -> bytes:
+        data, messages, _, _ = self.socket.recvmsg(size, _MESSAGE_SPACE)
+        if messages:
+            EVENT.run(self._take, messages)
+        return data
+
+    def _take(self, messages: Iterable[tuple[int, int, bytes]]) -> None:
+        for level, kind, what in messages:
+            if (level, kind) == (SOL_SOCKET, sendmsg.SCM_RIGHTS):
+                self._ancillaryLevelSOLSOCKETTypeSCMRIGHTS(what)
+            else:
+                log.msg(f"{self.logPrefix()}: a message of level {level}, type {kind} is ignored")
 
 
 class Server(_TCP, tcp.Server):
@@ -124,11 +150,11 @@ class Client(_TCP, tcp.Client):
         self._serve(self.protocol)
 
 
-class UNIXServer(_ReadsDescriptorsToo, unix.Server):
+class UNIXServer(_UNIX, unix.Server):
     """An accepted connection of a UNIX socket."""
 
 
-class UNIXClient(_ReadsDescriptorsToo, unix.Client):
+class UNIXClient(_UNIX, unix.Client):
     """A connection to a UNIX socket."""
 
 
