@@ -131,7 +131,7 @@ def _chart(title: str, found: Mapping[str, Row], key: str, form: str = "{:,.0f}"
 
 def write(directory: Path, about: Mapping[str, object], plan: Plan, measured: Measured) -> None:
     """Write `result.json` and the charts into DIRECTORY, which is made."""
-    directory.mkdir(parents=True)
+    directory.mkdir(parents=True, exist_ok=True)
     in_order = {w.name: measured.samples[w.name] for w in WORKLOADS if w.name in measured.samples}
     content = {
         "machine": about,

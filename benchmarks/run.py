@@ -61,7 +61,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--rounds", type=rounds, help=f"default: {FULL.rounds}")
     parser.add_argument("--seconds", type=seconds, help=f"of a sample; default: {FULL.seconds}")
     parser.add_argument(
-        "--output", type=Path, metavar="DIRECTORY", help="a new one; default: results/TIME"
+        "--output", type=new, metavar="DIRECTORY", help="a new one; default: results/TIME"
     )
     parser.add_argument(
         "--quick",
@@ -78,6 +78,14 @@ def choice(known: Sequence[str], words: str) -> list[str]:
         if name not in known:
             raise argparse.ArgumentTypeError(f"there is no {name!r}")
     return names
+
+
+def new(word: str) -> Path:
+    """A directory for results, which must not be there: an hour later would be too late to say so."""
+    path = Path(word)
+    if path.exists():
+        raise argparse.ArgumentTypeError(f"{word} exists")
+    return path
 
 
 def rounds(word: str) -> int:

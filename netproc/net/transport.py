@@ -44,6 +44,8 @@ from .sockets import twisted_address
 
 READ_MIN = 4 * KIB
 READ_MAX = 256 * KIB
+#: The most that a record of TLS holds.
+RECORD = 16 * KIB
 
 
 def _let_malloc_keep_memory() -> None:
@@ -202,10 +204,33 @@ class StreamTransport:
         EVENT.running = True
         try:
             self._protocol.dataReceived(data)
+            if len(data) == RECORD and self._wire is not self._socket:
+                self._read_on()
         finally:
             EVENT.running = False
             if EVENT.written:
                 EVENT.flush()
+
+    def _read_on(self) -> None:
+        """TLS gives one record at a time.  That one was full, so more have mostly come: they belong to the same
+        event, which halves what bulk costs.
+        """
+        for _ in range(READ_MAX // RECORD - 1):
+            if not self.connected or self.paused or self.disconnecting:
+                return
+            try:
+                data = self._wire.recv(RECORD)
+            except BlockingIOError:
+                return
+            except OSError as error:
+                self._end(lost_by(self.error or error))
+                return
+            if not data:
+                self._peer_ended()
+                return
+            self._protocol.dataReceived(data)
+            if len(data) < RECORD:
+                return
 
     def _peer_ended(self) -> None:
         self.eof = True

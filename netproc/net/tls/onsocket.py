@@ -16,14 +16,11 @@ from typing import Any
 from OpenSSL import SSL
 
 from ...core.errors import ProcessError
-from ...core.limits import KIB
 from ..channel import Channel
 from ..event import EVENT
 from ..stream import OwnChannel
+from ..transport import RECORD
 from .channel import TLS_BROKEN, TLSChannel, error_of
-
-#: The longest record, and what one call of OpenSSL's writes.
-_RECORD = 16 * KIB
 
 
 class SocketTLSChannel(TLSChannel):
@@ -163,7 +160,7 @@ class Wire:
             EVENT.run(self._channel.go_on)
             raise BlockingIOError
         try:
-            return self._connection.recv(_RECORD)
+            return self._connection.recv(RECORD)
         except SSL.WantReadError:
             raise BlockingIOError from None
         except SSL.ZeroReturnError:
