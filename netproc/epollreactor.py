@@ -83,6 +83,7 @@ class EPollReactor(epollreactor.EPollReactor):
         EVENT.run(super().runUntilCurrent)
         if EVENT.gathered:
             EVENT.flush_gathered()
+            LOG_CONTEXT.served = None
         if self._justStopped:
             # By what flushing has led to: the end must not wait for the next event.
             super().runUntilCurrent()
@@ -120,10 +121,13 @@ class EPollReactor(epollreactor.EPollReactor):
         most = max(1, len(self._selectables))
         try:
             if self.spin and timeout != 0:
-                end = time.monotonic() + min(self.spin, timeout or self.spin)
+                spin = self.spin if timeout is None else min(self.spin, timeout)
+                end = time.monotonic() + spin
                 while time.monotonic() < end:
                     if ready := poll(0, most):
                         return ready
+                if timeout is not None:
+                    timeout -= spin
             return poll(timeout, most)
         except InterruptedError:
             return []
@@ -159,6 +163,14 @@ class EPollReactor(epollreactor.EPollReactor):
         is_unix = addressFamily == socket.AF_UNIX
         listening.transport = corked.UNIXServer if is_unix else corked.Server
         return listening
+
+    def adoptStreamConnection(self, fileDescriptor: int, addressFamily: int, factory: Any) -> Any:
+        """See IReactorSocket."""
+        if addressFamily == socket.AF_UNIX:
+            return corked.UNIXServer._fromConnectedSocket(fileDescriptor, factory, self)
+        if addressFamily in (socket.AF_INET, socket.AF_INET6):
+            return corked.Server._fromConnectedSocket(fileDescriptor, addressFamily, factory, self)
+        return super().adoptStreamConnection(fileDescriptor, addressFamily, factory)
 
     def connectTCP(
         self,

@@ -172,8 +172,10 @@ class Life:
             self._channel_ended(None)
             self.delete()
             return
+        reading = self._process.reading
         self._channel_ended(reason)
-        self._process.reading.end(reason)
+        # Who waited for the output may have deleted the process.
+        reading.end(reason)
 
     def input_ended(self, reason: ProcessError | None) -> None:
         """Everything that came has been delivered, and no more will."""
@@ -209,8 +211,9 @@ class Life:
             self._process.shown.remote = sending.channel.remote
             self.unsent = sending.channel.unsent
             self.truncated = sending.channel.truncated
-            self.reason = self.reason or sending.channel.failure
-            sending.ended(reason or sending.channel.failure)
+            reason = reason or sending.channel.failure
+            self.reason = self.reason or (reason and without_traceback(reason))
+            sending.ended(reason)
 
     # -- ending ---------------------------------------------------------------------------------
 
@@ -219,7 +222,8 @@ class Life:
         was_live = self.live
         event = self._step(Cause.DELETED)
         if was_live:
-            self.reason = without_traceback(reason) if reason is not None else None
+            if reason is not None:
+                self.reason = without_traceback(reason)
             self._end(event)
 
     def _step(self, cause: Cause, words: str = "") -> str | None:

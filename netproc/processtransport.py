@@ -75,13 +75,15 @@ class ProcessTransport:
         if not self.disconnecting:
             self._guard(self._protocol.dataReceived, data)
 
-    def _guard(self, told: Callable[..., object], *arguments: object) -> None:
-        """Tell the protocol something; if that fails, nobody knows what state it is in."""
+    def _guard(self, told: Callable[..., object], *arguments: object) -> bool:
+        """Tell the protocol something; False if that fails: then nobody knows what state it is in."""
         try:
             told(*arguments)
         except Exception:
             log.failure("The protocol failed; its connection is closed")
             self.abortConnection()
+            return False
+        return True
 
     def _peer_ended(self) -> None:
         """The peer sends no more."""
@@ -151,7 +153,7 @@ class ProcessTransport:
         if self.disconnected or self._write_over:
             producer.stopProducing()  # type: ignore[attr-defined]
             return
-        self._producing = Producing(self._process, producer, streaming)
+        self._producing = Producing(self._process, producer, streaming, self._guard)
 
     def unregisterProducer(self) -> None:
         """The producer has no more; what waited for that is done now."""

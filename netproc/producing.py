@@ -6,6 +6,7 @@ how much is pending.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.interfaces import IDelayedCall
@@ -16,7 +17,15 @@ from .process import NetworkProcess
 class Producing:
     """Pauses and resumes a streaming producer, asks another for more as soon as there is room."""
 
-    def __init__(self, process: NetworkProcess, producer: Any, streaming: bool) -> None:
+    def __init__(
+        self,
+        process: NetworkProcess,
+        producer: Any,
+        streaming: bool,
+        ask: Callable[[Callable[[], object]], bool],
+    ) -> None:
+        # Calls something of the producer; an error, then it is False, ends the connection.
+        self._ask = ask
         self.producer = producer
         self._process = process
         self._streaming = streaming
@@ -32,7 +41,7 @@ class Producing:
         if self._streaming and not self._paused and process.pending > process.limits.high_water:
             self._paused = True
             self._when_room(self._resume)
-            self.producer.pauseProducing()
+            self._ask(self.producer.pauseProducing)
 
     def end(self) -> None:
         """It is not asked for anything any more."""
@@ -43,7 +52,7 @@ class Producing:
 
     def _resume(self) -> None:
         self._paused = False
-        self.producer.resumeProducing()
+        self._ask(self.producer.resumeProducing)
 
     def _pull_soon(self) -> None:
         # One piece in a turn of the reactor: others want to do something too.
@@ -51,8 +60,8 @@ class Producing:
 
     def _pull(self) -> None:
         self._call = None
-        self.producer.resumeProducing()
-        self._when_room(self._pull_soon)
+        if self._ask(self.producer.resumeProducing):
+            self._when_room(self._pull_soon)
 
     def _when_room(self, then: Any) -> None:
         """Call THEN when little is pending; if nothing can be written any more that is never."""

@@ -12,13 +12,19 @@ from twisted.internet.defer import Deferred, fail, succeed
 
 from .core.errors import ProcessError, without_traceback
 from .core.flow import OutputFlow
-from .core.limits import DEFAULT_LIMITS
+from .core.limits import DEFAULT_LIMITS, Limits
 from .reading import CONGESTED, FILTERING
 from .waiting import Waiters
 
 if TYPE_CHECKING:
     from .net.channel import Channel
     from .process import NetworkProcess
+
+
+class _Early(list[bytes]):
+    """What was sent before there is a channel; `pending` counts its bytes."""
+
+    pending = 0
 
 
 class Sending:
@@ -41,8 +47,7 @@ class Sending:
         self._process = process
         self._cap = process.limits.send_cap
         self.channel: Channel | None = None
-        # Sent before there is a channel.
-        self._early: list[bytes] | None = None
+        self._early: _Early | None = None
         #: Has `send_eof` been called?
         self.eof = False
         self._lost: ProcessError | None = None
@@ -56,9 +61,8 @@ class Sending:
     @property
     def pending(self) -> int:
         """Bytes that the system has not got yet."""
-        if self.channel is None:
-            return sum(map(len, self._early or ()))
-        return self.channel.output.pending
+        output = self._early if self.channel is None else self.channel.output
+        return 0 if output is None else output.pending
 
     def send(self, data: bytes) -> None:
         """Queue DATA; what is refused is refused whole."""
@@ -92,10 +96,13 @@ class Sending:
 
     def _send_early(self, data: bytes) -> None:
         """There is no channel yet."""
-        pending = self.pending
+        if self._early is None:
+            self._early = _Early()
+        pending = self._early.pending
         if pending and pending + len(data) > self._cap:
             raise self._too_much(pending, data)
-        self._early = [*(self._early or ()), data]
+        self._early.append(data)
+        self._early.pending += len(data)
         self.sent += len(data)
 
     def _too_much(self, pending: int, data: bytes) -> ProcessError:
@@ -130,11 +137,14 @@ class Sending:
         """There is a channel: send what was sent early."""
         self.channel = channel
         if self._process.limits is not DEFAULT_LIMITS:
-            self.set_marks()
-        if self._early is not None:
-            for data in self._early:
+            self.set_marks(self._process.limits)
+        early, self._early = self._early, None
+        for data in early or ():
+            try:
                 channel.write(data)
-            self._early = None
+            except ProcessError as error:
+                # A packet that the system refuses; the others go out.
+                self._process.life.noticed(error)
         if self.eof:
             channel.write_eof()
         if self._drains:
@@ -151,11 +161,10 @@ class Sending:
         self._drains = self._drains or Waiters()
         return self._drains.add()
 
-    def set_marks(self) -> None:
-        """The limits have changed."""
-        self._cap = self._process.limits.send_cap
+    def set_marks(self, limits: Limits) -> None:
+        """The limits have changed to LIMITS."""
+        self._cap = limits.send_cap
         if self.channel is not None:
-            limits = self._process.limits
             self.channel.set_marks(limits.high_water, limits.low_water)
 
     # -- told by the channel ------------------------------------------------------------------

@@ -200,7 +200,7 @@ class ProcessSettings:
     @limits.setter
     def limits(self, value: Limits) -> None:
         self._limits = value
-        self.sending.set_marks()
+        self.sending.set_marks(value)
 
     def set_option(self, name: str, value: object, no_error: bool = False) -> bool | None:
         """Set network option NAME now; True when that is done (N212).

@@ -158,9 +158,7 @@ class ForeignChannel(StreamChannel):
         """The transport wants more."""
         self._full = False
         self._write_queued()
-        if self._tell_writable and self.output.pending < self._low and not self._gone:
-            self._tell_writable = False
-            self.receiver.writable()
+        self._tell_if_writable()
         if not self.output:
             self._output_written()
 
@@ -178,6 +176,14 @@ class ForeignChannel(StreamChannel):
     def when_writable(self) -> None:
         """See Channel."""
         self._tell_writable = True
+        if not self._full:
+            # The transport has all and may never ask for more.
+            self._reactor.callLater(0, self._tell_if_writable)
+
+    def _tell_if_writable(self) -> None:
+        if self._tell_writable and self.output.pending < self._low and not self._gone:
+            self._tell_writable = False
+            self.receiver.writable()
 
     def set_marks(self, high: int, low: int) -> None:
         """See Channel."""

@@ -150,7 +150,12 @@ class Listener:
 
     def connectionLost(self, reason: Failure) -> None:
         """The reactor ends, or found the descriptor unusable."""
+        lost = self.connected and self._reactor.running
         self._close()
+        if lost:
+            error = OSError(errno.EBADF, os.strerror(errno.EBADF))
+            error.__cause__ = reason.value
+            EVENT.run(self._watcher.listener_lost, error)
 
     def _update(self) -> None:
         """Watch the socket if it is to be accepted from."""
@@ -174,7 +179,7 @@ class Listener:
             for transport in accepted:
                 self._guard(transport, transport.doRead)
         for transport in accepted:
-            transport.watch()
+            self._guard(transport, transport.watch)
 
     def _accept_waiting(self) -> Iterator[StreamTransport]:
         for _ in range(MOST_ACCEPTS):
@@ -215,7 +220,7 @@ class Listener:
         try:
             step()
         except Exception:
-            log.failure("The protocol failed; its connection is closed")
+            log.failure("A new connection failed and is closed")
             transport.abortConnection()
 
     def _accept_failed(self, error: OSError) -> None:

@@ -112,9 +112,10 @@ class StreamChannel(Protocol, ABC):
         self._count_unsent()
         ended = reason_of(reason)
         self.dataReceived = _discard  # type: ignore[method-assign]
-        receiver = self.receiver
-        del self.receiver  # the two would keep each other
+        receiver = vars(self).pop("receiver", None)  # the two would keep each other
         self._gone = True
+        if receiver is None:
+            return  # the one who was to find it has raised an error
         if self._closing:
             self.failure = self.failure or (ended if self.unsent else None)
             receiver.gone()
@@ -247,7 +248,8 @@ class OwnChannel(StreamChannel):
 
     @property
     def _flush_takes_time(self) -> bool:  # type: ignore[override]
-        return self.output.pending > 0
+        # TLS has a last word, and the kernel may have no room for it.
+        return self.output.pending > 0 or self.transport.is_secure
 
     def write(self, data: bytes) -> None:
         """See Channel."""

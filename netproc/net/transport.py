@@ -158,6 +158,11 @@ class StreamTransport:
         """Read and write through WIRE, which is TLS on the socket, from now on."""
         self._wire = wire
 
+    @property
+    def is_secure(self) -> bool:
+        """Does it read and write TLS?"""
+        return self._wire is not self._socket
+
     def give_up_security(self) -> int:
         """TLS has failed: forget what waits, lest it go out in clear text; how many bytes that was."""
         self._wire = self._socket
@@ -204,7 +209,7 @@ class StreamTransport:
         EVENT.running = True
         try:
             self._protocol.dataReceived(data)
-            if len(data) == RECORD and self._wire is not self._socket:
+            if len(data) == RECORD and self.is_secure:
                 self._read_on()
         finally:
             EVENT.running = False
@@ -342,7 +347,8 @@ class StreamTransport:
             self._stop_writing()
         if self.watcher is None or not isinstance(self.watcher, _Producing):
             if self.disconnecting:
-                self._end(connectionDone)
+                if self.write_shut or not self.is_secure or self._shut_wire():
+                    self._end(connectionDone)
             elif self._shut_due and not self.write_shut:
                 self._shut_write()
 
@@ -397,14 +403,24 @@ class StreamTransport:
             self._reactor.callLater(0, self.flush)
 
     def _shut_write(self) -> None:
+        if not self._shut_wire():
+            return
         self.write_shut = True
+        if IHalfCloseableProtocol.providedBy(self._protocol):
+            EVENT.run(self._protocol.writeConnectionLost)
+
+    def _shut_wire(self) -> bool:
+        """Is the writing side shut now?  If there is no room for TLS's last word, that comes first."""
         try:
             self._wire.shutdown(socket.SHUT_WR)
+        except BlockingIOError:
+            self._flush_due = True
+            self._start_writing()
+            return False
         except OSError:
             # The connection is gone already; reading will tell.
             pass
-        if IHalfCloseableProtocol.providedBy(self._protocol):
-            EVENT.run(self._protocol.writeConnectionLost)
+        return True
 
     def loseConnection(self) -> None:
         """Close, behind what is queued."""

@@ -239,9 +239,32 @@ class ListenerTests(SynchronousTestCase):
         self.assertEqual(1, len(self.flushLoggedErrors(ZeroDivisionError)))
 
     def test_the_end_of_the_reactor_closes(self) -> None:
+        self.reactor.running = False
         listener = self.listen()
         listener.connectionLost(Failure(Exception()))
-        self.assertTrue(self.socket.closed)
+        self.assertEqual((True, []), (self.socket.closed, self.watcher.lost))
+
+    def test_a_descriptor_that_the_reactor_finds_unusable_is_the_end(self) -> None:
+        listener = self.listen()
+        listener.connectionLost(Failure(Exception()))
+        self.assertEqual((True, [errno.EBADF]), (self.socket.closed, self.watcher.lost))
+
+    def test_a_connection_that_cannot_be_watched(self) -> None:
+        first, second = self.connection(), self.connection()
+        listener = self.listen(first, second)
+
+        def add_reader(reader: Any) -> None:
+            if reader.fileno() == first.fileno():
+                raise OSError(errno.ENOSPC, "no room")
+            self.reactor.readers.add(reader)
+
+        self.patch(self.reactor, "addReader", add_reader)
+        listener.doRead()
+        self.assertEqual(1, len(self.flushLoggedErrors(OSError)))
+        self.assertEqual(-1, first.fileno())
+        watched = {reader.fileno() for reader in self.reactor.readers}
+        self.assertEqual({second.fileno(), listener.fileno()}, watched)
+        listener.stopListening()
 
     def test_host(self) -> None:
         listener = self.listen()

@@ -22,9 +22,10 @@ class Channel:
         self.pending = 0
         self.asked = 0
         self.refuses = False
+        self.longest = 1000
 
     def write(self, data: bytes) -> None:
-        if self.refuses:
+        if self.refuses or len(data) > self.longest:
             raise ProcessError(errno.EMSGSIZE, "too long")
         self.pending += len(data)
 
@@ -40,7 +41,9 @@ class SendingTests(SynchronousTestCase):
         self.held: set[int] = set()
         self.reading = SimpleNamespace(gate=0, hold=self.held.add, release=self.held.discard)
         limits = Limits(high_water=10, low_water=5, send_cap=1000)
-        process: Any = SimpleNamespace(limits=limits, reading=self.reading)
+        self.noticed: list[ProcessError] = []
+        life = SimpleNamespace(noticed=self.noticed.append)
+        process: Any = SimpleNamespace(limits=limits, reading=self.reading, life=life)
         self.sending = Sending(process)
         self.channel: Any = Channel()
         self.sending.connected(self.channel)
@@ -87,6 +90,15 @@ class SendingTests(SynchronousTestCase):
         self.sending.send(bytes(1000))
         error = self.assertRaises(ProcessError, self.sending.send, b"x")
         self.assertEqual((errno.ENOBUFS, 1000), (error.errno, self.sending.sent))
+
+    def test_early_packets_that_are_refused(self) -> None:
+        self.sending.channel = None
+        for size in (2, 30, 4):
+            self.sending.send(bytes(size))
+        self.channel.longest = 10
+        self.sending.connected(self.channel)
+        self.assertEqual((6, 0), (self.channel.pending, self.sending.pending - 6))
+        self.assertEqual([errno.EMSGSIZE], [error.errno for error in self.noticed])
 
     def test_the_cap_before_there_is_a_channel(self) -> None:
         self.sending.channel = None

@@ -7,6 +7,7 @@ written waits, in clear text, in the transport's queue: so all that says about p
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import socket
@@ -123,7 +124,15 @@ class SocketTLSChannel(TLSChannel):
 class Wire:
     """TLS of CONNECTION on SOCK, in the place of a socket for a transport; CHANNEL is told."""
 
-    __slots__ = ("_channel", "_connection", "_goodbyes", "_shuts_socket", "_socket", "handshaking")
+    __slots__ = (
+        "_channel",
+        "_connection",
+        "_goodbyes",
+        "_said_goodbye",
+        "_shuts_socket",
+        "_socket",
+        "handshaking",
+    )
 
     def __init__(
         self, sock: socket.socket, connection: SSL.Connection, channel: SocketTLSChannel
@@ -135,6 +144,8 @@ class Wire:
         # Set when the peer says that it sends no more.  OpenSSL has to take a bare end of the socket for that as
         # well: otherwise it would be an error, behind which nothing can be sent.
         self._goodbyes: list[bool] = []
+        # Have we said that we send no more?
+        self._said_goodbye = False
         self._shuts_socket = False
 
     def handshake_over(self) -> None:
@@ -206,11 +217,11 @@ class Wire:
     def shut_socket(self) -> None:
         """The connection is to be closed: behind the goodbye, which may be said already, comes its end."""
         self._shuts_socket = True
-        if self._connection.get_shutdown() & SSL.SENT_SHUTDOWN:
+        if self._said_goodbye:
             self._shut_socket()
 
     def shutdown(self, how: int) -> None:
-        """Say goodbye."""
+        """Say goodbye; raises BlockingIOError while there is no room for that."""
         self._say_goodbye()
         if self._shuts_socket:
             self._shut_socket()
@@ -223,17 +234,22 @@ class Wire:
             pass
 
     def _say_goodbye(self) -> None:
-        if self.handshaking or self._connection.get_shutdown() & SSL.SENT_SHUTDOWN:
+        if self.handshaking or self._said_goodbye:
             return
         try:
             self._connection.shutdown()
+        except SSL.WantWriteError:
+            # OpenSSL sends it when it is asked again.
+            raise BlockingIOError from None
         except SSL.Error:
             # Nobody listens, or it has been broken: then its alert was the last word.
             pass
+        self._said_goodbye = True
 
     def close(self) -> None:
-        """Say goodbye, if that is due, and close the socket."""
-        self._say_goodbye()
+        """Say goodbye, if that is due and there is room, and close the socket."""
+        with contextlib.suppress(BlockingIOError):
+            self._say_goodbye()
         self._socket.close()
 
 

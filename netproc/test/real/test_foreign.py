@@ -9,8 +9,9 @@ from twisted.internet import reactor
 from twisted.internet.endpoints import TCP4ClientEndpoint
 
 from netproc import NetworkProcess
+from netproc.test.base import PATIENCE
 from netproc.test.real.contract import Fixture, StreamContract
-from netproc.test.real.peers import connect
+from netproc.test.real.peers import accept, connect, in_thread
 
 
 class ForeignFixture(Fixture):
@@ -31,6 +32,21 @@ class ForeignFixture(Fixture):
         listener = socket.create_server(("127.0.0.1", 0))
         port = listener.getsockname()[1]
         return listener, {"endpoint": TCP4ClientEndpoint(reactor, "127.0.0.1", port)}
+
+
+class DrainTests(ForeignFixture):
+    """What the transport takes at once, it never asks for again."""
+
+    async def test_what_was_sent_before_the_connect(self) -> None:
+        listener, place = self.raw_server()
+        self.addCleanup(listener.close)
+        process = await self.make(name="c", nowait=True, coding="binary", **place)
+        process.send(b"x" * 20_000)
+        drained = process.drain()
+        peer = await in_thread(accept, listener)
+        self.addCleanup(peer.close)
+        await drained.addTimeout(PATIENCE, reactor)
+        self.assertEqual(0, process.pending)
 
 
 class ForeignContractTests(ForeignFixture, StreamContract):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 from typing import Any
 
@@ -224,6 +225,10 @@ class Pulled(Streaming):
             self.transport.unregisterProducer()
 
 
+def divide() -> None:
+    raise ZeroDivisionError
+
+
 class ProducerTests(EndpointFixture):
     async def check_producer(self, kind: Any) -> None:
         protocol, peer = await self.served(Noting)
@@ -256,6 +261,19 @@ class ProducerTests(EndpointFixture):
             late = Streaming(protocol.transport, MB)
             late.transport.registerProducer(late, True)
             self.assertEqual(["stop"], late.events)
+
+    async def test_one_that_raises_loses_the_connection(self) -> None:
+        for kind in (Streaming, Pulled):
+            protocol, peer = await self.served(Noting)
+            producer = kind(protocol.transport, 10 * MB)
+            producer.start()
+            await self.turn(0.05)
+            producer.resumeProducing = divide
+            with contextlib.suppress(ConnectionError):
+                await in_thread(read_all, peer)
+            await self.until(lambda protocol=protocol: protocol.lost)
+            protocol.lost[0].trap(ConnectionAborted)
+            self.assertEqual(1, len(self.flushLoggedErrors(ZeroDivisionError)))
 
     async def test_unregistered_before_it_is_asked(self) -> None:
         protocol, peer = await self.served(Noting)

@@ -191,6 +191,27 @@ class ReactorTests(ReactorBuilder, SynchronousTestCase):  # type: ignore[misc]
         reactor.spin = 0.001
         self.assertEqual(b"abcd", self.ask(reactor, four_pieces, b"abcd", own=True))
 
+    def test_spinning_is_part_of_the_time_that_it_waits(self) -> None:
+        reactor = self.buildReactor()
+        reactor.spin = 0.01
+        asked: list[float | None] = []
+
+        class Poller:
+            def poll(self, timeout: float | None, most: int) -> list[Any]:
+                asked.append(timeout)
+                return []
+
+        poller, reactor._poller = reactor._poller, Poller()
+        try:
+            for timeout in (0.03, 0.002, None):
+                reactor._wait(timeout)
+                self.assertEqual({0}, set(asked[:-1]))
+                left = asked.pop()
+                self.assertEqual(None if timeout is None else max(0.0, timeout - 0.01), left)
+                asked.clear()
+        finally:
+            reactor._poller = poller
+
     def test_its_time_is_the_wall_clock_that_nobody_sets(self) -> None:
         reactor = self.buildReactor()
         self.assertApproximates(time.time(), reactor.seconds(), 5)

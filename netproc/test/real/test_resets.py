@@ -55,6 +55,19 @@ class ResetContract(Fixture):
         await process.closed
         self.assertEqual((b"", ["deleted\n"]), (b"".join(recorder.pieces), self.events(process)))
 
+    async def test_who_waits_for_the_output_deletes_the_process(self) -> None:
+        recorder = Recorder()
+        process, peer = await self.client_of_raw(filter=recorder)
+        process.send(b"x" * 15 * MB)
+        process.drain().addErrback(lambda failure: process.delete())
+        await self.turn(0.02)
+        reset(peer)
+        await process.closed
+        self.assertEqual(["deleted\n"], self.events(process))
+        assert process.reason is not None
+        self.assertIn(process.reason.errno, (errno.ECONNRESET, errno.EPIPE))
+        self.assertGreater(process.unsent, 5 * MB)
+
     async def test_linger_zero_resets(self) -> None:
         process, _ = await self.client_of_raw()
         process.set_option("linger", 0)

@@ -6,6 +6,7 @@ import errno
 import gc
 import socket
 import ssl
+from collections.abc import Callable
 from typing import Any
 
 from OpenSSL import SSL
@@ -63,6 +64,68 @@ class Fixture(TlsFixture):
 
     def raw_server_side(self, peer: socket.socket) -> Deferred[ssl.SSLSocket]:
         return in_thread(lambda: AUTHORITY.raw_server.wrap_socket(peer, server_side=True))
+
+
+class LastWordTests(Fixture):
+    """The goodbye, when the kernel has no room for it at first."""
+
+    async def setUp(self) -> None:
+        await super().setUp()
+        say = SSL.Connection.shutdown
+        refused: set[SSL.Connection] = set()
+
+        def shutdown(connection: SSL.Connection) -> bool:
+            if connection not in refused:
+                refused.add(connection)
+                raise SSL.WantWriteError
+            return say(connection)
+
+        self.patch(SSL.Connection, "shutdown", shutdown)
+        self.refused = refused
+        self.asked: list[NetworkProcess] = []
+
+    async def ask(self, answer: Callable[[NetworkProcess], None]) -> ssl.SSLSocket:
+        """A peer that has asked a server that does ANSWER, and takes no bare end for a goodbye."""
+        server = await self.make(
+            name="s",
+            server=True,
+            service=True,
+            coding="binary",
+            filter=lambda process, data: answer(process),
+            tls_parameters=AUTHORITY.server,
+        )
+        peer = await self.connect_tls(server)
+        peer.suppress_ragged_eofs = False
+        await in_thread(peer.sendall, b"question")
+        return peer
+
+    async def test_deleted(self) -> None:
+        def answer(process: NetworkProcess) -> None:
+            process.send(b"answer")
+            process.delete()
+
+        peer = await self.ask(answer)
+        self.assertEqual(b"answer", await in_thread(read_all, peer))
+        self.assertEqual(1, len(self.refused))
+
+    async def test_half_closed(self) -> None:
+        def answer(process: NetworkProcess) -> None:
+            self.asked.append(process)
+            process.send(b"answer")
+            process.send_eof()
+
+        peer = await self.ask(answer)
+        self.assertEqual(b"answer", await in_thread(read_all, peer))
+        self.assertEqual(1, len(self.refused))
+        peer.close()
+        await self.until(lambda: not any(process.live for process in self.asked))
+
+    async def test_behind_the_goodbye_of_the_peer(self) -> None:
+        peer = await self.ask(lambda process: process.send(b"answer"))
+        self.assertEqual(b"answer", await in_thread(read_exactly, peer, 6))
+        # This fails when the other goodbye does not come.
+        await in_thread(peer.unwrap)
+        self.assertEqual(1, len(self.refused))
 
 
 class HandshakeTests(Fixture):
