@@ -296,9 +296,7 @@ class _StreamMaker(ClientMaker):
 
     def _engine(self, channel: StreamChannel, unread: bytes) -> Engine:
         assert self._starttls is not None
-        assert self._spec.lookup is not None
-        name = getattr(self._starttls, "hostname", None) or self._spec.lookup.host
-        return engine_for(self._starttls, name, channel, unread)
+        return engine_for(self._starttls, self._spec.tls_host, channel, unread)
 
     def _stream_opened(
         self, channel: VettedChannel, properties: StreamProperties, said: Said
