@@ -241,8 +241,8 @@ class _StreamMaker(ClientMaker):
         return "tls" if self._stream.type is TLS else "plain"
 
     def not_found(self, failure: Failure) -> tuple[None, StreamProperties]:
-        """The same, if it was the server that refused."""
-        if self._properties is None:
+        """The same, if it was not to be opened; a cancel, say, stays a failure."""
+        if self._properties is None or self._properties.error is None:
             failure.raiseException()
         assert self._properties is not None
         return None, self._properties

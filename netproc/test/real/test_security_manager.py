@@ -7,7 +7,7 @@ import os
 import socket
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 
 from netproc import (
     ProcessError,
@@ -18,7 +18,13 @@ from netproc import (
 )
 from netproc.core.trust import Problem
 from netproc.security import Answer
-from netproc.test.real.test_open_stream import CAPABILITIES, OpenStreamCase, line, secure
+from netproc.test.real.test_open_stream import (
+    CAPABILITIES,
+    OpenStreamCase,
+    Script,
+    line,
+    secure,
+)
 
 #: The server proves nothing, so that all is the manager's to say.
 UNVERIFIED = TLSParameters(verify_error=None)
@@ -198,22 +204,29 @@ class SecurityManagerTests(OpenStreamCase):
             await served
 
     async def test_the_wait_can_be_cancelled(self) -> None:
+        for return_list in (False, True):
+            for script, kind in ((imap_over_tls, "tls"), (self.imap, "starttls")):
+                await self.check_cancel(
+                    script, type=kind, return_list=return_list, tls_parameters=UNVERIFIED
+                )
+            await self.check_cancel(
+                imap_without_tls, return_list=return_list, warn_unless_encrypted=True
+            )
+
+    async def check_cancel(self, script: Script, **keywords: Any) -> None:
         asked: Deferred[None] = Deferred()
+        cancelled: list[Deferred[Answer]] = []
 
         def ask(*_: object) -> Deferred[Answer]:
             asked.callback(None)
-            return Deferred()
+            return Deferred(cancelled.append)
 
-        opening, served = self.open(
-            imap_over_tls,
-            type="tls",
-            tls_parameters=UNVERIFIED,
-            security_manager=SecurityManager(ask=ask),
-        )
+        opening, served = self.open(script, security_manager=SecurityManager(ask=ask), **keywords)
         await asked
         opening.cancel()
-        self.failureResultOf(opening)
+        self.failureResultOf(opening, CancelledError)
         await served
+        await self.until(lambda: len(cancelled) == 1)
 
     async def test_a_function_that_fails(self) -> None:
         def ask(*_: object) -> Answer:
