@@ -117,11 +117,12 @@ def _stream(given: Mapping[str, Any]) -> StreamSpec:
     stream = stream_spec(given)
     if given["tls_parameters"] is None or not _has_no_tls(stream):
         return stream
-    if not stream.bare:
-        raise ProcessArgumentError(
-            "tls_parameters", "nothing begins TLS here: give type or protocol"
-        )
-    return replace(stream, type=TLS)
+    if stream.bare:
+        return replace(stream, type=TLS)
+    problem = "nothing begins TLS here: give a type or a protocol that does"
+    if stream.type is not NETWORK:
+        problem = f"the type {given['type']!r} has no TLS"
+    raise ProcessArgumentError("tls_parameters", problem)
 
 
 def _has_no_tls(stream: StreamSpec) -> bool:

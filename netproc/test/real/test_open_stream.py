@@ -363,12 +363,16 @@ class OpenStreamTests(OpenStreamCase):
                 "client_certificate: tls_parameters has one already",
             ),
             (
+                {"type": "shell", "shell_command": "cat", "tls_parameters": {}},
+                "tls_parameters: the type 'shell' has no TLS",
+            ),
+            (
                 {"type": "plain", "return_list": True, "tls_parameters": {}},
-                "tls_parameters: nothing begins TLS here: give type or protocol",
+                "tls_parameters: the type 'plain' has no TLS",
             ),
             (
                 {"protocol": None, "return_list": True, "tls_parameters": {}},
-                "tls_parameters: nothing begins TLS here: give type or protocol",
+                "tls_parameters: nothing begins TLS here: give a type or a protocol that does",
             ),
         ):
             keywords = {"protocol": "imap", **keywords}
