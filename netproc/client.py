@@ -112,11 +112,11 @@ class ClientMaker:
             connecting = endpoint.connect(factory)
             if self._foreign is None:
                 # It keeps to the deadline by itself, and then names the addresses.
-                connected = await connecting
+                await connecting
             else:
                 connected = await self._in_time(connecting, "connect")
-            if self._channel is None and isinstance(connected, StreamChannel):
-                self._channel = connected  # a foreign one that does its own TLS first
+                if self._channel is None and isinstance(connected, StreamChannel):
+                    self._channel = connected  # one that does its own TLS first
             await self._opened
         except BaseException as error:
             if self._channel is not None:

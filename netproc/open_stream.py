@@ -80,8 +80,11 @@ def open_network_stream(
     The Deferred fires with the process, or with `return_list` with (process, StreamProperties); a server that
     does not let us in is (None, StreamProperties) then.  Otherwise it fails: with NegotiationError or
     another ProcessError, or with ProcessArgumentError, before any socket exists.  The dialogue has
-    TIMEOUT seconds, and so have connecting, a handshake before it and the security manager.  The reference has a
-    paragraph on each keyword.
+    TIMEOUT seconds, and so have connecting, a handshake before it and the security manager.
+
+    The manager is asked as soon as it is known whether the stream has TLS; without SECURITY_MANAGER,
+    WARN_UNLESS_ENCRYPTED refuses clear text.  Both count for streams without a dialogue too, which Emacs
+    passes over; the type "shell" has no connection to ask about.  The reference has a paragraph on each keyword.
     """
     given = dict(locals())
     table = DEFAULT_TABLE if given.pop("table") is None else table
@@ -114,11 +117,12 @@ def _stream(given: Mapping[str, Any]) -> StreamSpec:
     stream = stream_spec(given)
     if given["tls_parameters"] is None or not _has_no_tls(stream):
         return stream
-    if not stream.bare:
-        raise ProcessArgumentError(
-            "tls_parameters", "nothing begins TLS here: give type or protocol"
-        )
-    return replace(stream, type=TLS)
+    if stream.bare:
+        return replace(stream, type=TLS)
+    problem = "nothing begins TLS here: give a type or a protocol that does"
+    if stream.type is not NETWORK:
+        problem = f"the type {given['type']!r} has no TLS"
+    raise ProcessArgumentError("tls_parameters", problem)
 
 
 def _has_no_tls(stream: StreamSpec) -> bool:
@@ -238,8 +242,8 @@ class _StreamMaker(ClientMaker):
         return "tls" if self._stream.type is TLS else "plain"
 
     def not_found(self, failure: Failure) -> tuple[None, StreamProperties]:
-        """The same, if it was the server that refused."""
-        if self._properties is None:
+        """The same, if it was not to be opened; a cancel, say, stays a failure."""
+        if self._properties is None or self._properties.error is None:
             failure.raiseException()
         assert self._properties is not None
         return None, self._properties
@@ -248,9 +252,15 @@ class _StreamMaker(ClientMaker):
         """The connection can be used; the stream is not open before the dialogue has been led."""
         assert isinstance(channel, (StreamChannel, TLSChannel))
         begin = super()._channel_opened if self._stream.bare else self._begin_dialogue
-        if self._stream.type is not TLS:
+        if not self._is_vetted_first:
             return begin(channel)
         return self._vetted(channel, begin, self._distrusted)
+
+    @property
+    def _is_vetted_first(self) -> bool:
+        """Is it known without a dialogue whether the connection has TLS?  The shell has no connection."""
+        kind = self._stream.type
+        return kind is not SHELL and (self._stream.bare or not kind.negotiates)
 
     def _begin_dialogue(self, channel: VettedChannel) -> Receiver:
         stream = self._stream
@@ -287,9 +297,7 @@ class _StreamMaker(ClientMaker):
 
     def _engine(self, channel: StreamChannel, unread: bytes) -> Engine:
         assert self._starttls is not None
-        assert self._spec.lookup is not None
-        name = getattr(self._starttls, "hostname", None) or self._spec.lookup.host
-        return engine_for(self._starttls, name, channel, unread)
+        return engine_for(self._starttls, self._spec.tls_host, channel, unread)
 
     def _stream_opened(
         self, channel: VettedChannel, properties: StreamProperties, said: Said
@@ -299,6 +307,7 @@ class _StreamMaker(ClientMaker):
         self._said = said
         is_open = super()._channel_opened
         if properties.type == "plain" and self._stream.type.negotiates:
+            # It could have had TLS, and has none.
             return self._vetted(channel, is_open, self._distrusted)
         return is_open(channel)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import getopt
 import os
 import signal
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from twisted.internet.defer import Deferred
@@ -147,7 +147,7 @@ class _OpenCommand:
         try:
             process, properties = await self._open(keywords)
         except ProcessArgumentError as error:
-            self._fail(complaint(error), os.EX_USAGE)
+            self._fail(complaint(error, keywords), os.EX_USAGE)
             return
         except NetprocError as error:
             self._fail(str(error))
@@ -217,12 +217,16 @@ class _OpenCommand:
         self.status = status
 
 
-def complaint(error: ProcessArgumentError) -> str:
-    """ERROR in the words of the command line."""
+def complaint(error: ProcessArgumentError, keywords: Mapping[str, Any]) -> str:
+    """ERROR in the words of the command line that said KEYWORDS."""
     keyword, problem = error.keyword, error.problem
-    if keyword == "tls_parameters":
-        keyword, _, problem = problem.partition(": ")
-    return f"{_OPTIONS.get(keyword) or option_name(keyword)}: {problem}"
+    if keyword != "tls_parameters":
+        return f"{_OPTIONS.get(keyword) or option_name(keyword)}: {problem}"
+    field, _, what = problem.partition(": ")
+    if field in _OPTIONS:
+        return f"{_OPTIONS[field]}: {what}"
+    # It is not about one field: these options are all that was said of TLS.
+    return f"{', '.join(_OPTIONS[field] for field in keywords[keyword])}: {problem}"
 
 
 def _tell(properties: StreamProperties, status: dict[str, Any] | None) -> None:

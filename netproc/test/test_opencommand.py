@@ -79,8 +79,21 @@ class OptionTests(SynchronousTestCase):
             (["h", "7", "--type=tls", "--key=/nope", "--cert=/c"], "--key: /nope: No such file"),
             (["h", "7", "--type=tls", "--hostname=ä"], "--hostname: non-ASCII name 'ä'"),
             (["h", "7", "--type=tls", "--priority=XX"], "--priority: syntax error at 'XX'"),
+            (
+                ["h", "7", "--trust=c"],
+                "--trust: nothing begins TLS here: give a type or a protocol",
+            ),
+            (["h", "7", "--type=plain", "--trust=c"], "--trust: the type 'plain' has no TLS"),
+            (
+                ["h", "7", "--type=plain", "--alpn=h2", "--key=k", "--cert=c", "--hostname=x"],
+                "--hostname, --alpn, --key: the type 'plain' has no TLS",
+            ),
         ):
-            opening = open_network_stream("o", None, **read(*arguments), table=ProcessTable())
+            keywords = read(*arguments)
+            # As the command does it.
+            opening = open_network_stream(
+                "o", None, **keywords, return_list=True, table=ProcessTable()
+            )
             failure = self.failureResultOf(opening, ProcessArgumentError)
-            said = complaint(failure.value)
+            said = complaint(failure.value, keywords)
             self.assertEqual(problem, said[: len(problem)])

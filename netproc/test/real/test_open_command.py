@@ -380,6 +380,8 @@ class FailureTests(OpenFixture):
         for arguments, complaint in (
             (["h"], "open: this takes HOST and SERVICE"),
             (["h", "70000"], "SERVICE: port 70000 is not in 0…65535"),
+            (["h", "7", "--trust", "c"], "--trust: nothing begins TLS here: give a type or"),
+            (["h", "7", "--type", "plain", "--trust", "c"], "--trust: the type 'plain' has no TLS"),
         ):
             await self.fails(arguments, f"netproc: {complaint}", os.EX_USAGE)
 

@@ -9,6 +9,7 @@ import ssl
 from collections.abc import Callable
 from typing import Any
 
+import attrs
 import trustme
 
 from netproc import (
@@ -77,8 +78,8 @@ class OpenStreamCase(NetprocTestCase):
         served = in_thread(serve)
         port = listener.getsockname()[1]
         keywords = {"tls_parameters": self.parameters(), "protocol": "imap", **keywords}
-        buffer = keywords.pop("buffer", None)
-        return open_network_stream("s", buffer, "localhost", port, **keywords), served
+        buffer, host = keywords.pop("buffer", None), keywords.pop("host", "localhost")
+        return open_network_stream("s", buffer, host, port, **keywords), served
 
     async def opened(self, script: Script, **keywords: Any) -> Any:
         opening, served = self.open(script, **keywords)
@@ -138,6 +139,35 @@ class OpenStreamTests(OpenStreamCase):
             self.assertEqual(("tls", SECURE.decode()), (properties.type, properties.capabilities))
             await process.closed
             self.assertEqual([b"np1 CAPABILITY\r\n"], await served)
+
+    async def test_whom_a_certificate_must_be_for(self) -> None:
+        """The host "local" is localhost, whenever TLS begins; parameters may say another name."""
+
+        def tls_first(sock: socket.socket, heard: list[bytes]) -> None:
+            tls = secure(sock)
+            tls.sendall(b"* OK ready\r\n")
+            line(tls)
+            tls.sendall(SECURE)
+            tls.recv(1)
+
+        for script, kind in ((tls_first, "tls"), (self.imap, "starttls")):
+            for host, hostname in (
+                ("local", None),
+                ("localhost", None),
+                ("127.0.0.1", "localhost"),
+            ):
+                process, served = await self.opened(
+                    script,
+                    host=host,
+                    type=kind,
+                    tls_parameters=attrs.evolve(self.parameters(), hostname=hostname),
+                )
+                process.delete()
+                await served
+            opening, served = self.open(script, host="127.0.0.1", type=kind)
+            error = await self.failure_of(opening, ProcessError)
+            self.assertIn("127.0.0.1", str(error))
+            await served
 
     async def test_parameters_without_a_dialogue(self) -> None:
         """They are for TLS from the beginning, as in Emacs, and never passed over."""
@@ -333,12 +363,16 @@ class OpenStreamTests(OpenStreamCase):
                 "client_certificate: tls_parameters has one already",
             ),
             (
+                {"type": "shell", "shell_command": "cat", "tls_parameters": {}},
+                "tls_parameters: the type 'shell' has no TLS",
+            ),
+            (
                 {"type": "plain", "return_list": True, "tls_parameters": {}},
-                "tls_parameters: nothing begins TLS here: give type or protocol",
+                "tls_parameters: the type 'plain' has no TLS",
             ),
             (
                 {"protocol": None, "return_list": True, "tls_parameters": {}},
-                "tls_parameters: nothing begins TLS here: give type or protocol",
+                "tls_parameters: nothing begins TLS here: give a type or a protocol that does",
             ),
         ):
             keywords = {"protocol": "imap", **keywords}

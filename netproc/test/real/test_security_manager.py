@@ -7,12 +7,24 @@ import os
 import socket
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 
-from netproc import ProcessError, SecurityError, SecurityManager, TLSParameters
+from netproc import (
+    ProcessError,
+    SecurityError,
+    SecurityManager,
+    TLSParameters,
+    open_network_stream,
+)
 from netproc.core.trust import Problem
 from netproc.security import Answer
-from netproc.test.real.test_open_stream import CAPABILITIES, OpenStreamCase, line, secure
+from netproc.test.real.test_open_stream import (
+    CAPABILITIES,
+    OpenStreamCase,
+    Script,
+    line,
+    secure,
+)
 
 #: The server proves nothing, so that all is the manager's to say.
 UNVERIFIED = TLSParameters(verify_error=None)
@@ -100,6 +112,57 @@ class SecurityManagerTests(OpenStreamCase):
         await process.closed
         self.assertEqual(([b"go on\n"], "hello\nbye\n"), (await served, "".join(seen)))
 
+    async def test_clear_text_without_a_dialogue(self) -> None:
+        """The same; nobody could be told to begin TLS."""
+        thinking: Deferred[Answer] = Deferred()
+        asked: Deferred[None] = Deferred()
+
+        def ask(host: str, port: int, problems: tuple[Problem, ...]) -> Deferred[Answer]:
+            asked.callback(None)
+            return thinking
+
+        def serve(sock: socket.socket, heard: list[bytes]) -> None:
+            sock.sendall(b"hello\n")
+            heard.append(line(sock))
+            sock.sendall(b"bye\n")
+
+        seen: list[str] = []
+        opening, served = self.open(
+            serve,
+            protocol=None,
+            tls_parameters=None,
+            warn_unless_encrypted=True,
+            security_manager=SecurityManager(ask=ask),
+            filter=lambda process, text: seen.append(text),
+        )
+        await asked
+        self.assertNoResult(opening)
+        thinking.callback("session")
+        process = await opening
+        process.send("go on\n")
+        await process.closed
+        self.assertEqual(([b"go on\n"], "hello\nbye\n"), (await served, "".join(seen)))
+
+    async def test_clear_text_that_it_has_nothing_against(self) -> None:
+        """It says so at once, before the connection has a receiver."""
+
+        def serve(sock: socket.socket, heard: list[bytes]) -> None:
+            sock.sendall(b"* OK ready\r\n")
+            heard.append(line(sock))
+
+        for keywords in (
+            {"type": "plain"},
+            {"type": "plain", "return_list": True},
+            {"protocol": None},
+        ):
+            found, served = await self.opened(
+                serve, tls_parameters=None, security_manager=SecurityManager(), **keywords
+            )
+            process = found[0] if isinstance(found, tuple) else found
+            process.send("go on\n")
+            await process.closed
+            self.assertEqual([b"go on\n"], await served, keywords)
+
     async def test_a_server_that_leaves_while_it_thinks(self) -> None:
         thinking: Deferred[Answer] = Deferred()
 
@@ -141,22 +204,29 @@ class SecurityManagerTests(OpenStreamCase):
             await served
 
     async def test_the_wait_can_be_cancelled(self) -> None:
+        for return_list in (False, True):
+            for script, kind in ((imap_over_tls, "tls"), (self.imap, "starttls")):
+                await self.check_cancel(
+                    script, type=kind, return_list=return_list, tls_parameters=UNVERIFIED
+                )
+            await self.check_cancel(
+                imap_without_tls, return_list=return_list, warn_unless_encrypted=True
+            )
+
+    async def check_cancel(self, script: Script, **keywords: Any) -> None:
         asked: Deferred[None] = Deferred()
+        cancelled: list[Deferred[Answer]] = []
 
         def ask(*_: object) -> Deferred[Answer]:
             asked.callback(None)
-            return Deferred()
+            return Deferred(cancelled.append)
 
-        opening, served = self.open(
-            imap_over_tls,
-            type="tls",
-            tls_parameters=UNVERIFIED,
-            security_manager=SecurityManager(ask=ask),
-        )
+        opening, served = self.open(script, security_manager=SecurityManager(ask=ask), **keywords)
         await asked
         opening.cancel()
-        self.failureResultOf(opening)
+        self.failureResultOf(opening, CancelledError)
         await served
+        await self.until(lambda: len(cancelled) == 1)
 
     async def test_a_function_that_fails(self) -> None:
         def ask(*_: object) -> Answer:
@@ -200,3 +270,64 @@ class SecurityManagerTests(OpenStreamCase):
         self.assertEqual(1, len(error.conditions))
         self.assertEqual([b"np1 CAPABILITY\r\n", b""], await served)
         _, served = await self.opened(self.imap, type=None, warn_unless_encrypted=True)
+
+    async def test_warn_unless_encrypted_where_nothing_begins_tls(self) -> None:
+        """It is refused before a word has been said."""
+
+        def serve(sock: socket.socket, heard: list[bytes]) -> None:
+            sock.sendall(b"* OK ready\r\n")
+            heard.append(line(sock))
+
+        for keywords in (
+            {"type": "plain"},
+            {"type": "plain", "always_query_capabilities": True},
+            {"type": None, "protocol": None},
+        ):
+            for return_list in (False, True):
+                opening, served = self.open(
+                    serve,
+                    tls_parameters=None,
+                    return_list=return_list,
+                    warn_unless_encrypted=True,
+                    **keywords,
+                )
+                if return_list:
+                    process, properties = await opening
+                    problem = properties.error
+                    self.assertEqual((None, "plain"), (process, properties.type))
+                else:
+                    problem = str(await self.refusal(opening))
+                self.assertRegex(problem, r"^localhost:\d+: the connection is not encrypted$")
+                self.assertEqual([b""], await served, keywords)
+
+    async def test_warn_unless_encrypted_and_nowait(self) -> None:
+        events: list[str] = []
+        process, served = await self.opened(
+            lambda sock, heard: heard.append(line(sock)),
+            type="plain",
+            tls_parameters=None,
+            nowait=True,
+            warn_unless_encrypted=True,
+            sentinel=lambda process, event: events.append(event),
+        )
+        await process.closed
+        self.assertEqual("failed", process.status)
+        self.assertEqual(1, len(events))
+        self.assertRegex(events[0], "^failed: .*the connection is not encrypted\n$")
+        self.assertEqual([b""], await served)
+
+    async def test_a_shell_has_no_connection_to_ask_about(self) -> None:
+        (process, properties) = await open_network_stream(
+            "s",
+            None,
+            "localhost",
+            1,
+            type="shell",
+            shell_command="cat",
+            return_list=True,
+            warn_unless_encrypted=True,
+        )
+        self.addCleanup(process.delete)
+        self.assertEqual(("plain", None), (properties.type, properties.error))
+        process.send_eof()
+        await process.closed
