@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
+import inspect
 import os
 import re
 
+import attrs
 from twisted.python.reflect import namedAny
 from twisted.trial.unittest import SynchronousTestCase
 
 import netproc
-from netproc.core import options
+from netproc.core import errors, options
 from netproc.core.codecnames import CODECS
 from netproc.make import KEYWORDS
+from netproc.opencommand import OpenOptions
+from netproc.tap import MakeOptions
 from netproc.test.conformance.differences import DIFFERENCES
 from netproc.test.conformance.test_scenarios import scenario_names
 from netproc.test.test_layout import modules
@@ -52,6 +57,42 @@ class ReferenceTests(SynchronousTestCase):
         )
         for name in set(netproc.__all__) - {"__version__"}:
             self.assertRegex(text, rf"\b{name}\b")
+
+    def test_every_field_of_tls_parameters_is_there(self) -> None:
+        for field in attrs.fields(netproc.TLSParameters):
+            self.assertIn(f"      * - `{field.name}`\n", page("tls"))
+
+    def test_every_name_of_boot_parameters_and_of_streams_is_there(self) -> None:
+        _, _, boot = page("tls").partition("tls_boot_parameters(")
+        for name in inspect.signature(netproc.tls_boot_parameters).parameters:
+            self.assertRegex(boot.partition(")")[0], rf"\b{name}\b")
+        _, _, stream = page("tls").partition("open_network_stream(")
+        for name in inspect.signature(netproc.open_network_stream).parameters:
+            self.assertRegex(stream, rf"\n      \* - .*`{name}`")
+
+    def test_every_limit_is_there_with_its_default(self) -> None:
+        for field in dataclasses.fields(netproc.Limits):
+            row = f"      * - `{field.name}`\n        - {field.default:,}\n"
+            self.assertIn(row, page("limits"))
+
+    def test_every_error_is_there(self) -> None:
+        found = re.findall(r"(?m)^[ |]+\+-- (\w+)", page("errors"))
+        classes = [vars(errors)[name] for name in found]
+        self.assertEqual(set(self.kinds(netproc.NetprocError)), set(classes))
+
+    def kinds(self, error: type[BaseException]) -> list[type[BaseException]]:
+        below = error.__subclasses__()
+        return below + [kind for one in below for kind in self.kinds(one)]
+
+    def test_the_options_of_the_commands_are_there(self) -> None:
+        for name, command in (("twistd", MakeOptions()), ("open", OpenOptions())):
+            first = re.findall(r"(?m)^   \* - (``--[^\n]*(?:\n       .*)*)", page(name))
+            shown = re.findall(r"``--([\w-]+)``", " ".join(first))
+            options = {option.rstrip("=") for option in command.longOpt}
+            self.assertEqual(
+                sorted(options - {"help", "version"}), sorted({*shown} - {"help", "version"})
+            )
+            self.assertEqual(len(shown), len({*shown}))
 
     def test_every_module_is_in_the_picture_of_the_data_path(self) -> None:
         text = page("../explanation/datapath")
