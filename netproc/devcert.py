@@ -12,6 +12,7 @@ import datetime
 import ipaddress
 import os
 import shlex
+import shutil
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
@@ -82,11 +83,22 @@ def write_new(directory: str, files: dict[str, tuple[int, bytes]]) -> None:
         raise
 
 
-def how_to_try(key: str, certificate: str) -> str:
+def find_twistd(python: str) -> str:
+    """How a shell calls the twistd that belongs to PYTHON: where that has none of its own, or a shell
+    finds it anyway, by its name.
+    """
+    own = os.path.join(os.path.dirname(python), "twistd")
+    if not os.path.exists(own) or shutil.which("twistd") == own:
+        return "twistd"
+    here = os.path.relpath(own)
+    return own if here.startswith(os.pardir) else here
+
+
+def how_to_try(key: str, certificate: str, twistd: str = "twistd") -> str:
     """Two commands: a server, and a client that talks to it."""
-    key, certificate = shlex.quote(key), shlex.quote(certificate)
+    key, certificate, twistd = map(shlex.quote, (key, certificate, twistd))
     return (
-        "twistd -n netproc make --name echo --server t --host local --service 7443"
+        f"{twistd} -n netproc make --name echo --server t --host local --service 7443"
         f" --filter netproc.filters.echo --tls-cert {certificate} --tls-key {key}\n"
         "openssl s_client -quiet -connect localhost:7443 -verify_hostname localhost"
         f" -verify_return_error -CAfile {certificate}\n"
@@ -108,11 +120,13 @@ def main(argv: Sequence[str]) -> int:
     except OSError as error:
         say(f"{error.filename or directory}: {os_error_text(error)}; nothing was written")
         return os.EX_CANTCREAT
-    paths = [os.path.normpath(os.path.join(directory, n)) for n in (KEY_FILE, CERTIFICATE_FILE)]
+    key_path, certificate_path = (
+        os.path.normpath(os.path.join(directory, name)) for name in (KEY_FILE, CERTIFICATE_FILE)
+    )
     until = now + datetime.timedelta(days=DAYS)
     sys.stdout.write(
-        f"{paths[0]} and {paths[1]} are for localhost until {until:%Y-%m-%d}.  To try them:\n"
-        + how_to_try(*paths)
+        f"{key_path} and {certificate_path} are for localhost until {until:%Y-%m-%d}.  To try them:\n"
+        + how_to_try(key_path, certificate_path, find_twistd(sys.executable))
     )
     return os.EX_OK
 

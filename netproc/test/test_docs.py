@@ -19,7 +19,7 @@ from netproc.opencommand import OpenOptions
 from netproc.tap import MakeOptions
 from netproc.test.conformance.differences import DIFFERENCES
 from netproc.test.conformance.test_scenarios import scenario_names
-from netproc.test.test_layout import modules
+from netproc.test.test_layout import PACKAGE, modules
 from netproc.test.test_packaging import checkout
 
 TESTS = os.path.dirname(os.path.abspath(__file__))
@@ -34,6 +34,24 @@ def page(name: str) -> str:
 
 def test_modules() -> set[str]:
     return {name[:-3] for _, _, names in os.walk(TESTS) for name in names if name.endswith(".py")}
+
+
+def rows(text: str) -> list[str]:
+    """The first cell of each row of the list tables."""
+    return re.findall(r"(?m)^   \* - (.+)$", text)
+
+
+def numbers_in_the_source() -> set[str]:
+    """Those by which the package and its tests refer to facts, promises and differences."""
+    found: set[str] = set()
+    for directory, _, names in os.walk(PACKAGE):
+        for name in names:
+            if name.endswith(".py"):
+                with open(os.path.join(directory, name), encoding="utf-8") as file:
+                    # Ruff's rules have numbers like these.
+                    lines = [line.partition("# noqa")[0] for line in file]
+                found.update(re.findall(r"\b[NPHFD]\d+\b", "".join(lines)))
+    return found
 
 
 class ReferenceTests(SynchronousTestCase):
@@ -100,6 +118,15 @@ class ReferenceTests(SynchronousTestCase):
             last = name.rpartition(".")[2]
             if last and last != "__init__":
                 self.assertRegex(text, rf"(?m)^   \* - .*\b{last}\b")
+
+    def test_every_number_in_the_source_is_explained(self) -> None:
+        """And the page of numbers has none that is not used."""
+        numbers = set(re.findall(r"\b[PHFN]\d+\b", " ".join(rows(page("../explanation/numbers")))))
+        guarantees = set(re.findall(r"(?m)^P\d+$", page("../explanation/life")))
+        differences = set(rows(page("../explanation/differences")))
+        used = numbers_in_the_source()
+        self.assertEqual(set(), used - numbers - guarantees - differences)
+        self.assertEqual(set(), numbers - used)
 
     def test_the_count_of_scenarios(self) -> None:
         every = scenario_names()

@@ -11,7 +11,7 @@ import subprocess
 from cryptography import x509
 
 from netproc import TLSParameters, filters, process_list
-from netproc.devcert import CERTIFICATE_FILE, DAYS, KEY_FILE, SUBJECT, how_to_try
+from netproc.devcert import CERTIFICATE_FILE, DAYS, KEY_FILE, SUBJECT, find_twistd, how_to_try
 from netproc.test.certificates import DAY, NOW
 from netproc.test.real.peers import in_thread
 from netproc.test.real.programs import (
@@ -19,7 +19,6 @@ from netproc.test.real.programs import (
     ProgramTestCase,
     environment,
     require,
-    script,
 )
 from netproc.test.real.test_examples import free_port
 from netproc.test.test_packaging import checkout
@@ -114,8 +113,8 @@ class DevcertTests(ProgramTestCase):
         port = str(free_port())
         head, serve, ask = command.text().replace("7443", port).splitlines()
         self.assertRegex(head, rf"\A{KEY_FILE} and {CERTIFICATE_FILE} are for localhost until 2")
-        runner = [str(script("twistd")), "--pidfile=", *shlex.split(serve)[1:]]
-        server = Program(runner, command.directory)
+        twistd, *options = shlex.split(serve)
+        server = Program([twistd, "--pidfile=", *options], command.directory)
         self.addCleanup(server.stop)
         await self.printed(server, "listens on")
         client = subprocess.Popen(
@@ -135,6 +134,21 @@ class DevcertTests(ProgramTestCase):
         client.stdin.flush()
         self.assertEqual(b"hello\n", await in_thread(client.stdout.readline))
         await self.printed(server, "closed|open")
+
+    def test_how_twistd_is_called(self) -> None:
+        """By its name only where that finds the one of the same environment."""
+        directory = os.path.abspath(self.mktemp())
+        own = os.path.join(directory, "twistd")
+        python = os.path.join(directory, "python")
+        self.assertEqual("twistd", find_twistd(python))
+        os.mkdir(directory)
+        with open(own, "wb"):
+            os.chmod(own, 0o755)
+        self.assertEqual(os.path.relpath(own), find_twistd(python))
+        self.patch(os, "getcwd", lambda: os.path.join(directory, "elsewhere"))
+        self.assertEqual(own, find_twistd(python))
+        self.patch(os, "environ", {**os.environ, "PATH": directory})
+        self.assertEqual("twistd", find_twistd(python))
 
     def test_the_pages_show_the_same(self) -> None:
         for page in ("README.rst", "docs/tutorial/tls.rst"):
