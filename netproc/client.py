@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from typing import TypeVar
 
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.defer import TimeoutError as DeferredTimeoutError
 from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
@@ -152,12 +151,16 @@ class ClientMaker:
 
     async def _in_time(self, deferred: Deferred[T], what: str) -> T:
         """The result of DEFERRED, if it comes before the deadline."""
+
+        def too_late(result: object, seconds: float) -> object:
+            # Endpoints of Twisted's have errors of their own for what is cancelled.
+            if isinstance(result, Failure):
+                raise ProcessError(errno.ETIMEDOUT, f"{FAILED}: timed out ({what})") from None
+            return result
+
         if not deferred.called:
-            deferred.addTimeout(self._remaining(), self._reactor)
-        try:
-            return await deferred
-        except DeferredTimeoutError:
-            raise ProcessError(errno.ETIMEDOUT, f"{FAILED}: timed out ({what})") from None
+            deferred.addTimeout(self._remaining(), self._reactor, too_late)
+        return await deferred
 
     def _before_open(self, process: NetworkProcess) -> None:
         """For makers whose connections have said something already."""

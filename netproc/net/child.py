@@ -86,7 +86,8 @@ class _Child(ProcessProtocol):
     def processEnded(self, reason: Failure) -> None:
         channel = self._channel
         del self._channel, self._made
-        self._reactor.removeSystemEventTrigger(self._trigger)
+        with suppress(ValueError):  # the reactor has just run it
+            self._reactor.removeSystemEventTrigger(self._trigger)
         channel.connectionLost(Failure(_ending(reason.value)))
 
 

@@ -38,6 +38,7 @@ from zope.interface import implementer
 from ..core.address import LOOPBACK, SocketAddress
 from ..core.limits import DEFAULT_LIMITS, KIB
 from .event import EVENT
+from .producer import Producing
 from .reactor import INetprocReactor
 from .sendqueue import Queue, SendQueue, Wire
 from .sockets import twisted_address
@@ -284,7 +285,7 @@ class StreamTransport:
                 self._start_writing()
         elif self.queue.pending > self.high_water and (
             # No flush of this event will tell; and a producer may write until it is told.
-            self._writing or isinstance(self.watcher, _Producing)
+            self._writing or isinstance(self.watcher, Producing)
         ):
             if self.watcher is not None:
                 self.watcher.congested()
@@ -345,7 +346,7 @@ class StreamTransport:
         """The queue is empty: do what was to be done then, unless a producer goes on."""
         if not self._flush_due:
             self._stop_writing()
-        if self.watcher is None or not isinstance(self.watcher, _Producing):
+        if self.watcher is None or not isinstance(self.watcher, Producing):
             if self.disconnecting:
                 if self.write_shut or not self.is_secure or self._shut_wire():
                     self._end(connectionDone)
@@ -377,7 +378,7 @@ class StreamTransport:
         if not self.connected or self.write_shut:
             producer.stopProducing()  # type: ignore[attr-defined]
             return
-        self.watcher = _Producing(self, producer, streaming)
+        self.watcher = Producing(self, producer, streaming)
 
     def unregisterProducer(self) -> None:
         """The producer has no more."""
@@ -476,7 +477,7 @@ class StreamTransport:
         self._wire = self._socket  # TLS knows its channel
         del self._protocol  # the two would keep each other
         watcher, self.watcher = self.watcher, None
-        if isinstance(watcher, _Producing):
+        if isinstance(watcher, Producing):
             watcher.stop()
         if self._on_closed is not None:
             on_closed, self._on_closed = self._on_closed, None
@@ -540,33 +541,3 @@ def lost_by(error: OSError) -> Failure:
     lost = ConnectionLost(os.strerror(error.errno or errno.ECONNRESET))
     lost.__cause__ = error
     return Failure(lost)
-
-
-class _Producing:
-    """Watches the output for a producer of Twisted's (IConsumer)."""
-
-    def __init__(self, transport: StreamTransport, producer: object, streaming: bool) -> None:
-        self._transport = transport
-        self._producer = producer
-        self._streaming = streaming
-        self._paused = False
-        if not streaming:
-            transport.when_writable()
-
-    def congested(self) -> None:
-        if self._streaming and not self._paused:
-            self._paused = True
-            self._producer.pauseProducing()  # type: ignore[attr-defined]
-            self._transport.when_writable()
-
-    def writable(self) -> None:
-        self._paused = False
-        self._producer.resumeProducing()  # type: ignore[attr-defined]
-        if not self._streaming and self._transport.watcher is self:
-            self._transport.when_writable()
-
-    def output_failed(self, error: OSError) -> None:
-        """The protocol hears of it when reading ends too."""
-
-    def stop(self) -> None:
-        self._producer.stopProducing()  # type: ignore[attr-defined]

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import socket
+import struct
+import termios
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -29,6 +32,12 @@ from netproc.test.real.peers import (
 )
 
 LOOPBACK = SocketAddress(socket.AF_INET, ("127.0.0.1", 0))
+
+
+def waiting(sock: socket.socket) -> int:
+    """How many bytes the kernel has for SOCK."""
+    (count,) = struct.unpack("i", fcntl.ioctl(sock, termios.FIONREAD, bytes(4)))
+    return int(count)
 
 
 class Upper(LineReceiver):
@@ -217,7 +226,12 @@ class EndpointTests(EndpointFixture):
         protocol, peer = await self.pair(Noting())
         sizes = {protocol.transport._read_size}
         protocol.dataReceived = lambda data: sizes.add(protocol.transport._read_size)
-        await in_thread(peer.sendall, b"x" * 4 * MB)
+        protocol.transport.pauseProducing()
+        sending = in_thread(peer.sendall, b"x" * 4 * MB)
+        # So much waits that each read is full.
+        await self.until(lambda: waiting(protocol.transport.getHandle()) > 400_000)
+        protocol.transport.resumeProducing()
+        await sending
         await self.until(lambda: 256 * 1024 in sizes)
         for _ in range(8):
             peer.sendall(b"x")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 from typing import Any
 
 from twisted.internet import reactor
 from twisted.internet.endpoints import TCP4ClientEndpoint
 
-from netproc import NetworkProcess
+from netproc import NetworkProcess, ProcessError
 from netproc.test.base import PATIENCE
 from netproc.test.real.contract import Fixture, StreamContract
 from netproc.test.real.peers import accept, connect, in_thread
@@ -32,6 +33,27 @@ class ForeignFixture(Fixture):
         listener = socket.create_server(("127.0.0.1", 0))
         port = listener.getsockname()[1]
         return listener, {"endpoint": TCP4ClientEndpoint(reactor, "127.0.0.1", port)}
+
+
+class SilentTests(ForeignFixture):
+    async def test_an_endpoint_that_takes_too_long(self) -> None:
+        listener = socket.socket()
+        self.addCleanup(listener.close)
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        for _ in range(2):
+            # The backlog is full, so nothing answers the next one.
+            filler = socket.socket()
+            self.addCleanup(filler.close)
+            filler.setblocking(False)
+            filler.connect_ex(listener.getsockname())
+        place = {"endpoint": f"tcp:127.0.0.1:{listener.getsockname()[1]}"}
+        made = self.make(name="c", connect_timeout=0.2, **place)
+        error = await self.failure_of(made, ProcessError)
+        self.assertEqual(
+            (errno.ETIMEDOUT, "make client process failed: timed out (connect)"),
+            (error.errno, str(error)),
+        )
 
 
 class DrainTests(ForeignFixture):
