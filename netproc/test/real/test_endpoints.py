@@ -227,9 +227,11 @@ class EndpointTests(EndpointFixture):
         sizes = {protocol.transport._read_size}
         protocol.dataReceived = lambda data: sizes.add(protocol.transport._read_size)
         protocol.transport.pauseProducing()
+        sock = protocol.transport.getHandle()
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 200_000)
         sending = in_thread(peer.sendall, b"x" * 4 * MB)
-        # So much waits that each read is full.
-        await self.until(lambda: waiting(protocol.transport.getHandle()) > 400_000)
+        # Reads of 4, 16 and 64 KiB are full then, so the next is the largest.
+        await self.until(lambda: waiting(sock) >= 84 * 1024)
         protocol.transport.resumeProducing()
         await sending
         await self.until(lambda: 256 * 1024 in sizes)
