@@ -7,9 +7,11 @@ returns something to wait for.  An error is logged once with its traceback and t
 
 from __future__ import annotations
 
+from contextlib import suppress
 from types import CoroutineType
 
 from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.error import ReactorNotRunning
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -25,12 +27,13 @@ def raised(error: BaseException, reactor: INetprocReactor, what: str, name: str)
     KeyboardInterrupt and SystemExit stop the reactor: raised on, they would only end one
     connection.
     """
-    _report(Failure(error), what, name)
-    if isinstance(error, (KeyboardInterrupt, SystemExit)):
-        reactor.stop()
+    _report(Failure(error), reactor, what, name)
 
 
-def _report(failure: Failure, what: str, name: str) -> None:
+def _report(failure: Failure, reactor: INetprocReactor, what: str, name: str) -> None:
+    if failure.check(KeyboardInterrupt, SystemExit):
+        with suppress(ReactorNotRunning):  # it may be stopping already
+            reactor.stop()
     if isinstance(failure.value, ProcessError):
         if failure.value.logged:
             return
@@ -38,7 +41,9 @@ def _report(failure: Failure, what: str, name: str) -> None:
     log.failure("error in process {what} of {name!r}", failure, what=what, name=name)
 
 
-def pending(result: object, what: str, name: str) -> Deferred[object] | None:
+def pending(
+    result: object, reactor: INetprocReactor, what: str, name: str
+) -> Deferred[object] | None:
     """What RESULT of a function promises, or None if it is done.
 
     The Deferred fires with whatever, never fails: errors are logged, cancelling is no error.
@@ -50,7 +55,7 @@ def pending(result: object, what: str, name: str) -> Deferred[object] | None:
 
     def failed(failure: Failure) -> None:
         if not failure.check(CancelledError):
-            _report(failure, what, name)
+            _report(failure, reactor, what, name)
 
     result.addErrback(failed)
     return None if result.called and not result.paused else result

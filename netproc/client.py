@@ -6,13 +6,13 @@ endpoint, and `net/stream.py` or `net/foreign.py`.
 
 from __future__ import annotations
 
-import errno
 from collections.abc import Sequence
 from typing import TypeVar
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.internet.task import deferLater
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from .core.address import SocketAddress
@@ -28,8 +28,11 @@ from .net.stream import ChannelFactory, OwnChannel, StreamChannel
 from .net.tls.attach import Security, engine_for, tls_channel
 from .net.tls.channel import TLSChannel
 from .process import NetworkProcess
+from .waiting import in_time
 
 T = TypeVar("T")
+
+log = Logger()
 
 
 class ClientMaker:
@@ -84,10 +87,11 @@ class ClientMaker:
 
     def _nowait_failed(self, failure: Failure) -> None:
         """Tell the sentinel, unless the process was deleted meanwhile."""
-        failure.trap(NetprocError, CancelledError)
         error = failure.value
         if isinstance(error, CancelledError):
             return
+        if not isinstance(error, NetprocError):
+            log.failure("Connecting process {name!r} raised", failure, name=self._process.name)
         if not isinstance(error, ProcessError):
             error = ProcessError(None, str(error))
         lookup = self._spec.lookup
@@ -151,16 +155,8 @@ class ClientMaker:
 
     async def _in_time(self, deferred: Deferred[T], what: str) -> T:
         """The result of DEFERRED, if it comes before the deadline."""
-
-        def too_late(result: object, seconds: float) -> object:
-            # Endpoints of Twisted's have errors of their own for what is cancelled.
-            if isinstance(result, Failure):
-                raise ProcessError(errno.ETIMEDOUT, f"{FAILED}: timed out ({what})") from None
-            return result
-
-        if not deferred.called:
-            deferred.addTimeout(self._remaining(), self._reactor, too_late)
-        return await deferred
+        complaint = f"{FAILED}: timed out ({what})"
+        return await in_time(deferred, self._remaining(), self._reactor, complaint)
 
     def _before_open(self, process: NetworkProcess) -> None:
         """For makers whose connections have said something already."""

@@ -387,7 +387,7 @@ class NetworkProcess(ProcessSettings):
             callbacks.raised(error, self.reactor, what, self.name)
         else:
             if result is not None:
-                callbacks.pending(result, what, self.name)
+                callbacks.pending(result, self.reactor, what, self.name)
 
     @property
     def logs(self) -> bool:

@@ -28,6 +28,7 @@ from .net.stream import ChannelFactory, OwnChannel, StreamChannel
 from .net.tls.attach import Security, engine_for, tls_channel
 from .net.tls.channel import TLSChannel
 from .process import NetworkProcess
+from .waiting import in_time
 
 log = Logger()
 
@@ -79,7 +80,9 @@ class ServerMaker(ListenerWatcher):
         if spec.address is not None:
             return [spec.address]
         assert spec.lookup is not None
-        return await self._resolver(spec.lookup, self._reactor)
+        found = self._resolver(spec.lookup, self._reactor)
+        complaint = f"{_FAILED}: timed out (look up {spec.lookup.host})"
+        return await in_time(found, spec.limits.connect_timeout, self._reactor, complaint)
 
     def _listen(self, addresses: Sequence[SocketAddress]) -> Port:
         spec = self._spec

@@ -15,7 +15,7 @@ from twisted.internet.defer import Deferred, DeferredList
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from .core.errors import NetprocError
+from .core.errors import NetprocError, from_os_error
 from .core.escape import escape
 from .make import KEYWORDS, make
 from .net.resolve import Resolver, resolve, resolve_blocking
@@ -76,7 +76,11 @@ class ProcessService(Service):
         self.process = process
         local = process.contact("local")
         if self._owner is not None and isinstance(local, str) and not local.startswith("\0"):
-            os.chown(local, *self._owner)
+            try:
+                os.chown(local, *self._owner)
+            except OSError as error:
+                process.delete()
+                raise from_os_error(error, "Cannot give the socket to its owner", local) from None
         self.started(process)
 
     def _failed_later(self, failure: Failure) -> None:

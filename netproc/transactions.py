@@ -52,7 +52,9 @@ class _Transaction:
         """Fire with RESULT, or fail with it."""
         if self.timer.active():
             self.timer.cancel()
-        self.answer.callback(result)
+        # Who heard of another one's end may have cancelled this one.
+        if not self.answer.called:
+            self.answer.callback(result)
 
 
 class TransactionQueue:

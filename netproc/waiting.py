@@ -1,17 +1,20 @@
 """Deferreds that wait for the same thing to happen.
 
 `life.py` keeps those that wait for the end, `sending.py` for output to be written, `process.py` and `tables.py`
-for input to be delivered, which may have a time limit.
+for input to be delivered, which may have a time limit.  `client.py` and `server.py` wait for others, `in_time`.
 """
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Sequence
 from typing import Generic, TypeVar
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
+from twisted.python.failure import Failure
 
+from .core.errors import ProcessError
 from .net.reactor import INetprocReactor
 
 T = TypeVar("T")
@@ -70,10 +73,30 @@ class Waiters(Generic[T]):
         """It has happened."""
         waiting, self._waiting = self._waiting, ()
         for waiter in waiting:
-            waiter.callback(result)
+            # One of them may have cancelled the next.
+            if not waiter.called:
+                waiter.callback(result)
 
     def fail(self, error: Exception) -> None:
         """It will not happen."""
         waiting, self._waiting = self._waiting, ()
         for waiter in waiting:
-            waiter.errback(error)
+            if not waiter.called:
+                waiter.errback(error)
+
+
+async def in_time(
+    deferred: Deferred[T], seconds: float, reactor: INetprocReactor, complaint: str
+) -> T:
+    """The result of DEFERRED if it comes within SECONDS; otherwise ProcessError ETIMEDOUT with the
+    COMPLAINT, whatever DEFERRED makes of being cancelled: endpoints of Twisted's have errors of their own.
+    """
+
+    def too_late(result: object, _: float) -> object:
+        if isinstance(result, Failure):
+            raise ProcessError(errno.ETIMEDOUT, complaint) from None
+        return result
+
+    if not deferred.called:
+        deferred.addTimeout(seconds, reactor, too_late)
+    return await deferred

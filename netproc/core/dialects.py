@@ -243,7 +243,7 @@ DIALECTS = {
             pattern(r"<stream:features\s*/>|</stream:features\s*>|</stream:stream\s*>")
         ),
         upgrade=Upgrade(
-            command=_offer(rf"<starttls\b[^>]*{_XMPP_TLS}", _XMPP_STARTTLS),
+            command=_offer(rf"<starttls\b[^<>]*{_XMPP_TLS}", _XMPP_STARTTLS),
             answer_end=Until(
                 pattern(
                     r"\A\s*<proceed\b[^>]*(?:/>|(?<!/)>\s*</proceed\s*>)"

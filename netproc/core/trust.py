@@ -57,7 +57,9 @@ class Record:
         keys = dict(self.keys)
         for key, conditions in other.keys.items():
             keys[key] = keys.get(key, frozenset()) | conditions
-        return Record(keys, self.clear_text or other.clear_text)
+        # The first key takes back what was accepted before it: there is no way back to clear text.
+        still = self.clear_text and (bool(self.keys) or not other.keys)
+        return Record(keys, still or other.clear_text)
 
 
 def accepted(status: Status | None, problems: tuple[Problem, ...] = ()) -> Record:

@@ -119,7 +119,9 @@ class Connector:
     def _too_late(self) -> None:
         self._deadline = None
         late = TimeoutError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT))
-        self._errors.extend((attempt.address, late) for attempt in self._attempts)
+        tried = [attempt.address for attempt in self._attempts]
+        # A busy program may not have come to try the rest, or any.
+        self._errors.extend((address, late) for address in [*tried, *self._waiting])
         self._finish(self._failure())
 
     def _finish(self, result: Connected | NetprocError) -> None:

@@ -77,7 +77,7 @@ def _port(lookup: Lookup) -> int:
     try:
         protocol = "udp" if lookup.kind == socket.SOCK_DGRAM else "tcp"
         return socket.getservbyname(lookup.service, protocol)
-    except OSError:
+    except (OSError, ValueError):  # unknown, or nothing that the system could know
         raise _failed(lookup, "Servname not supported for ai_socktype") from None
 
 

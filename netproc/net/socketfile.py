@@ -38,7 +38,8 @@ class SocketFile:
     """A socket file that we made, known by device and inode."""
 
     def __init__(self, path: bytes) -> None:
-        self._path = path
+        # The program may go to another directory.
+        self._path = os.path.abspath(path)
         self._identity = _identity(path)
 
     def remove(self) -> None:

@@ -143,6 +143,13 @@ class PlainTests(SynchronousTestCase):
             expected = ["the connection is not encrypted"]
             self.assertEqual(expected, self.texts(level, NOBODY, warn=True))
 
+    def test_the_first_key_takes_clear_text_back(self) -> None:
+        plain, key = Record(clear_text=True), accepted(status())
+        self.assertEqual(Record(key.keys), plain | key)
+        # But not what is accepted after it, nor what a later key brings.
+        self.assertEqual(Record(key.keys, True), key | plain)
+        self.assertTrue(((key | plain) | accepted(status())).clear_text)
+
     def test_clear_text_that_was_accepted(self) -> None:
         record = KNOWN | accepted(None)
         self.assertEqual([], self.texts(Level.PARANOID, record, warn=True))

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from twisted.internet import reactor
+from twisted.internet.error import ReactorNotRunning
+from twisted.internet.task import deferLater
 
 from netproc import NetworkProcess, ProcessError, make_network_process
 from netproc.test.real.contract import BROKEN, Recorder, echo
@@ -38,6 +40,31 @@ class RaisingTests(TcpFixture):
         await self.until(lambda: recorder.data == b"ab")
         self.assertEqual("open", process.status)
         self.logged(2)
+
+    async def test_what_would_end_the_program_stops_the_reactor(self) -> None:
+        stops: list[str] = []
+
+        def stop() -> None:
+            stops.append("stop")
+            if len(stops) > 1:
+                raise ReactorNotRunning
+
+        def leave(process: NetworkProcess, data: bytes) -> None:
+            raise SystemExit
+
+        async def leave_later(process: NetworkProcess, data: bytes) -> None:
+            await deferLater(reactor, 0, lambda: None)
+            raise KeyboardInterrupt
+
+        self.patch(reactor, "stop", stop)
+        for number, filter in enumerate((leave, leave_later, leave), 1):
+            process, peer = await self.client_of_raw(filter=filter)
+            peer.sendall(b"x")
+            await self.until(lambda number=number: len(stops) == number)
+            peer.close()
+            await process.closed
+        self.assertEqual(2, len(self.flushLoggedErrors(SystemExit)))
+        self.assertEqual(1, len(self.flushLoggedErrors(KeyboardInterrupt)))
 
     async def test_a_raising_filter_does_not_stop_others(self) -> None:
         server = await self.server(filter=echo)

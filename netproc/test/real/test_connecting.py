@@ -116,6 +116,13 @@ class ConnectingTests(NetprocTestCase):
             self.assertIn(str(address.raw[1]), str(error))
         self.assertTrue(0.3 < clock.seconds < 2, clock.seconds)
 
+    async def test_no_time_to_try_any_address(self) -> None:
+        addresses = [v4(self.silent()), v4(self.silent())]
+        error = await self.failure_of(self.connect(*addresses, timeout=0), ProcessError)
+        self.assertEqual(errno.ETIMEDOUT, error.errno)
+        for address in addresses:
+            self.assertIn(str(address.raw[1]), str(error))
+
     async def test_cancelling_closes_everything(self) -> None:
         connecting = self.connect(v4(self.silent()), v4(self.silent()))
         await deferLater(reactor, 0.3, lambda: None)
@@ -223,6 +230,15 @@ class LookupTests(NetprocTestCase):
             "127.0.0.1/nosuchservice-netproc Servname not supported for ai_socktype", str(error)
         )
 
+    async def test_services_that_nobody_could_know(self) -> None:
+        for service in ("a\0b", "\ud800"):
+            made = make_network_process(name="p", service=service)
+            error = await self.failure_of(made, ProcessError)
+            self.assertIn("Servname not supported for ai_socktype", str(error))
+            process = await make_network_process(name="p", service=service, nowait=True)
+            await process.closed
+            self.assertEqual("failed", process.status)
+
     async def test_a_host_of_another_family(self) -> None:
         made = make_network_process(name="p", host="127.0.0.1", service=80, family="ipv6")
         error = await self.failure_of(made, ProcessError)
@@ -328,6 +344,17 @@ class ServerLookupTests(NetprocTestCase):
         process = await make(keywords, resolver=resolver)
         self.assertEqual(("listen", "x.example"), (process.status, process.contact("host")))
         process.delete()
+
+    async def test_a_look_up_that_does_not_end(self) -> None:
+        keywords = {**KEYWORDS, "name": "s", "server": True, "host": "x.example", "service": 0}
+        made = make(
+            {**keywords, "connect_timeout": 0.05}, resolver=lambda lookup, reactor: Deferred()
+        )
+        error = await self.failure_of(made, ProcessError)
+        self.assertEqual(
+            (errno.ETIMEDOUT, "Cannot bind server socket: timed out (look up x.example)"),
+            (error.errno, str(error)),
+        )
 
     async def test_an_address_that_is_taken(self) -> None:
         first = await self.make(name="s", server=True, service=True, filter=True)

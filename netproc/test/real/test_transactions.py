@@ -65,6 +65,14 @@ class TransactionTests(TcpFixture):
         error = await self.failure_of(second, ProcessError)
         self.assertEqual("there is no answer", str(error))
 
+    async def test_one_end_that_cancels_the_next(self) -> None:
+        queue, _, _ = await self.queue()
+        first, second, third = (queue.enqueue("?", r"\n") for _ in range(3))
+        first.addErrback(lambda _: second.cancel())
+        queue.close()
+        await self.failure_of(second, CancelledError)
+        await self.failure_of(third, ProcessError)
+
     async def test_too_long_an_answer_ends_it(self) -> None:
         for answer in (b"abcdef", b"abcde\n"):
             queue, process, peer = await self.queue()
