@@ -194,7 +194,7 @@ class SecurityManagerTests(OpenStreamCase):
                 script,
                 type=kind,
                 tls_parameters=UNVERIFIED,
-                timeout=0.2,
+                timeout=1.0,  # connecting has the same
                 security_manager=SecurityManager(ask=lambda *_, answer=thinking: answer),
             )
             with self.assertRaises(ProcessError) as caught:
@@ -223,6 +223,9 @@ class SecurityManagerTests(OpenStreamCase):
 
         opening, served = self.open(script, security_manager=SecurityManager(ask=ask), **keywords)
         await asked
+        # Not from inside of what is asked: there the connect's own Deferred is just firing, and a Deferred that
+        # fires cannot be cancelled.
+        await self.turn()
         opening.cancel()
         self.failureResultOf(opening, CancelledError)
         await served
