@@ -27,9 +27,6 @@ from netproc.test.certificates import Authority, Pair
 from netproc.test.real.peers import in_thread
 from netproc.test.real.programs import Program, ProgramTestCase, environment
 
-#: Whoever takes a port between our asking for it and the server's using it loses us a start.
-ATTEMPTS = 3
-
 #: The names of two authorities: clients trust the one or the other.
 OURS, ANOTHER = "netproc test authority", "another authority"
 
@@ -165,13 +162,16 @@ def listens(port: int) -> bool:
         return sock.connect_ex(("127.0.0.1", port)) == 0
 
 
-def free_ports(count: int) -> list[int]:
-    """Ports of the system's choice that nobody has now."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [int(sock.getsockname()[1]) for sock in sockets]
-    for sock in sockets:
-        sock.close()
-    return ports
+def reserve_port() -> socket.socket:
+    """A socket that has a port of the system's choice, which gives it to nobody else meanwhile.
+
+    It does not listen, so that a server that asks for that port by its number, and for SO_REUSEADDR as
+    servers do, gets it all the same.
+    """
+    sock = socket.socket()
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    sock.bind(("127.0.0.1", 0))
+    return sock
 
 
 class InteropTestCase(ProgramTestCase):
@@ -181,24 +181,24 @@ class InteropTestCase(ProgramTestCase):
         self, configure: Configure, names: Sequence[str] = ("localhost", "127.0.0.1")
     ) -> Server:
         """The server that CONFIGURE describes, when it listens; its certificate is for NAMES."""
-        said = ""
-        for _ in range(ATTEMPTS):
-            server = await self._start(configure, names)
-            await self.until(
-                lambda s=server: s.program.ended or s.is_ready, "it does not listen", 2 * PATIENCE
-            )
-            if not server.program.ended:
-                return server
+        server = await self._start(configure, names)
+        await self.until(
+            lambda: server.program.ended or server.is_ready, "it does not listen", 2 * PATIENCE
+        )
+        if server.program.ended:
             said = server.program.text() + server.program.errors
-            await in_thread(server.stop)
-        raise AssertionError(f"the server does not start: {said}")
+            raise AssertionError(f"the server does not start: {said}")
+        return server
 
     async def _start(self, configure: Configure, names: Sequence[str]) -> Server:
         # Not trial's directory: other users have to get in, and names of sockets are short.
         directory = tempfile.mkdtemp(prefix="netproc-")
         self.addCleanup(shutil.rmtree, directory, ignore_errors=True)
         os.chmod(directory, 0o755)
-        place = Place(directory, *free_ports(2))
+        reserved = [reserve_port() for _ in range(2)]
+        for sock in reserved:
+            self.addCleanup(sock.close)
+        place = Place(directory, *(sock.getsockname()[1] for sock in reserved))
         place.write_certificates(names)
         server = Server(place, await in_thread(configure, place))
         self.addCleanup(in_thread, server.stop)

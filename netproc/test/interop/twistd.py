@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from cryptography import x509
 
 from netproc.test.certificates import SERVER_PURPOSE, Authority
-from netproc.test.interop.launch import free_ports, listens
+from netproc.test.interop.launch import listens, reserve_port
 from netproc.test.real.programs import environment
 
 _START = 20
@@ -47,7 +47,8 @@ class Twistd:
 def echo_server(*options: str, more: tuple[x509.ExtensionType, ...] = ()) -> Iterator[Twistd]:
     """`twistd netproc make` with OPTIONS: it sends back what comes; MORE are extensions of its
     certificate."""
-    with tempfile.TemporaryDirectory(prefix="netproc-") as directory:
+    with contextlib.ExitStack() as stack:
+        directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="netproc-"))
         authority = Authority("netproc test authority")
         key, certificate = authority.issue(
             *("localhost", "127.0.0.1"),
@@ -63,7 +64,8 @@ def echo_server(*options: str, more: tuple[x509.ExtensionType, ...] = ()) -> Ite
         ):
             with open(os.path.join(directory, name), "wb") as file:
                 file.write(contents)
-        [port] = free_ports(1)
+        reserved = stack.enter_context(reserve_port())
+        port = reserved.getsockname()[1]
         command = [
             *(sys.executable, "-c", "from twisted.scripts.twistd import run; run()"),
             *("--nodaemon", "--pidfile="),
