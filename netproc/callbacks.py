@@ -48,6 +48,8 @@ def pending(
 
     The Deferred fires with whatever, never fails: errors are logged, cancelling is no error.
     """
+    if result is None:
+        return None
     if isinstance(result, CoroutineType):
         result = Deferred.fromCoroutine(result)
     if not isinstance(result, Deferred):

@@ -106,11 +106,7 @@ class _Framing:
         except BaseException as error:
             callbacks.raised(error, process.reactor, "filter", process.name)
             return None
-        return (
-            None
-            if result is None
-            else callbacks.pending(result, process.reactor, "filter", process.name)
-        )
+        return callbacks.pending(result, process.reactor, "filter", process.name)
 
 
 def lines(function: MessageFunction, max_length: int = 64 * KIB, delimiter: str = "\n") -> Filter:

@@ -386,8 +386,7 @@ class NetworkProcess(ProcessSettings):
         except BaseException as error:
             callbacks.raised(error, self.reactor, what, self.name)
         else:
-            if result is not None:
-                callbacks.pending(result, self.reactor, what, self.name)
+            callbacks.pending(result, self.reactor, what, self.name)
 
     @property
     def logs(self) -> bool:

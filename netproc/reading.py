@@ -269,11 +269,7 @@ class Reading:
         observed: bool = False,
     ) -> None:
         """It was given TEXT, and may have ended its process; a RESULT may have to be waited for."""
-        running = (
-            None
-            if result is None
-            else callbacks.pending(result, process.reactor, "filter", process.name)
-        )
+        running = callbacks.pending(result, process.reactor, "filter", process.name)
         if running is None:
             self.gate &= ~FILTERING
         else:
