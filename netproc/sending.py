@@ -13,18 +13,12 @@ from twisted.internet.defer import Deferred, fail, succeed
 from .core.errors import ProcessError, without_traceback
 from .core.flow import OutputFlow
 from .core.limits import DEFAULT_LIMITS, Limits
+from .net.channel import Channel, Pieces
 from .reading import CONGESTED, FILTERING
 from .waiting import Waiters
 
 if TYPE_CHECKING:
-    from .net.channel import Channel
     from .process import NetworkProcess
-
-
-class _Early(list[bytes]):
-    """What was sent before there is a channel; `pending` counts its bytes."""
-
-    pending = 0
 
 
 class Sending:
@@ -47,7 +41,8 @@ class Sending:
         self._process = process
         self._cap = process.limits.send_cap
         self.channel: Channel | None = None
-        self._early: _Early | None = None
+        # Sent before there is a channel.
+        self._early: Pieces | None = None
         #: Has `send_eof` been called?
         self.eof = False
         self._lost: ProcessError | None = None
@@ -97,7 +92,7 @@ class Sending:
     def _send_early(self, data: bytes) -> None:
         """There is no channel yet."""
         if self._early is None:
-            self._early = _Early()
+            self._early = Pieces()
         pending = self._early.pending
         if pending and pending + len(data) > self._cap:
             raise self._too_much(pending, data)

@@ -6,6 +6,7 @@ and asks the Channel.  Neither imports the other.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
@@ -54,6 +55,12 @@ class Output(Protocol):
     @property
     def pending(self) -> int:
         """Bytes taken by `write` that are not with the system yet."""
+
+
+class Pieces(deque[bytes]):
+    """An Output; whoever adds or takes a piece counts its bytes."""
+
+    pending = 0
 
 
 class Channel(Protocol):

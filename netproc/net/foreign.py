@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import errno
 import os
-from collections import deque
 from collections.abc import Callable
 
 from twisted.internet.defer import maybeDeferred
@@ -32,7 +31,7 @@ from zope.interface import alsoProvides, implementer
 
 from ..core.errors import ProcessArgumentError, ProcessError, from_os_error
 from ..core.limits import DEFAULT_LIMITS, KIB
-from .channel import Receiver
+from .channel import Pieces, Receiver
 from .reactor import INetprocReactor
 from .sockets import from_twisted_address
 from .stream import BROKEN, StreamChannel, reason_of
@@ -58,17 +57,12 @@ def _pass_half_close(transport: object) -> None:
         alsoProvides(wrapper, IHalfCloseableProtocol)
 
 
-class _Pieces(deque[bytes]):
-    """What the transport has not got; `pending` counts its bytes."""
-
-    pending = 0
-
-
 @implementer(IHandshakeListener, IPushProducer)
 class ForeignChannel(StreamChannel):
     """Over any ITransport."""
 
-    output: _Pieces
+    #: What the transport has not got.
+    output: Pieces
 
     _high = DEFAULT_LIMITS.high_water
     _low = DEFAULT_LIMITS.low_water
@@ -93,7 +87,7 @@ class ForeignChannel(StreamChannel):
         """The transport is there; where it does TLS, the process is not before the handshake."""
         transport = self.transport
         assert transport is not None
-        self.output = _Pieces()
+        self.output = Pieces()
         self.local = from_twisted_address(transport.getHost())
         self.remote = from_twisted_address(transport.getPeer())
         self._does_tls = isinstance(transport, TLSMemoryBIOProtocol)
