@@ -109,8 +109,8 @@ class _TCP(_Corked):
         self.setTcpNoDelay(True)
         super().startTLS(ctx, normal)
 
-    def _serve(self, protocol: Any) -> None:
-        """PROTOCOL, maybe TLS, is what it is for."""
+    def _hurry_tls(self, protocol: Any) -> None:
+        """PROTOCOL, which may be TLS, has been found."""
         if self.connected and isinstance(protocol, TLSMemoryBIOProtocol):
             self.setTcpNoDelay(True)
 
@@ -139,7 +139,7 @@ class Server(_TCP, tcp.Server):
 
     def __init__(self, sock: socket, protocol: Any, *arguments: Any) -> None:
         super().__init__(sock, protocol, *arguments)
-        self._serve(protocol)
+        self._hurry_tls(protocol)
 
 
 class Client(_TCP, tcp.Client):
@@ -147,7 +147,7 @@ class Client(_TCP, tcp.Client):
 
     def _connectDone(self) -> None:
         super()._connectDone()
-        self._serve(self.protocol)
+        self._hurry_tls(self.protocol)
 
 
 class UNIXServer(_UNIX, unix.Server):

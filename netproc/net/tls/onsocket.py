@@ -7,11 +7,11 @@ written waits, in clear text, in the transport's queue: so all that says about p
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from OpenSSL import SSL
@@ -248,7 +248,7 @@ class Wire:
 
     def close(self) -> None:
         """Say goodbye, if that is due and there is room, and close the socket."""
-        with contextlib.suppress(BlockingIOError):
+        with suppress(BlockingIOError):
             self._say_goodbye()
         self._socket.close()
 
