@@ -34,6 +34,19 @@ def connect(family: int, address: Any) -> socket.socket:
     return sock
 
 
+def silent_listener() -> tuple[int, list[socket.socket]]:
+    """A port that answers nothing, since its backlog is full; and what keeps it so, to be closed."""
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    listener.listen(0)
+    address = listener.getsockname()
+    fillers = [socket.socket() for _ in range(2)]
+    for filler in fillers:
+        filler.setblocking(False)
+        filler.connect_ex(address)
+    return int(address[1]), [listener, *fillers]
+
+
 def read_all(sock: socket.socket) -> bytes:
     """Everything up to the end."""
     chunks = []

@@ -16,6 +16,7 @@ from netproc.core.spec import Lookup
 from netproc.make import KEYWORDS, make
 from netproc.net.connector import Connector, interleave
 from netproc.test.base import NetprocTestCase, reactor
+from netproc.test.real.peers import silent_listener
 
 V4, V6 = int(socket.AF_INET), int(socket.AF_INET6)
 
@@ -62,18 +63,11 @@ class ConnectingTests(NetprocTestCase):
         return sock.getsockname()[1]
 
     def silent(self) -> int:
-        """A port that answers nothing: its backlog is full."""
-        listener = socket.socket()
-        listener.bind(("127.0.0.1", 0))
-        listener.listen(0)
-        self.addCleanup(listener.close)
-        address = listener.getsockname()
-        for _ in range(2):
-            filler = socket.socket()
-            self.addCleanup(filler.close)
-            filler.setblocking(False)
-            filler.connect_ex(address)
-        return address[1]
+        """A port that answers nothing."""
+        port, sockets = silent_listener()
+        for sock in sockets:
+            self.addCleanup(sock.close)
+        return port
 
     def connect(self, *addresses: SocketAddress, timeout: float = 5) -> Deferred[Any]:
         connecting = Connector(reactor, addresses, {}, timeout).start()

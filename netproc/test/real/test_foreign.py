@@ -12,7 +12,7 @@ from twisted.internet.endpoints import TCP4ClientEndpoint
 from netproc import NetworkProcess, ProcessError
 from netproc.test.base import PATIENCE
 from netproc.test.real.contract import Fixture, StreamContract
-from netproc.test.real.peers import accept, connect, in_thread
+from netproc.test.real.peers import accept, connect, in_thread, silent_listener
 
 
 class ForeignFixture(Fixture):
@@ -37,18 +37,10 @@ class ForeignFixture(Fixture):
 
 class SilentTests(ForeignFixture):
     async def test_an_endpoint_that_takes_too_long(self) -> None:
-        listener = socket.socket()
-        self.addCleanup(listener.close)
-        listener.bind(("127.0.0.1", 0))
-        listener.listen(0)
-        for _ in range(2):
-            # The backlog is full, so nothing answers the next one.
-            filler = socket.socket()
-            self.addCleanup(filler.close)
-            filler.setblocking(False)
-            filler.connect_ex(listener.getsockname())
-        place = {"endpoint": f"tcp:127.0.0.1:{listener.getsockname()[1]}"}
-        made = self.make(name="c", connect_timeout=0.2, **place)
+        port, sockets = silent_listener()
+        for sock in sockets:
+            self.addCleanup(sock.close)
+        made = self.make(name="c", connect_timeout=0.2, endpoint=f"tcp:127.0.0.1:{port}")
         error = await self.failure_of(made, ProcessError)
         self.assertEqual(
             (errno.ETIMEDOUT, "make client process failed: timed out (connect)"),

@@ -79,8 +79,8 @@ class SecurityManagerTests(OpenStreamCase):
             await process.closed
             self.assertEqual(b"np9 LOGOUT\r\n", (await served)[-1])
 
-    async def test_without_a_dialogue(self) -> None:
-        """The first bytes of the server come while the manager still thinks."""
+    async def check_bare(self, serve: Script, **keywords: Any) -> None:
+        """Without a dialogue the first bytes of the server come while the manager still thinks."""
         thinking: Deferred[Answer] = Deferred()
         asked: Deferred[None] = Deferred()
 
@@ -88,6 +88,23 @@ class SecurityManagerTests(OpenStreamCase):
             asked.callback(None)
             return thinking
 
+        seen: list[str] = []
+        opening, served = self.open(
+            serve,
+            protocol=None,
+            security_manager=SecurityManager(ask=ask),
+            filter=lambda process, text: seen.append(text),
+            **keywords,
+        )
+        await asked
+        self.assertNoResult(opening)
+        thinking.callback("session")
+        process = await opening
+        process.send("go on\n")
+        await process.closed
+        self.assertEqual(([b"go on\n"], "hello\nbye\n"), (await served, "".join(seen)))
+
+    async def test_without_a_dialogue(self) -> None:
         def serve(sock: socket.socket, heard: list[bytes]) -> None:
             tls = secure(sock)
             tls.sendall(b"hello\n")
@@ -95,53 +112,17 @@ class SecurityManagerTests(OpenStreamCase):
             tls.sendall(b"bye\n")
             tls.unwrap()
 
-        seen: list[str] = []
-        opening, served = self.open(
-            serve,
-            type="tls",
-            protocol=None,
-            tls_parameters=UNVERIFIED,
-            security_manager=SecurityManager(ask=ask),
-            filter=lambda process, text: seen.append(text),
-        )
-        await asked
-        self.assertNoResult(opening)
-        thinking.callback("session")
-        process = await opening
-        process.send("go on\n")
-        await process.closed
-        self.assertEqual(([b"go on\n"], "hello\nbye\n"), (await served, "".join(seen)))
+        await self.check_bare(serve, type="tls", tls_parameters=UNVERIFIED)
 
     async def test_clear_text_without_a_dialogue(self) -> None:
-        """The same; nobody could be told to begin TLS."""
-        thinking: Deferred[Answer] = Deferred()
-        asked: Deferred[None] = Deferred()
-
-        def ask(host: str, port: int, problems: tuple[Problem, ...]) -> Deferred[Answer]:
-            asked.callback(None)
-            return thinking
+        """Nobody could be told to begin TLS."""
 
         def serve(sock: socket.socket, heard: list[bytes]) -> None:
             sock.sendall(b"hello\n")
             heard.append(line(sock))
             sock.sendall(b"bye\n")
 
-        seen: list[str] = []
-        opening, served = self.open(
-            serve,
-            protocol=None,
-            tls_parameters=None,
-            warn_unless_encrypted=True,
-            security_manager=SecurityManager(ask=ask),
-            filter=lambda process, text: seen.append(text),
-        )
-        await asked
-        self.assertNoResult(opening)
-        thinking.callback("session")
-        process = await opening
-        process.send("go on\n")
-        await process.closed
-        self.assertEqual(([b"go on\n"], "hello\nbye\n"), (await served, "".join(seen)))
+        await self.check_bare(serve, tls_parameters=None, warn_unless_encrypted=True)
 
     async def test_clear_text_that_it_has_nothing_against(self) -> None:
         """It says so at once, before the connection has a receiver."""
