@@ -6,9 +6,10 @@ Public names are here; the modules behind them, in the order in which data passe
 * `core.streamspec`, `core.dialects` and `core.answers`: how a stream is opened, `core.negotiate`: its
   dialogue;
 * `client` and `server`, which join what follows; `open_stream` with `core.streamspec`, `core.negotiate`, `core.answers`,
-  `core.dialects` and `net.dialogue`, which talk before a client is there;
+  `core.dialects` and `net.opening.dialogue`, which talk before a client is there;
 * `clientcert` with `core.authinfo`: who we are to the server; `security` with `core.trust` and `pinfile`: may a connection
-  be used? `net.vetting` waits for the answer;
+  be used? `net.opening.approval` waits for the answer;
+* `net.opening`: the row of stages (handshake, dialogue, approval) between a connection and its process;
 * `net.resolve`, `net.endpoints`, `net.connector`, `net.listener`, `net.socketfile`, `net.sockets`: to a
   socket that is connected;
 * `net.transport`, `net.event`, `net.sendqueue`, `net.producer`: bytes from and to it;

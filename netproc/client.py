@@ -1,11 +1,12 @@
-"""Connect a client process: look up, connect, give it its channel.
+"""Connect a client process: look up, connect, open.
 
-`make.py` hands in the spec and the process; this joins `net/resolve.py`, `net/endpoints.py` or a foreign
-endpoint, and `net/stream.py` or `net/foreign.py`.
+`make.py` hands in the spec and the process.  This module joins `net/resolve.py`, `net/endpoints.py` or a foreign endpoint,
+`net/stream.py` or `net/foreign.py`, and the stages of `net/opening/`.
 """
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Sequence
 from typing import TypeVar
 
@@ -19,14 +20,16 @@ from .core.address import SocketAddress
 from .core.errors import NetprocError, ProcessError
 from .core.spec import ProcessSpec, name_to_verify
 from .core.status import Cause
-from .net.channel import Channel, Receiver
+from .net.channel import Channel
 from .net.connector import FAILED
 from .net.endpoints import ClientEndpoint
 from .net.foreign import ForeignChannel, network_error
+from .net.opening.handshake import first_stages
+from .net.opening.stages import Opening, Stage
 from .net.resolve import Resolver
 from .net.stream import ChannelFactory, OwnChannel, StreamChannel
-from .net.tls.attach import Security, engine_for, tls_channel
-from .net.tls.channel import TLSChannel
+from .net.tls.attach import Security, engine_for
+from .net.tls.channel import Engine
 from .process import NetworkProcess
 from .waiting import in_time
 
@@ -51,18 +54,42 @@ class ClientMaker:
         self._reactor = process.reactor
         self._resolver = resolver
         self._deadline = self._reactor.seconds() + spec.limits.connect_timeout
-        # Fires when the connection can be used: after TLS, be it ours or a foreign endpoint's.
+        # Fires when the process is open.
         self._opened: Deferred[None] = Deferred()
         self._foreign = foreign
         self._security = security
-        # What is to be given up when that fails.
-        self._channel: StreamChannel | TLSChannel | None = None
+        # While it is not over: the two would keep each other.
+        self._opening: Opening | None = None
+        self._cancelled = False
+        self._over = False
         self._addresses_known = False
-        self._cause = Cause.CONNECTED
+        self._cause = Cause.CONNECTED if security is None else Cause.ENCRYPTED
 
     def make(self) -> Deferred[NetworkProcess]:
-        """Fires with the process when it can talk; nobody sees it before."""
-        return Deferred.fromCoroutine(self._make())
+        """Return a Deferred that fires with the process when it can talk; the process is not listed before."""
+        return self._attempt(Deferred.fromCoroutine(self._make()))
+
+    def _attempt(self, making: Deferred[T]) -> Deferred[T]:
+        """Return a Deferred of the result of MAKING, after whose callbacks the process gets input.
+
+        It can be cancelled at any time, even by a function that is called while MAKING fires.
+        """
+
+        def cancel(_: object) -> None:
+            self._cancelled = True
+            self._give_up()
+            making.cancel()
+
+        def done(result: T | Failure) -> None:
+            if attempt.called:
+                return
+            attempt.callback(result)
+            if not isinstance(result, Failure):
+                self._process.reading.open()
+
+        attempt: Deferred[T] = Deferred(cancel)
+        making.addBoth(done)
+        return attempt
 
     async def _make(self) -> NetworkProcess:
         process = self._process
@@ -79,7 +106,9 @@ class ClientMaker:
         self._use_buffer()
         # In the next turn: a connect that fails at once would tell the sentinel of a process that
         # the caller does not have yet.
-        attempt = deferLater(self._reactor, 0, lambda: Deferred.fromCoroutine(self._connect()))
+        attempt = self._attempt(
+            deferLater(self._reactor, 0, lambda: Deferred.fromCoroutine(self._connect()))
+        )
         process.life.connecting(attempt)
         process.table.enter(process)
         attempt.addErrback(self._nowait_failed)
@@ -117,16 +146,29 @@ class ClientMaker:
                 # It keeps to the deadline by itself, and then names the addresses.
                 await connecting
             else:
-                connected = await self._in_time(connecting, "connect")
-                if self._channel is None and isinstance(connected, StreamChannel):
-                    self._channel = connected  # one that does its own TLS first
+                await self._in_time(connecting, "connect")
             await self._opened
         except BaseException as error:
-            if self._channel is not None:
-                self._channel.abort()
+            self._give_up()
+            # This error is the answer, whichever way the stages end.
+            self._opened.addErrback(lambda _: None)
+            if self._cancelled:
+                # Endpoints have errors of their own for that.
+                raise CancelledError from None
             if isinstance(error, (NetprocError, CancelledError)):
                 raise
             raise network_error(error, FAILED) from error
+
+    def _give_up(self) -> None:
+        """End what has been begun; an endpoint that does not stop for that finds that nobody wants its connection."""
+        self._over = True
+        opening, self._opening = self._opening, None
+        if opening is not None:
+            opening.abort()
+            self._fail(ProcessError(errno.ECONNABORTED, f"{FAILED}: given up"))
+        elif self._process.live and not self._spec.nowait:
+            # Given up by a function that was called when the process was opened.
+            self._process.delete()
 
     async def _addresses(self) -> Sequence[SocketAddress]:
         spec = self._spec
@@ -164,38 +206,49 @@ class ClientMaker:
     # -- the channel ----------------------------------------------------------------------------
 
     def _build(self) -> StreamChannel:
-        if self._foreign is None:
-            return OwnChannel(self._reactor, self._connected)
-        return ForeignChannel(
-            self._reactor,
-            self._connected,
-            self._opened.errback,
-            self._spec.limits.handshake_timeout,
-        )
+        kind = OwnChannel if self._foreign is None else ForeignChannel
+        return kind(self._reactor, self._connected)
 
-    def _connected(self, channel: StreamChannel) -> Receiver:
-        """CHANNEL is connected; with TLS it cannot be used yet."""
-        self._channel = channel
-        if self._security is None:
-            return self._channel_opened(channel)
-        name = name_to_verify(self._spec.tls_parameters, self._spec.tls_host)
-        self._channel = tls = tls_channel(
-            channel,
-            engine_for(self._security, name, channel),
+    def _connected(self, channel: StreamChannel) -> None:
+        """CHANNEL is connected; it can be used after the stages."""
+        if self._over:
+            channel.abort()
+            return
+        self._opening = opening = Opening(
+            self._stages(channel),
             self._reactor,
             self._spec.limits,
-            opened=self._channel_opened,
-            failed=self._opened.errback,
+            opened=self._open,
+            refused=self._refused,
         )
-        tls.start()
-        return tls
+        opening.go_on(channel)
 
-    def _channel_opened(self, channel: Channel) -> Receiver:
+    def _stages(self, channel: StreamChannel) -> list[Stage]:
+        make_engine = None if self._security is None else self._engine
+        return first_stages(channel, make_engine, self._reactor, self._spec.limits)
+
+    def _engine(self, channel: StreamChannel, unread: bytes) -> Engine:
+        assert self._security is not None
+        name = name_to_verify(self._spec.tls_parameters, self._spec.tls_host)
+        return engine_for(self._security, name, channel, unread)
+
+    def _refused(self, error: NetprocError) -> None:
+        """The stages have given the connection up, because of ERROR."""
+        self._opening = None
+        self._fail(error)
+
+    def _fail(self, error: NetprocError) -> None:
+        if not self._opened.called:
+            self._opened.errback(error)
+
+    def _open(self, channel: Channel, unread: bytes) -> None:
+        self._opening = None
         process = self._process
-        event = process.life.connected(channel, self._cause)
+        event = process.life.connected(channel, self._cause, unread)
+        process.reading.wait_for_open()
         self._before_open(process)
         if not self._spec.nowait:
             process.table.enter(process)
         process.tell(event)
-        self._opened.callback(None)
-        return process.life
+        if not self._opened.called:
+            self._opened.callback(None)

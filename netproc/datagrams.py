@@ -45,14 +45,14 @@ class DatagramMaker(ClientMaker):
             not spec.is_server and not self._hears_all(remote),
             on_closed,
         )
-        self._open(channel)
+        self._channel_opened(channel)
 
-    def _open(self, channel: DatagramChannel) -> None:
+    def _channel_opened(self, channel: DatagramChannel) -> None:
         process = self._process
         event = process.life.connected(channel, Cause.CONNECTED)
         if self._spec.is_server:
             process.life.show_port(channel.local)
-        channel.start(process.life)
+        channel.start()
         if not self._spec.nowait:
             process.table.enter(process)
         process.tell(event)

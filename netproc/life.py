@@ -74,9 +74,14 @@ class Life:
         """Has it not ended?"""
         return self.state in status.LIVE
 
+    @property
+    def ended(self) -> bool:
+        """Whether it has been open, or failed, and is over."""
+        return self.state in status.ENDED
+
     def closed(self, process: NetworkProcess) -> Deferred[NetworkProcess]:
         """Fires with PROCESS, whose life this is, when all is over."""
-        if self._gone and self.state in status.ENDED:
+        if self._gone and self.ended:
             return succeed(process)
         self._waiters = self._waiters or Waiters()
         return self._waiters.add()
@@ -88,14 +93,22 @@ class Life:
         self._step(Cause.CONNECTING)
         self._attempt = attempt
 
-    def connected(self, channel: Channel, cause: Cause) -> str | None:
-        """CHANNEL can be used; the event to tell when it is time."""
+    def connected(self, channel: Channel, cause: Cause, unread: bytes = b"") -> str | None:
+        """Take CHANNEL, which can be used, and UNREAD, which has come over it; return the event to tell when it is time.
+
+        Input is held until `reading.open`, so that the program hears of the connection first.  Raises ProcessError if the
+        channel cannot do what the program has asked for already.
+        """
         process = self._process
         self._attempt = None
         self._gone = False
         process.shown.local, process.shown.remote = channel.local, channel.remote
         process.reading.connected(channel)
+        # Before anything is written: a channel tells its receiver how that goes on.
+        channel.hand_to(self)
         process.sending.connected(channel)
+        if unread:
+            process.reading.data(unread)
         words = host_text(channel.remote) if cause is Cause.ACCEPTED else ""
         return self._step(cause, words)
 
@@ -270,6 +283,7 @@ class Life:
     def _let_go(self) -> None:
         """All is over: nothing must keep the process but those who have it; tell who waits."""
         process = self._process
+        self.unsent += process.sending.give_up_early(self.reason)
         process.sending.detach()
         process.reading.detach()
         del self._process

@@ -1,7 +1,7 @@
-"""open_network_stream: a client whose greeting, capabilities and TLS have been seen to before it is there.
+"""open_network_stream: a client that passes greeting, capabilities, TLS and the security manager before it is open.
 
-The keywords become a spec (`core/streamspec.py`) and one of `core/spec.py`; `client.py` connects, `net/dialogue.py` leads
-the dialogue before the process is open, and `net/vetting.py` waits for what the security manager says.
+The keywords become a spec (`core/streamspec.py`) and one of `core/spec.py`.  `client.py` connects; here is the row of stages
+(`net/opening/`) that the connection passes then.
 """
 
 from __future__ import annotations
@@ -27,9 +27,12 @@ from .core.spec import ProcessSpec, process_spec
 from .core.status import Cause
 from .core.streamspec import StreamSpec, stream_spec
 from .make import KEYWORDS, new_process
-from .net.channel import Channel, Receiver
+from .net.channel import Channel
 from .net.child import ChildEndpoint
-from .net.dialogue import Dialogue, Said
+from .net.opening.approval import Approval
+from .net.opening.dialogue import Dialogue, Said
+from .net.opening.handshake import Handshake
+from .net.opening.stages import Deadline, Stage
 from .net.reactor import INetprocReactor, default_reactor
 from .net.resolve import resolve
 from .net.stream import StreamChannel
@@ -37,7 +40,6 @@ from .net.tls import contexts
 from .net.tls.attach import Security, engine_for
 from .net.tls.channel import Engine, TLSChannel
 from .net.tls.parameters import TLSParameters, parse
-from .net.vetting import Opened, Refused, VettedChannel, Vetting
 from .process import DEFAULT_TABLE, NetworkProcess, Table
 from .security import SecurityManager
 from .settings import Filter, Sentinel
@@ -196,7 +198,7 @@ class _Vet:
         self._host: str = given["host"]
         self._warn = bool(given["warn_unless_encrypted"])
 
-    def __call__(self, channel: VettedChannel, *, starttls: bool) -> Deferred[None]:
+    def __call__(self, channel: Channel, *, starttls: bool) -> Deferred[None]:
         """May CHANNEL, with TLS or in clear text, be used?"""
         status = channel.peer_status() if isinstance(channel, TLSChannel) else None
         assert channel.remote is not None
@@ -222,6 +224,8 @@ class _StreamMaker(ClientMaker):
     ) -> None:
         endpoint = None if command is None else ChildEndpoint(process.reactor, command)
         super().__init__(spec, process, resolve, endpoint, security if stream.type is TLS else None)
+        # A stream is told of as if it had no TLS, however it has got it.
+        self._cause = Cause.CONNECTED
         if command is not None:
             process.shown.set("command", command)
             self._cause = Cause.STARTED
@@ -229,6 +233,8 @@ class _StreamMaker(ClientMaker):
         self._stream = stream
         self._starttls = security
         self._timeout = timeout
+        # Until it is over: the two would keep each other.
+        self._dialogue: Dialogue | None = None
         self._properties: StreamProperties | None = None
         # The text of the dialogue, until the process is there.
         self._said = Said(b"", None)
@@ -248,21 +254,41 @@ class _StreamMaker(ClientMaker):
         assert self._properties is not None
         return None, self._properties
 
-    def _channel_opened(self, channel: Channel) -> Receiver:
-        """The connection can be used; the stream is not open before the dialogue has been led."""
-        assert isinstance(channel, (StreamChannel, TLSChannel))
-        begin = super()._channel_opened if self._stream.bare else self._begin_dialogue
-        if not self._is_vetted_first:
-            return begin(channel)
-        return self._vetted(channel, begin, self._distrusted)
+    # -- the stages -----------------------------------------------------------------------------
 
-    @property
-    def _is_vetted_first(self) -> bool:
-        """Is it known without a dialogue whether the connection has TLS?  The shell has no connection."""
+    def _stages(self, channel: StreamChannel) -> list[Stage]:
+        """TLS from the beginning, the security manager, the dialogue; the manager again, if STARTTLS was not to be had."""
         kind = self._stream.type
-        return kind is not SHELL and (self._stream.bare or not kind.negotiates)
+        stages = super()._stages(channel)
+        if self._stream.bare or not kind.negotiates:
+            stages += self._approval()
+        if not self._stream.bare:
+            stages.append(self._make_dialogue())
+            if kind.negotiates:
+                stages += self._approval(clear_text_only=True)
+        return stages
 
-    def _begin_dialogue(self, channel: VettedChannel) -> Receiver:
+    def _approval(
+        self,
+        deadline: Deadline | None = None,
+        *,
+        starttls: bool = False,
+        clear_text_only: bool = False,
+    ) -> list[Stage]:
+        """The stage of the security manager, if there is one; a shell has no connection to ask about."""
+        if self._vet is None or self._stream.type is SHELL:
+            return []
+        ask = partial(self._ask, starttls=starttls)
+        return [Approval(ask, deadline or self._stage_deadline(), clear_text_only=clear_text_only)]
+
+    def _ask(self, channel: Channel, *, starttls: bool) -> Deferred[None]:
+        assert self._vet is not None
+        if self._properties is None and not (self._dialogue and self._dialogue.began):
+            # What `return_list` gives if the manager refuses.
+            self._properties = StreamProperties(None, None, self._kind)
+        return self._vet(channel, starttls=starttls)
+
+    def _make_dialogue(self) -> Dialogue:
         stream = self._stream
         negotiation = Negotiation(
             stream.type,
@@ -270,46 +296,33 @@ class _StreamMaker(ClientMaker):
             always_query=stream.always_query,
             limits=self._spec.limits,
         )
-        dialogue = Dialogue(
-            channel,
+        deadline = self._stage_deadline()
+        self._dialogue = Dialogue(
             negotiation,
-            self._engine,
-            self._reactor,
-            self._spec.limits,
-            self._timeout,
-            vetted=partial(self._vetted, starttls=True),
-            opened=self._stream_opened,
-            refused=self._stream_refused,
+            deadline,
+            upgrade=partial(self._upgrade, deadline),
+            done=self._dialogue_done,
         )
-        return dialogue.begin()
+        return self._dialogue
 
-    def _vetted(
-        self, channel: VettedChannel, opened: Opened, refused: Refused, *, starttls: bool = False
-    ) -> Receiver:
-        """Who is told of CHANNEL: whom OPENED says, at once or when the security manager agrees."""
-        if self._vet is None:
-            return opened(channel)
-        verdict = self._vet(channel, starttls=starttls)
-        vetting = Vetting(
-            channel, verdict, self._reactor, self._timeout, opened=opened, refused=refused
-        )
-        return vetting.begin()
+    def _upgrade(self, deadline: Deadline) -> list[Stage]:
+        """The stages of STARTTLS."""
+        handshake = Handshake(self._starttls_engine, self._reactor, self._spec.limits, deadline)
+        return [handshake, *self._approval(deadline, starttls=True)]
 
-    def _engine(self, channel: StreamChannel, unread: bytes) -> Engine:
+    def _stage_deadline(self) -> Deadline:
+        return Deadline(self._reactor, self._timeout)
+
+    def _starttls_engine(self, channel: StreamChannel, unread: bytes) -> Engine:
         assert self._starttls is not None
         return engine_for(self._starttls, self._spec.tls_host, channel, unread)
 
-    def _stream_opened(
-        self, channel: VettedChannel, properties: StreamProperties, said: Said
-    ) -> Receiver:
-        self._channel = channel
+    def _dialogue_done(self, properties: StreamProperties, said: Said) -> None:
+        self._dialogue = None
         self._properties = properties
         self._said = said
-        is_open = super()._channel_opened
-        if properties.type == "plain" and self._stream.type.negotiates:
-            # It could have had TLS, and has none.
-            return self._vetted(channel, is_open, self._distrusted)
-        return is_open(channel)
+
+    # -- the end --------------------------------------------------------------------------------
 
     def _before_open(self, process: NetworkProcess) -> None:
         """What was said stays in the buffer, as in Emacs; a filter of the program's begins behind it."""
@@ -322,18 +335,13 @@ class _StreamMaker(ClientMaker):
         if said:
             process.insert_in_buffer(process.new_decoder().decode(said))
 
-    def _distrusted(self, error: ProcessError) -> None:
-        """The security manager says no."""
-        assert self._channel is not None
-        limits = self._spec.limits
-        self._channel.close(limits.flush_timeout, limits.linger_timeout)
-        before = self._properties or StreamProperties(None, None, self._kind)
-        self._stream_refused(error, replace(before, error=str(error)))
-
-    def _stream_refused(self, error: NetprocError, properties: StreamProperties) -> None:
-        self._properties = properties
-        # It closes by itself, and in order: a reset could take back what the server still reads.
-        self._channel = None
+    def _refused(self, error: NetprocError) -> None:
+        """See ClientMaker; note what `return_list` gives."""
+        if self._properties is not None:
+            self._properties = replace(self._properties, error=str(error))
+        elif self._dialogue is not None and self._dialogue.began:
+            self._properties = self._dialogue.negotiation.properties(str(error))
+        self._dialogue = None
         if not isinstance(error, ProcessError):
             error = ProcessError(errno.EPROTO, str(error))
-        self._opened.errback(error)
+        super()._refused(error)

@@ -30,7 +30,7 @@ NO_FILTER = 2  # the filter is True
 FILTERING = 4  # the filter runs, maybe as a coroutine
 CONGESTED = 8  # the peer does not read what the filter sends
 FULL = 16  # the buffer is at its limit
-UNCONNECTED = 32  # there is no channel yet, or no more
+UNCONNECTED = 32  # the program has not been told of the connection yet, or it has ended
 HELD = STOPPED | NO_FILTER | FILTERING | CONGESTED | FULL | UNCONNECTED
 
 QUEUED = 64  # something waits in the delivery
@@ -131,11 +131,19 @@ class Reading:
         return True
 
     def connected(self, channel: Channel) -> None:
-        """There is a channel; what is held back already is not read."""
+        """There is a channel; what is held back already is not read, and nothing delivered before `open`."""
         self._channel = channel
-        self.gate &= ~UNCONNECTED
-        if self.gate & HELD:
+        if self.gate & HELD & ~UNCONNECTED:
             self._pause()
+
+    def wait_for_open(self) -> None:
+        """Read nothing before `open`."""
+        self._pause()
+
+    def open(self) -> None:
+        """The program has been told of the connection: deliver what comes."""
+        if self._channel is not None:
+            self.release(UNCONNECTED)
 
     def switch(self, channel: Channel) -> bytes:
         """Read from CHANNEL from now on; what came and has not been delivered."""

@@ -201,6 +201,14 @@ class Sending:
         self._lost = self._lost or reason
         self._end_drains(self._lost)
 
+    def give_up_early(self, reason: ProcessError | None) -> int:
+        """There never will be a channel, because of REASON; return how many bytes waited for one."""
+        if self._early is None and not self._drains:
+            return 0
+        unsent = self.pending
+        self.ended(reason or ProcessError(errno.ENOTCONN, "the process was never connected"))
+        return unsent
+
     def _end_drains(self, error: ProcessError | None) -> None:
         if self._drains is None:
             return

@@ -8,25 +8,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IStreamServerEndpoint
 from twisted.logger import Logger
 
 from .core import address
 from .core.address import SocketAddress
-from .core.errors import NetprocError, ProcessError, from_os_error
+from .core.errors import NetprocError, from_os_error
 from .core.escape import escape
 from .core.spec import ProcessSpec
 from .core.status import Cause, accept_failed_message, accept_message
-from .net.channel import Channel, Port, Receiver
+from .net.channel import Channel, Port
 from .net.endpoints import ServerEndpoint
 from .net.foreign import ForeignChannel, ForeignPort, network_error
 from .net.inherited import OWN
 from .net.listener import ListenerWatcher
+from .net.opening.handshake import first_stages
+from .net.opening.stages import Opening
 from .net.resolve import Resolver
 from .net.stream import ChannelFactory, OwnChannel, StreamChannel
-from .net.tls.attach import Security, engine_for, tls_channel
-from .net.tls.channel import TLSChannel
+from .net.tls.attach import Security, engine_for
+from .net.tls.channel import Engine
 from .process import NetworkProcess
 from .waiting import in_time
 
@@ -53,7 +55,8 @@ class ServerMaker(ListenerWatcher):
         self._foreign = foreign
         self._security = security
         # Connections that cannot be used yet.
-        self._handshakes: set[TLSChannel] = set()
+        self._openings: set[Opening] = set()
+        self._given_up = False
 
     def make(self) -> Deferred[NetworkProcess]:
         """Fires with the process when it listens; waits only for a look-up or a foreign endpoint."""
@@ -67,12 +70,13 @@ class ServerMaker(ListenerWatcher):
             else:
                 port = self._listen(await self._addresses())
         except BaseException:
+            # An endpoint that does not stop for that finds that nobody wants its connections.
+            self._given_up = True
             table.release(process.name)
             raise
         process.life.listening(port)
         table.enter(process)
-        if self._security is not None:
-            process.closed.addCallback(self._give_up_handshakes)
+        process.closed.addCallback(self._give_up_openings)
         return process
 
     async def _addresses(self) -> Sequence[SocketAddress]:
@@ -111,9 +115,9 @@ class ServerMaker(ListenerWatcher):
         self._use_buffer()
         try:
             return ForeignPort(await endpoint.listen(ChannelFactory(self._build)))
+        except (NetprocError, CancelledError):
+            raise
         except Exception as error:
-            if isinstance(error, NetprocError):
-                raise
             raise network_error(error, _FAILED) from error
 
     # -- told by the listener -------------------------------------------------------------------
@@ -129,49 +133,53 @@ class ServerMaker(ListenerWatcher):
     # -- connections ----------------------------------------------------------------------------
 
     def _build(self) -> StreamChannel:
-        if self._foreign is None:
-            return OwnChannel(self._reactor, self._connected)
-        timeout = self._process.limits.handshake_timeout
-        return ForeignChannel(self._reactor, self._connected, self._refused, timeout)
+        kind = OwnChannel if self._foreign is None else ForeignChannel
+        return kind(self._reactor, self._connected)
 
-    def _refused(self, reason: ProcessError) -> None:
+    def _connected(self, channel: StreamChannel) -> None:
+        """A client has connected; with TLS it is no process before the handshake is done."""
+        if self._given_up or self._process.life.ended:
+            # Some factories that wrap this one cannot be told so before.
+            channel.abort()
+            return
+        limits = self._process.limits
+        make_engine = None if self._security is None else self._engine
+        stages = first_stages(channel, make_engine, self._reactor, limits)
+        if not stages:
+            self._open(channel, b"")
+            return
+
+        def opened(channel: Channel, unread: bytes) -> None:
+            self._openings.remove(opening)
+            self._open(channel, unread)
+
+        def refused(error: NetprocError) -> None:
+            self._openings.discard(opening)
+            self._refused(error)
+
+        opening = Opening(stages, self._reactor, limits, opened=opened, refused=refused)
+        self._openings.add(opening)
+        opening.go_on(channel)
+
+    def _engine(self, channel: StreamChannel, unread: bytes) -> Engine:
+        assert self._security is not None
+        return engine_for(self._security, None, channel, unread)
+
+    def _refused(self, reason: NetprocError) -> None:
         log.info(
             "{name}: a connection failed: {reason}",
             name=self._process.name,
             reason=escape(str(reason)),
         )
 
-    def _connected(self, channel: StreamChannel) -> Receiver:
-        """A client has connected; with TLS nobody knows of it yet."""
-        if self._security is None:
-            return self._channel_opened(channel)
-        tls = tls_channel(
-            channel,
-            engine_for(self._security, None, channel),
-            self._reactor,
-            self._process.limits,
-            opened=self._handshake_done,
-            failed=lambda reason: self._handshake_failed(tls, reason),
-        )
-        self._handshakes.add(tls)
-        tls.start()
-        return tls
+    def _give_up_openings(self, _: object) -> None:
+        """The server has ended: clients that are not connected yet never will be."""
+        for opening in self._openings:
+            opening.abort()
+        self._openings.clear()
 
-    def _handshake_done(self, tls: TLSChannel) -> Receiver:
-        self._handshakes.remove(tls)
-        return self._channel_opened(tls)
-
-    def _handshake_failed(self, tls: TLSChannel, reason: ProcessError) -> None:
-        self._handshakes.remove(tls)
-        self._refused(reason)
-
-    def _give_up_handshakes(self, _: object) -> None:
-        """The server has ended: who is not connected yet never will be."""
-        for tls in list(self._handshakes):
-            tls.abort()
-
-    def _channel_opened(self, channel: Channel) -> Receiver:
-        """A client can talk: in Emacs's order (N90)."""
+    def _open(self, channel: Channel, unread: bytes) -> None:
+        """A client can talk: tell the program, in Emacs's order (N90)."""
         server, table = self._process, self._process.table
         identity = self._identity(channel.remote)
         table.count_connection()
@@ -181,13 +189,13 @@ class ServerMaker(ListenerWatcher):
             base = server.buffer.name if server.buffer is not None else None
             buffer = table.get_buffer_create(f"{base or server.name} {identity}")
             connection.use_buffer(buffer, own=True)
-        event = connection.life.connected(channel, Cause.ACCEPTED)
+        event = connection.life.connected(channel, Cause.ACCEPTED, unread)
         table.enter(connection)
         if server.logs:
             server.log(connection, accept_message(address.host_text(channel.remote)))
         if connection.live:
             connection.tell(event)
-        return connection.life
+        connection.reading.open()
 
     def _identity(self, remote: SocketAddress | None) -> str:
         """How the names of a connection and its buffer go on (N92)."""

@@ -16,7 +16,7 @@ from twisted.internet.defer import Deferred, fail
 from .core.errors import ProcessArgumentError, ProcessError, not_running
 from .core.spec import name_to_verify
 from .core.status import State
-from .net.channel import Channel, Receiver
+from .net.channel import Channel
 from .net.stream import StreamChannel
 from .net.tls import contexts
 from .net.tls.attach import engine_for, tls_channel
@@ -41,6 +41,11 @@ def start_tls(
     except ProcessArgumentError as error:
         # Whoever does not look at the Deferred would go on in clear text.
         process.life.broken(ProcessError(None, str(error)))
+        return fail(error)
+    try:
+        # What was pending has been written for that, and a callback of `drain` may have deleted the process.
+        _plain_channel(process)
+    except ProcessError as error:
         return fail(error)
     return _put_between(process, below, engine, unread)
 
@@ -80,11 +85,10 @@ def _put_between(
 ) -> Deferred[NetworkProcess]:
     done: Deferred[NetworkProcess] = Deferred(lambda _: process.delete())
 
-    def opened(channel: Channel) -> Receiver:
+    def opened(_: Channel) -> None:
         process.mark_tls_start()
         if not done.called:  # by being cancelled
             done.callback(process)
-        return process.life
 
     def failed(error: ProcessError) -> None:
         if not done.called:

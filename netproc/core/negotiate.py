@@ -1,8 +1,8 @@
 """Greeting, capabilities, STARTTLS: the dialogue that opens a stream, as a machine.
 
-`open_stream.py` feeds it what the connection tells (`start`, `receive`, `tls_started`, `lost`), and after
-each of these takes the `actions` and does them, in order.  The machine makes no call and has no clock:
-the deadline is the caller's, who says `lost` when it is over.
+`net/opening/dialogue.py` feeds it what the connection tells (`start`, `receive`, `tls_started`), and after each of these
+takes the `actions` and does them, in order.  The machine makes no call and has no clock: the deadline, and the end of the
+connection, are the caller's.
 
 The sequence is Emacs's (N265, N266, N268); what differs:
 
@@ -108,7 +108,6 @@ class Failed:
     """Drop the connection."""
 
     error: NetprocError
-    properties: StreamProperties
 
 
 Action: TypeAlias = Send | StartTLS | Done | Failed
@@ -150,8 +149,9 @@ class Negotiation:
 
     # --- What the caller tells and takes.
 
-    def start(self) -> None:
-        """The stream is connected, and encrypted if it is so from the beginning."""
+    def start(self, unread: bytes = b"") -> None:
+        """The stream is connected, and encrypted if it is so from the beginning; UNREAD has come already."""
+        self._unread += unread
         self._advance()
 
     def receive(self, data: bytes) -> None:
@@ -160,18 +160,11 @@ class Negotiation:
         self._unread += data
         self._advance()
 
-    def tls_started(self) -> None:
-        """The handshake is complete and the certificate is what it should be."""
+    def tls_started(self, unread: bytes = b"") -> None:
+        """The handshake is complete and the certificate is what it should be; UNREAD came encrypted."""
         assert self.waiting_for is HANDSHAKE
+        self._unread += unread
         self._advance()
-
-    def lost(self, reason: NetprocError | None) -> None:
-        """The connection ended, or the handshake failed, or the deadline is over.
-
-        A dialogue that is not over fails with REASON, or if that is None with an error that says when.
-        """
-        what = f"connection closed before the {self.waiting_for}"
-        self._fail(reason or NegotiationError(what))
 
     def actions(self) -> list[Action]:
         """What is to be done now, in order; each is told once."""
@@ -185,20 +178,16 @@ class Negotiation:
         try:
             next(self._dialogue)
         except StopIteration:
-            self._finish(Done(self._properties(), self._unread))
+            self._finish(Done(self.properties(), self._unread))
         except NetprocError as error:
-            self._fail(error)
-
-    def _fail(self, error: NetprocError) -> None:
-        self._finish(Failed(error, self._properties(str(error))))
+            self._finish(Failed(error))
 
     def _finish(self, action: Done | Failed) -> None:
-        # A function of the program's may have dropped the connection before.
-        if not self._over:
-            self._over = True
-            self._actions.append(action)
+        self._over = True
+        self._actions.append(action)
 
-    def _properties(self, error: str | None = None) -> StreamProperties:
+    def properties(self, error: str | None = None) -> StreamProperties:
+        """Return what has been found out so far, with ERROR, the reason why there is no stream."""
         kind: Literal["plain", "tls"] = "tls" if self._secure else "plain"
         return StreamProperties(self._greeting, self._capabilities, kind, error)
 

@@ -52,6 +52,7 @@ class Cause(enum.Enum):
 
     CONNECTING = enum.auto()  # nowait: the process is shown before it is connected
     CONNECTED = enum.auto()
+    ENCRYPTED = enum.auto()  # a client with TLS, which is told of in any case (N239)
     ACCEPTED = enum.auto()
     LISTENING = enum.auto()
     PEER_ENDED = enum.auto()  # end of file, reset or error: all the same to Emacs (N84)
@@ -79,6 +80,8 @@ TABLE: dict[tuple[State, Cause], Step] = {
     (State.NEW, Cause.ACCEPTED): Step(State.OPEN, "open from {}\n"),
     (State.NEW, Cause.LISTENING): Step(State.LISTEN, None),
     (State.CONNECT, Cause.CONNECTED): Step(State.OPEN, "open\n"),
+    (State.NEW, Cause.ENCRYPTED): Step(State.OPEN, "open\n"),
+    (State.CONNECT, Cause.ENCRYPTED): Step(State.OPEN, "open\n"),
     (State.CONNECT, Cause.FAILED): Step(State.FAILED, "failed{}\n"),
     (State.CONNECT, Cause.DELETED): Step(State.CLOSED, "deleted\n"),
     (State.OPEN, Cause.PEER_ENDED): Step(State.CLOSED, "connection broken by remote peer\n", 256),

@@ -87,6 +87,9 @@ class Channel(Protocol):
         much there is, since each `send` asks.
         """
 
+    def hand_to(self, receiver: Receiver) -> None:
+        """Tell RECEIVER what happens from now on."""
+
     def write(self, data: bytes) -> None:
         """Send DATA: with all that this event writes when the event ends, or as the peer reads.
 

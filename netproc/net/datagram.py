@@ -90,9 +90,12 @@ class DatagramChannel:
         """Where writes go: who sent last, or was chosen."""
         return SocketAddress(self._socket.family, self._to) if self._to is not None else None
 
-    def start(self, receiver: Receiver) -> None:
-        """Tell RECEIVER what comes."""
+    def hand_to(self, receiver: Receiver) -> None:
+        """See Channel."""
         self.receiver = receiver
+
+    def start(self) -> None:
+        """Watch for packets."""
         self._watch_input()
 
     def logPrefix(self) -> str:

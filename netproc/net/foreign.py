@@ -23,18 +23,16 @@ from twisted.internet.interfaces import (
     IStreamClientEndpoint,
     IStreamServerEndpoint,
 )
-from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
 from twisted.protocols.tls import TLSMemoryBIOProtocol
-from twisted.python.failure import Failure
 from zope.interface import alsoProvides, implementer
 
 from ..core.errors import ProcessArgumentError, ProcessError, from_os_error
 from ..core.limits import DEFAULT_LIMITS, KIB
-from .channel import Pieces, Receiver
+from .channel import Pieces
 from .reactor import INetprocReactor
 from .sockets import from_twisted_address
-from .stream import BROKEN, StreamChannel, reason_of
+from .stream import StreamChannel
 
 log = Logger()
 
@@ -69,59 +67,34 @@ class ForeignChannel(StreamChannel):
     _tell_writable = False
     _full = False
     _shut_wanted = False
-    _open_told = False
-
-    def __init__(
-        self,
-        reactor: INetprocReactor,
-        opened: Callable[[StreamChannel], Receiver],
-        refused: Callable[[ProcessError], None],
-        handshake_timeout: float,
-    ) -> None:
-        super().__init__(reactor, opened)
-        # Called instead of `opened` when the connection ends before it could be used.
-        self._refused = refused
-        self._handshake_timeout = handshake_timeout
+    #: Whether the transport does TLS itself, so that it cannot be used before its handshake.
+    does_tls = False
+    _secure: Callable[[], None] | None = None
 
     def connectionMade(self) -> None:
-        """The transport is there; where it does TLS, the process is not before the handshake."""
+        """The transport is there."""
         transport = self.transport
         assert transport is not None
         self.output = Pieces()
         self.local = from_twisted_address(transport.getHost())
         self.remote = from_twisted_address(transport.getPeer())
-        self._does_tls = isinstance(transport, TLSMemoryBIOProtocol)
-        self._half_closes = hasattr(transport, "loseWriteConnection") and not self._does_tls
+        self.does_tls = isinstance(transport, TLSMemoryBIOProtocol)
+        self._half_closes = hasattr(transport, "loseWriteConnection") and not self.does_tls
         if self._half_closes:
             _pass_half_close(transport)
         if hasattr(transport, "registerProducer"):
             transport.registerProducer(self, True)
-        if self._does_tls:
-            self._wait(self._handshake_timeout, self._handshake_too_late)
-        else:
-            self._open_now()
+        self._begin()
+
+    def when_secure(self, then: Callable[[], None]) -> None:
+        """Call THEN when the transport has done its handshake."""
+        self._secure = then
 
     def handshakeCompleted(self) -> None:
-        """TLS is up."""
-        self._stop_waiting()
-        self._open_now()
-
-    def _open_now(self) -> None:
-        self._open_told = True
-        self._open()
-
-    def _handshake_too_late(self) -> None:
-        self.failure = ProcessError(errno.ETIMEDOUT, f"{BROKEN}: TLS handshake timed out")
-        self._abort_transport()
-
-    def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """The connection is gone, maybe before it could be used."""
-        if self._open_told:
-            super().connectionLost(reason)
-            return
-        self._stop_waiting()
-        failure = self.failure or reason_of(reason)
-        self._refused(failure or ProcessError(errno.ECONNABORTED, f"{BROKEN} before it was open"))
+        """Twisted's TLS has done its handshake."""
+        secure, self._secure = self._secure, None
+        if secure is not None:
+            secure()
 
     # -- output -------------------------------------------------------------------------------
 

@@ -50,7 +50,7 @@ def reason_of(failure: Failure) -> ProcessError | None:
 class StreamChannel(Protocol, ABC):
     """One connection; the base of both channels."""
 
-    receiver: Receiver  # from the open on, until it is gone
+    receiver: Receiver  # until it is gone
     output: Output
     local: SocketAddress | None = None
     remote: SocketAddress | None = None
@@ -68,21 +68,24 @@ class StreamChannel(Protocol, ABC):
     _gone = False
 
     def __init__(
-        self, reactor: INetprocReactor, opened: Callable[[StreamChannel], Receiver]
+        self, reactor: INetprocReactor, connected: Callable[[StreamChannel], None]
     ) -> None:
         self._reactor = reactor
-        self._opened = opened
+        # Called when there is a transport; it hands the channel to a receiver.
+        self._connected = connected
 
     # -- told by the transport ----------------------------------------------------------------
 
-    def _open(self) -> None:
-        """The connection can be used: find out who wants to be told."""
-        opened = self._opened
-        del self._opened
-        self.hand_to(opened(self))
+    def _begin(self) -> None:
+        """There is a transport: let a receiver be found."""
+        connected = self._connected
+        del self._connected
+        connected(self)
 
     def hand_to(self, receiver: Receiver) -> None:
-        """From now on RECEIVER is told."""
+        """See Channel."""
+        if self._gone:
+            return
         self.receiver = receiver
         if not self._closing:
             # Straight to the receiver: this is called for everything that comes.
@@ -115,7 +118,7 @@ class StreamChannel(Protocol, ABC):
         receiver = vars(self).pop("receiver", None)  # the two would keep each other
         self._gone = True
         if receiver is None:
-            return  # the one who was to find it has raised an error
+            return  # it was not wanted
         if self._closing:
             self.failure = self.failure or (ended if self.unsent else None)
             receiver.gone()
@@ -244,7 +247,7 @@ class OwnChannel(StreamChannel):
         self.local, self.remote = transport.local, transport.remote
         self.output = transport.queue
         transport.watcher = self
-        self._open()
+        self._begin()
 
     @property
     def _flush_takes_time(self) -> bool:  # type: ignore[override]
@@ -308,7 +311,7 @@ class ChannelFactory(Factory):
         self._build = build
 
     def buildProtocol(self, addr: IAddress | None) -> StreamChannel:
-        """A new channel."""
+        """Return a new channel."""
         return self._build()
 
 

@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from netproc.core.errors import NegotiationError, NetprocError
 from netproc.core.negotiate import (
     HANDSHAKE,
     Done,
@@ -70,8 +71,9 @@ class Server:
         while self.script and not self.over:
             self.say(self.script.pop(0))
         if not self.over:
-            self.negotiation.lost(None)
-            self.act()
+            # What the stage says then.
+            error = NegotiationError(f"connection closed before the {self.negotiation.waiting_for}")
+            self.fail(error)
         return self.outcome
 
     def say(self, answer: bytes) -> None:
@@ -99,6 +101,10 @@ class Server:
                 case Done(properties, unread):
                     self.over = True
                     self.outcome.properties, self.outcome.rest = properties, unread
-                case Failed(error, properties):
-                    self.over = True
-                    self.outcome.error, self.outcome.properties = error, properties
+                case Failed(error):
+                    self.fail(error)
+
+    def fail(self, error: NetprocError) -> None:
+        self.over = True
+        self.outcome.error = error
+        self.outcome.properties = self.negotiation.properties(str(error))

@@ -24,7 +24,6 @@ from netproc.core.errors import (
     AnswerSizeError,
     NegotiationError,
     ProcessArgumentError,
-    ProcessError,
     StartTLSError,
 )
 from netproc.core.limits import Limits
@@ -36,7 +35,6 @@ from netproc.core.negotiate import (
     STARTTLS,
     TLS,
     Done,
-    Failed,
     Negotiation,
     Send,
     StartTLS,
@@ -244,19 +242,8 @@ class PeerTests(SynchronousTestCase):
             machine.start()
             for data in (b"hello\n", b"tls\n", b"yes\n"):
                 machine.receive(data)
-            machine.actions()
-            reason = ProcessError(None, "bad certificate")
-            machine.lost(reason)
             expected = StreamProperties("hello\n", None, "plain", "bad certificate")
-            self.assertEqual([Failed(reason, expected)], machine.actions())
-
-    def test_an_end_after_the_end(self) -> None:
-        machine = negotiation(PLAIN)
-        machine.start()
-        machine.receive(b"hello\n")
-        self.assertEqual(1, len(machine.actions()))
-        machine.lost(None)
-        self.assertEqual([], machine.actions())
+            self.assertEqual(expected, machine.properties("bad certificate"))
 
     def test_nothing_is_taken_when_it_is_not_due(self) -> None:
         machine = negotiation(STARTTLS)
@@ -265,7 +252,7 @@ class PeerTests(SynchronousTestCase):
         for data in (b"hello\n", b"tls\n", b"yes\n"):
             machine.receive(data)
         self.assertRaises(AssertionError, machine.receive, b"plain")
-        machine.lost(None)
+        machine.tls_started()
         self.assertRaises(AssertionError, machine.tls_started)
 
     def test_a_function_fails(self) -> None:
@@ -278,19 +265,6 @@ class PeerTests(SynchronousTestCase):
         outcome = converse(NETWORK, [b"hello\n"], made)
         self.assertIs(reason, outcome.error)
         self.assertEqual("capability_command: the function failed", outcome.properties.error)
-
-    def test_a_function_drops_the_connection(self) -> None:
-        machine = negotiation(PLAIN)
-
-        def welcome(greeting: bytes) -> bool:
-            machine.lost(None)
-            return True
-
-        machine.__init__(PLAIN, dataclasses.replace(SMALL, welcome=welcome))
-        machine.start()
-        machine.receive(b"hello\n")
-        (action,) = machine.actions()
-        self.assertIsInstance(action, Failed)
 
 
 class SizeTests(SynchronousTestCase):

@@ -1,6 +1,6 @@
 """Put TLS over a channel, in the faster of the two ways if that can be.
 
-`client.py`, `server.py`, `starttls.py` and `net/dialogue.py` call it with what `contexts.py` made of the parameters.
+`starttls.py` and `net/opening/handshake.py` call it with what `contexts.py` made of the parameters.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def tls_channel(
     reactor: INetprocReactor,
     limits: Limits,
     *,
-    opened: Callable[[TLSChannel], Receiver],
+    opened: Callable[[TLSChannel], None],
     failed: Callable[[ProcessError], None],
     receiver: Receiver | None = None,
 ) -> TLSChannel:

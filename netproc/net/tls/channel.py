@@ -56,7 +56,7 @@ class Engine(Protocol):
 class TLSChannel(ABC):
     """TLS over the channel BELOW, which has to be told that this is its receiver now.
 
-    OPENED is called when the connection can be used, and answers who wants to be told; FAILED instead
+    OPENED is called when the connection can be used, and hands this channel to a receiver; FAILED instead
     when it never can be, once the descriptor is gone.  A connection that is used already, before TLS,
     has a RECEIVER from the beginning: it is told of the end, too.
     """
@@ -68,7 +68,7 @@ class TLSChannel(ABC):
         reactor: INetprocReactor,
         limits: Limits,
         *,
-        opened: Callable[[TLSChannel], Receiver],
+        opened: Callable[[TLSChannel], None],
         failed: Callable[[ProcessError], None],
         receiver: Receiver | None = None,
     ) -> None:
@@ -98,6 +98,7 @@ class TLSChannel(ABC):
         # The times of a close that waits for the handshake.
         self._close_due: tuple[float, float] | None = None
         self._closing = False
+        self._gone = False
 
     def start(self, unread: bytes = b"") -> None:
         """Begin the handshake; UNREAD has come from the peer already."""
@@ -111,7 +112,7 @@ class TLSChannel(ABC):
         """Take the first step of the handshake."""
 
     def hand_to(self, receiver: Receiver) -> None:
-        """From now on RECEIVER is told."""
+        """See Channel."""
         self._receiver = receiver
 
     # -- the handshake ------------------------------------------------------------------------
@@ -166,7 +167,7 @@ class TLSChannel(ABC):
         self._handshake_over()
         for data in early:
             self._encrypt(data)
-        self._receiver = opened(self)
+        # What was asked for during the handshake comes before what OPENED asks for.
         if self._paused:
             self._below.pause()
         if self._tell_writable:
@@ -175,6 +176,7 @@ class TLSChannel(ABC):
             self._say_goodbye()
         if self._close_due is not None:
             self._close_below(*self._close_due)
+        opened(self)
         self._go_on()
 
     @abstractmethod
@@ -349,8 +351,8 @@ class TLSChannel(ABC):
         if self._closing:
             return
         self._closing = True
-        if self.failure is not None:
-            return  # it is closing already
+        if self._gone or self.failure is not None:
+            return  # it is closed, or closing already
         if self._handshaking and self._early:
             self._close_due = flush, linger
             self._wait(flush)
@@ -386,6 +388,7 @@ class TLSChannel(ABC):
     def _end(self, reason: ProcessError | None) -> None:
         """The connection below is gone."""
         self._stop_waiting()
+        self._gone = True
         error = self.failure or reason
         self._count_unsent()
         receiver, self._receiver = self._receiver, None

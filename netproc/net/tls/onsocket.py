@@ -66,7 +66,7 @@ class SocketTLSChannel(TLSChannel):
         self._below.hand_to(self)
 
     def hand_to(self, receiver: Any) -> None:
-        """From now on RECEIVER is told."""
+        """See Channel."""
         super().hand_to(receiver)
         self._below.hand_to(self)
 

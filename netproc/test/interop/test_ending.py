@@ -158,7 +158,9 @@ class ClientTests(InteropTestCase):
             process.delete()
             await process.closed
             self.assertEqual(_ALERT, (records(tap.from_client) or [0])[-1])
-            self.assertEqual((["deleted\n"], None), (self.events(process), process.reason))
+            self.assertEqual(
+                (["open\n", "deleted\n"], None), (self.events(process), process.reason)
+            )
 
     async def test_a_renegotiation(self) -> None:
         """The server asks for another handshake: it gets an alert, and none."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import errno
 import socket
-from typing import Any
+from typing import Any, ClassVar
 
 from twisted.internet.defer import Deferred, gatherResults
 
@@ -49,6 +49,9 @@ class Recorder:
 
 class Fixture(NetprocTestCase):
     """Makes both ends; the subclasses know where."""
+
+    #: What the sentinel of a client that was waited for has heard when it is there.
+    opened: ClassVar[list[str]] = []
 
     def server_place(self) -> dict[str, Any]:
         """The keywords of a server's place."""
@@ -120,7 +123,7 @@ class HalfCloseContract(Fixture):
             process, peer = await self.client_of_raw(filter=echo)
             complete += await in_thread(request_and_half_close, peer, request) == request
             await process.closed
-            self.assertEqual([BROKEN], self.events(process))
+            self.assertEqual([*self.opened, BROKEN], self.events(process))
         self.assertEqual(times, complete)
 
     def test_small_reply_of_server_200_of_200(self) -> Deferred[None]:
@@ -167,7 +170,7 @@ class HalfCloseContract(Fixture):
         peer.sendall(b"answer")
         peer.close()
         await process.closed
-        self.assertEqual((b"answer", [BROKEN]), (recorder.data, self.events(process)))
+        self.assertEqual((b"answer", [*self.opened, BROKEN]), (recorder.data, self.events(process)))
 
 
 class CloseContract(Fixture):
@@ -198,7 +201,9 @@ class CloseContract(Fixture):
         process, peer = await self.client_of_raw()
         process.send(b"x" * 8 * MB)
         process.delete()
-        self.assertEqual(("closed", ["deleted\n"]), (process.status, self.events(process)))
+        self.assertEqual(
+            ("closed", [*self.opened, "deleted\n"]), (process.status, self.events(process))
+        )
         self.assertEqual(8 * MB, len(await in_thread(read_all, peer)))
         peer.close()
         await process.closed
@@ -230,7 +235,7 @@ class CloseContract(Fixture):
         await self.until(lambda: recorder.pieces)
         reset(peer)
         await process.closed
-        self.assertEqual((b"data", [BROKEN]), (recorder.data, self.events(process)))
+        self.assertEqual((b"data", [*self.opened, BROKEN]), (recorder.data, self.events(process)))
         self.assertEqual(256, process.exit_status)
 
     async def test_sending_to_what_has_ended(self) -> None:
@@ -241,7 +246,7 @@ class CloseContract(Fixture):
             error = self.assertRaises(ProcessError, send)
             self.assertEqual("Process client not running", str(error))
         process.delete()
-        self.assertEqual(([BROKEN], 0), (self.events(process), process.exit_status))
+        self.assertEqual(([*self.opened, BROKEN], 0), (self.events(process), process.exit_status))
 
 
 class StopContract(Fixture):
@@ -256,10 +261,10 @@ class StopContract(Fixture):
         peer.sendall(b"two")
         peer.close()
         await self.turn(0.05)
-        self.assertEqual(([], []), (recorder.pieces, self.events(process)))
+        self.assertEqual(([], self.opened), (recorder.pieces, self.events(process)))
         let_go(process, recorder)
         await process.closed
-        self.assertEqual((b"onetwo", [BROKEN]), (recorder.data, self.events(process)))
+        self.assertEqual((b"onetwo", [*self.opened, BROKEN]), (recorder.data, self.events(process)))
 
     async def test_stop(self) -> None:
         await self.held(lambda p, r: p.stop(), lambda p, r: p.resume())
@@ -341,7 +346,7 @@ class StopContract(Fixture):
         process, peer = await self.client_of_raw(filter=recorder, stop=True)
         peer.sendall(b"unread")
         process.delete()
-        self.assertEqual(["deleted\n"], self.events(process))
+        self.assertEqual([*self.opened, "deleted\n"], self.events(process))
         peer.close()
         await process.closed
         self.assertEqual([], recorder.pieces)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from typing import Any
+from typing import Any, ClassVar
 
 from netproc import NetworkProcess
 from netproc.net.tls import contexts
@@ -18,6 +18,8 @@ class TlsFixture(TcpFixture):
     """TLS over 127.0.0.1; the plain sockets of the peers do TLS behind the back of the tests."""
 
     security = staticmethod(tls_standin.security)
+    # A client with TLS is told of it in any case (N239).
+    opened: ClassVar[list[str]] = ["open\n"]
 
     async def setUp(self) -> None:
         await super().setUp()

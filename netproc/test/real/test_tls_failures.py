@@ -333,7 +333,7 @@ class EndTests(Fixture):
         process = await made
         await self.failure_of(shaking, ssl.SSLError)
         await process.closed
-        self.assertEqual([BROKEN], self.events(process))
+        self.assertEqual([*self.opened, BROKEN], self.events(process))
         self.assertIn(
             "TLS connection broken: tlsv13 alert certificate required", str(process.reason)
         )
@@ -350,7 +350,7 @@ class EndTests(Fixture):
         peer.close()
         await process.closed
         self.assertIn("TLS connection broken: bad record type", str(process.reason))
-        self.assertEqual(([], [BROKEN]), (recorder.pieces, self.events(process)))
+        self.assertEqual(([], [*self.opened, BROKEN]), (recorder.pieces, self.events(process)))
 
 
 class PlaceTests(Fixture):

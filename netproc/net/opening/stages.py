@@ -1,0 +1,218 @@
+"""The row of stages that a connection passes before it is open, and the one place that hands it over.
+
+`client.py`, `server.py` and `open_stream.py` make an Opening with the stages of their connection.  It hands the channel to one
+stage after the other, and at the end to the maker, which gives it to the process.  A stage is a Receiver (`net/channel.py`):
+it gets the channel and the input that the stage before it has not used, and it ends by calling `go_on` or `refuse`.
+
+Three rules keep the hand-over safe:
+
+* the next receiver is in place before anybody's code is called;
+* an opening ends once: opened, refused or aborted.  What a stage reports after that changes nothing;
+* an exception in a stage, or in the maker, refuses the connection.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections import deque
+from collections.abc import Callable, Iterable
+
+from twisted.internet.interfaces import IDelayedCall
+from twisted.logger import Logger
+
+from ...core.errors import NetprocError, ProcessError
+from ...core.escape import escape
+from ...core.limits import Limits
+from ..channel import Channel
+from ..reactor import INetprocReactor
+
+log = Logger()
+
+
+class Deadline:
+    """SECONDS, counted from the first time that somebody asks how many are left.
+
+    Several stages can share one.
+    """
+
+    def __init__(self, reactor: INetprocReactor, seconds: float) -> None:
+        self._reactor = reactor
+        self._end: float | None = None
+        self.seconds = seconds
+
+    def left(self) -> float:
+        """The number of seconds that are left, 0 if the deadline has passed."""
+        now = self._reactor.seconds()
+        if self._end is None:
+            self._end = now + self.seconds
+        return max(0, self._end - now)
+
+
+class Stage:
+    """One stage of an opening, and the Receiver of the channel while it runs.
+
+    A stage may run more than once in a row.
+    """
+
+    #: What the stage waits for: a noun for the error when that does not come.
+    waiting_for: str
+    #: When the opening refuses the connection, None if the stage sees to that itself.
+    deadline: Deadline | None = None
+
+    opening: Opening
+
+    @property
+    def channel(self) -> Channel:
+        """The channel, while the opening is not over."""
+        return self.opening.channel
+
+    def begin(self, unread: bytes) -> None:
+        """Begin; the peer has sent UNREAD, which no stage before has used.
+
+        The channel may be paused: a stage that needs input resumes it.
+        """
+        raise NotImplementedError
+
+    def cancel(self) -> None:
+        """Stop: the opening is over, and this stage was the last one."""
+
+    def too_late(self, seconds: float) -> ProcessError:
+        """Return the error for a deadline of SECONDS that has passed."""
+        return ProcessError(errno.ETIMEDOUT, f"no {self.waiting_for} within {seconds:g} s")
+
+    def closed(self) -> NetprocError:
+        """Return the error for a peer that closed the connection."""
+        return ProcessError(None, f"connection closed before the {self.waiting_for}")
+
+    # -- told by the channel ----------------------------------------------------------------------
+
+    @property
+    def data(self) -> Callable[[bytes], None]:
+        """See Receiver."""
+        return self._receive
+
+    def _receive(self, data: bytes) -> None:
+        """DATA has come."""
+
+    def eof(self) -> None:
+        """See Receiver: a peer that sends no more cannot finish the opening."""
+        self.opening.refuse(self.closed())
+
+    def lost(self, reason: ProcessError | None) -> None:
+        """See Receiver."""
+        self.opening.refuse(reason or self.closed())
+
+    def gone(self) -> None:
+        """See Receiver: the opening was over before."""
+
+    def output_lost(self, reason: ProcessError) -> None:
+        """See Receiver: the channel also tells the end of the connection."""
+
+    def congested(self) -> None:
+        """See Receiver: stages write little."""
+
+    def writable(self) -> None:
+        """See Receiver: no stage asks for it."""
+
+    def noticed(self, error: ProcessError) -> None:
+        """See Receiver: only datagrams have such errors."""
+
+
+class Opening:
+    """Hands one connection through STAGES.
+
+    At the end OPENED is called with the channel and the input that no stage has used.  Otherwise REFUSED is called with the
+    error; the opening has closed the connection then.  After `abort` neither is called.
+    """
+
+    def __init__(
+        self,
+        stages: Iterable[Stage],
+        reactor: INetprocReactor,
+        limits: Limits,
+        *,
+        opened: Callable[[Channel, bytes], None],
+        refused: Callable[[NetprocError], None],
+    ) -> None:
+        self._stages = deque(stages)
+        self._reactor = reactor
+        self._limits = limits
+        self._opened = opened
+        self._refused = refused
+        self._stage: Stage | None = None
+        self._timer: IDelayedCall | None = None
+        #: What is closed when the connection is refused; a stage may put another channel above it.  Only until the opening is
+        #: over, since the two would keep each other.
+        self.channel: Channel
+        #: Whether the connection is open, refused or given up.
+        self.over = False
+
+    def go_on(self, channel: Channel, unread: bytes = b"", *, detour: Iterable[Stage] = ()) -> None:
+        """Hand CHANNEL to the next stage, with UNREAD, what the peer sent and no stage has used.
+
+        The stages of DETOUR come before those that are left.
+        """
+        if self.over:
+            return
+        self.channel = channel
+        self._stop_waiting()
+        self._stages.extendleft(reversed(list(detour)))
+        stage = self._stage = self._stages.popleft() if self._stages else None
+        try:
+            if stage is None:
+                self._end()
+                self._opened(channel, unread)
+            else:
+                self._begin(stage, unread)
+        except Exception as error:
+            if stage is not None and self.over:
+                raise  # of somebody who has the connection now
+            if not isinstance(error, NetprocError):
+                log.failure("Opening a connection raised")
+                error = ProcessError(None, f"cannot open the connection: {escape(repr(error))}")
+            self._give_up(channel if self.over else self.channel, error)
+
+    def _begin(self, stage: Stage, unread: bytes) -> None:
+        stage.opening = self
+        self.channel.hand_to(stage)
+        if stage.deadline is not None:
+            self._timer = self._reactor.callLater(stage.deadline.left(), self._too_late)
+        stage.begin(unread)
+
+    def refuse(self, error: NetprocError) -> None:
+        """The connection cannot be opened, because of ERROR: close it in order."""
+        if not self.over:
+            self._give_up(self.channel, error)
+
+    def abort(self) -> None:
+        """The connection is not wanted any more: close it at once."""
+        if not self.over:
+            channel = self.channel
+            self._end()
+            channel.abort()
+
+    def _too_late(self) -> None:
+        self._timer = None
+        stage = self._stage
+        assert stage is not None and stage.deadline is not None
+        self.refuse(stage.too_late(stage.deadline.seconds))
+
+    def _give_up(self, channel: Channel, error: NetprocError) -> None:
+        if not self.over:
+            self._end()
+        # In order: a reset could take back what the peer has not read yet.
+        channel.close(self._limits.flush_timeout, self._limits.linger_timeout)
+        self._refused(error)
+
+    def _end(self) -> None:
+        self.over = True
+        del self.channel
+        self._stop_waiting()
+        stage, self._stage = self._stage, None
+        if stage is not None:
+            stage.cancel()
+
+    def _stop_waiting(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None

@@ -1,0 +1,364 @@
+"""What a program may do while a connection is being opened, and that each opening has one end."""
+
+from __future__ import annotations
+
+import errno
+import socket
+from typing import Any
+
+import trustme
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.endpoints import SSL4ServerEndpoint, TCP4ClientEndpoint, wrapClientTLS
+from twisted.internet.interfaces import IStreamClientEndpoint, IStreamServerEndpoint
+from twisted.internet.protocol import Factory, Protocol
+from twisted.internet.ssl import Certificate, PrivateCertificate, optionsForClientTLS
+from twisted.internet.testing import StringTransport
+from zope.interface import implementer
+
+from netproc import NetworkProcess, ProcessError, SecurityManager, open_network_stream
+from netproc.net.tls import contexts
+from netproc.test.base import PATIENCE, NetprocTestCase, reactor
+from netproc.test.real import tls_standin
+from netproc.test.real.contract import BROKEN, Recorder, echo
+from netproc.test.real.peers import accept, in_thread, read_all, read_exactly
+from netproc.test.real.test_foreign import ForeignFixture
+from netproc.test.real.test_tcp import TcpFixture
+from netproc.test.real.test_unix import UnixFixture
+from netproc.test.real.tls_standin import AUTHORITY
+
+MUCH = b"x" * 1_000_000
+
+
+class StartTlsContract:
+    """TLS that the program starts as soon as it hears of a connection."""
+
+    security = staticmethod(tls_standin.security)
+
+    async def setUp(self) -> None:
+        await super().setUp()  # type: ignore[misc]
+        self.patch(contexts, "security", self.security)
+        self.started: list[Deferred[NetworkProcess]] = []
+
+    def when_open(self, process: NetworkProcess, event: str) -> None:
+        if event.startswith("open"):
+            tls = AUTHORITY.server if process.accepted_by else AUTHORITY.client
+            self.started.append(process.start_tls(tls))
+
+    def when_logged(self, server: NetworkProcess, process: NetworkProcess, message: str) -> None:
+        self.started.append(process.start_tls(AUTHORITY.server))
+
+    async def check_server(self, **keywords: Any) -> None:
+        recorder = Recorder()
+        server = await self.server(filter=recorder, **keywords)
+        peer = self.raw_client(server)
+        self.addCleanup(peer.close)
+
+        def talk() -> None:
+            tls = AUTHORITY.raw_client.wrap_socket(peer, server_hostname="localhost")
+            tls.sendall(b"secret")
+            tls.unwrap()
+
+        await in_thread(talk)
+        connection = await self.connection(server)
+        await connection.closed
+        self.assertEqual(b"secret", recorder.data)
+        self.assertIs(connection, await self.started[0])
+        self.assertEqual(BROKEN, self.events(connection)[-1])
+
+    async def test_in_the_sentinel_of_a_connection(self) -> None:
+        await self.check_server(sentinel=self.when_open)
+
+    async def test_in_the_log_function(self) -> None:
+        await self.check_server(log=self.when_logged)
+
+    async def check_garbage(self, **keywords: Any) -> None:
+        recorder = Recorder()
+        server = await self.server(filter=recorder, **keywords)
+        peer = self.raw_client(server)
+        self.addCleanup(peer.close)
+        peer.sendall(b"MAIL FROM:<injected>\r\n" * 10)
+        connection = await self.connection(server)
+        await self.failure_of(self.started[0], ProcessError)
+        await connection.closed
+        self.assertEqual([], recorder.pieces)
+        self.assertEqual(BROKEN, self.events(connection)[-1])
+        connection.delete()
+
+    async def test_a_peer_of_a_connection_that_does_no_tls(self) -> None:
+        await self.check_garbage(sentinel=self.when_open)
+
+    async def test_the_same_from_the_log_function(self) -> None:
+        await self.check_garbage(log=self.when_logged)
+
+    async def test_in_the_sentinel_of_a_client(self) -> None:
+        listener, place = self.raw_server()
+        self.addCleanup(listener.close)
+        recorder = Recorder()
+        process = await self.make(
+            name="c",
+            nowait=True,
+            coding="binary",
+            filter=recorder,
+            sentinel=self.when_open,
+            **place,
+        )
+        peer = await in_thread(accept, listener)
+        self.addCleanup(peer.close)
+        wrapped = await in_thread(AUTHORITY.raw_server.wrap_socket, peer, True)
+        self.addCleanup(wrapped.close)
+        await self.started[0]
+        await in_thread(wrapped.sendall, b"secret")
+        await self.until(lambda: recorder.data == b"secret")
+        self.assertEqual(["open\n"], self.events(process))
+
+    async def test_a_peer_of_a_client_that_does_no_tls(self) -> None:
+        listener, place = self.raw_server()
+        self.addCleanup(listener.close)
+        recorder = Recorder()
+        process = await self.make(
+            name="c",
+            nowait=True,
+            coding="binary",
+            filter=recorder,
+            sentinel=self.when_open,
+            **place,
+        )
+        peer = await in_thread(accept, listener)
+        self.addCleanup(peer.close)
+        peer.sendall(b"what is this?\r\n" * 10)
+        await process.closed
+        await self.failure_of(self.started[0], ProcessError)
+        self.assertEqual((["open\n", BROKEN], []), (self.events(process), recorder.pieces))
+
+
+class TcpStartTlsTests(StartTlsContract, TcpFixture):
+    async def test_behind_open_network_stream(self) -> None:
+        """What the server sent after its greeting belongs to TLS, if the program starts it at once."""
+        listener, place = self.raw_server()
+        self.addCleanup(listener.close)
+        recorder = Recorder()
+        opening = open_network_stream(
+            "s",
+            None,
+            "127.0.0.1",
+            place["service"],
+            type="plain",
+            end_of_command="\n",
+            coding="binary",
+            filter=recorder,
+        )
+        peer = await in_thread(accept, listener)
+        self.addCleanup(peer.close)
+        peer.sendall(b"hello\n" + b"no TLS at all\n" * 10)
+        process = await opening
+        self.addCleanup(process.delete)
+        await self.failure_of(process.start_tls(AUTHORITY.client), ProcessError)
+        await process.closed
+        self.assertEqual([], recorder.pieces)
+
+
+class UnixStartTlsTests(StartTlsContract, UnixFixture):
+    pass
+
+
+class ForeignStartTlsTests(StartTlsContract, ForeignFixture):
+    pass
+
+
+class MemoryStartTlsTests(StartTlsContract, TcpFixture):
+    security = staticmethod(tls_standin.security_in_memory)
+
+
+class OutputContract:
+    """What the program sends before and when a connection opens."""
+
+    async def test_much_that_was_sent_early(self) -> None:
+        listener, place = self.raw_server()
+        self.addCleanup(listener.close)
+        process = await self.make(name="c", nowait=True, coding="binary", **place)
+        process.send(MUCH)
+        drained = process.drain()
+        process.send_eof()
+        peer = await in_thread(accept, listener)
+        self.addCleanup(peer.close)
+        self.assertEqual(len(MUCH), len(await in_thread(read_all, peer)))
+        await drained
+        self.assertEqual(["open\n"], self.events(process))
+
+    async def test_much_that_is_sent_in_the_sentinel(self) -> None:
+        server = await self.server(
+            sentinel=lambda process, event: event.startswith("open") and process.send(MUCH)
+        )
+        peer = self.raw_client(server)
+        self.addCleanup(peer.close)
+        await in_thread(read_exactly, peer, len(MUCH))
+        await self.connection(server)
+        self.assertEqual([], self.flushLoggedErrors())
+
+
+class TcpOutputTests(OutputContract, TcpFixture):
+    pass
+
+
+class ForeignOutputTests(OutputContract, ForeignFixture):
+    pass
+
+
+class NeverConnectedTests(NetprocTestCase):
+    """Output of clients that never connect is counted, and who waits for it is told."""
+
+    async def client(self) -> tuple[NetworkProcess, Deferred[None]]:
+        with socket.socket() as unused:
+            unused.bind(("127.0.0.1", 0))
+            service = unused.getsockname()[1]
+        process = await self.make(name="c", nowait=True, coding="binary", service=service)
+        process.send(b"x" * 20_000)
+        return process, process.drain()
+
+    async def check_told(self, process: NetworkProcess, drained: Deferred[None]) -> None:
+        await self.failure_of(drained, ProcessError)
+        self.assertEqual((20_000, 0), (process.unsent, process.pending))
+        await self.failure_of(process.drain(), ProcessError)
+
+    async def test_refused(self) -> None:
+        process, drained = await self.client()
+        await process.closed
+        self.assertEqual(["failed with code 111\n"], self.events(process))
+        await self.check_told(process, drained)
+
+    async def test_deleted(self) -> None:
+        process, drained = await self.client()
+        process.delete()
+        await self.check_told(process, drained)
+
+
+class EarlyEndTests(NetprocTestCase):
+    async def test_an_endpoint_that_cannot_do_what_was_asked_for(self) -> None:
+        """`send_eof` came before the endpoint was known to have no half-close."""
+        authority = trustme.CA()
+        pem = authority.issue_cert("localhost").private_key_and_cert_chain_pem.bytes()
+        options = PrivateCertificate.loadPEM(pem).options()
+        port = reactor.listenSSL(0, Factory.forProtocol(Protocol), options, interface="127.0.0.1")
+        self.addCleanup(port.stopListening)
+        trust = Certificate.loadPEM(authority.cert_pem.bytes())
+        endpoint = wrapClientTLS(
+            optionsForClientTLS("localhost", trustRoot=trust),
+            TCP4ClientEndpoint(reactor, "127.0.0.1", port.getHost().port),
+        )
+        process = await self.make(name="c", nowait=True, endpoint=endpoint)
+        process.send("request")
+        process.send_eof()
+        await process.closed
+        self.assertEqual(["failed with code 95\n"], self.events(process))
+        self.assertEqual(errno.EOPNOTSUPP, process.reason.errno)
+
+
+class LateTests(NetprocTestCase):
+    """An endpoint that goes on although it was cancelled."""
+
+    def connection(self, factory: Any) -> StringTransport:
+        """What happens to a connection that comes when it is too late."""
+        transport = StringTransport()
+        factory.buildProtocol(None).makeConnection(transport)
+        return transport
+
+    async def test_a_client_that_was_given_up(self) -> None:
+        factories: list[Any] = []
+
+        @implementer(IStreamClientEndpoint)
+        class Stubborn:
+            def connect(self, factory: Any) -> Deferred[Any]:
+                factories.append(factory)
+                return Deferred()
+
+        made = self.make(name="c", endpoint=Stubborn(), connect_timeout=0.01)
+        await self.failure_of(made, ProcessError)
+        self.assertTrue(self.connection(factories[0]).disconnected)
+        process = await self.make(name="c", endpoint=Stubborn(), nowait=True)
+        await self.until(lambda: len(factories) == 2)
+        process.delete()
+        await process.closed
+        self.assertTrue(self.connection(factories[1]).disconnected)
+        self.assertEqual(["deleted\n"], self.events(process))
+
+    async def test_a_server_that_was_given_up(self) -> None:
+        factories: list[Any] = []
+
+        @implementer(IStreamServerEndpoint)
+        class Stubborn:
+            def listen(self, factory: Any) -> Deferred[Any]:
+                factories.append(factory)
+                return Deferred()
+
+        made = self.make(name="s", server=True, endpoint=Stubborn())
+        made.cancel()
+        await self.failure_of(made, CancelledError)
+        self.assertTrue(self.connection(factories[0]).disconnected)
+        self.assertEqual([], list(self.ledger.events))
+
+
+class ManagerTests(NetprocTestCase):
+    """The program gives a stream up from within the security manager's question."""
+
+    async def check(self, nowait: bool) -> None:
+        streams: list[Any] = []
+
+        def ask(host: str, port: int, problems: object) -> str:
+            if nowait:
+                streams[0].delete()
+            else:
+                streams[0].cancel()
+            return "always"
+
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            opening = open_network_stream(
+                "s",
+                None,
+                "127.0.0.1",
+                listener.getsockname()[1],
+                type="plain",
+                nowait=nowait,
+                warn_unless_encrypted=True,
+                security_manager=SecurityManager(ask=ask),
+            )
+            streams.append(await opening if nowait else opening)
+            peer = await in_thread(accept, listener)
+            self.addCleanup(peer.close)
+            if nowait:
+                await streams[0].closed
+                self.assertEqual(["deleted\n"], self.events(streams[0]))
+            else:
+                await self.failure_of(opening, CancelledError)
+        await in_thread(self.read_to_the_end, peer)
+
+    @staticmethod
+    def read_to_the_end(peer: socket.socket) -> None:
+        try:
+            read_all(peer)
+        except ConnectionResetError:
+            pass
+
+    async def test_cancelled(self) -> None:
+        await self.check(nowait=False)
+
+    async def test_deleted(self) -> None:
+        await self.check(nowait=True)
+
+
+class ServerEndTests(NetprocTestCase):
+    async def test_a_handshake_over_a_foreign_endpoint_ends_with_its_server(self) -> None:
+        pem = AUTHORITY.certificate.private_key_and_cert_chain_pem.bytes()
+        options = PrivateCertificate.loadPEM(pem).options()
+        endpoint = SSL4ServerEndpoint(reactor, 0, options, interface="127.0.0.1")
+        server = await self.make(name="s", server=True, endpoint=endpoint, filter=echo)
+        address = ("127.0.0.1", server.contact("service"))
+        peer = await in_thread(socket.create_connection, address, PATIENCE)
+        self.addCleanup(peer.close)
+        await self.turn()
+        server.delete()
+        await server.closed
+        await self.failure_of(in_thread(peer.recv, 1), ConnectionResetError)
+        self.assertEqual([server], list(self.ledger.events))
+
+
+del TcpFixture, UnixFixture, ForeignFixture
