@@ -68,22 +68,47 @@ def stream_spec(keywords: Mapping[str, object]) -> StreamSpec:
 
 def _shell_command(stream_type: StreamType, keywords: Mapping[str, object]) -> str | None:
     """The command, in which %s stands for the host, %p for the service and %% for itself."""
-    keyword, command = "shell_command", keywords["shell_command"]
+    keyword, template = "shell_command", keywords["shell_command"]
     if stream_type is not SHELL:
-        if command is not None:
+        if template is not None:
             raise ProcessArgumentError(keyword, "only the type shell runs one")
         return None
-    if not isinstance(command, str) or "\0" in command:
-        raise ProcessArgumentError(keyword, f"{command!r} is no command")
-    values = {"s": _word("host", keywords["host"]), "p": _word("service", keywords["service"])}
+    if not isinstance(template, str):
+        raise ProcessArgumentError(keyword, f"{template!r} is no command")
+    _check_argument(keyword, template)
 
     def value(match: re.Match[str]) -> str:
         letter = match.group(1)
-        if letter != "%" and letter not in values:
+        if letter == "%":
+            return "%"
+        if letter not in _PLACES:
             raise ProcessArgumentError(keyword, f"Invalid format character: %{letter}")
-        return values.get(letter, "%")
+        word = _word(_PLACES[letter], keywords[_PLACES[letter]])
+        if "'" in word and not _OUTSIDE_QUOTES.fullmatch(template, 0, match.start()):
+            problem = (
+                f"%{letter} stands where its value {word} would not be one word of the shell; "
+                f"write %{letter} without quotes around it, since netproc quotes the value"
+            )
+            raise ProcessArgumentError(keyword, problem)
+        return word
 
-    return re.sub("%(.?)", value, command, flags=re.DOTALL)
+    return re.sub("%(.?)", value, template, flags=re.DOTALL)
+
+
+_PLACES = {"s": "host", "p": "service"}
+
+#: A part of a shell command after which a word in single quotes is one word: all that the part quotes has its end in it.
+#: What begins a comment, a here-document or a substitution of commands or numbers is in no such part.
+_OUTSIDE_QUOTES = re.compile(
+    r"""(?: [^'"\\`$\#<(]
+          | '[^']*'
+          | "(?: [^"\\`$] | \\. | \$\w | \$\{\w+\} )*"
+          | \\.
+          | \$\w | \$\{\w+\}
+          | <(?!<) | \((?!\()
+        )*""",
+    re.DOTALL | re.VERBOSE,
+)
 
 
 def _word(keyword: str, value: object) -> str:
@@ -91,7 +116,15 @@ def _word(keyword: str, value: object) -> str:
     text = str(value)
     if text.startswith("-"):
         raise ProcessArgumentError(keyword, f"{text!r} could be an option of the command")
+    _check_argument(keyword, text)
     return shlex.quote(text)
+
+
+def _check_argument(keyword: str, text: str) -> None:
+    """Raise ProcessArgumentError if TEXT cannot be in the argument of a program."""
+    if "\0" in text:
+        raise ProcessArgumentError(keyword, f"{text!r} has a NUL character in it")
+    _encoded(keyword, text)
 
 
 def _type(value: object) -> StreamType:
@@ -210,10 +243,14 @@ def _said(keyword: str, value: object) -> bytes | None:
         return value
     if not isinstance(value, str):
         raise ProcessArgumentError(keyword, f"{value!r} is no command")
+    return _encoded(keyword, value)
+
+
+def _encoded(keyword: str, text: str) -> bytes:
     try:
-        return to_bytes(value)
+        return to_bytes(text)
     except UnicodeEncodeError:
-        raise ProcessArgumentError(keyword, f"{value!r} has no encoding") from None
+        raise ProcessArgumentError(keyword, f"{text!r} has no encoding") from None
 
 
 def _call(keyword: str, function: Callable[..., object], argument: object) -> object:

@@ -61,6 +61,50 @@ class TypeTests(SynchronousTestCase):
             made = spec(type="shell", shell_command=command, host="a b", service=22)
             self.assertEqual(line, made.command)
 
+    def test_words_after_quotes(self) -> None:
+        for template in (
+            "echo 'a b' %s",
+            'echo "$HOME \\" ${x}" --to=%s',
+            "a\\' | (b %s)",
+            "cat <%s; echo '%%s'x'%%'%p",
+        ):
+            made = spec(type="shell", shell_command=template, host="a b", service="x;y")
+            assert made.command is not None
+            self.assertIn(" 'a b'" if " %s" in template else "'a b'", made.command)
+
+    def test_words_that_would_not_be_words(self) -> None:
+        """In quotes the shell would obey what is in them; where it cannot be told, the answer is no."""
+        for template in (
+            "ssh '%s'",
+            'ssh "%s"',
+            "ssh \\%s",
+            "echo `echo %s`",
+            'echo "$(echo %s)"',
+            "echo $(echo %s)",
+            "echo $((%s))",
+            "((%s))",
+            "echo ${x:-%s}",
+            "echo $'%s'",
+            "true # %s",
+            "cat <<x\n%s\nx",
+            "echo 'a' \"'%s'\"",
+        ):
+            made = spec(type="shell", shell_command=template, host="mail.example.org")
+            self.assertEqual(template.replace("%s", "mail.example.org"), made.command)
+            for host in ("x; touch y; :", "$(touch y)", "a'b", "`y`", ""):
+                error = self.assertRaises(
+                    ProcessArgumentError, spec, type="shell", shell_command=template, host=host
+                )
+                self.assertEqual("shell_command", error.keyword)
+                self.assertIn("write %s without quotes", error.problem)
+
+    def test_what_no_argument_can_have(self) -> None:
+        for keyword in ("host", "service", "shell_command"):
+            for text in ("a\0b", "\ud800"):
+                keywords = {"shell_command": "echo %s %p", "type": "shell", keyword: text}
+                error = self.assertRaises(ProcessArgumentError, spec, **keywords)
+                self.assertEqual(keyword, error.keyword)
+
     def test_hosts_that_are_options(self) -> None:
         error = self.assertRaises(
             ProcessArgumentError,
