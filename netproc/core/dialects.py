@@ -280,5 +280,12 @@ def dialect(protocol: object, host: str) -> Dialect:
         raise ProcessArgumentError("protocol", f"{protocol!r} is none of {', '.join(DIALECTS)}")
     row = DIALECTS[protocol]
     if protocol == "xmpp":
-        return dataclasses.replace(row, capability_command=Always(_xmpp_header(host)))
+        return dataclasses.replace(row, capability_command=Always(_checked_header(host)))
     return row
+
+
+def _checked_header(host: str) -> bytes:
+    try:
+        return _xmpp_header(host)
+    except UnicodeEncodeError:
+        raise ProcessArgumentError("host", f"{host!r} cannot be encoded in UTF-8") from None

@@ -226,7 +226,8 @@ def _pattern(keyword: str, value: object) -> re.Pattern[str]:
         raise ProcessArgumentError(keyword, f"{value!r} is neither a pattern nor a function")
     try:
         return pattern(value)
-    except re.error as error:
+    # What is nested too deeply, and numbers and flags that cannot be, are other errors than those of the grammar.
+    except (re.error, RecursionError, OverflowError, ValueError) as error:
         raise ProcessArgumentError(keyword, f"{value!r} is no pattern: {error}") from None
 
 

@@ -226,6 +226,10 @@ class TableTests(SynchronousTestCase):
         assert command is not None
         self.assertIn(b'to="a&quot;\'&lt;b&gt;&amp;\xc3\xa9" ', command(None))
 
+    def test_a_domain_that_cannot_be_said(self) -> None:
+        error = self.assertRaises(ProcessArgumentError, dialect, "xmpp", "\ud800")
+        self.assertEqual("host", error.keyword)
+
     def test_no_such_protocol(self) -> None:
         for value in ("gopher", 5, None):
             error = self.assertRaises(ProcessArgumentError, dialect, value, "h")

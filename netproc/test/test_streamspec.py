@@ -257,6 +257,11 @@ class KeywordTests(SynchronousTestCase):
             error = self.assertRaises(ProcessArgumentError, spec, **{keyword: value})
             self.assertEqual((keyword, problem), (error.keyword, error.problem))
 
+    def test_patterns_that_cannot_be(self) -> None:
+        for value in ("(" * 5000, "a{99999999999999999999}", f"a{{{'9' * 5000}}}", "(?L)a", "a**"):
+            error = self.assertRaises(ProcessArgumentError, spec, end_of_command=value)
+            self.assertEqual("end_of_command", error.keyword)
+
     def test_functions_that_fail(self) -> None:
         def bad(argument: object) -> object:
             raise KeyError("x")
