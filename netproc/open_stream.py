@@ -20,7 +20,7 @@ from twisted.python.failure import Failure
 from .client import ClientMaker
 from .clientcert import client_certificate as find_client_certificate
 from .core.buffer import Buffer
-from .core.errors import NetprocError, ProcessArgumentError, ProcessError
+from .core.errors import NetprocError, ProcessArgumentError, ProcessError, StartTLSError
 from .core.limits import DEFAULT_LIMITS, check_seconds
 from .core.negotiate import NETWORK, PLAIN, SHELL, TLS, Negotiation, StreamProperties
 from .core.spec import ProcessSpec, process_spec
@@ -230,6 +230,8 @@ class _StreamMaker(ClientMaker):
         self._starttls = security
         self._timeout = timeout
         self._properties: StreamProperties | None = None
+        # What is known of a stream that must not be opened.
+        self._refused: StreamProperties | None = None
         # The text of the dialogue, until the process is there.
         self._said = Said(b"", None)
 
@@ -243,10 +245,10 @@ class _StreamMaker(ClientMaker):
 
     def not_found(self, failure: Failure) -> tuple[None, StreamProperties]:
         """The same, if it was not to be opened; a cancel, say, stays a failure."""
-        if self._properties is None or self._properties.error is None:
+        if self._refused is None:
             failure.raiseException()
-        assert self._properties is not None
-        return None, self._properties
+        assert self._refused is not None
+        return None, self._refused
 
     def _channel_opened(self, channel: Channel) -> Receiver:
         """The connection can be used; the stream is not open before the dialogue has been led."""
@@ -317,6 +319,8 @@ class _StreamMaker(ClientMaker):
         if self._said.secure is not None:
             process.mark_tls_start()
             self._insert(process, self._said.secure)
+        if self._properties is not None and self._properties.error is not None:
+            process.life.noticed(StartTLSError(self._properties.error))
 
     def _insert(self, process: NetworkProcess, said: bytes) -> None:
         if said:
@@ -331,7 +335,7 @@ class _StreamMaker(ClientMaker):
         self._stream_refused(error, replace(before, error=str(error)))
 
     def _stream_refused(self, error: NetprocError, properties: StreamProperties) -> None:
-        self._properties = properties
+        self._refused = properties
         # It closes by itself, and in order: a reset could take back what the server still reads.
         self._channel = None
         if not isinstance(error, ProcessError):

@@ -234,6 +234,8 @@ def _tell(properties: StreamProperties, status: dict[str, Any] | None) -> None:
     for what in ("greeting", "capabilities"):
         for line in (getattr(properties, what) or "").splitlines():
             say(f"{what}: {line}")
+    if properties.error is not None:
+        say(properties.error)
     if status is None:
         say("TLS: none, everything goes in clear text")
         return

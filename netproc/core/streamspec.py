@@ -13,7 +13,19 @@ import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from .answers import Always, Command, Dialect, End, Has, Test, Until, Upgrade, pattern, to_bytes
+from .answers import (
+    Always,
+    Command,
+    Dialect,
+    End,
+    Has,
+    Polled,
+    Test,
+    Until,
+    Upgrade,
+    pattern,
+    to_bytes,
+)
 from .dialects import dialect
 from .errors import ProcessArgumentError
 from .negotiate import NETWORK, PLAIN, SHELL, STARTTLS, TLS, StreamType
@@ -202,13 +214,13 @@ def _end(keyword: str, value: object) -> End | None:
 
 
 def _end_by(keyword: str, function: Callable[..., object]) -> End:
-    def end(data: bytes, seen: int) -> int | None:
-        found = _call(keyword, function, data)
+    def end(data: bytearray) -> int | None:
+        found = _call(keyword, function, bytes(data))
         if found is None or (type(found) is int and 0 <= found <= len(data)):
             return found
         raise ProcessArgumentError(keyword, f"the function gave {found!r}, no place in its bytes")
 
-    return end
+    return Polled(end)
 
 
 def _test(keyword: str, value: object) -> Test | None:

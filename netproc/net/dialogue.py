@@ -14,7 +14,7 @@ from twisted.internet.interfaces import IDelayedCall
 
 from ..core.errors import NetprocError, ProcessError
 from ..core.limits import Limits
-from ..core.negotiate import Done, Failed, Negotiation, Send, StartTLS, StreamProperties
+from ..core.negotiate import Done, Failed, Negotiation, Send, StartTLS, StreamProperties, Wake
 from .channel import Receiver
 from .reactor import INetprocReactor
 from .stream import StreamChannel
@@ -76,6 +76,8 @@ class Dialogue:
         self._over = False
         self._approving = False
         self._timer: IDelayedCall | None = reactor.callLater(seconds, self._too_late, seconds)
+        # What the machine has asked to be woken by.
+        self._alarm: IDelayedCall | None = None
 
     def begin(self) -> Receiver:
         """Who is the channel's receiver now."""
@@ -131,6 +133,11 @@ class Dialogue:
         problem = f"no {missing} within {seconds:g} s"
         self._lost(ProcessError(errno.ETIMEDOUT, problem))
 
+    def _wake(self) -> None:
+        self._alarm = None
+        self._negotiation.woken()
+        self._act()
+
     # -- what the machine wants -------------------------------------------------------------------
 
     def _act(self) -> None:
@@ -140,6 +147,8 @@ class Dialogue:
                     self._channel.write(data)
                 case StartTLS(unread):
                     self._start_tls(unread)
+                case Wake(seconds):
+                    self._alarm = self._reactor.callLater(seconds, self._wake)
                 case Done(properties, unread):
                     self._open(properties, unread)
                 case Failed(error, properties):
@@ -195,6 +204,7 @@ class Dialogue:
 
     def _end(self) -> None:
         self._over = True
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        for timer in (self._timer, self._alarm):
+            if timer is not None:
+                timer.cancel()
+        self._timer = self._alarm = None
