@@ -67,6 +67,7 @@ def open_network_stream(
     tls_parameters: object = None,
     security_manager: SecurityManager | None = None,
     protocol: str | None = None,
+    client_name: str | None = None,
     filter: Filter | bool | None = None,
     sentinel: Sentinel | None = None,
     plist: Mapping[str, object] | None = None,

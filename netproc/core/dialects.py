@@ -313,22 +313,39 @@ _HELLO = {"smtp": "EHLO", "lmtp": "LHLO"}
 _NO_NAME = "[127.0.0.1]"
 
 
-def dialect(protocol: object, host: str) -> Dialect:
-    """The row of the table for PROTOCOL; HOST is the server's name, which XMPP has to say."""
+def dialect(protocol: object, domain: str, client_name: object = None) -> Dialect:
+    """The row of the table for PROTOCOL.
+
+    DOMAIN is what an XMPP client asks for, CLIENT_NAME is the name that a client of mail servers says.
+    """
     if not isinstance(protocol, str) or protocol not in DIALECTS:
         raise ProcessArgumentError("protocol", f"{protocol!r} is none of {', '.join(DIALECTS)}")
     row = DIALECTS[protocol]
     if protocol in _HELLO:
-        command = f"{_HELLO[protocol]} {_NO_NAME}\r\n".encode()
+        command = f"{_HELLO[protocol]} {_checked(client_name)}\r\n".encode()
+    elif client_name is not None:
+        problem = f"the protocol {protocol!r} says no name; {' and '.join(_HELLO)} do"
+        raise ProcessArgumentError("client_name", problem)
     elif protocol == "xmpp":
-        command = _xmpp_header(host)
+        command = _xmpp_header(domain)
     else:
         return row
     return dataclasses.replace(row, capability_command=Always(command))
 
 
-def _xmpp_header(host: str) -> bytes:
+def _checked(name: object) -> str:
+    if name is None:
+        return _NO_NAME
+    if not isinstance(name, str) or not re.fullmatch("[!-~]{1,255}", name):
+        problem = (
+            f"{name!r} is neither a domain like mail.example.org nor an address like [192.0.2.1]"
+        )
+        raise ProcessArgumentError("client_name", problem)
+    return name
+
+
+def _xmpp_header(domain: str) -> bytes:
     try:
-        return xmpp.header(host)
+        return xmpp.header(domain)
     except UnicodeEncodeError:
-        raise ProcessArgumentError("host", f"{host!r} cannot be encoded in UTF-8") from None
+        raise ProcessArgumentError("host", f"{domain!r} cannot be encoded in UTF-8") from None

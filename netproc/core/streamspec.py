@@ -29,6 +29,7 @@ from .answers import (
 from .dialects import dialect
 from .errors import ProcessArgumentError
 from .negotiate import NETWORK, PLAIN, SHELL, STARTTLS, TLS, StreamType
+from .spec import name_to_verify
 
 TYPES = {
     None: NETWORK,
@@ -156,13 +157,24 @@ def _dialect(keywords: Mapping[str, object]) -> Dialect:
     """The preset, or what the keywords describe."""
     ask = _command("capability_command", keywords["capability_command"])
     if keywords["protocol"] is None:
+        if keywords["client_name"] is not None:
+            problem = "only a protocol says it: give protocol='smtp' or 'lmtp'"
+            raise ProcessArgumentError("client_name", problem)
         return _described(keywords, ask)
+    if ask is not None and keywords["client_name"] is not None:
+        raise ProcessArgumentError("client_name", "capability_command says the name already")
     for keyword in _PRESET:
         if keywords[keyword] is not None:
             raise ProcessArgumentError(keyword, "protocol says this already")
-    host = keywords["host"]
-    preset = dialect(keywords["protocol"], host if isinstance(host, str) else "localhost")
+    preset = dialect(keywords["protocol"], _domain(keywords), keywords["client_name"])
     return preset if ask is None else replace(preset, capability_command=ask)
+
+
+def _domain(keywords: Mapping[str, object]) -> str:
+    """What the server is asked for: whom its certificate must be for."""
+    host = keywords["host"]
+    is_name = isinstance(host, str) and host != "local"
+    return name_to_verify(keywords["tls_parameters"], str(host) if is_name else "localhost")
 
 
 def _described(keywords: Mapping[str, object], ask: Command | None) -> Dialect:

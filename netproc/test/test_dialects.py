@@ -6,6 +6,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from netproc.core.answers import Always
 from netproc.core.dialects import DIALECTS, dialect
 from netproc.core.errors import (
     AnswerSizeError,
@@ -61,6 +62,20 @@ class TableTests(SynchronousTestCase):
     def test_a_domain_that_cannot_be_said(self) -> None:
         error = self.assertRaises(ProcessArgumentError, dialect, "xmpp", "\ud800")
         self.assertEqual("host", error.keyword)
+
+    def test_the_name_of_the_client(self) -> None:
+        for name, command in (("smtp", b"EHLO a.example\r\n"), ("lmtp", b"LHLO a.example\r\n")):
+            self.assertEqual(Always(command), dialect(name, "h", "a.example").capability_command)
+
+    def test_names_that_cannot_be_said(self) -> None:
+        for name in ("", "a b", "a\r\nQUIT", "é", "\ud800", "x" * 256, 5):
+            error = self.assertRaises(ProcessArgumentError, dialect, "smtp", "h", name)
+            self.assertEqual("client_name", error.keyword)
+        error = self.assertRaises(ProcessArgumentError, dialect, "imap", "h", "a.example")
+        self.assertEqual(
+            ("client_name", "the protocol 'imap' says no name; smtp and lmtp do"),
+            (error.keyword, error.problem),
+        )
 
     def test_no_such_protocol(self) -> None:
         for value in ("gopher", 5, None):

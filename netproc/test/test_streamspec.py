@@ -26,7 +26,7 @@ def spec(**more: object) -> StreamSpec:
         (
             "type", "host", "protocol", "capability_command", "end_of_command", "end_of_capability",
             "success", "starttls_function", "always_query_capabilities", "nogreeting", "return_list",
-            "service", "shell_command",
+            "service", "shell_command", "client_name", "tls_parameters",
         )
     )  # fmt: skip
     return stream_spec({**keywords, "host": "h", **more})
@@ -157,6 +157,29 @@ class ProtocolTests(SynchronousTestCase):
         self.assertEqual(dialect("imap", "h"), spec(protocol="imap").dialect)
         self.assertEqual(dialect("xmpp", "h"), spec(protocol="xmpp").dialect)
         self.assertEqual(dialect("xmpp", "localhost"), spec(protocol="xmpp", host=None).dialect)
+
+    def test_whom_an_xmpp_client_asks_for(self) -> None:
+        for keywords, domain in (
+            ({"host": "local"}, "localhost"),
+            ({"tls_parameters": {}}, "h"),
+            ({"tls_parameters": {"hostname": "d.example"}}, "d.example"),
+        ):
+            self.assertEqual(dialect("xmpp", domain), spec(protocol="xmpp", **keywords).dialect)
+        error = self.assertRaises(ProcessArgumentError, spec, protocol="xmpp", host="\ud800")
+        self.assertEqual("host", error.keyword)
+
+    def test_the_name_of_the_client(self) -> None:
+        made = spec(protocol="lmtp", client_name="a.example").dialect
+        self.assertEqual(dialect("lmtp", "h", "a.example"), made)
+        for keywords in (
+            {},
+            {"protocol": "imap"},
+            {"protocol": "smtp", "capability_command": "EHLO me\r\n"},
+        ):
+            error = self.assertRaises(
+                ProcessArgumentError, spec, client_name="a.example", **keywords
+            )
+            self.assertEqual("client_name", error.keyword)
 
     def test_it_stands_for_the_patterns(self) -> None:
         for keyword in ("end_of_command", "end_of_capability", "success", "starttls_function"):

@@ -196,7 +196,7 @@ class TLSTests(OpenFixture):
         return await self.server(filter=answer, sentinel=greet)
 
     async def test_starttls_that_is_refused(self) -> None:
-        """What the server said is told."""
+        """What the server said is told; and it is told our name."""
 
         def answer(process: NetworkProcess, data: bytes) -> None:
             process.send(b"454 not now\r\n" if data == b"STARTTLS\r\n" else b"250-" + data[5:])
@@ -206,11 +206,13 @@ class TLSTests(OpenFixture):
             filter=answer,
             sentinel=lambda process, event: process.live and process.send(b"220 h\r\n"),
         )
-        found, output, errors = await self.run_open(*("localhost", port, "--protocol", "smtp"))
+        found, output, errors = await self.run_open(
+            *("localhost", port, "--protocol", "smtp", "--client-name", "me.example")
+        )
         self.assertEqual((0, b""), (found, output))
         expected = (
             "netproc: greeting: 220 h\n"
-            "netproc: capabilities: 250-[127.0.0.1]\n"
+            "netproc: capabilities: 250-me.example\n"
             "netproc: capabilities: 250 STARTTLS\n"
             "netproc: the server refuses TLS: 454 not now\n"
         )

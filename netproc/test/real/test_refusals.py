@@ -12,7 +12,7 @@ from netproc.core import negotiate
 from netproc.core.errors import StartTLSError
 from netproc.security import Answer
 from netproc.test.real.test_open_stream import OpenStreamCase, Script, line, secure
-from netproc.test.transcripts import AGREES, XMPP_ANSWER, XMPP_ERROR
+from netproc.test.transcripts import AGREES, XMPP_ANSWER, XMPP_ERROR, XMPP_OFFER
 
 REFUSED = "the server refuses TLS: 454 4.7.0 TLS not available"
 
@@ -107,12 +107,39 @@ class RefusedClientTests(OpenStreamCase):
             self.assertEqual("the server refuses: 550 Invalid HELO name", str(error))
             self.assertEqual([b"EHLO [127.0.0.1]\r\n", b""], await served)
 
+    async def test_another_name(self) -> None:
+        script = says([AGREES["lmtp"][0], b"250 h\r\n"])
+        process, served = await self.opened(script, protocol="lmtp", client_name="me.example")
+        process.delete()
+        self.assertEqual([b"LHLO me.example\r\n", b""], await served)
+
     async def test_a_domain(self) -> None:
         script = says([b"", XMPP_ANSWER + XMPP_ERROR], b"streams'>")
         opening, served = self.open(script, protocol="xmpp", type="starttls")
         error = await self.failure_of(opening, NegotiationError)
         self.assertEqual("the server refuses: host-unknown not here", str(error))
         self.assertIn(b'to="localhost"', (await served)[0])
+
+    async def test_another_domain(self) -> None:
+        """The server's certificate is for it, wherever the server is."""
+
+        def script(sock: socket.socket, heard: list[bytes]) -> None:
+            heard.append(line(sock, b"streams'>"))
+            sock.sendall(XMPP_OFFER)
+            line(sock, b"/>")
+            sock.sendall(b"<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>")
+            tls = secure(sock)
+            heard.append(line(tls, b"streams'>"))
+            tls.sendall(XMPP_ANSWER + b"<stream:features/>")
+            tls.recv(1)
+
+        parameters = {"trustfiles": self.parameters().trustfiles, "hostname": "localhost"}
+        process, served = await self.opened(
+            script, host="127.0.0.1", protocol="xmpp", type="starttls", tls_parameters=parameters
+        )
+        process.delete()
+        for header in await served:
+            self.assertIn(b'to="localhost"', header)
 
 
 class SilenceTests(OpenStreamCase):
