@@ -3,8 +3,8 @@
 Public names are here; the modules behind them, in the order in which data passes them:
 
 * `make` (keywords in) and `core.spec` (checked), `core.options`, `core.coding`, `core.address` by it;
-* `core.streamspec`, `core.dialects` and `core.answers`: how a stream is opened, `core.negotiate`: its
-  dialogue;
+* `core.streamspec`, `core.dialects` with `core.ldap` and `core.xmpp`, and `core.answers`: how a stream is opened,
+  `core.negotiate`: its dialogue;
 * `client` and `server`, which join what follows; `open_stream` with `core.streamspec`, `core.negotiate`, `core.answers`,
   `core.dialects` and `net.opening.dialogue`, which talk before a client is there;
 * `clientcert` with `core.authinfo`: who we are to the server; `security` with `core.trust` and `pinfile`: may a connection

@@ -47,7 +47,7 @@ _SERVER = frozenset(
         "tls-require-client-cert",
     }
 )
-_STARTTLS = frozenset({*_STREAM, "protocol", "greeting"})
+_STARTTLS = frozenset({*_STREAM, "protocol", "greeting", "client-name"})
 
 Words = Sequence[str]
 Options = Mapping[str, str]
@@ -71,14 +71,18 @@ def starttls_client(reactor: IReactorCore, words: Words, options: Options) -> Pr
     for needed in ("host", "service", "protocol"):
         if needed not in given:
             raise ProcessArgumentError(needed, "it is missing")
-    protocol = given.pop("protocol")
-    dialect(protocol, given["host"])
+    protocol, client_name = given.pop("protocol"), given.pop("client-name", None)
+    dialect(protocol, given["host"], client_name)
     with_greeting = bool(lisp(given.pop("greeting", "nil")))
     keywords = _keywords("starttls", {"tls": "t", **given})
     if "connect_timeout" in keywords:
         keywords["timeout"] = keywords.pop("connect_timeout")
     return ProcessClientEndpoint(
-        starttls_opener({**keywords, "protocol": protocol}, with_greeting, _ours(reactor))
+        starttls_opener(
+            {**keywords, "protocol": protocol, "client_name": client_name},
+            with_greeting,
+            _ours(reactor),
+        )
     )
 
 

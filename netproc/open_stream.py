@@ -20,7 +20,7 @@ from twisted.python.failure import Failure
 from .client import ClientMaker
 from .clientcert import client_certificate as find_client_certificate
 from .core.buffer import Buffer
-from .core.errors import NetprocError, ProcessArgumentError, ProcessError
+from .core.errors import NetprocError, ProcessArgumentError, ProcessError, StartTLSError
 from .core.limits import DEFAULT_LIMITS, check_seconds
 from .core.negotiate import NETWORK, PLAIN, SHELL, TLS, Negotiation, StreamProperties
 from .core.spec import ProcessSpec, process_spec
@@ -69,6 +69,7 @@ def open_network_stream(
     tls_parameters: object = None,
     security_manager: SecurityManager | None = None,
     protocol: str | None = None,
+    client_name: str | None = None,
     filter: Filter | bool | None = None,
     sentinel: Sentinel | None = None,
     plist: Mapping[str, object] | None = None,
@@ -236,6 +237,8 @@ class _StreamMaker(ClientMaker):
         # Until it is over: the two would keep each other.
         self._dialogue: Dialogue | None = None
         self._properties: StreamProperties | None = None
+        # What is known of a stream that must not be opened.
+        self._refusal: StreamProperties | None = None
         # The text of the dialogue, until the process is there.
         self._said = Said(b"", None)
 
@@ -249,10 +252,10 @@ class _StreamMaker(ClientMaker):
 
     def not_found(self, failure: Failure) -> tuple[None, StreamProperties]:
         """The same, if it was not to be opened; a cancel, say, stays a failure."""
-        if self._properties is None or self._properties.error is None:
+        if self._refusal is None:
             failure.raiseException()
-        assert self._properties is not None
-        return None, self._properties
+        assert self._refusal is not None
+        return None, self._refusal
 
     # -- the stages -----------------------------------------------------------------------------
 
@@ -299,6 +302,7 @@ class _StreamMaker(ClientMaker):
         deadline = self._stage_deadline()
         self._dialogue = Dialogue(
             negotiation,
+            self._reactor,
             deadline,
             upgrade=partial(self._upgrade, deadline),
             done=self._dialogue_done,
@@ -330,6 +334,8 @@ class _StreamMaker(ClientMaker):
         if self._said.secure is not None:
             process.mark_tls_start()
             self._insert(process, self._said.secure)
+        if self._properties is not None and self._properties.error is not None:
+            process.life.noticed(StartTLSError(self._properties.error))
 
     def _insert(self, process: NetworkProcess, said: bytes) -> None:
         if said:
@@ -338,9 +344,9 @@ class _StreamMaker(ClientMaker):
     def _refused(self, error: NetprocError) -> None:
         """See ClientMaker; note what `return_list` gives."""
         if self._properties is not None:
-            self._properties = replace(self._properties, error=str(error))
+            self._refusal = replace(self._properties, error=str(error))
         elif self._dialogue is not None and self._dialogue.began:
-            self._properties = self._dialogue.negotiation.properties(str(error))
+            self._refusal = self._dialogue.negotiation.properties(str(error))
         self._dialogue = None
         if not isinstance(error, ProcessError):
             error = ProcessError(errno.EPROTO, str(error))

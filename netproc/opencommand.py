@@ -58,6 +58,7 @@ class OpenOptions(CommandOptions):
     optParameters: ClassVar[list[Any]] = [
         ["type", None, "network", "tls, starttls, plain; or network: STARTTLS if it is offered."],
         ["protocol", None, None, "The dialect of STARTTLS: smtp, imap, pop3, …"],
+        ["client-name", None, None, "The name that we say in EHLO or LHLO, if not [127.0.0.1]."],
         ["hostname", None, None, "Whom the certificate must be for, if not HOST."],
         ["priority", None, None, "Versions and ciphers, as GnuTLS has them."],
         ["alpn", None, None, "Application protocols, with commas between them."],
@@ -105,7 +106,11 @@ class OpenOptions(CommandOptions):
     def keywords(self) -> dict[str, Any]:
         """Those of open_network_stream."""
         given = ("host", "service", "type", "protocol", "timeout")
-        return {**{key: self[key] for key in given}, "tls_parameters": self._tls_fields()}
+        return {
+            **{key: self[key] for key in given},
+            "client_name": self["client-name"],
+            "tls_parameters": self._tls_fields(),
+        }
 
     def _tls_fields(self) -> dict[str, object] | None:
         fields = {key: self[key] for key in ("hostname", "priority") if self[key] is not None}
@@ -234,6 +239,8 @@ def _tell(properties: StreamProperties, status: dict[str, Any] | None) -> None:
     for what in ("greeting", "capabilities"):
         for line in (getattr(properties, what) or "").splitlines():
             say(f"{what}: {line}")
+    if properties.error is not None:
+        say(properties.error)
     if status is None:
         say("TLS: none, everything goes in clear text")
         return

@@ -192,8 +192,8 @@ class NetworkProcess(ProcessSettings):
 
     @property
     def last_error(self) -> ProcessError | None:
-        """What last went wrong with a datagram (an ICMP error, a refused packet) without ending the
-        process, or None.
+        """What last went wrong without ending the process, or None: an ICMP error or a refused packet of a
+        datagram process, TLS that the server of a stream in clear text has refused.
         """
         return self.life.last_error
 

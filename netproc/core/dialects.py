@@ -2,15 +2,16 @@
 
 `core/streamspec.py` takes the row that `protocol=` names; `core/negotiate.py` leads the dialogue by it.
 
-Every end of text is the end of a line or a tag, so that it is found at the same place however the
-bytes were cut on their way, and no end is in what comes before it.
+Every end of text is the end of a line, an element or a message.  So it is found at the same place however the bytes
+were cut on their way, and no end is in what comes before it.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from xml.sax.saxutils import quoteattr
+import re
 
+from . import ldap, xmpp
 from .answers import (
     Afterwards,
     Always,
@@ -19,105 +20,107 @@ from .answers import (
     Has,
     LastLine,
     Offer,
-    Until,
+    Polled,
+    Scan,
+    Since,
     Upgrade,
+    line_end,
     pattern,
-    to_bytes,
 )
 from .errors import ProcessArgumentError
 
-# --- LDAP (RFC 4511, section 4.14): one BER element each way. -----------------------------------------
+# --- Replies of FTP (RFC 959, section 4.2). -------------------------------------------------------------
 
-#: Message 1, an extended request with the object identifier of StartTLS.
-_LDAP_STARTTLS = b"\x30\x1d\x02\x01\x01\x77\x18\x80\x161.3.6.1.4.1.1466.20037"
-_SEQUENCE, _INTEGER, _ENUMERATED, _EXTENDED_RESPONSE = 0x30, 0x02, 0x0A, 0x78
-#: More octets of length than this are for what no limit would let in.
-_MOST_LENGTH_OCTETS = 4
+_CODE = re.compile(rb"\d{3}[- \r\n]")
 
 
-def _ber_header(data: bytes) -> tuple[int, int] | None:
-    """Where the contents of the element that DATA begins with start and end; None if not known yet."""
-    if len(data) < 2:
-        return None
-    length = data[1]
-    if length < 0x80:
-        return 2, 2 + length
-    octets = length - 0x80
-    if not 0 < octets <= _MOST_LENGTH_OCTETS:
-        # No length that an answer has.
-        raise ForeignAnswerError(data[:2])
-    start = 2 + octets
-    if len(data) < start:
-        return None
-    return start, start + int.from_bytes(data[2:start], "big")
+def _ftp_reply(data: bytearray, start: int = 0) -> Scan[int]:
+    """An `End`: the last line has the code of the first one, whatever the lines between them begin with."""
+    end = yield from line_end(data, start)
+    if not _CODE.match(data, start):
+        raise ForeignAnswerError(bytes(data[start : end - 1]))
+    code, line = bytes(data[start : start + 3]), start
+    while data[line + 3 : line + 4] == b"-" or not data.startswith(code, line):
+        line, end = end, (yield from line_end(data, end))
+    return end
 
 
-def _ldap_end(data: bytes, seen: int) -> int | None:
-    """An `End`: that of one LDAPMessage."""
-    if data and data[0] != _SEQUENCE:
-        raise ForeignAnswerError(data[:1])
-    header = _ber_header(data)
-    return header[1] if header is not None and header[1] <= len(data) else None
+def _ftp_greeting(data: bytearray) -> Scan[int]:
+    """An `End`: a server that says when it will be ready says later that it is (section 5.4)."""
+    start, end = 0, (yield from _ftp_reply(data))
+    while data[start] == ord("1"):
+        start, end = end, (yield from _ftp_reply(data, end))
+    return end
 
 
-def _ber_element(data: bytes, tag: int) -> tuple[bytes, bytes]:
-    """The contents of the element with TAG that DATA begins with, and what is behind it."""
-    header = _ber_header(data)
-    if header is None or data[0] != tag or header[1] > len(data):
-        raise ForeignAnswerError(data[:1])
-    start, end = header
-    return data[start:end], data[end:]
+# --- PostgreSQL (SSLRequest): one byte is the answer. ---------------------------------------------------
 
 
-def _ldap_success(answer: bytes) -> bool:
-    """A `Test`: is it the extended response to message 1, with the result code 0?"""
-    try:
-        message, _ = _ber_element(answer, _SEQUENCE)
-        number, operation = _ber_element(message, _INTEGER)
-        response, _ = _ber_element(operation, _EXTENDED_RESPONSE)
-        code, _ = _ber_element(response, _ENUMERATED)
-    except ForeignAnswerError:
-        return False
-    return number == b"\x01" and code == b"\x00"
-
-
-# --- PostgreSQL (SSLRequest): one byte is the answer. --------------------------------------------------
-
-_POSTGRES_SSL_REQUEST = b"\x00\x00\x00\x08\x04\xd2\x16\x2f"
-
-
-def _postgres_end(data: bytes, seen: int) -> int | None:
-    """An `End`: an error ("E") is none, for nothing can follow it and none may be believed before TLS."""
+def _postgres_end(data: bytearray) -> int | None:
+    """No error ("E") is an answer: nothing can follow one, and none may be believed before TLS."""
     if not data:
         return None
-    if data[:1] not in (b"S", b"N"):
-        raise ForeignAnswerError(data[:1])
+    if bytes(data[:1]) not in (b"S", b"N"):
+        raise ForeignAnswerError(bytes(data[:1]))
     return 1
 
 
-def _postgres_success(answer: bytes) -> bool:
-    """A `Test`."""
-    return answer == b"S"
+# --- Lists that end with a dot (POP3: RFC 1939, section 3; NNTP: RFC 3977, section 3.1.1). --------------
 
 
-# --- XMPP (RFC 6120, sections 4 and 5). ----------------------------------------------------------------
+@dataclasses.dataclass(frozen=True, slots=True)
+class _ListEnd:
+    """An end: that of the first line, or of the list that this line announces."""
 
-_XMPP_TLS = "urn:ietf:params:xml:ns:xmpp-tls"
-_XMPP_STARTTLS = to_bytes(f"<starttls xmlns='{_XMPP_TLS}'/>")
+    announcement: re.Pattern[str]
+    first: LastLine
+
+    def __call__(self, data: bytearray) -> Scan[int]:
+        """An `End`."""
+        start, end = 0, (yield from self.first(data))
+        if self.announcement.match(data[:end].decode("latin-1")):
+            while bytes(data[start:end]) not in (b".\r\n", b".\n"):
+                start, end = end, (yield from line_end(data, end))
+        return end
 
 
-def _xmpp_header(host: str) -> bytes:
-    return to_bytes(
-        f"<?xml version='1.0'?><stream:stream to={quoteattr(host)} version='1.0' "
-        "xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'>"
-    )
+# --- Lines with strings in them. ------------------------------------------------------------------------
+
+#: The number of bytes that follow the line.  No limit lets in a number of more digits.
+_LITERAL = re.compile(rb"\{(\d{1,9})\+?\}\r?\n\Z")
+_IMAP_STATUS = re.compile(rb"\S+ (?:OK|NO|BAD|BYE|PREAUTH)[ \r\n]", re.IGNORECASE)
+_ESCAPED = re.compile(rb"\\.", re.DOTALL)
 
 
-# --- The table. ----------------------------------------------------------------------------------------
+def _imap_line(data: bytearray, start: int) -> Scan[int]:
+    """A line of IMAP (RFC 9051, section 4.3): literals belong to it.  The text of a status has none."""
+    end = yield from line_end(data, start)
+    if _IMAP_STATUS.match(bytes(data[start:end])):
+        return end
+    while literal := _LITERAL.search(bytes(data[start:end])):
+        start = end + int(literal[1])
+        end = yield from line_end(data, start)
+    return end
+
+
+def _sieve_line(data: bytearray, start: int) -> Scan[int]:
+    """A line of ManageSieve (RFC 5804, section 4): literals belong to it, and what is in quotes."""
+    is_quoted = False
+    while True:
+        end = yield from line_end(data, start)
+        line = _ESCAPED.sub(b"", data[start:end])
+        is_quoted ^= line.count(b'"') % 2 == 1
+        literal = None if is_quoted else _LITERAL.search(line)
+        if literal is None and not is_quoted:
+            return end
+        start = end if literal is None else end + int(literal[1])
+
+
+# --- The table. -----------------------------------------------------------------------------------------
 
 
 def _line(expression: str, form: str) -> LastLine:
-    return LastLine(pattern(expression + r".*\n"), pattern(form))
+    return LastLine(pattern(expression), pattern(form))
 
 
 def _has(expression: str) -> Has:
@@ -128,21 +131,26 @@ def _offer(expression: str, command: bytes) -> Offer:
     return Offer(pattern(expression), command)
 
 
-# Replies of three digits: the last line of one has no hyphen behind them.
-_REPLY = _line(r"^\d{3}(?=[ \r\n])", r"\d{3}[- \r\n]")
-_IMAP_FORM = r"\* |np\d "
-_POP3_FORM = r"\+OK|-ERR"
-_POP3_LINE = _line(r"^(?:\+OK|-ERR)", _POP3_FORM)
-_SIEVE_LINE = _line(r"^(?:OK|NO|BYE)(?=[ \r\n])", r'"|(?:OK|NO|BYE)[ \r\n]')
-_IRC_FORM = r"(?::\S+ )?(?:[A-Z]+|\d{3}) "
+# Replies of three digits: the last line of one has no hyphen after them.
+_REPLY = _line(r"\d{3}(?=[ \r\n])", r"\d{3}[- \r\n]")
+_IMAP_FORM = pattern(r"\* |np\d ")
+_POP3_LINE = _line(r"\+OK|-ERR", r"\+OK|-ERR")
+_NNTP_LINE = _line(r"\d{3}(?=[ \r\n])", r"\d{3}[ \r\n]")
+_SIEVE_LINE = LastLine(
+    pattern(r"(?:OK|NO|BYE)(?=[ \r\n])"), pattern(r'["{]|(?:OK|NO|BYE)[ \r\n]'), _sieve_line
+)
+# Empty lines are ignored (RFC 1459, section 2.3), also before the first.
+_IRC_FORM = r"\r?\n|(?::\S+ +)?(?:[A-Z]+|\d{3}) "
+_IRC = r"(?::\S+ +)?"
 
 _SMTP = Dialect(
     name="smtp",
     greeting_end=_REPLY,
     welcome=_has(r"\A220[- \r\n]"),
-    # Who has no name says an address literal (RFC 5321, section 4.1.3).
-    capability_command=Always(b"EHLO [127.0.0.1]\r\n"),
     capability_end=_REPLY,
+    lists=_has(r"\A250[- \r\n]"),
+    # A server that does not know EHLO (RFC 5321, section 3.2) knows HELO.
+    dismissal=_has(r"\A(?!250|50[02])"),
     upgrade=Upgrade(
         # The first line has the server's name, which could be STARTTLS too.
         command=_offer(r"\n250[- ]STARTTLS[ \t]*\r?$", b"STARTTLS\r\n"),
@@ -151,33 +159,41 @@ _SMTP = Dialect(
     ),
 )
 
-#: The presets by the names that `protocol=` takes.
+#: The presets by the names that `protocol=` takes.  `dialect` adds the commands that have a name in them.
 DIALECTS = {
     "smtp": _SMTP,
-    "lmtp": dataclasses.replace(
-        _SMTP, name="lmtp", capability_command=Always(b"LHLO [127.0.0.1]\r\n")
-    ),
+    "lmtp": dataclasses.replace(_SMTP, name="lmtp"),
     # Each command has a tag of its own: a late answer to one is not taken for that to another.
     "imap": Dialect(
         name="imap",
-        greeting_end=_line(r"^\* (?:OK|PREAUTH|BYE)(?=[ \r\n])", _IMAP_FORM),
+        greeting_end=LastLine(pattern(r"\* (?:OK|PREAUTH|BYE)(?=[ \r\n])"), _IMAP_FORM, _imap_line),
         welcome=_has(r"\A\* (?:OK|PREAUTH)[ \r\n]"),
         capability_command=Always(b"np1 CAPABILITY\r\n"),
-        capability_end=_line(r"^np1 (?:OK|NO|BAD)(?=[ \r\n])", _IMAP_FORM),
+        capability_end=LastLine(
+            pattern(r"(?:np1 (?:OK|NO|BAD)|\* BYE)(?=[ \r\n])"), _IMAP_FORM, _imap_line
+        ),
+        lists=_has(r"^np1 OK[ \r\n]"),
+        dismissal=_has(r"^\* BYE[ \r\n]"),
         upgrade=Upgrade(
             # Who is logged in cannot start TLS any more (RFC 9051, section 7.1.4).
             barred=_has(r"\A\* PREAUTH[ \r\n]"),
             command=_offer(r"^\* CAPABILITY .*(?<= )STARTTLS(?=[ \r\n])", b"np2 STARTTLS\r\n"),
-            answer_end=_line(r"^np2 (?:OK|NO|BAD)(?=[ \r\n])", _IMAP_FORM),
+            answer_end=LastLine(
+                pattern(r"(?:np2 (?:OK|NO|BAD)|\* BYE)(?=[ \r\n])"), _IMAP_FORM, _imap_line
+            ),
             success=_has(r"^np2 OK[ \r\n]"),
         ),
+        words=Since(pattern(r"^(?:np\d (?:NO|BAD)|\* BYE)(?=[ \r\n])")),
+        # Without a tag (RFC 9051, section 7).
+        unsolicited=_has(r"\A\*"),
     ),
     "pop3": Dialect(
         name="pop3",
         greeting_end=_POP3_LINE,
         welcome=_has(r"\A\+OK"),
         capability_command=Always(b"CAPA\r\n"),
-        capability_end=_line(r"^(?:\.(?=\r?\n)|-ERR)", _POP3_FORM),
+        capability_end=_ListEnd(pattern(r"\+OK"), _POP3_LINE),
+        lists=_has(r"\A\+OK"),
         upgrade=Upgrade(
             command=_offer(r"^STLS[ \t]*\r?$", b"STLS\r\n"),
             answer_end=_POP3_LINE,
@@ -190,23 +206,28 @@ DIALECTS = {
         welcome=_has(r"^OK[ \r\n]"),
         capability_command=Always(b"CAPABILITY\r\n"),
         capability_end=_SIEVE_LINE,
+        lists=_has(r"^OK[ \r\n]"),
+        dismissal=_has(r"^BYE[ \r\n]"),
         upgrade=Upgrade(
-            command=_offer(r'^"STARTTLS"', b"STARTTLS\r\n"),
+            command=_offer(r'^(?:"STARTTLS"|\{8\+?\}\r?\nSTARTTLS(?=[ \r\n]))', b"STARTTLS\r\n"),
             answer_end=_SIEVE_LINE,
             success=_has(r"\AOK[ \r\n]"),
             # RFC 5804, section 2.2: as after connecting.
             afterwards=Afterwards.LISTEN,
         ),
+        words=Since(pattern(r"^(?:NO|BYE)[ \r\n]")),
     ),
     "nntp": Dialect(
         name="nntp",
-        greeting_end=_REPLY,
+        greeting_end=_NNTP_LINE,
         welcome=_has(r"\A20[01][ \r\n]"),
         capability_command=Always(b"CAPABILITIES\r\n"),
-        capability_end=_line(r"^(?:\.(?=\r?\n)|[45]\d\d(?=[ \r\n]))", r"\d{3}[ \r\n]"),
+        capability_end=_ListEnd(pattern("101"), _NNTP_LINE),
+        lists=_has(r"\A101[ \r\n]"),
+        dismissal=_has(r"\A400[ \r\n]"),
         upgrade=Upgrade(
             command=_offer(r"^STARTTLS[ \t]*\r?$", b"STARTTLS\r\n"),
-            answer_end=_REPLY,
+            answer_end=_NNTP_LINE,
             success=_has(r"\A382[ \r\n]"),
         ),
     ),
@@ -214,71 +235,117 @@ DIALECTS = {
     "irc": Dialect(
         name="irc",
         capability_command=Always(b"CAP LS 302\r\n"),
-        capability_end=_line(r"^(?::\S+ )?(?:CAP \S+ LS (?!\* )|(?:421|451|410) )", _IRC_FORM),
-        upgrade=Upgrade(
-            command=_offer(r"^(?::\S+ )?CAP \S+ LS .*(?<=[ :])tls(?=[ =\r\n])", b"STARTTLS\r\n"),
-            answer_end=_line(r"^(?::\S+ )?(?:670|691|421|451) ", _IRC_FORM),
-            success=_has(r"^(?::\S+ )?670 "),
+        capability_end=_line(
+            rf"{_IRC}(?:CAP +\S+ +LS (?! *\* )|(?:421|451|410|ERROR) )", _IRC_FORM
         ),
+        lists=_has(rf"^{_IRC}CAP "),
+        dismissal=_has(rf"^{_IRC}ERROR "),
+        upgrade=Upgrade(
+            command=_offer(rf"^{_IRC}CAP +\S+ +LS .*(?<=[ :])tls(?=[ =\r\n])", b"STARTTLS\r\n"),
+            answer_end=_line(rf"{_IRC}(?:670|691|421|451|ERROR) ", _IRC_FORM),
+            success=_has(rf"^{_IRC}670 "),
+        ),
+        words=Since(pattern(rf"^{_IRC}(?:410|421|451|691|ERROR) ")),
         # Notices about looking up the client's name.
-        unsolicited=True,
+        unsolicited=_has(""),
     ),
     # The program has to say PBSZ 0 and PROT P.
     "ftp": Dialect(
         name="ftp",
-        greeting_end=_REPLY,
-        welcome=_has(r"\A220[- \r\n]"),
+        greeting_end=_ftp_greeting,
+        welcome=_has(r"\A(?:1\d\d(?:.*\n)+?)?220[- \r\n]"),
         capability_command=Always(b"FEAT\r\n"),
-        capability_end=_REPLY,
+        capability_end=_ftp_reply,
+        lists=_has(r"\A2"),
+        dismissal=_has(r"\A421"),
         upgrade=Upgrade(
-            command=_offer(r"^ *AUTH .*\bTLS\b", b"AUTH TLS\r\n"),
-            answer_end=_REPLY,
-            success=_has(r"\A234[- \r\n]"),
+            # TLS may be tried without a list, and a list need not say what AUTH is for (RFC 4217, sections 4, 6).
+            command=_offer(
+                r"\A[45]|^(?:211-)?[ \t]*AUTH(?:[ \t]*\r?$|[ \t].*\bTLS\b)", b"AUTH TLS\r\n"
+            ),
+            answer_end=_ftp_reply,
+            # RFC 2228 has 334 for yes, with more to say.
+            success=_has(r"\A[23]34[- \r\n]"),
         ),
     ),
-    # `dialect` adds the command, which names the server.
     "xmpp": Dialect(
         name="xmpp",
-        capability_end=Until(
-            pattern(r"<stream:features\s*/>|</stream:features\s*>|</stream:stream\s*>")
-        ),
+        capability_end=xmpp.ElementEnd(frozenset({b"features", b"error"}), is_inside=False),
+        dismissal=xmpp.is_over,
         upgrade=Upgrade(
-            command=_offer(rf"<starttls\b[^<>]*{_XMPP_TLS}", _XMPP_STARTTLS),
-            answer_end=Until(
-                pattern(
-                    r"\A\s*<proceed\b[^>]*(?:/>|(?<!/)>\s*</proceed\s*>)"
-                    r"|\A\s*<failure\b[^>]*(?:/>|(?<!/)>[^<]*</failure\s*>)|</stream:stream\s*>"
-                )
+            command=xmpp.starttls,
+            answer_end=xmpp.ElementEnd(
+                frozenset({b"proceed", b"failure", b"error"}), is_inside=True
             ),
-            success=_has(r"\A\s*<proceed\b"),
+            success=xmpp.is_proceed,
         ),
+        words=xmpp.words,
+        # White space keeps a connection alive (RFC 6120, section 4.6.1).
+        unsolicited=_has(r"\A\s*\Z"),
     ),
     "ldap": Dialect(
         name="ldap",
         upgrade=Upgrade(
-            command=Always(_LDAP_STARTTLS),
-            answer_end=_ldap_end,
-            success=_ldap_success,
+            command=Always(ldap.STARTTLS),
+            answer_end=Polled(ldap.message_end),
+            success=ldap.is_success,
             afterwards=Afterwards.NOTHING,
         ),
+        words=ldap.words,
     ),
     "postgres": Dialect(
         name="postgres",
         upgrade=Upgrade(
-            command=Always(_POSTGRES_SSL_REQUEST),
-            answer_end=_postgres_end,
-            success=_postgres_success,
+            command=Always(b"\x00\x00\x00\x08\x04\xd2\x16\x2f"),
+            answer_end=Polled(_postgres_end),
+            success=_has("S"),
             afterwards=Afterwards.NOTHING,
         ),
+        words=lambda answer: "",
     ),
 }
 
+# --- Names. ---------------------------------------------------------------------------------------------
 
-def dialect(protocol: object, host: str) -> Dialect:
-    """The row of the table for PROTOCOL; HOST is the server's name, which XMPP has to say."""
+#: The commands in which a client says its name.
+_HELLO = {"smtp": "EHLO", "lmtp": "LHLO"}
+#: Who has no name says an address literal (RFC 5321, section 4.1.3).
+_NO_NAME = "[127.0.0.1]"
+
+
+def dialect(protocol: object, domain: str, client_name: object = None) -> Dialect:
+    """The row of the table for PROTOCOL.
+
+    DOMAIN is what an XMPP client asks for, CLIENT_NAME is the name that a client of mail servers says.
+    """
     if not isinstance(protocol, str) or protocol not in DIALECTS:
         raise ProcessArgumentError("protocol", f"{protocol!r} is none of {', '.join(DIALECTS)}")
     row = DIALECTS[protocol]
-    if protocol == "xmpp":
-        return dataclasses.replace(row, capability_command=Always(_xmpp_header(host)))
-    return row
+    if protocol in _HELLO:
+        command = f"{_HELLO[protocol]} {_checked(client_name)}\r\n".encode()
+    elif client_name is not None:
+        problem = f"the protocol {protocol!r} says no name; {' and '.join(_HELLO)} do"
+        raise ProcessArgumentError("client_name", problem)
+    elif protocol == "xmpp":
+        command = _xmpp_header(domain)
+    else:
+        return row
+    return dataclasses.replace(row, capability_command=Always(command))
+
+
+def _checked(name: object) -> str:
+    if name is None:
+        return _NO_NAME
+    if not isinstance(name, str) or not re.fullmatch("[!-~]{1,255}", name):
+        problem = (
+            f"{name!r} is neither a domain like mail.example.org nor an address like [192.0.2.1]"
+        )
+        raise ProcessArgumentError("client_name", problem)
+    return name
+
+
+def _xmpp_header(domain: str) -> bytes:
+    try:
+        return xmpp.header(domain)
+    except UnicodeEncodeError:
+        raise ProcessArgumentError("host", f"{domain!r} cannot be encoded in UTF-8") from None

@@ -6,7 +6,7 @@ Everything that fails raises one of these, so everything imports this module::
      +-- ProcessArgumentError   you asked for something impossible (a ValueError)
      +-- ProcessError           the network or the other side failed (an OSError)
           +-- NegotiationError       a stream's dialogue went wrong before it was open
-               +-- StartTLSError          TLS was required and the server does not do it
+               +-- StartTLSError          the server does not offer TLS, or refuses it
                +-- AnswerSizeError        an answer was longer than allowed
           +-- SecurityError        the security manager does not let a connection through
           +-- CommandError         a command in the place of a connection has failed
@@ -62,7 +62,10 @@ class NegotiationError(ProcessError):
 
 
 class StartTLSError(NegotiationError):
-    """TLS was required, and the server does not offer it or refused it."""
+    """The server does not offer TLS, or has refused it.
+
+    It is the error of a stream that must have TLS, and the `last_error` of one that goes on in clear text.
+    """
 
 
 class AnswerSizeError(NegotiationError):

@@ -13,10 +13,23 @@ import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from .answers import Always, Command, Dialect, End, Has, Test, Until, Upgrade, pattern, to_bytes
+from .answers import (
+    Always,
+    Command,
+    Dialect,
+    End,
+    Has,
+    Polled,
+    Test,
+    Until,
+    Upgrade,
+    pattern,
+    to_bytes,
+)
 from .dialects import dialect
 from .errors import ProcessArgumentError
 from .negotiate import NETWORK, PLAIN, SHELL, STARTTLS, TLS, StreamType
+from .spec import name_to_verify
 
 TYPES = {
     None: NETWORK,
@@ -68,22 +81,47 @@ def stream_spec(keywords: Mapping[str, object]) -> StreamSpec:
 
 def _shell_command(stream_type: StreamType, keywords: Mapping[str, object]) -> str | None:
     """The command, in which %s stands for the host, %p for the service and %% for itself."""
-    keyword, command = "shell_command", keywords["shell_command"]
+    keyword, template = "shell_command", keywords["shell_command"]
     if stream_type is not SHELL:
-        if command is not None:
+        if template is not None:
             raise ProcessArgumentError(keyword, "only the type shell runs one")
         return None
-    if not isinstance(command, str) or "\0" in command:
-        raise ProcessArgumentError(keyword, f"{command!r} is no command")
-    values = {"s": _word("host", keywords["host"]), "p": _word("service", keywords["service"])}
+    if not isinstance(template, str):
+        raise ProcessArgumentError(keyword, f"{template!r} is no command")
+    _check_argument(keyword, template)
 
     def value(match: re.Match[str]) -> str:
         letter = match.group(1)
-        if letter != "%" and letter not in values:
+        if letter == "%":
+            return "%"
+        if letter not in _PLACES:
             raise ProcessArgumentError(keyword, f"Invalid format character: %{letter}")
-        return values.get(letter, "%")
+        word = _word(_PLACES[letter], keywords[_PLACES[letter]])
+        if "'" in word and not _OUTSIDE_QUOTES.fullmatch(template, 0, match.start()):
+            problem = (
+                f"%{letter} stands where its value {word} would not be one word of the shell; "
+                f"write %{letter} without quotes around it, since netproc quotes the value"
+            )
+            raise ProcessArgumentError(keyword, problem)
+        return word
 
-    return re.sub("%(.?)", value, command, flags=re.DOTALL)
+    return re.sub("%(.?)", value, template, flags=re.DOTALL)
+
+
+_PLACES = {"s": "host", "p": "service"}
+
+#: A part of a shell command after which a word in single quotes is one word: all that the part quotes has its end in it.
+#: What begins a comment, a here-document or a substitution of commands or numbers is in no such part.
+_OUTSIDE_QUOTES = re.compile(
+    r"""(?: [^'"\\`$\#<(]
+          | '[^']*'
+          | "(?: [^"\\`$] | \\. | \$\w | \$\{\w+\} )*"
+          | \\.
+          | \$\w | \$\{\w+\}
+          | <(?!<) | \((?!\()
+        )*""",
+    re.DOTALL | re.VERBOSE,
+)
 
 
 def _word(keyword: str, value: object) -> str:
@@ -91,7 +129,15 @@ def _word(keyword: str, value: object) -> str:
     text = str(value)
     if text.startswith("-"):
         raise ProcessArgumentError(keyword, f"{text!r} could be an option of the command")
+    _check_argument(keyword, text)
     return shlex.quote(text)
+
+
+def _check_argument(keyword: str, text: str) -> None:
+    """Raise ProcessArgumentError if TEXT cannot be in the argument of a program."""
+    if "\0" in text:
+        raise ProcessArgumentError(keyword, f"{text!r} has a NUL character in it")
+    _encoded(keyword, text)
 
 
 def _type(value: object) -> StreamType:
@@ -111,13 +157,24 @@ def _dialect(keywords: Mapping[str, object]) -> Dialect:
     """The preset, or what the keywords describe."""
     ask = _command("capability_command", keywords["capability_command"])
     if keywords["protocol"] is None:
+        if keywords["client_name"] is not None:
+            problem = "only a protocol says it: give protocol='smtp' or 'lmtp'"
+            raise ProcessArgumentError("client_name", problem)
         return _described(keywords, ask)
+    if ask is not None and keywords["client_name"] is not None:
+        raise ProcessArgumentError("client_name", "capability_command says the name already")
     for keyword in _PRESET:
         if keywords[keyword] is not None:
             raise ProcessArgumentError(keyword, "protocol says this already")
-    host = keywords["host"]
-    preset = dialect(keywords["protocol"], host if isinstance(host, str) else "localhost")
+    preset = dialect(keywords["protocol"], _domain(keywords), keywords["client_name"])
     return preset if ask is None else replace(preset, capability_command=ask)
+
+
+def _domain(keywords: Mapping[str, object]) -> str:
+    """What the server is asked for: whom its certificate must be for."""
+    host = keywords["host"]
+    is_name = isinstance(host, str) and host != "local"
+    return name_to_verify(keywords["tls_parameters"], str(host) if is_name else "localhost")
 
 
 def _described(keywords: Mapping[str, object], ask: Command | None) -> Dialect:
@@ -169,13 +226,13 @@ def _end(keyword: str, value: object) -> End | None:
 
 
 def _end_by(keyword: str, function: Callable[..., object]) -> End:
-    def end(data: bytes, seen: int) -> int | None:
-        found = _call(keyword, function, data)
+    def end(data: bytearray) -> int | None:
+        found = _call(keyword, function, bytes(data))
         if found is None or (type(found) is int and 0 <= found <= len(data)):
             return found
         raise ProcessArgumentError(keyword, f"the function gave {found!r}, no place in its bytes")
 
-    return end
+    return Polled(end)
 
 
 def _test(keyword: str, value: object) -> Test | None:
@@ -193,7 +250,8 @@ def _pattern(keyword: str, value: object) -> re.Pattern[str]:
         raise ProcessArgumentError(keyword, f"{value!r} is neither a pattern nor a function")
     try:
         return pattern(value)
-    except re.error as error:
+    # What is nested too deeply, and numbers and flags that cannot be, are other errors than those of the grammar.
+    except (re.error, RecursionError, OverflowError, ValueError) as error:
         raise ProcessArgumentError(keyword, f"{value!r} is no pattern: {error}") from None
 
 
@@ -210,10 +268,14 @@ def _said(keyword: str, value: object) -> bytes | None:
         return value
     if not isinstance(value, str):
         raise ProcessArgumentError(keyword, f"{value!r} is no command")
+    return _encoded(keyword, value)
+
+
+def _encoded(keyword: str, text: str) -> bytes:
     try:
-        return to_bytes(value)
+        return to_bytes(text)
     except UnicodeEncodeError:
-        raise ProcessArgumentError(keyword, f"{value!r} has no encoding") from None
+        raise ProcessArgumentError(keyword, f"{text!r} has no encoding") from None
 
 
 def _call(keyword: str, function: Callable[..., object], argument: object) -> object:

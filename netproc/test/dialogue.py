@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from netproc.core.errors import NegotiationError, NetprocError
 from netproc.core.negotiate import (
     HANDSHAKE,
+    LOOK,
     Done,
     Failed,
     Negotiation,
     Send,
     StartTLS,
     StreamProperties,
+    Wake,
 )
 
 NOTHING = StreamProperties(None, None, "plain")
@@ -49,7 +52,10 @@ def every_byte(data: bytes) -> range:
 
 
 class Server:
-    """Says the first of SCRIPT at once, then after each command heard the next; ends when it has no more."""
+    """Says the first of SCRIPT at once, then after each command heard the next; ends when it has no more.
+
+    Empty bytes are a silence that is as long as a client waits for.
+    """
 
     def __init__(
         self,
@@ -64,12 +70,16 @@ class Server:
         self.bytewise = bytewise
         self.outcome = Outcome()
         self.over = False
+        self.alarm: float | None = None
 
     def run(self) -> Outcome:
         self.negotiation.start()
         self.act()
         while self.script and not self.over:
-            self.say(self.script.pop(0))
+            answer = self.script.pop(0)
+            self.say(answer)
+            self.wait(LOOK if answer else math.inf)
+        self.wait(math.inf)
         if not self.over:
             # What the stage says then.
             error = NegotiationError(f"connection closed before the {self.negotiation.waiting_for}")
@@ -90,6 +100,13 @@ class Server:
             self.negotiation.tls_started()
             self.act()
 
+    def wait(self, seconds: float) -> None:
+        """Let SECONDS pass."""
+        if self.alarm is not None and self.alarm <= seconds and not self.over:
+            self.alarm = None
+            self.negotiation.woken()
+            self.act()
+
     def act(self) -> None:
         for action in self.negotiation.actions():
             match action:
@@ -98,6 +115,9 @@ class Server:
                 case StartTLS(unread):
                     assert self.outcome.engine is None
                     self.outcome.engine = unread
+                case Wake(seconds):
+                    assert self.alarm is None
+                    self.alarm = seconds
                 case Done(properties, unread):
                     self.over = True
                     self.outcome.properties, self.outcome.rest = properties, unread

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
+from collections.abc import Iterable
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,10 +10,13 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from netproc.core.answers import (
     Always,
+    End,
     ForeignAnswerError,
     Has,
     LastLine,
     Offer,
+    Polled,
+    Since,
     Until,
     pattern,
     to_bytes,
@@ -21,7 +24,7 @@ from netproc.core.answers import (
 )
 from netproc.test.dialogue import pieces
 
-LAST = LastLine(pattern(r"^\d{3} .*\n"), pattern(r"\d{3}[ -]"))
+LAST = LastLine(pattern(r"\d{3} "), pattern(r"\d{3}[ -]"))
 
 
 class TextTests(SynchronousTestCase):
@@ -34,54 +37,98 @@ class TextTests(SynchronousTestCase):
         self.assertIsNotNone(found)
 
 
+def measure(end: End, data: bytes, cuts: Iterable[int] = ()) -> int | None:
+    """How long the answer at the beginning of DATA is, as it is found when that comes in pieces."""
+    came = bytearray()
+    scan = end(came)
+    try:
+        scan.send(None)
+        for piece in pieces(data, cuts):
+            came += piece
+            if scan.send(False):
+                scan.send(True)
+    except StopIteration as found:
+        assert isinstance(found.value, int)
+        return found.value
+    return None
+
+
 class UntilTests(SynchronousTestCase):
     def test_it_ends_with_the_first_match(self) -> None:
-        self.assertEqual(4, Until(pattern("ok\r\n"))(b"OK\r\nok\r\n", 0))
+        self.assertEqual(4, measure(Until(pattern("ok\r\n")), b"OK\r\nok\r\n"))
 
     def test_it_is_a_place_among_bytes(self) -> None:
-        self.assertEqual(5, Until(pattern("é."))("aéé!".encode(), 0))
-        self.assertEqual(3, Until(pattern("\udcff."))(b"x\xff!!", 0))
+        self.assertEqual(5, measure(Until(pattern("é.")), "aéé!".encode()))
+        self.assertEqual(3, measure(Until(pattern("\udcff.")), b"x\xff!!"))
 
     def test_half_a_character_matches_nothing(self) -> None:
-        end = Until(pattern("^."))
-        self.assertIsNone(end(b"", 0))
-        self.assertIsNone(end(b"\xc3", 1))
-        self.assertEqual(2, end(b"\xc3\xa9", 1))
+        for data, expected in ((b"", None), (b"\xc3", None), (b"\xc3\xa9", 2)):
+            self.assertEqual(expected, measure(Until(pattern("^.")), data, range(9)))
+
+    def test_a_match_of_several_lines(self) -> None:
+        end = Until(pattern("^begin(?:.*\n)+end\n"))
+        data = b"begin\n" + b"x\n" * 5000 + b"end\n"
+        for size in (1, 100, 5000):
+            self.assertEqual(len(data), measure(end, data, range(0, len(data), size)))
+
+    def test_all_searches_together_are_linear(self) -> None:
+        """What is new is searched when it is worth it, or when the caller has waited for more."""
+        searched = 0
+
+        class Counted:
+            def search(self, text: str) -> None:
+                nonlocal searched
+                searched += len(text)
+
+        came = bytearray()
+        scan = Until(Counted())(came)
+        scan.send(None)
+        waits = False
+        for _ in range(60_000):
+            came += b"x"
+            waits = scan.send(False)
+        # Up to a bound with each byte, and then as often as the size doubles.
+        self.assertLess(searched, 1024 * 1024 / 2 + 10 * 60_000)
+        self.assertTrue(waits)
+        self.assertFalse(scan.send(True))
+        before = searched
+        self.assertFalse(scan.send(True))
+        self.assertEqual(before + 60_000, searched)
+
+
+class PolledTests(SynchronousTestCase):
+    def test_it_is_given_all_that_came(self) -> None:
+        seen: list[bytes] = []
+
+        def end(data: bytearray) -> int | None:
+            seen.append(bytes(data))
+            return 2 if len(data) > 2 else None
+
+        self.assertEqual(2, measure(Polled(end), b"abc", range(3)))
+        self.assertEqual([b"", b"a", b"ab", b"abc"], seen)
 
 
 class LastLineTests(SynchronousTestCase):
     def test_the_line_that_matches_is_the_last(self) -> None:
-        self.assertEqual(
-            len(b"220-a\r\n220 \xc3\xa9\n"), LAST(b"220-a\r\n220 \xc3\xa9\n220 c\n", 0)
-        )
+        data = b"220-a\r\n220 \xc3\xa9\n220 c\n"
+        self.assertEqual(len(b"220-a\r\n220 \xc3\xa9\n"), measure(LAST, data))
 
     def test_a_line_is_complete_with_its_end(self) -> None:
-        self.assertIsNone(LAST(b"", 0))
-        self.assertIsNone(LAST(b"220 a", 0))
-        self.assertIsNone(LAST(b"xyz", 0))
-        self.assertEqual(6, LAST(b"220 a\n", 5))
+        for data, expected in ((b"", None), (b"220 a", None), (b"xyz", None), (b"220 a\n", 6)):
+            self.assertEqual(expected, measure(LAST, data, [5]))
 
     def test_the_first_line_tells_the_protocol(self) -> None:
-        error = self.assertRaises(ForeignAnswerError, LAST, b"SSH-2.0\r\n220 a\r\n", 0)
+        error = self.assertRaises(ForeignAnswerError, measure, LAST, b"SSH-2.0\r\n220 a\r\n")
         self.assertEqual(b"SSH-2.0\r", error.shown)
-        self.assertIsNone(LAST(b"220-a\r\nSSH\r\n", 0))
+        self.assertIsNone(measure(LAST, b"220-a\r\nSSH\r\n"))
 
     @given(
         st.lists(st.sampled_from([b"220-x\r\n", b"220 x\n", b"\xff\n", b"22", b"\n"])),
         st.lists(st.integers(0, 99)),
     )
-    def test_what_was_seen_need_not_be_seen_again(
-        self, parts: list[bytes], cuts: list[int]
-    ) -> None:
+    def test_the_cuts_make_no_difference(self, parts: list[bytes], cuts: list[int]) -> None:
         data = b"220-\n" + b"".join(parts)
-        seen = 0
-        found = None
-        for size in itertools.accumulate(len(piece) for piece in pieces(data, cuts)):
-            found = LAST(data[:size], seen)
-            if found is not None:
-                break
-            seen = size
-        self.assertEqual(LAST(data, 0), found)
+        self.assertEqual(measure(LAST, data), measure(LAST, data, cuts))
 
 
 class AnswerTests(SynchronousTestCase):
@@ -95,3 +142,7 @@ class AnswerTests(SynchronousTestCase):
 
     def test_always(self) -> None:
         self.assertEqual([b"go", b"go"], [Always(b"go")(None), Always(b"go")("x")])
+
+    def test_words(self) -> None:
+        words = Since(pattern("^no"))
+        self.assertEqual(["no\n\udcff", "yes"], [words(b"* x\nno\n\xff"), words(b"yes")])

@@ -40,6 +40,7 @@ from netproc.core.negotiate import (
     StartTLS,
     StreamProperties,
     StreamType,
+    Wake,
 )
 from netproc.test.dialogue import Outcome, Server
 
@@ -124,9 +125,34 @@ class TypeTests(SynchronousTestCase):
         self.assertEqual(b"more", outcome.rest)
 
     def test_welcome_and_refused(self) -> None:
-        outcome = converse(NETWORK, [b"hello\n", b"tls\n", b"no\nmore"])
-        self.assertEqual(StreamProperties("hello\n", "tls\n", "plain"), outcome.properties)
+        outcome = converse(NETWORK, [b"hello\n", b"tls\n", b"no\x07\nmore"])
+        refusal = r"the server refuses TLS: no\x07"
+        self.assertEqual(StreamProperties("hello\n", "tls\n", "plain", refusal), outcome.properties)
         self.assertEqual((None, b"more"), (outcome.engine, outcome.rest))
+
+    def test_required_and_refused(self) -> None:
+        outcome = converse(STARTTLS, [b"hello\n", b"tls\n", b"no\n"])
+        self.assertIsInstance(outcome.error, StartTLSError)
+        self.assertEqual("the server refuses TLS: no", outcome.properties.error)
+
+    def test_refused_without_words(self) -> None:
+        made = dataclasses.replace(SMALL, words=lambda answer: "")
+        for stream_type, error in ((NETWORK, None), (STARTTLS, "Server does not support TLS")):
+            outcome = converse(stream_type, [b"hello\n", b"tls\n", b"no\n"], made)
+            self.assertEqual(error, outcome.properties.error)
+
+    def test_no_list_of_capabilities(self) -> None:
+        """Somebody else's answers to STARTTLS count; if it is not said, the refusal is told."""
+        made = dataclasses.replace(SMALL, lists=Has(pattern("tls")), dismissal=Has(pattern("bye")))
+        script = [b"hello\n", b"what?\n"]
+        for stream_type in (NETWORK, STARTTLS):
+            outcome = converse(stream_type, script, made)
+            self.assertEqual("the server refuses: what?", outcome.properties.error)
+            self.assertEqual(stream_type is NETWORK, outcome.error is None)
+        self.assertIsNone(converse(TLS, script, made).properties.error)
+        for stream_type in (NETWORK, STARTTLS, TLS):
+            outcome = converse(stream_type, [b"hello\n", b"bye!\n"], made)
+            self.assertEqual("the server refuses: bye!", str(outcome.error))
 
     def test_a_dialect_without_tls(self) -> None:
         made = dataclasses.replace(SMALL, upgrade=None)
@@ -183,6 +209,65 @@ class StepTests(SynchronousTestCase):
                 (last, "tls"), (outcome.properties.capabilities, outcome.properties.type)
             )
             self.assertEqual(sent, outcome.sent)
+
+
+class ListenTests(SynchronousTestCase):
+    """Servers that tell their capabilities inside TLS unasked, or should."""
+
+    made = dataclasses.replace(
+        SMALL, upgrade=dataclasses.replace(UPGRADE, afterwards=Afterwards.LISTEN)
+    )
+    before = [b"hello\n", b"tls\n", b"yes\n"]
+
+    def check(self, capabilities: str, sent: list[bytes], inside: list[bytes]) -> None:
+        outcome = converse(STARTTLS, [*self.before, *inside], self.made)
+        self.assertIsNone(outcome.error)
+        self.assertEqual(capabilities, outcome.properties.capabilities)
+        self.assertEqual(([b"what\n", b"go\n", *sent], b""), (outcome.sent, outcome.rest))
+
+    def test_it_speaks(self) -> None:
+        self.check("unasked\n", [], [b"unasked\n"])
+
+    def test_it_is_silent(self) -> None:
+        self.check("asked\n", [b"what\n"], [b"", b"asked\n", b""])
+
+    def test_it_speaks_late(self) -> None:
+        """The answer to the question comes behind it, and is not left for the program."""
+        self.check("asked\n", [b"what\n"], [b"", b"late\n", b"asked\n"])
+        self.check("asked\n", [b"what\n"], [b"", b"late\nasked\n"])
+
+    def test_it_stops_in_the_middle(self) -> None:
+        """It has begun, so it is not asked."""
+        self.check("unasked\n", [], [b"un", b"", b"asked\n"])
+
+    def test_the_machine_asks_for_a_call(self) -> None:
+        machine = negotiation(STARTTLS, self.made)
+        machine.start()
+        for data in self.before:
+            machine.receive(data)
+        machine.tls_started()
+        self.assertEqual([Wake(1.0)], machine.actions()[-1:])
+        self.assertEqual("capabilities", machine.waiting_for)
+        machine.woken()
+        self.assertEqual([Send(b"what\n")], machine.actions())
+
+    def test_calls_that_come_late(self) -> None:
+        """When it is asked for no more, in a handshake, and when all is over."""
+        machine = negotiation(STARTTLS)
+        machine.start()
+        machine.woken()
+        machine.receive(b"hello" + b"x" * 2000)
+        machine.receive(b"x")
+        self.assertEqual([Wake(0.05)], machine.actions())
+        machine.receive(b"y\n" + b"z" * 1000)
+        machine.receive(b"tls\n")
+        machine.receive(b"yes\n")
+        machine.woken()
+        self.assertEqual("TLS handshake", machine.waiting_for)
+        machine.tls_started(b"what it can do\n")
+        machine.actions()
+        machine.woken()
+        self.assertEqual([], machine.actions())
 
 
 class PeerTests(SynchronousTestCase):
@@ -286,27 +371,28 @@ class SizeTests(SynchronousTestCase):
         self.assertEqual("the capabilities is longer than 4 bytes", str(outcome.error))
 
     def test_a_server_that_sends_byte_by_byte_costs_little(self) -> None:
-        """Each line is looked at once: a million characters, not a thousand million."""
+        """Each line is looked at once: some ten thousand characters, not hundreds of millions."""
         looked = 0
         row = dialect("smtp", "h")
         end = row.greeting_end
         assert isinstance(end, LastLine)
 
         class Counted:
-            def match(self, lines: str) -> bool:
-                return True
+            def __init__(self, answer: bool) -> None:
+                self.answer = answer
 
-            def search(self, lines: str) -> None:
+            def match(self, line: str) -> bool:
                 nonlocal looked
-                looked += len(lines)
+                looked += len(line)
+                return self.answer
 
-        counted = dataclasses.replace(end, pattern=Counted(), form=Counted())
+        counted = dataclasses.replace(end, pattern=Counted(False), form=Counted(True))
         machine = negotiation(PLAIN, dataclasses.replace(row, greeting_end=counted))
         machine.start()
         for _ in range(5000):
             for byte in b"220-x\r\n":
                 machine.receive(bytes([byte]))
-        self.assertEqual(35_000, looked)
+        self.assertEqual(35_007, looked)
 
 
 class SplitTests(SynchronousTestCase):

@@ -26,6 +26,7 @@ class OptionTests(SynchronousTestCase):
             "type": "network",
             "protocol": None,
             "timeout": 30.0,
+            "client_name": None,
             "tls_parameters": None,
         }
         self.assertEqual(expected, read("h", "imap"))
@@ -74,6 +75,7 @@ class OptionTests(SynchronousTestCase):
             (["h", "7", "--type", "x"], "--type: Invalid connection type 'x'"),
             (["h", "7", "--type", "starttls"], "--type: starttls needs "),
             (["h", "7", "--protocol", "x"], "--protocol: 'x' is none of smtp,"),
+            (["h", "7", "--protocol=smtp", "--client-name=a b"], "--client-name: 'a b' is neither"),
             (["h", "7", "--timeout", "-1"], "--timeout: -1.0 is not a positive number"),
             (["h", "7", "--type=tls", "--trust=/nope"], "--trust: /nope: No such file"),
             (["h", "7", "--type=tls", "--key=/nope", "--cert=/c"], "--key: /nope: No such file"),

@@ -26,7 +26,7 @@ def spec(**more: object) -> StreamSpec:
         (
             "type", "host", "protocol", "capability_command", "end_of_command", "end_of_capability",
             "success", "starttls_function", "always_query_capabilities", "nogreeting", "return_list",
-            "service", "shell_command",
+            "service", "shell_command", "client_name", "tls_parameters",
         )
     )  # fmt: skip
     return stream_spec({**keywords, "host": "h", **more})
@@ -60,6 +60,50 @@ class TypeTests(SynchronousTestCase):
         ):
             made = spec(type="shell", shell_command=command, host="a b", service=22)
             self.assertEqual(line, made.command)
+
+    def test_words_after_quotes(self) -> None:
+        for template in (
+            "echo 'a b' %s",
+            'echo "$HOME \\" ${x}" --to=%s',
+            "a\\' | (b %s)",
+            "cat <%s; echo '%%s'x'%%'%p",
+        ):
+            made = spec(type="shell", shell_command=template, host="a b", service="x;y")
+            assert made.command is not None
+            self.assertIn(" 'a b'" if " %s" in template else "'a b'", made.command)
+
+    def test_words_that_would_not_be_words(self) -> None:
+        """In quotes the shell would obey what is in them; where it cannot be told, the answer is no."""
+        for template in (
+            "ssh '%s'",
+            'ssh "%s"',
+            "ssh \\%s",
+            "echo `echo %s`",
+            'echo "$(echo %s)"',
+            "echo $(echo %s)",
+            "echo $((%s))",
+            "((%s))",
+            "echo ${x:-%s}",
+            "echo $'%s'",
+            "true # %s",
+            "cat <<x\n%s\nx",
+            "echo 'a' \"'%s'\"",
+        ):
+            made = spec(type="shell", shell_command=template, host="mail.example.org")
+            self.assertEqual(template.replace("%s", "mail.example.org"), made.command)
+            for host in ("x; touch y; :", "$(touch y)", "a'b", "`y`", ""):
+                error = self.assertRaises(
+                    ProcessArgumentError, spec, type="shell", shell_command=template, host=host
+                )
+                self.assertEqual("shell_command", error.keyword)
+                self.assertIn("write %s without quotes", error.problem)
+
+    def test_what_no_argument_can_have(self) -> None:
+        for keyword in ("host", "service", "shell_command"):
+            for text in ("a\0b", "\ud800"):
+                keywords = {"shell_command": "echo %s %p", "type": "shell", keyword: text}
+                error = self.assertRaises(ProcessArgumentError, spec, **keywords)
+                self.assertEqual(keyword, error.keyword)
 
     def test_hosts_that_are_options(self) -> None:
         error = self.assertRaises(
@@ -113,6 +157,29 @@ class ProtocolTests(SynchronousTestCase):
         self.assertEqual(dialect("imap", "h"), spec(protocol="imap").dialect)
         self.assertEqual(dialect("xmpp", "h"), spec(protocol="xmpp").dialect)
         self.assertEqual(dialect("xmpp", "localhost"), spec(protocol="xmpp", host=None).dialect)
+
+    def test_whom_an_xmpp_client_asks_for(self) -> None:
+        for keywords, domain in (
+            ({"host": "local"}, "localhost"),
+            ({"tls_parameters": {}}, "h"),
+            ({"tls_parameters": {"hostname": "d.example"}}, "d.example"),
+        ):
+            self.assertEqual(dialect("xmpp", domain), spec(protocol="xmpp", **keywords).dialect)
+        error = self.assertRaises(ProcessArgumentError, spec, protocol="xmpp", host="\ud800")
+        self.assertEqual("host", error.keyword)
+
+    def test_the_name_of_the_client(self) -> None:
+        made = spec(protocol="lmtp", client_name="a.example").dialect
+        self.assertEqual(dialect("lmtp", "h", "a.example"), made)
+        for keywords in (
+            {},
+            {"protocol": "imap"},
+            {"protocol": "smtp", "capability_command": "EHLO me\r\n"},
+        ):
+            error = self.assertRaises(
+                ProcessArgumentError, spec, client_name="a.example", **keywords
+            )
+            self.assertEqual("client_name", error.keyword)
 
     def test_it_stands_for_the_patterns(self) -> None:
         for keyword in ("end_of_command", "end_of_capability", "success", "starttls_function"):
@@ -212,6 +279,11 @@ class KeywordTests(SynchronousTestCase):
         ):
             error = self.assertRaises(ProcessArgumentError, spec, **{keyword: value})
             self.assertEqual((keyword, problem), (error.keyword, error.problem))
+
+    def test_patterns_that_cannot_be(self) -> None:
+        for value in ("(" * 5000, "a{99999999999999999999}", f"a{{{'9' * 5000}}}", "(?L)a", "a**"):
+            error = self.assertRaises(ProcessArgumentError, spec, end_of_command=value)
+            self.assertEqual("end_of_command", error.keyword)
 
     def test_functions_that_fail(self) -> None:
         def bad(argument: object) -> object:

@@ -9,8 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
+from twisted.internet.interfaces import IDelayedCall
+
 from ...core.errors import NegotiationError
-from ...core.negotiate import Done, Failed, Negotiation, Send, StartTLS, StreamProperties
+from ...core.negotiate import Done, Failed, Negotiation, Send, StartTLS, StreamProperties, Wake
+from ..reactor import INetprocReactor
 from .stages import Deadline, Stage
 
 
@@ -30,12 +33,14 @@ class Dialogue(Stage):
     def __init__(
         self,
         negotiation: Negotiation,
+        reactor: INetprocReactor,
         deadline: Deadline,
         *,
         upgrade: Callable[[], Iterable[Stage]],
         done: Callable[[StreamProperties, Said], None],
     ) -> None:
         self.negotiation = negotiation
+        self._reactor = reactor
         self.deadline = deadline
         self._upgrade = upgrade
         self._done = done
@@ -43,6 +48,8 @@ class Dialogue(Stage):
         self.began = False
         self._said: list[bytes] = []
         self._said_in_clear: int | None = None
+        # What the machine has asked to be woken by.
+        self._alarm: IDelayedCall | None = None
 
     @property
     def waiting_for(self) -> str:  # type: ignore[override]
@@ -78,12 +85,29 @@ class Dialogue(Stage):
                     self.channel.write(data)
                 case StartTLS(unread):
                     self._start_tls(unread)
+                case Wake(seconds):
+                    self._alarm = self._reactor.callLater(seconds, self._wake)
                 case Done(properties, unread):
                     self._finish(properties, unread)
                 case Failed(error):
                     self.opening.refuse(error)
 
+    def _wake(self) -> None:
+        self._alarm = None
+        self.negotiation.woken()
+        self._act()
+
+    def cancel(self) -> None:
+        """See Stage."""
+        if self._alarm is not None:
+            self._alarm.cancel()
+            self._alarm = None
+
     def _start_tls(self, unread: bytes) -> None:
+        if self._alarm is not None:
+            self.cancel()
+            # It may ask again after the handshake.
+            self.negotiation.woken()
         if unread:
             # It belongs to TLS, or is no part of anything.
             self._said[:] = [b"".join(self._said)[: -len(unread)]]
@@ -92,6 +116,7 @@ class Dialogue(Stage):
 
     def _finish(self, properties: StreamProperties, unread: bytes) -> None:
         """Go on with UNREAD.  The text before it becomes the beginning of the stream's buffer, as in Emacs."""
+        self.cancel()
         said = b"".join(self._said)
         said = said[: len(said) - len(unread)]
         tls_start = self._said_in_clear

@@ -9,6 +9,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 
 from netproc import NetworkProcess, ProcessError, open_network_stream
+from netproc.core import xmpp
 from netproc.core.negotiate import StreamProperties
 from netproc.test.base import reactor
 from netproc.test.interop import servers
@@ -33,6 +34,8 @@ class Dialect:
     #: Something to say inside TLS, and its answer.
     request: bytes
     answer: bytes
+    #: What asks for the capabilities where that would name the host of the certificate.
+    question: bytes | None = None
 
 
 IMAP = Dialect(
@@ -72,6 +75,7 @@ XMPP = Dialect(
     "<mechanism>PLAIN</mechanism>",
     b"</stream:stream>",
     rb"</stream:stream>",
+    xmpp.header("localhost"),
 )
 IRC = Dialect("irc", b"STARTTLS\r\n", None, " LS ", b"CAP END\r\nQUIT\r\n", rb"ERROR ")
 NNTP = Dialect("nntp", b"STARTTLS\r\n", r"\A200 .*INN", "\r\nREADER\r\n", b"QUIT\r\n", rb"205 ")
@@ -152,7 +156,10 @@ class Fixture(InteropTestCase):
         ):
             tap = await self.tapped(port)
             error = await self.refusal(
-                tap.own_port, dialect.protocol, tls_parameters=parameters, **keywords
+                *(tap.own_port, dialect.protocol),
+                tls_parameters=parameters,
+                capability_command=dialect.question,
+                **keywords,
             )
             self.assertIn(problem, error)
             self.assert_no_clear_text(tap, dialect, **keywords)
@@ -245,6 +252,27 @@ class RefusalTests(Fixture):
         self.assertEqual((None, "plain"), (process, properties.type))
         self.assertEqual("Server does not support TLS", properties.error)
         self.assertEqual(b"CAP LS 302\r\n", tap.from_client)
+
+    async def test_a_domain_that_is_not_served(self) -> None:
+        server = await self.serve(servers.prosody)
+        error = await self.refusal(
+            server.port, "xmpp", tls_parameters=self.trusting(hostname="other.example")
+        )
+        self.assertRegex(error, "^the server refuses: host-unknown .*other.example")
+
+    async def test_a_client_whose_name_is_not_wanted(self) -> None:
+        server = await self.serve(
+            servers.postfix(
+                "smtpd_delay_reject = no\n"
+                "smtpd_helo_restrictions = check_helo_access inline:{me.example=OK}, reject"
+            )
+        )
+        for kind in ("starttls", "network"):
+            error = await self.refusal(server.port, "smtp", type=kind)
+            self.assertRegex(error, r"^the server refuses: 554 5\.7\.1 .*Helo command rejected")
+        process, properties = await self.open(server.port, "smtp", client_name="me.example")
+        self.assertIsNotNone(process)
+        self.assertEqual("tls", properties.type)
 
     async def test_a_server_in_clear_text(self) -> None:
         """TLS from the first byte on is not what it speaks, and nothing else is tried."""

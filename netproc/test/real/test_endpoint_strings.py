@@ -149,6 +149,24 @@ class StartTLSTests(EndpointFixture):
         error = await self.failure_of(connecting, NegotiationError)
         self.assertIn("does not support TLS", str(error))
 
+    async def test_the_name_of_the_client(self) -> None:
+        said: list[str] = []
+
+        def answer(process: NetworkProcess, text: str) -> None:
+            said.append(text)
+            process.send("550 not you\r\n")
+
+        server = await self.make(
+            name="s",
+            server=True,
+            service=True,
+            filter=answer,
+            sentinel=lambda process, event: process.live and process.send("220 h\r\n"),
+        )
+        description = f"starttls:localhost:{server.contact('service')}:protocol=smtp"
+        await self.check_failure(f"{description}:client-name=me.example", "refuses: 550 not you")
+        self.assertEqual(["EHLO me.example\r\n"], said)
+
     async def test_a_dialogue_that_takes_too_long(self) -> None:
         with socket.create_server(("127.0.0.1", 0)) as silent:
             place = f"127.0.0.1:{silent.getsockname()[1]}"

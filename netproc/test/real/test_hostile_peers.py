@@ -173,7 +173,7 @@ class DialogueTests(Fixture):
                 await until_starttls(peer)
                 await peer.say(answer)
 
-            await self.check(script, "Server does not support TLS")
+            await self.check(script, "the server refuses TLS: np2 ")
 
     async def test_endless_answers(self) -> None:
         async def endless(peer: Peer) -> None:

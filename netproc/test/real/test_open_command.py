@@ -195,6 +195,29 @@ class TLSTests(OpenFixture):
 
         return await self.server(filter=answer, sentinel=greet)
 
+    async def test_starttls_that_is_refused(self) -> None:
+        """What the server said is told; and it is told our name."""
+
+        def answer(process: NetworkProcess, data: bytes) -> None:
+            process.send(b"454 not now\r\n" if data == b"STARTTLS\r\n" else b"250-" + data[5:])
+            process.send(b"250 STARTTLS\r\n" if data.startswith(b"EHLO") else b"")
+
+        port = await self.server(
+            filter=answer,
+            sentinel=lambda process, event: process.live and process.send(b"220 h\r\n"),
+        )
+        found, output, errors = await self.run_open(
+            *("localhost", port, "--protocol", "smtp", "--client-name", "me.example")
+        )
+        self.assertEqual((0, b""), (found, output))
+        expected = (
+            "netproc: greeting: 220 h\n"
+            "netproc: capabilities: 250-me.example\n"
+            "netproc: capabilities: 250 STARTTLS\n"
+            "netproc: the server refuses TLS: 454 not now\n"
+        )
+        self.assertEqual(expected + CLEAR, errors)
+
     async def test_starttls(self) -> None:
         port = await self.imap()
         trust = self.file(AUTHORITY.pem)

@@ -38,10 +38,10 @@ def secure(sock: socket.socket, certificate: trustme.LeafCert = CERTIFICATE) -> 
     return context.wrap_socket(sock, server_side=True)
 
 
-def line(sock: socket.socket) -> bytes:
-    """What the client says, up to the end of a line."""
+def line(sock: socket.socket, end: bytes = b"\n") -> bytes:
+    """What the client says, up to the end of a line or another END."""
     said = b""
-    while not said.endswith(b"\n"):
+    while not said.endswith(end):
         byte = sock.recv(1)
         if not byte:
             break
