@@ -64,7 +64,7 @@ class SeqpacketTransport(StreamTransport):
 
     def doRead(self) -> None:
         """A packet has come, or the end."""
-        if not self.connected or self.paused:
+        if self.paused or self.disconnecting or self.eof or not self.connected:
             return
         try:
             packet = receive_message(self._socket)

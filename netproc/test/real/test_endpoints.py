@@ -222,6 +222,51 @@ class EndpointTests(EndpointFixture):
         protocol.transport.stopProducing()
         await self.lost(protocol)
 
+    async def test_a_reset_while_paused_with_output_pending(self) -> None:
+        protocol, peer = await self.pair(Noting())
+        protocol.transport.pauseProducing()
+        protocol.transport.write(b"x" * 20 * MB)
+        await self.turn(0.01)
+        peer.sendall(b"unread")
+        reset(peer)
+        self.assertEqual("ConnectionLost", await self.lost(protocol))
+        self.assertEqual(b"", protocol.received)
+
+    async def test_nothing_is_told_behind_lose_connection(self) -> None:
+        class Refusing(Noting):
+            def connectionMade(self) -> None:
+                super().connectionMade()
+                self.transport.write(b"x" * 20 * MB)
+                self.transport.loseConnection()
+
+        protocol = Refusing()
+        with connect(socket.AF_INET, ("127.0.0.1", self.listen(protocol))) as peer:
+            peer.sendall(b"early")
+            # The listener reads when it has accepted.
+            await protocol.made
+            await self.turn()
+            self.assertEqual(b"", protocol.received)
+        await self.lost(protocol)
+
+    async def test_an_end_that_comes_with_the_connection_is_told_once(self) -> None:
+        """The listener looks twice at several connections that it has accepted together."""
+        factory = Factory.forProtocol(HalfClosing)
+        factory.noisy = False
+        made: list[HalfClosing] = []
+        factory.buildProtocol = lambda address: made.append(HalfClosing()) or made[-1]
+        endpoint = ServerEndpoint(reactor=reactor, addresses=[LOOPBACK])
+        port = self.successResultOf(endpoint.listen(factory))
+        self.addCleanup(port.stopListening)
+        for _ in range(2):
+            peer = connect(socket.AF_INET, ("127.0.0.1", port.getHost().port))
+            self.addCleanup(peer.close)
+            peer.shutdown(socket.SHUT_WR)
+        await self.until(lambda: len(made) == 2 and all(protocol.ended for protocol in made))
+        self.assertEqual([1, 1], [protocol.ended for protocol in made])
+        for protocol in made:
+            protocol.transport.loseConnection()
+            await self.lost(protocol)
+
     async def test_reads_follow_the_traffic(self) -> None:
         protocol, peer = await self.pair(Noting())
         sizes = {protocol.transport._read_size}
