@@ -53,7 +53,7 @@ class ServerMaker(ListenerWatcher):
         self._foreign = foreign
         self._security = security
         # Connections that cannot be used yet.
-        self._handshakes: set[TLSChannel] = set()
+        self._handshakes: set[TLSChannel | ForeignChannel] = set()
 
     def make(self) -> Deferred[NetworkProcess]:
         """Fires with the process when it listens; waits only for a look-up or a foreign endpoint."""
@@ -71,8 +71,7 @@ class ServerMaker(ListenerWatcher):
             raise
         process.life.listening(port)
         table.enter(process)
-        if self._security is not None:
-            process.closed.addCallback(self._give_up_handshakes)
+        process.closed.addCallback(self._give_up_handshakes)
         return process
 
     async def _addresses(self) -> Sequence[SocketAddress]:
@@ -132,7 +131,19 @@ class ServerMaker(ListenerWatcher):
         if self._foreign is None:
             return OwnChannel(self._reactor, self._connected)
         timeout = self._process.limits.handshake_timeout
-        return ForeignChannel(self._reactor, self._connected, self._refused, timeout)
+        channel = ForeignChannel(
+            self._reactor,
+            self._foreign_connected,
+            lambda reason: self._handshake_failed(channel, reason),
+            timeout,
+        )
+        # Its transport may do TLS first.
+        self._handshakes.add(channel)
+        return channel
+
+    def _foreign_connected(self, channel: StreamChannel) -> Receiver:
+        self._handshakes.discard(channel)  # type: ignore[arg-type]
+        return self._connected(channel)
 
     def _refused(self, reason: ProcessError) -> None:
         log.info(
@@ -161,14 +172,14 @@ class ServerMaker(ListenerWatcher):
         self._handshakes.remove(tls)
         return self._channel_opened(tls)
 
-    def _handshake_failed(self, tls: TLSChannel, reason: ProcessError) -> None:
-        self._handshakes.remove(tls)
+    def _handshake_failed(self, channel: TLSChannel | ForeignChannel, reason: ProcessError) -> None:
+        self._handshakes.remove(channel)
         self._refused(reason)
 
     def _give_up_handshakes(self, _: object) -> None:
         """The server has ended: who is not connected yet never will be."""
-        for tls in list(self._handshakes):
-            tls.abort()
+        for channel in list(self._handshakes):
+            channel.abort()
 
     def _channel_opened(self, channel: Channel) -> Receiver:
         """A client can talk: in Emacs's order (N90)."""

@@ -159,6 +159,15 @@ class StreamTransport:
         #: Bytes that were written here but never sent.
         self.unsent = 0
 
+    @property
+    def protocol(self) -> IProtocol:
+        """Who is told.  Assign another protocol to switch to it, as with Twisted's transports."""
+        return self._protocol
+
+    @protocol.setter
+    def protocol(self, protocol: IProtocol) -> None:
+        self._protocol = protocol
+
     def secure(self, wire: Wire) -> None:
         """Read and write through WIRE, which is TLS on the socket, from now on."""
         self._wire = wire

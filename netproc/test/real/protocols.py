@@ -6,6 +6,7 @@ import os
 import socket
 from typing import Any
 
+from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import clientFromString, serverFromString
 from twisted.internet.interfaces import (
     IHalfCloseableProtocol,
@@ -14,6 +15,7 @@ from twisted.internet.interfaces import (
     IStreamServerEndpoint,
 )
 from twisted.internet.protocol import Factory, Protocol
+from twisted.protocols.policies import TimeoutFactory, WrappingFactory
 from twisted.python.failure import Failure
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
@@ -77,6 +79,26 @@ class Kept(Factory):
         if protocol is not None:
             self.made.append(protocol)
         return protocol
+
+
+@implementer(IStreamClientEndpoint, IStreamServerEndpoint)
+class Wrapped:
+    """ENDPOINT with factories of twisted.protocols.policies around the factory that it is given."""
+
+    def __init__(self, endpoint: Any) -> None:
+        self._endpoint = endpoint
+
+    def connect(self, factory: Any) -> Deferred[Any]:
+        return self._endpoint.connect(_wrap(factory))
+
+    def listen(self, factory: Any) -> Deferred[Any]:
+        return self._endpoint.listen(_wrap(factory))
+
+
+def _wrap(factory: Any) -> Any:
+    wrapping = WrappingFactory(TimeoutFactory(factory, 60))
+    wrapping.noisy = False
+    return wrapping
 
 
 class EndpointFixture(NetprocTestCase):

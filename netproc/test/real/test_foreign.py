@@ -1,4 +1,4 @@
-"""Stream processes over endpoints of Twisted's."""
+"""Stream processes over Twisted's endpoints, also behind wrapping factories."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ import socket
 from typing import Any
 
 from twisted.internet import reactor
-from twisted.internet.endpoints import TCP4ClientEndpoint
+from twisted.internet.endpoints import TCP4ClientEndpoint, TCP4ServerEndpoint
 
 from netproc import NetworkProcess, ProcessError
 from netproc.test.base import PATIENCE
 from netproc.test.real.contract import Fixture, StreamContract
 from netproc.test.real.peers import accept, connect, in_thread, silent_listener
+from netproc.test.real.protocols import Wrapped
 
 
 class ForeignFixture(Fixture):
@@ -33,6 +34,23 @@ class ForeignFixture(Fixture):
         listener = socket.create_server(("127.0.0.1", 0))
         port = listener.getsockname()[1]
         return listener, {"endpoint": TCP4ClientEndpoint(reactor, "127.0.0.1", port)}
+
+
+class WrappedFixture(ForeignFixture):
+    """Behind wrapping factories."""
+
+    def server_place(self) -> dict[str, Any]:
+        return {"endpoint": Wrapped(TCP4ServerEndpoint(reactor, 0, interface="127.0.0.1"))}
+
+    def client_place(self, server: NetworkProcess) -> dict[str, Any]:
+        return self._client(server.contact("service"))
+
+    def raw_server(self) -> tuple[socket.socket, dict[str, Any]]:
+        listener, _ = super().raw_server()
+        return listener, self._client(listener.getsockname()[1])
+
+    def _client(self, port: int) -> dict[str, Any]:
+        return {"endpoint": Wrapped(TCP4ClientEndpoint(reactor, "127.0.0.1", port))}
 
 
 class SilentTests(ForeignFixture):
@@ -61,6 +79,10 @@ class DrainTests(ForeignFixture):
         self.addCleanup(peer.close)
         await drained.addTimeout(PATIENCE, reactor)
         self.assertEqual(0, process.pending)
+
+
+class WrappedContractTests(WrappedFixture, StreamContract):
+    """The contract behind wrapping factories."""
 
 
 class ForeignContractTests(ForeignFixture, StreamContract):
