@@ -28,7 +28,7 @@ from .net.stream import ChannelFactory, OwnChannel, StreamChannel
 from .net.tls.attach import Security, engine_for, tls_channel
 from .net.tls.channel import TLSChannel
 from .process import NetworkProcess
-from .waiting import in_time
+from .waiting import cancellable, in_time
 
 T = TypeVar("T")
 
@@ -117,7 +117,7 @@ class ClientMaker:
                 # It keeps to the deadline by itself, and then names the addresses.
                 await connecting
             else:
-                connected = await self._in_time(connecting, "connect")
+                connected = await self._in_time(cancellable(connecting), "connect")
                 if self._channel is None and isinstance(connected, StreamChannel):
                     self._channel = connected  # one that does its own TLS first
             await self._opened

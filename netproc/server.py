@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IStreamServerEndpoint
 from twisted.logger import Logger
 
@@ -28,7 +28,7 @@ from .net.stream import ChannelFactory, OwnChannel, StreamChannel
 from .net.tls.attach import Security, engine_for, tls_channel
 from .net.tls.channel import TLSChannel
 from .process import NetworkProcess
-from .waiting import in_time
+from .waiting import cancellable, in_time
 
 log = Logger()
 
@@ -109,9 +109,10 @@ class ServerMaker(ListenerWatcher):
     async def _listen_foreign(self, endpoint: IStreamServerEndpoint) -> Port:
         self._use_buffer()
         try:
-            return ForeignPort(await endpoint.listen(ChannelFactory(self._build)))
+            port = await cancellable(endpoint.listen(ChannelFactory(self._build)))
+            return ForeignPort(port)
         except Exception as error:
-            if isinstance(error, NetprocError):
+            if isinstance(error, (NetprocError, CancelledError)):
                 raise
             raise network_error(error, _FAILED) from error
 
@@ -142,7 +143,7 @@ class ServerMaker(ListenerWatcher):
         return channel
 
     def _foreign_connected(self, channel: StreamChannel) -> Receiver:
-        self._handshakes.discard(channel)  # type: ignore[arg-type]
+        self._handshakes.discard(channel)
         return self._connected(channel)
 
     def _refused(self, reason: ProcessError) -> None:

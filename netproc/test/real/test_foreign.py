@@ -7,7 +7,10 @@ import socket
 from typing import Any
 
 from twisted.internet import reactor
+from twisted.internet.defer import CancelledError, Deferred, TimeoutError
 from twisted.internet.endpoints import TCP4ClientEndpoint, TCP4ServerEndpoint
+from twisted.internet.interfaces import IStreamServerEndpoint
+from zope.interface import implementer
 
 from netproc import NetworkProcess, ProcessError
 from netproc.test.base import PATIENCE
@@ -64,6 +67,28 @@ class SilentTests(ForeignFixture):
             (errno.ETIMEDOUT, "make client process failed: timed out (connect)"),
             (error.errno, str(error)),
         )
+
+
+class CancelTests(ForeignFixture):
+    async def test_a_connect_that_is_given_up(self) -> None:
+        port, sockets = silent_listener()
+        for sock in sockets:
+            self.addCleanup(sock.close)
+        made = self.make(name="c", endpoint=f"tcp:127.0.0.1:{port}")
+        made.cancel()
+        await self.failure_of(made, CancelledError)
+        made = self.make(name="c", endpoint=f"tcp:127.0.0.1:{port}")
+        await self.failure_of(made.addTimeout(0.05, reactor), TimeoutError)
+
+    async def test_a_server_that_is_given_up(self) -> None:
+        @implementer(IStreamServerEndpoint)
+        class Never:
+            def listen(self, factory: Any) -> Deferred[Any]:
+                return Deferred(lambda answer: answer.errback(ZeroDivisionError()))
+
+        made = self.make(name="s", server=True, endpoint=Never())
+        made.cancel()
+        await self.failure_of(made, CancelledError)
 
 
 class DrainTests(ForeignFixture):
