@@ -6,6 +6,7 @@ import fcntl
 import socket
 import struct
 import termios
+from pathlib import Path
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -16,15 +17,17 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
-from netproc import ProcessError
+from netproc import ProcessArgumentError, ProcessError
 from netproc.core.address import SocketAddress
 from netproc.net.endpoints import ClientEndpoint, ServerEndpoint
 from netproc.net.transport import StreamTransport
 from netproc.test.base import NetprocTestCase, reactor
 from netproc.test.real.contract import MB
 from netproc.test.real.peers import (
+    accept,
     connect,
     in_thread,
+    listen_backlog,
     read_all,
     read_exactly,
     request_and_half_close,
@@ -318,6 +321,40 @@ class EndpointTests(EndpointFixture):
         self.assertEqual([1, -1], server_factory.starts)
         await self.failure_of(client.connect(factory), ProcessError)
         self.assertEqual([1, -1, 1, -1], factory.starts)
+
+    def test_the_backlog_is_as_long_as_the_kernel_allows(self) -> None:
+        endpoint = ServerEndpoint(reactor=reactor, addresses=[LOOPBACK])
+        port = self.successResultOf(endpoint.listen(CountingFactory(Noting())))
+        self.addCleanup(port.stopListening)
+        limit = int(Path("/proc/sys/net/core/somaxconn").read_text())
+        self.assertEqual(limit, listen_backlog(port._socket))
+
+    def test_no_addresses(self) -> None:
+        for endpoint in (ClientEndpoint, ServerEndpoint):
+            made = endpoint(reactor=reactor, addresses=[])
+            use = made.connect if endpoint is ClientEndpoint else made.listen
+            self.failureResultOf(use(CountingFactory(Noting())), ProcessArgumentError)
+
+    async def test_what_raises_closes_the_connection_of_a_client(self) -> None:
+        class Failing(Noting):
+            def connectionMade(self) -> None:
+                raise ZeroDivisionError
+
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            address = SocketAddress(socket.AF_INET, listener.getsockname())
+            endpoint = ClientEndpoint(reactor=reactor, addresses=[address])
+            factory = CountingFactory(Failing())
+            await self.failure_of(endpoint.connect(factory), ZeroDivisionError)
+            self.assertEqual("ConnectionAborted", await self.lost(factory.instance))
+            self.assertEqual([1, -1], factory.starts)
+            peer = await in_thread(accept, listener)
+            self.assertRaises(ConnectionResetError, peer.recv, 1)
+            peer.close()
+            self.patch(CountingFactory, "buildProtocol", lambda factory, address: 1 / 0)
+            await self.failure_of(endpoint.connect(factory), ZeroDivisionError)
+            with await in_thread(accept, listener) as peer:
+                self.assertEqual(b"", await in_thread(peer.recv, 1))
+            self.assertEqual([1, -1, 1, -1], factory.starts)
 
     async def test_a_client_factory_that_wants_no_protocol(self) -> None:
         listener = socket.create_server(("127.0.0.1", 0))
