@@ -11,7 +11,7 @@ Public names are here; the modules behind them, in the order in which data passe
   be used? `net.vetting` waits for the answer;
 * `net.resolve`, `net.endpoints`, `net.connector`, `net.listener`, `net.socketfile`, `net.sockets`: to a
   socket that is connected;
-* `net.transport`, `net.event`, `net.sendqueue`, `net.producer`: bytes from and to it;
+* `net.transport`, `net.event`, `net.sendqueue`, `net.producer`, `net.upgrade`: bytes from and to it;
 * `net.tls`, where they are encrypted: `parameters`, `priority`, `credentials`, `servernames`, `primes`,
   `contexts`, `verify`, `ocsp`, `engine`, `peerstatus`, and between these and a process `channel` with `onsocket` or `memory`,
   put there by `attach` from the beginning or by `starttls`;

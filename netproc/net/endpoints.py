@@ -61,6 +61,7 @@ class ClientEndpoint:
         except BaseException:
             factory.doStop()
             raise
+        transport.is_client = True
         protocol = transport.protocol
         try:
             transport.start()

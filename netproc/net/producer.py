@@ -18,8 +18,8 @@ class Producing:
     """
 
     def __init__(self, producer: Any, streaming: bool, when_writable: Callable[[], None]) -> None:
-        self._producer = producer
-        self._streaming = streaming
+        self.producer = producer
+        self.streaming = streaming
         self._when_writable = when_writable
         self._paused = False
         self._over = False
@@ -33,13 +33,13 @@ class Producing:
         It waits for those that it has to resume.  A streaming producer that is not paused has written what it had:
         some are registered for the whole connection and never unregister, such as the HTTP channel of twisted.web.
         """
-        return not self._over and (self._paused or not self._streaming)
+        return not self._over and (self._paused or not self.streaming)
 
     def congested(self) -> None:
         """More than the high-water mark is pending."""
-        if self._streaming and not (self._paused or self._over):
+        if self.streaming and not (self._paused or self._over):
             self._paused = True
-            self._producer.pauseProducing()
+            self.producer.pauseProducing()
             self._when_writable()
 
     def writable(self) -> None:
@@ -47,8 +47,8 @@ class Producing:
         if self._over:
             return
         self._paused = False
-        self._producer.resumeProducing()
-        if not (self._streaming or self._over):
+        self.producer.resumeProducing()
+        if not (self.streaming or self._over):
             self._when_writable()
 
     def output_failed(self, error: OSError) -> None:
@@ -61,4 +61,4 @@ class Producing:
     def stop(self) -> None:
         """The connection is gone."""
         self._over = True
-        self._producer.stopProducing()
+        self.producer.stopProducing()

@@ -104,6 +104,7 @@ class StreamTransport:
         "eof",
         "error",
         "high_water",
+        "is_client",
         "local",
         "log_prefix",
         "low_water",
@@ -149,6 +150,7 @@ class StreamTransport:
         self.remote = remote
         self.connected = True
         self.disconnecting = False
+        self.is_client = False
         self.paused = True
         #: Has the peer ended?
         self.eof = False
@@ -262,7 +264,7 @@ class StreamTransport:
         elif IHalfCloseableProtocol.providedBy(self._protocol):
             EVENT.run(self._protocol.readConnectionLost)
         else:
-            self.loseConnection()
+            StreamTransport.loseConnection(self)
 
     def pauseProducing(self) -> None:
         """Read nothing until resumed."""

@@ -24,6 +24,7 @@ from netproc.test.real.protocols import (
     EndpointFixture,
     Kept,
     ProcessEndpoints,
+    SocketEndpoints,
     TwistedEndpoints,
 )
 
@@ -177,6 +178,10 @@ class ProcessStartTLSTests(ProcessEndpoints, StartTLSContract):
     """Over processes."""
 
 
+class SocketStartTLSTests(SocketEndpoints, StartTLSContract):
+    """Over netproc's sockets."""
+
+
 class HandshakeTests(EndpointFixture):
     """TLS from the beginning."""
 
@@ -205,4 +210,5 @@ class HandshakeTests(EndpointFixture):
             self.assertEqual(CERTIFICATE.serialNumber(), protocol.peer.serialNumber())
 
 
-del AnyEndpoints, EndpointFixture, ProcessEndpoints, TwistedEndpoints, StartTLSContract
+del AnyEndpoints, EndpointFixture, ProcessEndpoints, SocketEndpoints, TwistedEndpoints
+del StartTLSContract
