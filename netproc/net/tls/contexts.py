@@ -389,10 +389,11 @@ def as_given(context_factory: object, *, is_server: bool) -> Security:
 
     :raises ProcessArgumentError: if it is nothing that this side can do TLS with.
     """
-    parsed = parse(context_factory, is_server)
-    if isinstance(parsed, TLSParameters):
-        return security(parsed, is_server=is_server)
-    return _Given(parsed, is_server)
+    if not hasattr(context_factory, "getContext"):  # all of Twisted's have it but some for clients
+        context_factory = parse(context_factory, is_server)
+    if isinstance(context_factory, TLSParameters):
+        return security(context_factory, is_server=is_server)
+    return _Given(context_factory, is_server)
 
 
 # -- one for equal parameters -----------------------------------------------------------------------
