@@ -389,7 +389,8 @@ def as_given(context_factory: object, *, is_server: bool) -> Security:
 
     :raises ProcessArgumentError: if it is nothing that this side can do TLS with.
     """
-    if not hasattr(context_factory, "getContext"):  # all of Twisted's have it but some for clients
+    # Twisted takes anything that has this method, whatever interfaces it provides.
+    if not hasattr(context_factory, "getContext"):
         context_factory = parse(context_factory, is_server)
     if isinstance(context_factory, TLSParameters):
         return security(context_factory, is_server=is_server)

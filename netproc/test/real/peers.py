@@ -53,6 +53,15 @@ def listen_backlog(sock: socket.socket) -> int:
     return int(struct.unpack_from("I", info, 28)[0])
 
 
+def fill(sock: socket.socket) -> None:
+    """Send as much as SOCK, which does not block, takes."""
+    try:
+        while sock.send(b"x" * 65536):
+            pass
+    except BlockingIOError:
+        pass
+
+
 def read_all(sock: socket.socket) -> bytes:
     """Everything up to the end."""
     chunks = []

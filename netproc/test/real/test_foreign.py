@@ -13,9 +13,10 @@ from twisted.internet.interfaces import IStreamServerEndpoint
 from zope.interface import implementer
 
 from netproc import NetworkProcess, ProcessError
+from netproc.reading import CONGESTED
 from netproc.test.base import PATIENCE
-from netproc.test.real.contract import Fixture, StreamContract
-from netproc.test.real.peers import accept, connect, in_thread, silent_listener
+from netproc.test.real.contract import BROKEN, Fixture, StreamContract, echo
+from netproc.test.real.peers import accept, connect, fill, in_thread, reset, silent_listener
 from netproc.test.real.protocols import Wrapped
 
 
@@ -67,6 +68,29 @@ class SilentTests(ForeignFixture):
             (errno.ETIMEDOUT, "make client process failed: timed out (connect)"),
             (error.errno, str(error)),
         )
+
+
+class ResetTests(ForeignFixture):
+    async def test_while_the_input_waits_for_the_output(self) -> None:
+        """Whether the transport tells that writing has failed, or only that the connection is lost."""
+        for endpoint in ("tcp:0:interface=127.0.0.1", "netproc:0:host=local"):
+            server = await self.make(
+                name="s", server=True, endpoint=endpoint, filter=echo, coding="binary"
+            )
+            with self.raw_client(server) as peer:
+                peer.setblocking(False)
+                await self.until(lambda peer=peer, server=server: fill(peer) or self.waits(server))
+                (connection,) = self.connections(server)
+                reset(peer)
+            await connection.closed
+            self.assertEqual(BROKEN, self.events(connection)[-1])
+            server.delete()
+
+    def connections(self, server: NetworkProcess) -> list[NetworkProcess]:
+        return [process for process in self.ledger.events if process.accepted_by is server]
+
+    def waits(self, server: NetworkProcess) -> bool:
+        return any(c.reading.gate & CONGESTED for c in self.connections(server))
 
 
 class CancelTests(ForeignFixture):

@@ -13,7 +13,7 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request, Site
 from zope.interface import implementer
 
-from netproc.test.real.peers import in_thread, read_all, read_exactly, reset
+from netproc.test.real.peers import fill, in_thread, read_all, read_exactly, reset
 from netproc.test.real.protocols import (
     AnyEndpoints,
     Kept,
@@ -146,7 +146,7 @@ class ProtocolContract(AnyEndpoints):
     async def test_a_reset_while_paused(self) -> None:
         protocol, peer = await self.serve_one(PacedEcho)
         peer.setblocking(False)
-        await self.until(lambda: _fill(peer) or protocol.paused)
+        await self.until(lambda: fill(peer) or protocol.paused)
         reset(peer)
         await self.until(lambda: protocol.lost)
 
@@ -166,15 +166,6 @@ class ProtocolContract(AnyEndpoints):
             peer.sendall(b"x")
             await self.until(lambda count=count: len(systems) == count)
         self.assertEqual([True, True], ["Somebody" in system for system in systems])
-
-
-def _fill(peer: socket.socket) -> None:
-    """Send as much as goes."""
-    try:
-        while peer.send(b"x" * 65536):
-            pass
-    except BlockingIOError:
-        pass
 
 
 class TwistedTests(TwistedEndpoints, ProtocolContract):
