@@ -12,7 +12,7 @@ Public names are here; the modules behind them, in the order in which data passe
 * `net.opening`: the row of stages (handshake, dialogue, approval) between a connection and its process;
 * `net.resolve`, `net.endpoints`, `net.connector`, `net.listener`, `net.socketfile`, `net.sockets`: to a
   socket that is connected;
-* `net.transport`, `net.event`, `net.sendqueue`, `net.producer`: bytes from and to it;
+* `net.transport`, `net.event`, `net.sendqueue`, `net.producer`, `net.upgrade`: bytes from and to it;
 * `net.tls`, where they are encrypted: `parameters`, `priority`, `credentials`, `servernames`, `primes`,
   `contexts`, `verify`, `ocsp`, `engine`, `peerstatus`, and between these and a process `channel` with `onsocket` or `memory`,
   put there by `attach` from the beginning or by `starttls`;
@@ -26,7 +26,7 @@ Public names are here; the modules behind them, in the order in which data passe
   programs;
 * `service`, `tap`, `filters`: processes for twistd;
 * `epollreactor` with `net.corked` and `net.logcontext`: the netproc reactor, for any program of Twisted's;
-* `endpointstrings`, `processendpoints`, `processtransport`, `producing`: processes for protocols of Twisted's;
+* `endpointstrings`, `processendpoints`, `processtransport`: processes for protocols of Twisted's;
 * `__main__`, `opencommand`, `terminal`: a stream in the terminal;
 * `net.info`, `supports`: what this machine has;
 * `devcert`: a certificate to try TLS with.

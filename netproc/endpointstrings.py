@@ -15,6 +15,7 @@ from twisted.python import usage
 from .core.dialects import dialect
 from .core.errors import ProcessArgumentError
 from .core.options import KEYWORDS as NETWORK_OPTIONS
+from .core.spec import LONGEST_BACKLOG
 from .ending import option_name
 from .net.reactor import INetprocReactor
 from .processendpoints import (
@@ -62,7 +63,20 @@ def netproc_client(reactor: IReactorCore, words: Words, options: Options) -> Pro
 def netproc_server(reactor: IReactorCore, words: Words, options: Options) -> ProcessServerEndpoint:
     """The same for a server."""
     given = {"server": "t", **_named(words, options, _SERVER)}
-    return ProcessServerEndpoint(_keywords("netproc", {**given, "filter": "t"}), _ours(reactor))
+    backlog = _backlog(given["server"])
+    keywords = _keywords("netproc", {**given, "filter": "t"})
+    return ProcessServerEndpoint({**keywords, "server": backlog}, _ours(reactor))
+
+
+def _backlog(text: str) -> int:
+    """How many clients may wait; with "t" as many as the kernel allows, since nobody asked for Emacs's 5."""
+    server = lisp(text)
+    if server is True:
+        return LONGEST_BACKLOG
+    if isinstance(server, int):
+        return server
+    problem = f"{text!r} does not make a server: give t, or the length of the backlog"
+    raise ProcessArgumentError("server", problem)
 
 
 def starttls_client(reactor: IReactorCore, words: Words, options: Options) -> ProcessClientEndpoint:

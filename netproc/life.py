@@ -8,7 +8,7 @@ how output fares to `sending.py`, events to the sentinel.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
@@ -28,6 +28,16 @@ if TYPE_CHECKING:
 log = Logger()
 
 
+class Transport(Protocol):
+    """Is told what a process would end of."""
+
+    def half_closed(self) -> None:
+        """The peer sends no more and can still be sent to.  Called instead of ending, maybe more than once."""
+
+    def output_lost(self, reason: ProcessError) -> None:
+        """Nothing can be written any more.  The process ends when everything that came has been delivered."""
+
+
 class Life:
     """Where one process is in its life; the Receiver of its channel."""
 
@@ -38,11 +48,11 @@ class Life:
         "_throttle",
         "_waiters",
         "exit_status",
-        "half_closed",
         "last_error",
         "port",
         "reason",
         "state",
+        "transport",
         "truncated",
         "unsent",
     )
@@ -58,9 +68,8 @@ class Life:
         self.unsent = 0
         #: Has the input ended without the peer's word, which TLS has, that it is whole?
         self.truncated = False
-        #: Called instead of ending when the peer sends no more and could still be sent to, if it is
-        #: set: maybe more than once.
-        self.half_closed: Callable[[], None] | None = None
+        #: What makes the process a transport of Twisted's, None for nearly all processes.
+        self.transport: Transport | None = None
         #: The listening port of a server.
         self.port: Port | None = None
         # A connect that is going on.
@@ -162,6 +171,8 @@ class Life:
     def output_lost(self, reason: ProcessError) -> None:
         """See Receiver."""
         self._process.sending.lost(reason)
+        if self.transport is not None:
+            self.transport.output_lost(reason)
 
     def noticed(self, error: ProcessError) -> None:
         """See Receiver; one line in the log each second, whatever the network sends."""
@@ -193,8 +204,8 @@ class Life:
     def input_ended(self, reason: ProcessError | None) -> None:
         """Everything that came has been delivered, and no more will."""
         can_go_on = reason is None and not (self._gone or self.truncated)
-        if can_go_on and self.half_closed is not None:
-            self.half_closed()
+        if can_go_on and self.transport is not None:
+            self.transport.half_closed()
             return
         cause = status.end_of_input(self.state, reason)
         event = self._step(cause, "" if reason is None else str(reason))

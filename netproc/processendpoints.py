@@ -31,7 +31,7 @@ from .net.reactor import INetprocReactor
 from .net.sockets import twisted_address
 from .open_stream import open_network_stream
 from .process import NetworkProcess
-from .processtransport import start_protocol
+from .processtransport import ProcessTransport
 
 log = Logger()
 
@@ -114,7 +114,10 @@ class ProcessClientEndpoint:
         except BaseException:
             process.delete()
             raise
-        start_protocol(process, protocol)
+        transport = ProcessTransport(process, protocol)
+        transport.connect()
+        # Whoever waits for the Deferred sets the protocol up before anything comes.
+        process.reactor.callLater(0, transport.begin)
         return protocol
 
 
@@ -156,7 +159,9 @@ class _Accepting:
         if protocol is None:
             process.delete()
         else:
-            start_protocol(process, protocol)
+            transport = ProcessTransport(process, protocol)
+            transport.connect()
+            transport.begin()
 
 
 @implementer(IListeningPort)

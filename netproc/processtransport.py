@@ -1,10 +1,10 @@
-"""A process as a transport of Twisted's, for protocols that know nothing of processes.
+"""A process as a transport for Twisted protocols, which know nothing of processes.
 
-`processendpoints.py` hands in a process that is open, with the protocol for it; this is the filter of the process, tells
-the protocol what comes and how it ends, and sends what the protocol writes.
+`processendpoints.py` hands in an open process and its protocol.  The transport is the filter of the process: it passes
+on what the peer sends and how the connection ends, and sends what the protocol writes.
 
-It keeps to what Twisted's own transports do where a process would do otherwise: output is not bounded but by a
-producer, a protocol that raises loses its connection, and only who asks for half-closes gets them.
+Where a process and Twisted's own transports behave differently, it behaves like those: only a producer bounds the
+output, a protocol that raises loses its connection, and only a protocol that asks for half-closes is told of them.
 """
 
 from __future__ import annotations
@@ -12,85 +12,118 @@ from __future__ import annotations
 import dataclasses
 import sys
 from collections.abc import Callable, Iterable
+from typing import Any
 
-from OpenSSL.crypto import FILETYPE_PEM, X509, load_certificate
+from OpenSSL.crypto import X509
+from OpenSSL.SSL import Connection
 from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import (
     IAddress,
+    IConsumer,
     IHalfCloseableProtocol,
+    IHandshakeListener,
     INegotiated,
     IProtocol,
     IPushProducer,
-    ITCPTransport,
+    ISystemHandle,
+    ITLSTransport,
 )
 from twisted.logger import Logger
 from twisted.python.failure import Failure
-from zope.interface import implementer
+from zope.interface import alsoProvides, implementer
 
 from .core.errors import ProcessError
+from .net.producer import Producing
 from .net.sockets import twisted_address
+from .net.stream import OwnChannel
 from .net.tls.channel import TLSChannel
+from .net.transport import StreamTransport, log_prefix
 from .process import NetworkProcess
-from .producing import Producing
+from .starttls import start_tls_by
 
 log = Logger()
 
 
-def start_protocol(process: NetworkProcess, protocol: IProtocol) -> None:
-    """Connect PROTOCOL to PROCESS, which is open and whose filter has not been given anything yet."""
-    is_tls = isinstance(process.sending.channel, TLSChannel)
-    kind = TLSProcessTransport if is_tls else ProcessTransport
-    kind(process, protocol).start()
-
-
-@implementer(ITCPTransport, IPushProducer)
+@implementer(ITLSTransport, IPushProducer, IConsumer, ISystemHandle)
 class ProcessTransport:
-    """The transport of one protocol."""
+    """The transport of PROTOCOL.  PROCESS is open, and holds its input back: its filter is True or does nothing yet.
 
+    Over TLS it provides INegotiated, and so ISSLTransport, as well.
+    """
+
+    connected = True
     disconnecting = False
     disconnected = False
 
     def __init__(self, process: NetworkProcess, protocol: IProtocol) -> None:
         self._process = process
-        self._protocol = protocol
+        #: Assign another protocol to switch to it, as with Twisted's transports.
+        self.protocol = protocol
         self._producing: Producing | None = None
+        self._tls: Connection | None = None
         self._aborted = False
-        # Of the two directions: has the peer ended, and have we?
+        # Of the two directions: has the peer ended, is our end wanted, begun, written?
         self._read_over = False
         self._shut_wanted = False
+        self._shut = False
         self._write_over = False
 
-    def start(self) -> None:
-        """Tell the protocol that it is connected; then it hears what comes."""
+    def connect(self) -> None:
+        """Connect the protocol; nothing else is told to it before `begin`."""
         process = self._process
         process.limits = dataclasses.replace(process.limits, send_cap=sys.maxsize)
-        process.life.half_closed = self._peer_ended
+        process.life.transport = self
         process.closed.addCallback(self._closed)
-        self._guard(self._protocol.makeConnection, self)
-        process.filter = self._received
+        self._look_at_tls()
+        transport = self._stream_transport()
+        if transport is not None:
+            transport.log_prefix = log_prefix(self.protocol)
+        self._guard(self.protocol.makeConnection, self)
+
+    def begin(self) -> None:
+        """Tell the protocol that the handshake is done, where there was one, and then what comes."""
+        if self._tls is not None:
+            self._tell_handshake()
+        if self.connected:
+            self._process.filter = self._received
+
+    def _look_at_tls(self) -> None:
+        channel = self._process.sending.channel
+        if isinstance(channel, TLSChannel):
+            self._tls = channel.connection
+            alsoProvides(self, INegotiated)
+
+    def _stream_transport(self) -> StreamTransport | None:
+        """The transport of the socket."""
+        channel = self._process.sending.channel
+        below = channel.below if isinstance(channel, TLSChannel) else channel
+        return below.transport if isinstance(below, OwnChannel) else None
 
     # -- told by the process --------------------------------------------------------------------
 
     def _received(self, process: NetworkProcess, data: bytes) -> None:
         if not self.disconnecting:
-            self._guard(self._protocol.dataReceived, data)
+            self._guard(self.protocol.dataReceived, data)
 
-    def _guard(self, told: Callable[..., object], *arguments: object) -> bool:
-        """Tell the protocol something; False if that fails: then nobody knows what state it is in."""
+    def _guard(self, told: Callable[..., object], *arguments: object) -> None:
+        """Call TOLD, of the protocol or its producer.  If that raises, nobody knows what state the protocol is in."""
         try:
             told(*arguments)
         except Exception:
             log.failure("The protocol failed; its connection is closed")
             self.abortConnection()
-            return False
-        return True
 
-    def _peer_ended(self) -> None:
-        """The peer sends no more."""
+    def _tell_handshake(self) -> None:
+        listener = IHandshakeListener(self.protocol, None)
+        if listener is not None and not self.disconnecting:
+            self._guard(listener.handshakeCompleted)
+
+    def half_closed(self) -> None:
+        """Told by the process: the peer sends no more."""
         if self._read_over or self.disconnecting:
             return
         self._read_over = True
-        protocol = IHalfCloseableProtocol(self._protocol, None)
+        protocol = IHalfCloseableProtocol(self.protocol, None)
         if protocol is None:
             self.loseConnection()
             return
@@ -101,19 +134,32 @@ class ProcessTransport:
         if self._read_over and self._write_over:
             self.loseConnection()
 
+    def output_lost(self, reason: ProcessError) -> None:
+        """Told by the process: nothing can be written any more.
+
+        What the peer has sent is still read, and then the process ends.  But if the protocol has paused the input,
+        or wants no more of it, the connection ends at once: the protocol may never resume.
+        """
+        if self._process.stopped or self.disconnecting:
+            self._process.life.delete(reason)
+
     def _closed(self, process: NetworkProcess) -> None:
         """The descriptor is gone."""
+        self.connected = False
         self.disconnected = True
-        self._forget_producer()
-        protocol = self._protocol
+        producing, self._producing = self._producing, None
+        if producing is not None:
+            self._guard(producing.stop)
+        protocol = self.protocol
         # They would keep each other.
-        del self._protocol
-        process.life.half_closed = None
+        del self.protocol
+        process.life.transport = None
         process.filter = None
         try:
             protocol.connectionLost(Failure(self._reason()))
         except Exception:
             log.failure("The protocol failed when its connection was lost")
+        self._tls = None
 
     def _reason(self) -> Exception:
         process = self._process
@@ -130,62 +176,64 @@ class ProcessTransport:
     # -- writing --------------------------------------------------------------------------------
 
     def write(self, data: bytes) -> None:
-        """Send DATA; what cannot be sent any more is dropped, and connectionLost tells."""
+        """Send DATA.  What cannot be sent any more is dropped, and connectionLost tells."""
         if isinstance(data, str):
             raise TypeError("a transport takes bytes, not str")
-        if (self.disconnecting or self._shut_wanted) and self._producing is None:
+        process = self._process
+        if self._shut_wanted and self._producing is None:
             return
         try:
-            self._process.send(data)
+            process.send(data)
         except ProcessError:
             return
-        if self._producing is not None:
-            self._producing.written()
+        if self._producing is not None and process.pending > process.limits.high_water:
+            self._guard(self._producing.congested)
 
     def writeSequence(self, data: Iterable[bytes]) -> None:
         """Write all of DATA."""
         self.write(b"".join(data))
 
-    def registerProducer(self, producer: object, streaming: bool) -> None:
+    def registerProducer(self, producer: Any, streaming: bool) -> None:
         """Let PRODUCER write as fast as the peer reads."""
         if self._producing is not None:
             raise RuntimeError("a producer is registered already")
         if self.disconnected or self._write_over:
-            producer.stopProducing()  # type: ignore[attr-defined]
+            producer.stopProducing()
             return
-        self._producing = Producing(self._process, producer, streaming, self._guard)
+        self._producing = Producing(producer, streaming, self._when_writable)
 
     def unregisterProducer(self) -> None:
         """The producer has no more; what waited for that is done now."""
         if self._producing is not None:
             self._producing.end()
             self._producing = None
-        if self.disconnecting:
-            self._close()
-        elif self._shut_wanted:
-            self._shut_write()
+            self._finish_soon()
 
-    def _forget_producer(self) -> None:
-        producing, self._producing = self._producing, None
-        if producing is not None:
-            producing.end()
-            self._guard(producing.producer.stopProducing)
+    def _when_writable(self) -> None:
+        """Call `_writable` when little is pending; if nothing can be written any more that is never."""
+        # One piece in a turn of the reactor: others want to do something too.
+        later = self._process.reactor.callLater
+        self._process.drain().addCallbacks(lambda _: later(0, self._writable), lambda _: None)
+
+    def _writable(self) -> None:
+        if self._producing is not None:
+            self._guard(self._producing.writable)
+            self._finish()
 
     def loseWriteConnection(self) -> None:
         """Shut the writing side, behind what is pending and what a producer has."""
         if not self._shut_wanted:
             self._shut_wanted = True
-            if self._producing is None:
-                self._shut_write()
+            self._finish_soon()
 
     def _shut_write(self) -> None:
+        self._shut = True
         try:
             self._process.send_eof()
         except ProcessError:
             # It has ended, or will soon.
             return
-        written = self._process.drain()
-        written.addCallbacks(self._tell_soon_that_write_is_over, lambda _: None)
+        self._process.drain().addCallbacks(self._tell_soon_that_write_is_over, lambda _: None)
 
     def _tell_soon_that_write_is_over(self, _: object) -> None:
         # Not from within loseWriteConnection: protocols do not expect that.
@@ -195,7 +243,7 @@ class ProcessTransport:
         if self.disconnected or self.disconnecting:
             return
         self._write_over = True
-        protocol = IHalfCloseableProtocol(self._protocol, None)
+        protocol = IHalfCloseableProtocol(self.protocol, None)
         if protocol is not None:
             self._guard(protocol.writeConnectionLost)
         self._close_if_over()
@@ -223,12 +271,30 @@ class ProcessTransport:
         if not self.disconnecting and not self.disconnected:
             self.disconnecting = True
             self.resumeProducing()
-            if self._producing is None:
-                self._close()
+            self._finish_soon()
 
-    def _close(self) -> None:
-        # The process's own deadline for writing is for what is left then.
-        self._process.drain().addBoth(lambda _: self._process.delete())
+    def _finish_soon(self) -> None:
+        """Close or shut in the reactor's next turn: whoever asks may have a last word to write."""
+        self._process.reactor.callLater(0, self._finish)
+
+    def _finish(self) -> None:
+        """Close or shut, if that is wanted and no producer has more to write."""
+        if self.disconnected or self._producer_has_more:
+            return
+        if self.disconnecting:
+            # The process's own deadline for writing is for what is left then.
+            self._process.drain().addCallbacks(self._close, lambda _: self._process.delete())
+        elif self._shut_wanted and not self._shut:
+            self._shut_write()
+
+    @property
+    def _producer_has_more(self) -> bool:
+        return self._producing is not None and self._producing.has_more
+
+    def _close(self, _: object) -> None:
+        # A producer may have been paused meanwhile: it is resumed now.
+        if not self._producer_has_more:
+            self._process.delete()
 
     def abortConnection(self) -> None:
         """Close by a reset; the protocol hears of it, and of nothing else, in the reactor's next turn."""
@@ -245,7 +311,39 @@ class ProcessTransport:
             # It was closing already.
             channel.abort()
 
+    # -- TLS ------------------------------------------------------------------------------------
+
+    def startTLS(self, contextFactory: Any, normal: bool = True) -> None:
+        """Go on with TLS by CONTEXTFACTORY, one of Twisted's.  It alone judges the peer, as on other transports.
+
+        The accepting side is the server; the other way round if NORMAL is false.
+        """
+        if self.disconnecting or not self._process.live:
+            return
+        is_server = (self._process.accepted_by is not None) is bool(normal)
+        started = start_tls_by(self._process, contextFactory, is_server)
+        self._look_at_tls()
+        # The connection ends when it fails, and the protocol is told then.
+        started.addCallbacks(lambda _: self._tell_handshake(), lambda _: None)
+
+    def getPeerCertificate(self) -> X509 | None:
+        """The peer's certificate, None if it has shown none or the connection is gone."""
+        return None if self._tls is None else self._tls.get_peer_certificate()
+
+    @property
+    def negotiatedProtocol(self) -> bytes | None:
+        """What ALPN has settled, None if nothing."""
+        protocol = None if self._tls is None else self._tls.get_alpn_proto_negotiated()
+        return protocol or None
+
     # -- what it is -----------------------------------------------------------------------------
+
+    def getHandle(self) -> Any:
+        """The pyOpenSSL connection over TLS, otherwise the socket; None once it is closed."""
+        if self._tls is not None:
+            return self._tls
+        transport = self._stream_transport()
+        return None if transport is None else transport.getHandle()
 
     def getHost(self) -> IAddress:  # type: ignore[override]
         """Our address."""
@@ -277,21 +375,3 @@ class ProcessTransport:
         except ProcessError:
             # UNIX sockets have no such thing, and Twisted's transports for them keep silent too.
             pass
-
-
-@implementer(INegotiated)
-class TLSProcessTransport(ProcessTransport):  # type: ignore[override]
-    """The same over TLS."""
-
-    def getPeerCertificate(self) -> X509 | None:
-        """The peer's certificate, None if it has shown none or the connection is gone."""
-        described = (self._process.peer_status() or {}).get("certificate")
-        if not isinstance(described, dict):
-            return None
-        return load_certificate(FILETYPE_PEM, described["pem"].encode())
-
-    @property
-    def negotiatedProtocol(self) -> bytes | None:
-        """What ALPN has settled, None if nothing."""
-        protocol = (self._process.peer_status() or {}).get("alpn")
-        return protocol if isinstance(protocol, bytes) else None

@@ -188,8 +188,8 @@ class Sending:
         self._process.reading.release(CONGESTED)
         self._end_drains(None)
 
-    def lost(self, reason: ProcessError) -> None:
-        """Nothing can be written any more."""
+    def lost(self, reason: ProcessError | None) -> None:
+        """Nothing can be written any more; without a REASON everything has been written."""
         self._lost = self._lost or reason
         self._process.reading.release(CONGESTED)
         self._end_drains(self._lost)
@@ -198,8 +198,7 @@ class Sending:
         """The channel is gone; without a REASON everything has been written."""
         self.channel = None
         self._early = None
-        self._lost = self._lost or reason
-        self._end_drains(self._lost)
+        self.lost(reason)
 
     def give_up_early(self, reason: ProcessError | None) -> int:
         """There never will be a channel, because of REASON; return how many bytes waited for one."""

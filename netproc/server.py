@@ -30,7 +30,7 @@ from .net.stream import ChannelFactory, OwnChannel, StreamChannel
 from .net.tls.attach import Security, engine_for
 from .net.tls.channel import Engine
 from .process import NetworkProcess
-from .waiting import in_time
+from .waiting import cancellable, in_time
 
 log = Logger()
 
@@ -114,7 +114,8 @@ class ServerMaker(ListenerWatcher):
     async def _listen_foreign(self, endpoint: IStreamServerEndpoint) -> Port:
         self._use_buffer()
         try:
-            return ForeignPort(await endpoint.listen(ChannelFactory(self._build)))
+            port = await cancellable(endpoint.listen(ChannelFactory(self._build)))
+            return ForeignPort(port)
         except (NetprocError, CancelledError):
             raise
         except Exception as error:

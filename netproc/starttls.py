@@ -50,6 +50,20 @@ def start_tls(
     return _put_between(process, below, engine, unread)
 
 
+def start_tls_by(
+    process: NetworkProcess, context_factory: object, is_server: bool
+) -> Deferred[NetworkProcess]:
+    """Go on with TLS by CONTEXT_FACTORY, one of Twisted's, which alone judges the peer.
+
+    Fires and fails as `start_tls` does, but whatever makes TLS impossible is raised.
+    """
+    below = _plain_channel(process)
+    security = contexts.as_given(context_factory, is_server=is_server)
+    engine = engine_for(security, None, below, process.reading.delivery.incomplete)
+    _plain_channel(process)  # see `start_tls`
+    return _put_between(process, below, engine, b"")
+
+
 def _plain_channel(process: NetworkProcess) -> StreamChannel:
     if process.type != "network":
         raise ProcessError(errno.EOPNOTSUPP, "TLS is for connections")

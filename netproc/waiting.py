@@ -1,7 +1,8 @@
 """Deferreds that wait for the same thing to happen.
 
 `life.py` keeps those that wait for the end, `sending.py` for output to be written, `process.py` and `tables.py`
-for input to be delivered, which may have a time limit.  `client.py` and `server.py` wait for others, `in_time`.
+for input to be delivered, which may have a time limit.  `client.py` and `server.py` use `in_time` and `cancellable` to
+wait for look-ups and endpoints.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import errno
 from collections.abc import Sequence
 from typing import Generic, TypeVar
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IDelayedCall
 from twisted.python.failure import Failure
 
@@ -83,6 +84,28 @@ class Waiters(Generic[T]):
         for waiter in waiting:
             if not waiter.called:
                 waiter.errback(error)
+
+
+def cancellable(asked: Deferred[T]) -> Deferred[T]:
+    """The result of ASKED.  If it is cancelled, it cancels ASKED and fails with CancelledError; Twisted's endpoints
+    fail with errors of their own.
+    """
+
+    def cancel(answer: Deferred[T]) -> None:
+        answer.errback(CancelledError())
+        asked.cancel()
+
+    def failed(failure: Failure) -> None:
+        if not answer.called:
+            answer.errback(failure)
+
+    def done(result: T) -> None:
+        if not answer.called:
+            answer.callback(result)
+
+    answer: Deferred[T] = Deferred(cancel)
+    asked.addCallbacks(done, failed)
+    return answer
 
 
 async def in_time(

@@ -24,6 +24,8 @@ Callback: TypeAlias = Callable[..., Any]
 
 FAMILIES = ("local", "ipv4", "ipv6")
 DEFAULT_BACKLOG = 5
+#: The kernel takes its own limit for it.
+LONGEST_BACKLOG = 2**31 - 1
 
 #: What a foreign endpoint decides by itself.
 _NOT_WITH_ENDPOINT = ("host", "service", "family", "local", "remote", "mode")

@@ -21,14 +21,15 @@ from twisted.internet.interfaces import (
 from zope.interface import implementer
 
 from ..core.address import SocketAddress, text
-from ..core.errors import ProcessError, from_os_error
+from ..core.errors import ProcessArgumentError, ProcessError, from_os_error
 from ..core.limits import DEFAULT_LIMITS
-from ..core.spec import DEFAULT_BACKLOG
+from ..core.spec import LONGEST_BACKLOG
 from . import socketfile, sockets
 from .connector import Connector
 from .listener import Listener, ListenerWatcher
 from .reactor import INetprocReactor
 from .seqpacket import transport_type
+from .transport import StreamTransport
 
 
 @implementer(IStreamClientEndpoint)
@@ -51,21 +52,37 @@ class ClientEndpoint:
         return Deferred.fromCoroutine(self._connect(protocolFactory))
 
     async def _connect(self, factory: IProtocolFactory) -> IProtocol:
+        _check_addresses(self.addresses)
         connector = Connector(self.reactor, self.addresses, self.options, self.timeout, self.kind)
         factory.doStart()
         try:
             sock, remote = await connector.start()
-            protocol = factory.buildProtocol(sockets.twisted_address(remote))
-            if protocol is None:
-                sock.close()
-                raise ProcessError(None, "the factory wants no protocol", text(remote))
+            transport = self._transport(factory, sock, remote)
         except BaseException:
             factory.doStop()
             raise
-        local = sockets.local_address(sock)
-        transport = transport_type(sock)
-        transport(sock, self.reactor, protocol, local, remote, factory.doStop).start()
+        transport.is_client = True
+        protocol = transport.protocol
+        try:
+            transport.start()
+        except BaseException:
+            transport.abortConnection()
+            raise
         return protocol
+
+    def _transport(
+        self, factory: IProtocolFactory, sock: socket.socket, remote: SocketAddress
+    ) -> StreamTransport:
+        """What raises leaves no socket."""
+        try:
+            protocol = factory.buildProtocol(sockets.twisted_address(remote))
+            if protocol is None:
+                raise ProcessError(None, "the factory wants no protocol", text(remote))
+            local = sockets.local_address(sock)
+            return transport_type(sock)(sock, self.reactor, protocol, local, remote, factory.doStop)
+        except BaseException:
+            sock.close()
+            raise
 
 
 @implementer(IStreamServerEndpoint)
@@ -73,7 +90,8 @@ class ClientEndpoint:
 class ServerEndpoint:
     """Listens on the first of `addresses` for which the system has sockets.
 
-    `mode` is that of the file of a UNIX socket, 0600 if None; `watcher` is told when accepting
+    `backlog` is how many clients may wait to be accepted; by default it is as long as the kernel
+    allows.  `mode` is that of the file of a UNIX socket, 0600 if None; `watcher` is told when accepting
     fails; `kind` is SOCK_STREAM or SOCK_SEQPACKET.  `inherited` is a socket that listens already,
     to be used in their place.
     """
@@ -81,7 +99,7 @@ class ServerEndpoint:
     reactor: INetprocReactor
     addresses: Sequence[SocketAddress]
     options: Mapping[str, object] = field(default_factory=dict)
-    backlog: int = DEFAULT_BACKLOG
+    backlog: int = LONGEST_BACKLOG
     mode: int | None = None
     watcher: ListenerWatcher | None = None
     kind: int = socket.SOCK_STREAM
@@ -112,13 +130,14 @@ class ServerEndpoint:
         """Emacs tries the next address if there are no such sockets, not if it is taken (N36)."""
         if self.inherited is not None:
             return self.inherited, sockets.local_address(self.inherited)
+        _check_addresses(self.addresses)
         last: OSError | None = None
         for address in self.addresses:
             try:
                 return sockets.make_socket(address.family, self.kind), address
             except OSError as error:
                 last = error
-        assert last is not None
+        assert last is not None  # there is an address
         raise from_os_error(last, "make server process failed", text(self.addresses[-1]))
 
     def _all_options(self, address: SocketAddress) -> Mapping[str, object]:
@@ -137,3 +156,8 @@ class ServerEndpoint:
         except OSError as error:
             raise from_os_error(error, "Cannot bind server socket", text(address)) from error
         return None
+
+
+def _check_addresses(addresses: Sequence[SocketAddress]) -> None:
+    if not addresses:
+        raise ProcessArgumentError("addresses", "it is empty, and an endpoint needs one address")

@@ -24,8 +24,9 @@ from twisted.internet.interfaces import (
     IStreamServerEndpoint,
 )
 from twisted.logger import Logger
+from twisted.protocols.policies import ProtocolWrapper
 from twisted.protocols.tls import TLSMemoryBIOProtocol
-from zope.interface import alsoProvides, implementer
+from zope.interface import Interface, alsoProvides, implementer
 
 from ..core.errors import ProcessArgumentError, ProcessError, from_os_error
 from ..core.limits import DEFAULT_LIMITS, KIB
@@ -44,15 +45,28 @@ def _cannot(what: str) -> ProcessError:
     return ProcessError(errno.EOPNOTSUPP, f"the transport of this endpoint cannot {what}")
 
 
-def _pass_half_close(transport: object) -> None:
-    """Let the wrapper that Twisted's client endpoints put around a protocol pass half-closes on.
+def _layers(transport: object) -> list[object]:
+    """TRANSPORT and what is below it, the transport of the socket last.
 
-    It takes over one interface of the protocol only, and IHandshakeListener goes before
-    IHalfCloseableProtocol.
+    Wrapping factories (twisted.protocols.policies, "haproxy:") and Twisted's TLS put their protocols between the two.
+    Such a protocol pretends to have every attribute of what is below it.
     """
-    wrapper = getattr(transport, "protocol", None)
-    if hasattr(wrapper, "readConnectionLost") and hasattr(wrapper, "writeConnectionLost"):
-        alsoProvides(wrapper, IHalfCloseableProtocol)
+    layers = [transport]
+    while isinstance(layers[-1], ProtocolWrapper):
+        layers.append(layers[-1].transport)
+    return layers
+
+
+def _tell(outer: object, interface: type[Interface], channel: ForeignChannel) -> None:
+    """Let OUTER, the outermost of the protocols around CHANNEL, pass on what INTERFACE has.
+
+    Twisted's wrappers do not: those of its client endpoints take over one interface of the protocol only, and those of
+    wrapping factories none.
+    """
+    if outer is not channel and not interface.providedBy(outer):
+        for name in interface:
+            setattr(outer, name, getattr(channel, name))
+        alsoProvides(outer, interface)
 
 
 @implementer(IHandshakeListener, IPushProducer)
@@ -78,12 +92,18 @@ class ForeignChannel(StreamChannel):
         self.output = Pieces()
         self.local = from_twisted_address(transport.getHost())
         self.remote = from_twisted_address(transport.getPeer())
-        self.does_tls = isinstance(transport, TLSMemoryBIOProtocol)
-        self._half_closes = hasattr(transport, "loseWriteConnection") and not self.does_tls
-        if self._half_closes:
-            _pass_half_close(transport)
+        layers = _layers(transport)
+        self._socket_transport = layers[-1]
+        tls = next((layer for layer in layers if isinstance(layer, TLSMemoryBIOProtocol)), None)
+        self.does_tls = tls is not None
+        self._half_closes = tls is None and hasattr(self._socket_transport, "loseWriteConnection")
         if hasattr(transport, "registerProducer"):
             transport.registerProducer(self, True)
+        if tls is not None:
+            _tell(tls.wrappedProtocol, IHandshakeListener, self)
+        elif self._half_closes:
+            outermost = getattr(self._socket_transport, "protocol", None) or self
+            _tell(outermost, IHalfCloseableProtocol, self)
         self._begin()
 
     def when_secure(self, then: Callable[[], None]) -> None:
@@ -123,6 +143,10 @@ class ForeignChannel(StreamChannel):
 
     def resumeProducing(self) -> None:
         """The transport wants more."""
+        if getattr(self._socket_transport, "disconnecting", False):
+            # Twisted's TLS closes it when the peer says close_notify, and takes nothing any more.
+            self._unregister()
+            return
         self._full = False
         self._write_queued()
         self._tell_if_writable()

@@ -177,7 +177,7 @@ class Listener:
         looks = 1 if len(accepted) == 1 else 2
         for _ in range(looks):
             for transport in accepted:
-                self._guard(transport, transport.doRead)
+                self._guard(transport, transport.read_now)
         for transport in accepted:
             self._guard(transport, transport.watch)
 

@@ -1,44 +1,64 @@
-"""A producer of Twisted's that has registered with a stream transport (IConsumer).
+"""A producer that a protocol has registered with its transport (Twisted's IConsumer).
 
-`net/transport.py` makes it what watches the output; it pauses and resumes the producer.
+`net/transport.py` and `processtransport.py` make one for each producer.  They report how their output goes on, and ask
+whether they have to wait for the producer before they close.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from .transport import StreamTransport
+from collections.abc import Callable
+from typing import Any
 
 
 class Producing:
-    """Writes as fast as the peer reads; one that does not stream is asked for each piece."""
+    """Lets PRODUCER write as fast as the peer reads.
 
-    def __init__(self, transport: StreamTransport, producer: object, streaming: bool) -> None:
-        self._transport = transport
-        self._producer = producer
-        self._streaming = streaming
+    A streaming producer writes until it is paused.  Any other producer writes one piece each time it is resumed.
+    WHEN_WRITABLE asks the transport to call `writable` once, soon, when little is pending.
+    """
+
+    def __init__(self, producer: Any, streaming: bool, when_writable: Callable[[], None]) -> None:
+        self.producer = producer
+        self.streaming = streaming
+        self._when_writable = when_writable
         self._paused = False
+        self._over = False
         if not streaming:
-            transport.when_writable()
+            when_writable()
+
+    @property
+    def has_more(self) -> bool:
+        """Whether the transport waits for the producer before it closes.
+
+        It waits for those that it has to resume.  A streaming producer that is not paused has written what it had:
+        some are registered for the whole connection and never unregister, such as the HTTP channel of twisted.web.
+        """
+        return not self._over and (self._paused or not self.streaming)
 
     def congested(self) -> None:
-        """Told by the transport."""
-        if self._streaming and not self._paused:
+        """More than the high-water mark is pending."""
+        if self.streaming and not (self._paused or self._over):
             self._paused = True
-            self._producer.pauseProducing()  # type: ignore[attr-defined]
-            self._transport.when_writable()
+            self.producer.pauseProducing()
+            self._when_writable()
 
     def writable(self) -> None:
-        """Told by the transport."""
+        """Less than the low-water mark is pending."""
+        if self._over:
+            return
         self._paused = False
-        self._producer.resumeProducing()  # type: ignore[attr-defined]
-        if not self._streaming and self._transport.watcher is self:
-            self._transport.when_writable()
+        self.producer.resumeProducing()
+        if not (self.streaming or self._over):
+            self._when_writable()
 
     def output_failed(self, error: OSError) -> None:
-        """The protocol hears of it when reading ends too."""
+        """The producer is stopped when the connection ends."""
+
+    def end(self) -> None:
+        """The producer has been unregistered."""
+        self._over = True
 
     def stop(self) -> None:
         """The connection is gone."""
-        self._producer.stopProducing()  # type: ignore[attr-defined]
+        self._over = True
+        self.producer.stopProducing()

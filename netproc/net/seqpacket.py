@@ -18,6 +18,7 @@ from .event import EVENT
 from .packetbuffer import receive_message
 from .sendqueue import Wire
 from .transport import StreamTransport, lost_by
+from .upgrade import PlainTransport
 
 #: What the kernel needs of the send buffer beside the packet.
 _OVERHEAD = 32
@@ -64,7 +65,7 @@ class SeqpacketTransport(StreamTransport):
 
     def doRead(self) -> None:
         """A packet has come, or the end."""
-        if not self.connected or self.paused:
+        if self.paused or self.disconnecting or self.eof or not self.connected:
             return
         try:
             packet = receive_message(self._socket)
@@ -96,4 +97,4 @@ class SeqpacketTransport(StreamTransport):
 
 def transport_type(sock: socket.socket) -> type[StreamTransport]:
     """What to make of SOCK, a connected one."""
-    return SeqpacketTransport if sock.type == socket.SOCK_SEQPACKET else StreamTransport
+    return SeqpacketTransport if sock.type == socket.SOCK_SEQPACKET else PlainTransport

@@ -7,8 +7,9 @@ It differs from Twisted's own transports:
 
 * what an event wrote is sent when that event ends (`net/event.py`);
 * reads follow the traffic, from 4 KiB to 256 KiB: a fixed large one costs a memory mapping each;
-* a failed write does not end it: what the kernel has received is delivered first, however long the
-  protocol has paused it, and only then `connectionLost` comes, with the first error;
+* after a failed write it first delivers what the kernel has received, and only then calls `connectionLost`
+  with the first error; a channel of a process may even pause it meanwhile, but from any other protocol that has
+  paused it the connection is lost at once;
 * when the peer half-closes and the protocol does not ask for that, its output is still written;
 * it tells a watcher how its output goes on.
 """
@@ -25,14 +26,17 @@ from typing import Protocol
 from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import (
     IAddress,
+    IConsumer,
     IHalfCloseableProtocol,
     IProtocol,
     IPushProducer,
     IReadWriteDescriptor,
+    ISystemHandle,
     ITCPTransport,
 )
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
+from twisted.python.log import callWithContext
 from zope.interface import implementer
 
 from ..core.address import LOOPBACK, SocketAddress
@@ -79,14 +83,13 @@ class OutputWatcher(Protocol):
         """Nothing can be written any more; what was pending is dropped."""
 
 
-@implementer(ITCPTransport, IPushProducer, IReadWriteDescriptor)
+@implementer(ITCPTransport, IPushProducer, IConsumer, ISystemHandle, IReadWriteDescriptor)
 class StreamTransport:
     """A connected socket."""
 
     __slots__ = (
         "_flush_due",
         "_on_closed",
-        "_prefix",
         "_protocol",
         "_reactor",
         "_read_size",
@@ -101,7 +104,9 @@ class StreamTransport:
         "eof",
         "error",
         "high_water",
+        "is_client",
         "local",
+        "log_prefix",
         "low_water",
         "paused",
         "queue",
@@ -128,8 +133,8 @@ class StreamTransport:
         self._reactor = reactor
         self._protocol = protocol
         self._on_closed = on_closed
-        prefix = getattr(protocol, "logPrefix", None)
-        self._prefix = str(prefix()) if prefix is not None else type(protocol).__name__
+        #: What the log's lines of this transport's events begin with.
+        self.log_prefix = log_prefix(protocol)
         #: What is not with the kernel yet.
         self.queue = self.make_queue()
         self._read_size = READ_MIN
@@ -145,6 +150,7 @@ class StreamTransport:
         self.remote = remote
         self.connected = True
         self.disconnecting = False
+        self.is_client = False
         self.paused = True
         #: Has the peer ended?
         self.eof = False
@@ -154,6 +160,15 @@ class StreamTransport:
         self.error: OSError | None = None
         #: Bytes that were written here but never sent.
         self.unsent = 0
+
+    @property
+    def protocol(self) -> IProtocol:
+        """Who is told.  Assign another protocol to switch to it, as with Twisted's transports."""
+        return self._protocol
+
+    @protocol.setter
+    def protocol(self, protocol: IProtocol) -> None:
+        self._protocol = protocol
 
     def secure(self, wire: Wire) -> None:
         """Read and write through WIRE, which is TLS on the socket, from now on."""
@@ -185,13 +200,13 @@ class StreamTransport:
 
     def logPrefix(self) -> str:
         """What the reactor writes before log lines of this transport's events."""
-        return self._prefix
+        return self.log_prefix
 
     # -- reading ----------------------------------------------------------------------------
 
     def doRead(self) -> None:
         """The socket is readable."""
-        if not self.connected or self.paused:
+        if self.paused or self.disconnecting or self.eof or not self.connected:
             return
         size = self._read_size
         data = self._receive(size)
@@ -209,6 +224,10 @@ class StreamTransport:
             EVENT.running = False
             if EVENT.written:
                 EVENT.flush()
+
+    def read_now(self) -> None:
+        """Read as part of an event that is not this transport's; what is logged meanwhile is."""
+        callWithContext({"system": self.log_prefix}, self.doRead)
 
     def _read_on(self) -> None:
         """TLS gives one record at a time.  That one was full, so more have mostly come: they belong to the same
@@ -245,7 +264,7 @@ class StreamTransport:
         elif IHalfCloseableProtocol.providedBy(self._protocol):
             EVENT.run(self._protocol.readConnectionLost)
         else:
-            self.loseConnection()
+            StreamTransport.loseConnection(self)
 
     def pauseProducing(self) -> None:
         """Read nothing until resumed."""
@@ -345,12 +364,13 @@ class StreamTransport:
         """The queue is empty: do what was to be done then, unless a producer goes on."""
         if not self._flush_due:
             self._stop_writing()
-        if self.watcher is None or not isinstance(self.watcher, Producing):
-            if self.disconnecting:
-                if self.write_shut or not self.is_secure or self._shut_wire():
-                    self._end(connectionDone)
-            elif self._shut_due and not self.write_shut:
-                self._shut_write()
+        if isinstance(self.watcher, Producing) and self.watcher.has_more:
+            return
+        if self.disconnecting:
+            if self.write_shut or not self.is_secure or self._shut_wire():
+                self._end(connectionDone)
+        elif self._shut_due and not self.write_shut:
+            self._shut_write()
 
     def when_writable(self) -> None:
         """Tell the watcher, not now but soon, when less than the low-water mark is pending."""
@@ -367,8 +387,14 @@ class StreamTransport:
         self._stop_writing()
         if self.watcher is not None:
             self.watcher.output_failed(error)
-        if self.eof or self.disconnecting:
+        ends = self.eof or self.disconnecting or (self.paused and not self._is_for_channel)
+        if ends and self.connected:
             self._end(lost_by(self.error))
+
+    @property
+    def _is_for_channel(self) -> bool:
+        """Whether the protocol is a channel of a process, which resumes a transport that it has paused."""
+        return not (self.watcher is None or isinstance(self.watcher, Producing))
 
     def registerProducer(self, producer: object, streaming: bool) -> None:
         """Let PRODUCER write as fast as the peer reads (IConsumer)."""
@@ -377,12 +403,14 @@ class StreamTransport:
         if not self.connected or self.write_shut:
             producer.stopProducing()  # type: ignore[attr-defined]
             return
-        self.watcher = Producing(self, producer, streaming)
+        self.watcher = Producing(producer, streaming, self.when_writable)
 
     def unregisterProducer(self) -> None:
         """The producer has no more."""
-        self.watcher = None
-        self._finish_soon()
+        if isinstance(self.watcher, Producing):
+            self.watcher.end()
+            self.watcher = None
+            self._finish_soon()
 
     # -- ending -----------------------------------------------------------------------------
 
@@ -526,6 +554,12 @@ class StreamTransport:
     def setTcpKeepAlive(self, enabled: bool) -> None:
         """Let the kernel probe an idle connection, or not."""
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, enabled)
+
+
+def log_prefix(protocol: IProtocol) -> str:
+    """What the lines of PROTOCOL in the log begin with."""
+    prefix = getattr(protocol, "logPrefix", None)
+    return str(prefix()) if prefix is not None else type(protocol).__name__
 
 
 def next_read_size(size: int, got: int) -> int:

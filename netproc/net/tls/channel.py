@@ -311,6 +311,16 @@ class TLSChannel(ABC):
     # -- what it is -----------------------------------------------------------------------------
 
     @property
+    def below(self) -> Channel:
+        """The channel that carries the records."""
+        return self._below
+
+    @property
+    def connection(self) -> SSL.Connection:
+        """OpenSSL's side of it."""
+        return self._connection
+
+    @property
     def local(self) -> SocketAddress | None:
         """See Channel."""
         return self._below.local

@@ -22,6 +22,7 @@ from twisted.internet.interfaces import (
 from twisted.internet.protocol import Factory, Protocol
 from twisted.logger import Logger
 from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
+from twisted.python.failure import Failure
 
 from ...core.errors import ProcessArgumentError, os_error_text
 from ...core.escape import escape
@@ -285,9 +286,12 @@ class _Watcher(TLSMemoryBIOProtocol):
     def __init__(self, source: Any, is_server: bool) -> None:
         upper = Factory.forProtocol(Protocol)
         super().__init__(TLSMemoryBIOFactory(source, not is_server, upper), Protocol())
+        #: Why the maker refuses the peer, if it does.
+        self.refusal: str | None = None
 
-    def failVerification(self, reason: object) -> None:
-        """The verify callback says no as well, so the handshake fails by itself."""
+    def failVerification(self, reason: Failure) -> None:
+        """The verify callback of newer versions of Twisted says no as well, so the handshake fails by itself."""
+        self.refusal = repr(reason.value)
 
 
 class _Foreign:
@@ -296,7 +300,7 @@ class _Foreign:
     def __init__(self, source: Any, is_server: bool) -> None:
         self._source = source
         self._is_server = is_server
-        self._watcher: TLSMemoryBIOProtocol | None = None
+        self._watcher: _Watcher | None = None
         self._creates: Callable[[Any], SSL.Connection] | None = None
         if is_server and IOpenSSLServerConnectionCreator.providedBy(source):
             self._creates = source.serverConnectionForTLS
@@ -305,13 +309,17 @@ class _Foreign:
         if self._creates is not None:
             # They know it by a weak reference.
             self._watcher = _Watcher(source, is_server)
+
+    def check(self) -> None:
+        """Raise ProcessArgumentError if it makes no connection, or one that does not verify the server."""
         # Twisted reads keys and certificates with the first connection: here is one.
+        source = self._source
         try:
             connection = self._connection()
         except Exception as error:
             why = credentials.reason(error) if isinstance(error, SSL.Error) else str(error)
             raise refuse(f"{type(source).__name__} makes no connection: {why}") from None
-        if not is_server and not connection.get_verify_mode() & SSL.VERIFY_PEER:
+        if not self._is_server and not connection.get_verify_mode() & SSL.VERIFY_PEER:
             raise refuse(
                 f"{type(source).__name__} does not verify the server: "
                 "TLSParameters(verify_error=None) says so if it is meant"
@@ -329,15 +337,18 @@ class _Foreign:
 
         It is never on SOCK: Twisted's makers know connections over memory only.
         """
+        connection = self._connection_in_role()
+        name = None if self._is_server else self._name(connection, name)
+        return Engine(connection, ForeignVerdict(name), name)
+
+    def _connection_in_role(self) -> SSL.Connection:
         connection = self._connection()
         connection.set_options(_OPTIONS)
         if self._is_server:
-            name = None
             connection.set_accept_state()
         else:
             connection.set_connect_state()
-            name = self._name(connection, name)
-        return Engine(connection, ForeignVerdict(name), name)
+        return connection
 
     def _name(self, connection: SSL.Connection, name: str | None) -> str:
         named = connection.get_servername()
@@ -348,6 +359,42 @@ class _Foreign:
         _check_name(name)
         _ask_for(connection, name)
         return name
+
+
+class _Given(_Foreign):
+    """By what a protocol of Twisted's gives to `startTLS`: that alone judges the peer."""
+
+    def engine(self, name: str | None, sock: socket.socket | None = None) -> Engine:
+        """See `Security`."""
+        return Engine(self._connection_in_role(), _GivenVerdict(self._watcher), None)
+
+
+class _GivenVerdict:
+    """See `verify.Verdict`: what the context does not refuse, only the maker of connections may."""
+
+    def __init__(self, watcher: _Watcher | None) -> None:
+        self._watcher = watcher
+
+    def problem(self, certificate: object) -> str | None:
+        """Why the maker refuses the peer, or None."""
+        return None if self._watcher is None else self._watcher.refusal
+
+    def warnings(self, certificate: object) -> list[str]:
+        """Nothing is known."""
+        return []
+
+
+def as_given(context_factory: object, *, is_server: bool) -> Security:
+    """For one connection, by CONTEXT_FACTORY, one of Twisted's, without anything that `security` asks of it.
+
+    :raises ProcessArgumentError: if it is nothing that this side can do TLS with.
+    """
+    # Twisted takes anything that has this method, whatever interfaces it provides.
+    if not hasattr(context_factory, "getContext"):
+        context_factory = parse(context_factory, is_server)
+    if isinstance(context_factory, TLSParameters):
+        return security(context_factory, is_server=is_server)
+    return _Given(context_factory, is_server)
 
 
 # -- one for equal parameters -----------------------------------------------------------------------
@@ -365,7 +412,9 @@ def security(parameters: object, *, is_server: bool) -> Security:
     """
     parsed = parse(parameters, is_server)
     if not isinstance(parsed, TLSParameters):
-        return _Foreign(parsed, is_server)
+        foreign = _Foreign(parsed, is_server)
+        foreign.check()
+        return foreign
     key = (parsed, is_server)
     try:
         if key in _kept:

@@ -47,6 +47,21 @@ def silent_listener() -> tuple[int, list[socket.socket]]:
     return int(address[1]), [listener, *fillers]
 
 
+def listen_backlog(sock: socket.socket) -> int:
+    """The backlog of a listening TCP socket: the second of its counters (struct tcp_info, tcpi_sacked)."""
+    info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104)
+    return int(struct.unpack_from("I", info, 28)[0])
+
+
+def fill(sock: socket.socket) -> None:
+    """Send as much as SOCK, which does not block, takes."""
+    try:
+        while sock.send(b"x" * 65536):
+            pass
+    except BlockingIOError:
+        pass
+
+
 def read_all(sock: socket.socket) -> bytes:
     """Everything up to the end."""
     chunks = []

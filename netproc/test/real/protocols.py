@@ -6,6 +6,7 @@ import os
 import socket
 from typing import Any
 
+from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import clientFromString, serverFromString
 from twisted.internet.interfaces import (
     IHalfCloseableProtocol,
@@ -14,10 +15,13 @@ from twisted.internet.interfaces import (
     IStreamServerEndpoint,
 )
 from twisted.internet.protocol import Factory, Protocol
+from twisted.protocols.policies import TimeoutFactory, WrappingFactory
 from twisted.python.failure import Failure
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
+from netproc.core.address import SocketAddress
+from netproc.net.endpoints import ClientEndpoint, ServerEndpoint
 from netproc.test.base import NetprocTestCase, reactor
 from netproc.test.certificates import Authority
 from netproc.test.real.peers import connect
@@ -77,6 +81,26 @@ class Kept(Factory):
         return protocol
 
 
+@implementer(IStreamClientEndpoint, IStreamServerEndpoint)
+class Wrapped:
+    """ENDPOINT with factories of twisted.protocols.policies around the factory that it is given."""
+
+    def __init__(self, endpoint: Any) -> None:
+        self._endpoint = endpoint
+
+    def connect(self, factory: Any) -> Deferred[Any]:
+        return self._endpoint.connect(_wrap(factory))
+
+    def listen(self, factory: Any) -> Deferred[Any]:
+        return self._endpoint.listen(_wrap(factory))
+
+
+def _wrap(factory: Any) -> Any:
+    wrapping = WrappingFactory(TimeoutFactory(factory, 60))
+    wrapping.noisy = False
+    return wrapping
+
+
 class EndpointFixture(NetprocTestCase):
     """Files of certificates, servers and clients."""
 
@@ -115,3 +139,65 @@ class EndpointFixture(NetprocTestCase):
         self.addCleanup(peer.close)
         await self.until(lambda: factory.made)
         return factory.made[0], peer
+
+
+class AnyEndpoints(EndpointFixture):
+    """Protocols over endpoints that subclasses choose."""
+
+    def server(self) -> IStreamServerEndpoint:
+        raise NotImplementedError
+
+    def client(self, port: int) -> IStreamClientEndpoint:
+        raise NotImplementedError
+
+    async def serve(self, factory: Any) -> int:
+        """The port where FACTORY's protocols are."""
+        port = await self.server().listen(factory)
+        self.addCleanup(port.stopListening)
+        return int(port.getHost().port)
+
+    def peer(self, port: int) -> socket.socket:
+        """A socket that has connected to PORT."""
+        sock = connect(socket.AF_INET, ("127.0.0.1", port))
+        self.addCleanup(sock.close)
+        return sock
+
+    async def serve_one(self, kind: Any) -> tuple[Any, socket.socket]:
+        """A protocol of that KIND and its peer."""
+        factory = Kept(kind)
+        peer = self.peer(await self.serve(factory))
+        await self.until(lambda: factory.made)
+        return factory.made[0], peer
+
+
+class TwistedEndpoints(AnyEndpoints):
+    """The measure: Twisted's own."""
+
+    def server(self) -> IStreamServerEndpoint:
+        return serverFromString(reactor, "tcp:0:interface=127.0.0.1")
+
+    def client(self, port: int) -> IStreamClientEndpoint:
+        return clientFromString(reactor, f"tcp:127.0.0.1:{port}")
+
+
+class ProcessEndpoints(AnyEndpoints):
+    """Connections that are processes."""
+
+    def server(self) -> IStreamServerEndpoint:
+        return serverFromString(reactor, "netproc:0:host=local")
+
+    def client(self, port: int) -> IStreamClientEndpoint:
+        return clientFromString(reactor, f"netproc:127.0.0.1:{port}")
+
+
+class SocketEndpoints(AnyEndpoints):
+    """netproc's transports without processes."""
+
+    def server(self) -> IStreamServerEndpoint:
+        return ServerEndpoint(reactor=reactor, addresses=[self.address(0)])
+
+    def client(self, port: int) -> IStreamClientEndpoint:
+        return ClientEndpoint(reactor=reactor, addresses=[self.address(port)])
+
+    def address(self, port: int) -> SocketAddress:
+        return SocketAddress(socket.AF_INET, ("127.0.0.1", port))

@@ -7,6 +7,7 @@ import shutil
 import socket
 import ssl
 import tempfile
+from pathlib import Path
 from typing import Any
 
 from twisted.internet.defer import CancelledError
@@ -25,7 +26,7 @@ from zope.interface.verify import verifyObject
 
 from netproc import NegotiationError, NetworkProcess, ProcessArgumentError, ProcessError
 from netproc.test.base import PATIENCE, reactor
-from netproc.test.real.peers import accept, connect, in_thread
+from netproc.test.real.peers import accept, connect, in_thread, listen_backlog
 from netproc.test.real.protocols import (
     AUTHORITY,
     LOCALHOST,
@@ -315,5 +316,18 @@ class NetprocTests(EndpointFixture):
         ):
             error = self.assertRaises(ProcessArgumentError, clientFromString, reactor, description)
             self.assertIn(complaint, str(error))
-        error = self.assertRaises(ValueError, serverFromString, reactor, "netproc:7:remote=/x")
-        self.assertEqual("remote: this kind of endpoint has no such option", str(error))
+        for description, complaint in (
+            ("netproc:7:remote=/x", "remote: this kind of endpoint has no such option"),
+            ("netproc:7:server=nil", "server: 'nil' does not make a server: give t, or"),
+            ("netproc:7:server=yes", "server: 'yes' does not make a server: give t, or"),
+        ):
+            error = self.assertRaises(ValueError, serverFromString, reactor, description)
+            self.assertIn(complaint, str(error))
+
+    async def test_the_backlog(self) -> None:
+        """As long as the kernel allows, or what was asked for."""
+        limit = int(Path("/proc/sys/net/core/somaxconn").read_text())
+        for option, backlog in (("", limit), (":server=t", limit), (":server=3", 3)):
+            port = await self.listen(f"netproc:0{option}", Kept(Noting))
+            with socket.socket(fileno=os.dup(port._process.life.port.fileno())) as sock:
+                self.assertEqual(backlog, listen_backlog(sock))

@@ -6,6 +6,7 @@ import fcntl
 import socket
 import struct
 import termios
+from pathlib import Path
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -16,15 +17,17 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
-from netproc import ProcessError
+from netproc import ProcessArgumentError, ProcessError
 from netproc.core.address import SocketAddress
 from netproc.net.endpoints import ClientEndpoint, ServerEndpoint
 from netproc.net.transport import StreamTransport
 from netproc.test.base import NetprocTestCase, reactor
 from netproc.test.real.contract import MB
 from netproc.test.real.peers import (
+    accept,
     connect,
     in_thread,
+    listen_backlog,
     read_all,
     read_exactly,
     request_and_half_close,
@@ -222,6 +225,51 @@ class EndpointTests(EndpointFixture):
         protocol.transport.stopProducing()
         await self.lost(protocol)
 
+    async def test_a_reset_while_paused_with_output_pending(self) -> None:
+        protocol, peer = await self.pair(Noting())
+        protocol.transport.pauseProducing()
+        protocol.transport.write(b"x" * 20 * MB)
+        await self.turn(0.01)
+        peer.sendall(b"unread")
+        reset(peer)
+        self.assertEqual("ConnectionLost", await self.lost(protocol))
+        self.assertEqual(b"", protocol.received)
+
+    async def test_nothing_is_told_behind_lose_connection(self) -> None:
+        class Refusing(Noting):
+            def connectionMade(self) -> None:
+                super().connectionMade()
+                self.transport.write(b"x" * 20 * MB)
+                self.transport.loseConnection()
+
+        protocol = Refusing()
+        with connect(socket.AF_INET, ("127.0.0.1", self.listen(protocol))) as peer:
+            peer.sendall(b"early")
+            # The listener reads when it has accepted.
+            await protocol.made
+            await self.turn()
+            self.assertEqual(b"", protocol.received)
+        await self.lost(protocol)
+
+    async def test_an_end_that_comes_with_the_connection_is_told_once(self) -> None:
+        """The listener looks twice at several connections that it has accepted together."""
+        factory = Factory.forProtocol(HalfClosing)
+        factory.noisy = False
+        made: list[HalfClosing] = []
+        factory.buildProtocol = lambda address: made.append(HalfClosing()) or made[-1]
+        endpoint = ServerEndpoint(reactor=reactor, addresses=[LOOPBACK])
+        port = self.successResultOf(endpoint.listen(factory))
+        self.addCleanup(port.stopListening)
+        for _ in range(2):
+            peer = connect(socket.AF_INET, ("127.0.0.1", port.getHost().port))
+            self.addCleanup(peer.close)
+            peer.shutdown(socket.SHUT_WR)
+        await self.until(lambda: len(made) == 2 and all(protocol.ended for protocol in made))
+        self.assertEqual([1, 1], [protocol.ended for protocol in made])
+        for protocol in made:
+            protocol.transport.loseConnection()
+            await self.lost(protocol)
+
     async def test_reads_follow_the_traffic(self) -> None:
         protocol, peer = await self.pair(Noting())
         sizes = {protocol.transport._read_size}
@@ -273,6 +321,40 @@ class EndpointTests(EndpointFixture):
         self.assertEqual([1, -1], server_factory.starts)
         await self.failure_of(client.connect(factory), ProcessError)
         self.assertEqual([1, -1, 1, -1], factory.starts)
+
+    def test_the_backlog_is_as_long_as_the_kernel_allows(self) -> None:
+        endpoint = ServerEndpoint(reactor=reactor, addresses=[LOOPBACK])
+        port = self.successResultOf(endpoint.listen(CountingFactory(Noting())))
+        self.addCleanup(port.stopListening)
+        limit = int(Path("/proc/sys/net/core/somaxconn").read_text())
+        self.assertEqual(limit, listen_backlog(port._socket))
+
+    def test_no_addresses(self) -> None:
+        for endpoint in (ClientEndpoint, ServerEndpoint):
+            made = endpoint(reactor=reactor, addresses=[])
+            use = made.connect if endpoint is ClientEndpoint else made.listen
+            self.failureResultOf(use(CountingFactory(Noting())), ProcessArgumentError)
+
+    async def test_what_raises_closes_the_connection_of_a_client(self) -> None:
+        class Failing(Noting):
+            def connectionMade(self) -> None:
+                raise ZeroDivisionError
+
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            address = SocketAddress(socket.AF_INET, listener.getsockname())
+            endpoint = ClientEndpoint(reactor=reactor, addresses=[address])
+            factory = CountingFactory(Failing())
+            await self.failure_of(endpoint.connect(factory), ZeroDivisionError)
+            self.assertEqual("ConnectionAborted", await self.lost(factory.instance))
+            self.assertEqual([1, -1], factory.starts)
+            peer = await in_thread(accept, listener)
+            self.assertRaises(ConnectionResetError, peer.recv, 1)
+            peer.close()
+            self.patch(CountingFactory, "buildProtocol", lambda factory, address: 1 / 0)
+            await self.failure_of(endpoint.connect(factory), ZeroDivisionError)
+            with await in_thread(accept, listener) as peer:
+                self.assertEqual(b"", await in_thread(peer.recv, 1))
+            self.assertEqual([1, -1, 1, -1], factory.starts)
 
     async def test_a_client_factory_that_wants_no_protocol(self) -> None:
         listener = socket.create_server(("127.0.0.1", 0))

@@ -1,4 +1,4 @@
-"""Stream processes over endpoints of Twisted's."""
+"""Stream processes over Twisted's endpoints, also behind wrapping factories."""
 
 from __future__ import annotations
 
@@ -7,12 +7,17 @@ import socket
 from typing import Any
 
 from twisted.internet import reactor
-from twisted.internet.endpoints import TCP4ClientEndpoint
+from twisted.internet.defer import CancelledError, Deferred, TimeoutError
+from twisted.internet.endpoints import TCP4ClientEndpoint, TCP4ServerEndpoint
+from twisted.internet.interfaces import IStreamServerEndpoint
+from zope.interface import implementer
 
 from netproc import NetworkProcess, ProcessError
+from netproc.reading import CONGESTED
 from netproc.test.base import PATIENCE
-from netproc.test.real.contract import Fixture, StreamContract
-from netproc.test.real.peers import accept, connect, in_thread, silent_listener
+from netproc.test.real.contract import BROKEN, Fixture, StreamContract, echo
+from netproc.test.real.peers import accept, connect, fill, in_thread, reset, silent_listener
+from netproc.test.real.protocols import Wrapped
 
 
 class ForeignFixture(Fixture):
@@ -35,6 +40,23 @@ class ForeignFixture(Fixture):
         return listener, {"endpoint": TCP4ClientEndpoint(reactor, "127.0.0.1", port)}
 
 
+class WrappedFixture(ForeignFixture):
+    """Behind wrapping factories."""
+
+    def server_place(self) -> dict[str, Any]:
+        return {"endpoint": Wrapped(TCP4ServerEndpoint(reactor, 0, interface="127.0.0.1"))}
+
+    def client_place(self, server: NetworkProcess) -> dict[str, Any]:
+        return self._client(server.contact("service"))
+
+    def raw_server(self) -> tuple[socket.socket, dict[str, Any]]:
+        listener, _ = super().raw_server()
+        return listener, self._client(listener.getsockname()[1])
+
+    def _client(self, port: int) -> dict[str, Any]:
+        return {"endpoint": Wrapped(TCP4ClientEndpoint(reactor, "127.0.0.1", port))}
+
+
 class SilentTests(ForeignFixture):
     async def test_an_endpoint_that_takes_too_long(self) -> None:
         port, sockets = silent_listener()
@@ -46,6 +68,51 @@ class SilentTests(ForeignFixture):
             (errno.ETIMEDOUT, "make client process failed: timed out (connect)"),
             (error.errno, str(error)),
         )
+
+
+class ResetTests(ForeignFixture):
+    async def test_while_the_input_waits_for_the_output(self) -> None:
+        """Whether the transport tells that writing has failed, or only that the connection is lost."""
+        for endpoint in ("tcp:0:interface=127.0.0.1", "netproc:0:host=local"):
+            server = await self.make(
+                name="s", server=True, endpoint=endpoint, filter=echo, coding="binary"
+            )
+            with self.raw_client(server) as peer:
+                peer.setblocking(False)
+                await self.until(lambda peer=peer, server=server: fill(peer) or self.waits(server))
+                (connection,) = self.connections(server)
+                reset(peer)
+            await connection.closed
+            self.assertEqual(BROKEN, self.events(connection)[-1])
+            server.delete()
+
+    def connections(self, server: NetworkProcess) -> list[NetworkProcess]:
+        return [process for process in self.ledger.events if process.accepted_by is server]
+
+    def waits(self, server: NetworkProcess) -> bool:
+        return any(c.reading.gate & CONGESTED for c in self.connections(server))
+
+
+class CancelTests(ForeignFixture):
+    async def test_a_connect_that_is_given_up(self) -> None:
+        port, sockets = silent_listener()
+        for sock in sockets:
+            self.addCleanup(sock.close)
+        made = self.make(name="c", endpoint=f"tcp:127.0.0.1:{port}")
+        made.cancel()
+        await self.failure_of(made, CancelledError)
+        made = self.make(name="c", endpoint=f"tcp:127.0.0.1:{port}")
+        await self.failure_of(made.addTimeout(0.05, reactor), TimeoutError)
+
+    async def test_a_server_that_is_given_up(self) -> None:
+        @implementer(IStreamServerEndpoint)
+        class Never:
+            def listen(self, factory: Any) -> Deferred[Any]:
+                return Deferred(lambda answer: answer.errback(ZeroDivisionError()))
+
+        made = self.make(name="s", server=True, endpoint=Never())
+        made.cancel()
+        await self.failure_of(made, CancelledError)
 
 
 class DrainTests(ForeignFixture):
@@ -61,6 +128,10 @@ class DrainTests(ForeignFixture):
         self.addCleanup(peer.close)
         await drained.addTimeout(PATIENCE, reactor)
         self.assertEqual(0, process.pending)
+
+
+class WrappedContractTests(WrappedFixture, StreamContract):
+    """The contract behind wrapping factories."""
 
 
 class ForeignContractTests(ForeignFixture, StreamContract):

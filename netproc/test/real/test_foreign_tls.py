@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import os
 import socket
 import ssl
 from typing import Any
@@ -32,8 +34,9 @@ from netproc import (
 )
 from netproc.net.foreign import network_error
 from netproc.test.base import NetprocTestCase, reactor
-from netproc.test.real.contract import BROKEN, Recorder, echo
+from netproc.test.real.contract import BROKEN, MB, Recorder, echo
 from netproc.test.real.peers import in_thread, read_all, read_exactly
+from netproc.test.real.protocols import Wrapped
 
 
 class TlsTests(NetprocTestCase):
@@ -106,6 +109,61 @@ class TlsTests(NetprocTestCase):
         with socket.create_connection(("127.0.0.1", server.contact("service")), 10) as silent:
             self.assertRaises(ConnectionResetError, await in_thread(self.reader, silent))
         self.assertEqual([server], list(self.ledger.events))
+
+    async def test_handshakes_are_given_up_with_their_server(self) -> None:
+        server = await self.make(name="s", server=True, endpoint=self.server_endpoint())
+        with socket.create_connection(("127.0.0.1", server.contact("service")), 10) as silent:
+            await self.turn(0.05)
+            server.delete()
+            self.assertRaises(ConnectionResetError, await in_thread(self.reader, silent))
+        self.assertEqual(["deleted\n"], self.events(server))
+
+    async def test_behind_wrapping_factories(self) -> None:
+        """It opens after the handshake, and the peer is told that the reply is whole."""
+
+        def reply(process: NetworkProcess, data: bytes) -> None:
+            process.send(b"x" * MB)
+            process.delete()
+
+        server = await self.make(
+            name="s",
+            server=True,
+            endpoint=Wrapped(self.server_endpoint()),
+            coding="binary",
+            filter=reply,
+        )
+        port = server.contact("service")
+        with socket.create_connection(("127.0.0.1", port), 10) as peer:
+            peer.sendall(b"GET / HTTP/1.1\r\n\r\n" * 10)
+            with contextlib.suppress(ConnectionError):
+                self.assertEqual(b"", await in_thread(read_all, peer))
+        peer = await in_thread(self.tls_client, port)
+        peer.sendall(b"question")
+        self.assertEqual(MB, len(await in_thread(read_all, peer)))
+        # Without close_notify reading would have raised an error.
+        peer.close()
+        opened = [p for p in self.ledger.events if p is not server]
+        self.assertEqual(1, len(opened))
+
+    async def test_the_peer_ends_tls_while_output_waits(self) -> None:
+        server = await self.make(
+            name="s", server=True, endpoint=self.server_endpoint(), coding="binary"
+        )
+        peer = await in_thread(self.tls_client, server.contact("service"))
+        await self.until(lambda: len(self.ledger.events) == 2)
+        connection = next(p for p in self.ledger.events if p is not server)
+        connection.send(b"x" * 15 * MB)
+        await self.turn(0.05)
+        peer.setblocking(False)
+        # It says close_notify, and does not wait for the answer.
+        self.assertRaises(ssl.SSLError, peer.unwrap)
+        with socket.socket(fileno=os.dup(peer.fileno())) as raw:
+            raw.settimeout(10)
+            await in_thread(read_all, raw)
+        peer.close()
+        await connection.closed
+        self.assertEqual(BROKEN, self.events(connection)[-1])
+        self.assertGreater(connection.unsent, 5 * MB)
 
     def reader(self, sock: socket.socket) -> Any:
         try:

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import socket
+from io import BytesIO
 from typing import Any
 
 from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import (
+    IConsumer,
+    IPushProducer,
     ISSLTransport,
-    ITCPTransport,
+    ISystemHandle,
+    ITLSTransport,
 )
+from twisted.protocols.basic import FileSender
 from twisted.python.failure import Failure
 from zope.interface.verify import verifyObject
 
@@ -32,7 +37,10 @@ class TransportTests(EndpointFixture):
 
     async def test_interfaces(self) -> None:
         protocol, _ = await self.served(Noting)
-        self.assertTrue(verifyObject(ITCPTransport, protocol.transport))
+        for interface in (ITLSTransport, IConsumer, IPushProducer, ISystemHandle):
+            self.assertTrue(verifyObject(interface, protocol.transport))
+        handle = protocol.transport.getHandle()
+        self.assertEqual(("127.0.0.1", protocol.transport.getHost().port), handle.getsockname())
         self.assertFalse(ISSLTransport.providedBy(protocol.transport))
         self.assertRaises(TypeError, protocol.transport.write, "text")
 
@@ -225,6 +233,14 @@ class Pulled(Streaming):
             self.transport.unregisterProducer()
 
 
+class SendingFile(Noting):
+    """Sends a file when it is asked, and then a last line."""
+
+    def dataReceived(self, data: bytes) -> None:
+        sent = FileSender().beginFileTransfer(BytesIO(b"x" * MB), self.transport)
+        sent.addCallback(lambda _: self.transport.write(b"bye"))
+
+
 def divide() -> None:
     raise ZeroDivisionError
 
@@ -284,6 +300,15 @@ class ProducerTests(EndpointFixture):
         self.assertEqual(b"", await in_thread(read_all, peer))
         self.assertEqual([], producer.events)
 
+    async def test_what_is_written_behind_the_last_piece(self) -> None:
+        """The client has half-closed, so the connection ends behind the producer."""
+        protocol, peer = await self.served(SendingFile)
+        peer.sendall(b"request")
+        peer.shutdown(socket.SHUT_WR)
+        reply = await in_thread(read_all, peer)
+        self.assertEqual((MB + 3, b"bye"), (len(reply), reply[-3:]))
+        await self.until(lambda: protocol.lost)
+
     async def test_one_at_a_time(self) -> None:
         protocol, _ = await self.served(Noting)
         producer = Streaming(protocol.transport, MB)
@@ -298,3 +323,14 @@ class ProducerTests(EndpointFixture):
         protocol.transport.loseWriteConnection()
         self.assertEqual(5 * MB, len(await in_thread(read_all, peer)))
         await self.until(lambda: protocol.told == ["write"])
+
+    async def test_the_end_of_the_writing_side_is_told_once(self) -> None:
+        protocol, peer = await self.served(HalfCloseable)
+        protocol.transport.loseWriteConnection()
+        protocol.transport.unregisterProducer()
+        protocol.transport.registerProducer(Streaming(protocol.transport, 0), True)
+        protocol.transport.unregisterProducer()
+        self.assertEqual(b"", await in_thread(read_all, peer))
+        peer.close()
+        await self.until(lambda: protocol.lost)
+        self.assertEqual(["write", "read"], protocol.told)
