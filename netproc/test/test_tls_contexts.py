@@ -377,24 +377,6 @@ class LogLevelTests(ContextCase):
             self.assertEqual(told, "SSL negotiation finished successfully" in steps)
 
 
-class KeyLogTests(ContextCase):
-    def test_secrets_for_those_who_ask(self) -> None:
-        name = os.path.abspath(self.mktemp())
-        self.agree(self.client(keylog=name), self.server())
-        with open(name) as file:
-            self.assertIn("CLIENT_TRAFFIC_SECRET_0", file.read())
-        self.assertEqual(0o600, os.stat(name).st_mode & 0o777)
-
-    def test_a_file_that_cannot_be_written(self) -> None:
-        error = self.assertRaises(ProcessArgumentError, self.client, keylog="/nowhere/keys")
-        self.assertIn("keylog: /nowhere/keys: No such file", error.problem)
-
-    def test_not_with_the_rights_of_others(self) -> None:
-        self.patch(os, "geteuid", lambda: os.getuid() + 1)
-        error = self.assertRaises(ProcessArgumentError, self.client, keylog="/nowhere/keys")
-        self.assertIn("more rights", error.problem)
-
-
 class AnonymousTests(ContextCase):
     def engine(self, is_server: bool, **fields: object) -> Engine:
         made = TLSParameters(type="anon", allow_anonymous=True, **fields)

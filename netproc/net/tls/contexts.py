@@ -23,9 +23,9 @@ from twisted.internet.protocol import Factory, Protocol
 from twisted.logger import Logger
 from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
 
-from ...core.errors import ProcessArgumentError, os_error_text
+from ...core.errors import ProcessArgumentError
 from ...core.escape import escape
-from . import credentials, priority, servernames
+from . import credentials, keylog, priority, servernames
 from .engine import Engine
 from .parameters import TLSParameters, parse, refuse
 from .primes import WatchedConnection
@@ -125,23 +125,6 @@ def _log_steps(context: SSL.Context) -> None:
     context.set_info_callback(tell)
 
 
-def _log_keys(context: SSL.Context, name: str) -> None:
-    """Append the secrets of connections to the file NAME, which nobody else can read."""
-    if (os.getuid(), os.getgid()) != (os.geteuid(), os.getegid()):
-        raise refuse("keylog: not in a program that runs with more rights than its user has")
-
-    def append(lines: bytes) -> None:
-        descriptor = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        with open(descriptor, "ab", buffering=0) as file:
-            file.write(lines)
-
-    try:
-        append(b"")
-    except OSError as error:
-        raise refuse(f"keylog: {name}: {os_error_text(error)}") from None
-    context.set_keylog_callback(lambda connection, line: append(line + b"\n"))
-
-
 def _context(parameters: TLSParameters, is_server: bool) -> SSL.Context:
     context = SSL.Context(SSL.TLS_METHOD)
     _set_protocol(context, parameters, is_server)
@@ -151,7 +134,7 @@ def _context(parameters: TLSParameters, is_server: bool) -> SSL.Context:
     _set_protocols(context, parameters, is_server)
     _set_staple(context, parameters, is_server)
     if parameters.keylog is not None:
-        _log_keys(context, parameters.keylog)
+        keylog.log_keys(context, parameters.keylog)
     if parameters.loglevel:
         _log_steps(context)
     names = servernames.pairs(parameters)
