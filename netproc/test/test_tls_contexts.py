@@ -224,60 +224,6 @@ class StrengthTests(ContextCase):
         self.assertIn("EOF", str(caught.exception))
 
 
-class ChangeTests(ContextCase):
-    """Certificates are renewed while a server runs."""
-
-    def setUp(self) -> None:
-        self.key, self.certificate = self.file(GOOD[0]), self.file(GOOD[1])
-        self.parameters = TLSParameters(keylist=[(self.key, self.certificate)])
-        self.security = security(self.parameters, is_server=True)
-
-    def write(self, name: str, data: bytes) -> None:
-        with open(name + ".new", "wb") as file:
-            file.write(data)
-        os.replace(name + ".new", name)
-
-    def test_a_changed_file_is_read_again(self) -> None:
-        old = self.security.engine(None)
-        self.write(self.key, OTHER[0])
-        self.write(self.certificate, OTHER[1])
-        self.agree(self.client("other.example"), self.security.engine(None))
-        # Who was there before stays.
-        self.agree(self.client("good.example"), old)
-
-    def test_nothing_changes_nothing(self) -> None:
-        one, other = self.security.engine(None), self.security.engine(None)
-        self.assertIs(one.connection.get_context(), other.connection.get_context())
-        self.assertIs(self.security, security(self.parameters, is_server=True))
-
-    def test_half_of_a_change(self) -> None:
-        self.write(self.key, OTHER[0])
-        self.agree(self.client("good.example"), self.security.engine(None))
-        self.agree(self.client("good.example"), self.security.engine(None))
-        # A new process is told.
-        error = self.assertRaises(ProcessArgumentError, security, self.parameters, is_server=True)
-        self.assertIn("do not fit", error.problem)
-        self.write(self.certificate, OTHER[1])
-        self.agree(self.client("other.example"), self.security.engine(None))
-
-    def test_files_that_have_gone(self) -> None:
-        os.remove(self.certificate)
-        with capturedLogs() as events:
-            for _ in range(3):
-                self.agree(self.client("good.example"), self.security.engine(None))
-        self.assertEqual(1, len(events))
-        self.assertIn(self.certificate, events[0]["problem"])
-
-    def test_a_directory_that_has_gone(self) -> None:
-        directory = os.path.abspath(self.mktemp())
-        os.mkdir(directory)
-        with open(os.path.join(directory, "other.example.pem"), "wb") as file:
-            file.write(b"".join(OTHER))
-        made = security({"keylist": [GOOD], "sni": directory}, is_server=True)
-        os.rename(directory, directory + ".gone")
-        self.agree(self.client("other.example"), made.engine(None))
-
-
 class ServerNameTests(ContextCase):
     def agree_on(self, name: str, certificate: str, **fields: object) -> None:
         client = self.client(name, verify_error=["trustfiles"])

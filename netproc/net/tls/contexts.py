@@ -6,7 +6,6 @@ that for the engine of each connection.
 
 from __future__ import annotations
 
-import os
 import socket
 import typing
 from collections import OrderedDict
@@ -27,8 +26,9 @@ from ...core.errors import ProcessArgumentError
 from ...core.escape import escape
 from . import credentials, keylog, priority, servernames
 from .engine import Engine
-from .parameters import TLSParameters, parse, refuse
+from .parameters import KeyPair, TLSParameters, parse, refuse
 from .primes import WatchedConnection
+from .renewal import Renewed
 from .verify import ForeignVerdict, Verification, address_of, server_name
 
 log = Logger()
@@ -125,7 +125,9 @@ def _log_steps(context: SSL.Context) -> None:
     context.set_info_callback(tell)
 
 
-def _context(parameters: TLSParameters, is_server: bool) -> SSL.Context:
+def _context(
+    parameters: TLSParameters, is_server: bool, names: servernames.ServerNames | None = None
+) -> SSL.Context:
     context = SSL.Context(SSL.TLS_METHOD)
     _set_protocol(context, parameters, is_server)
     for pair in parameters.keylist:
@@ -137,36 +139,18 @@ def _context(parameters: TLSParameters, is_server: bool) -> SSL.Context:
         keylog.log_keys(context, parameters.keylog)
     if parameters.loglevel:
         _log_steps(context)
-    names = servernames.pairs(parameters)
-    if names:
-        servernames.answer(
-            context,
-            names,
-            lambda pair: _context(
-                attrs.evolve(parameters, keylist=[pair], sni=(), ocsp_staple=None), True
-            ),
-        )
+    if names is not None:
+        context.set_tlsext_servername_callback(names.choose)
     return context
 
 
-def _stamp(name: str) -> object:
-    """What changes when a file does."""
-    try:
-        status = os.stat(name)
-    except OSError:
-        return None
-    return status.st_mtime_ns, status.st_size, status.st_ino
+def _names(parameters: TLSParameters) -> servernames.ServerNames | None:
+    """The contexts for the names of `sni`, each with one pair."""
 
+    def make_context(pair: KeyPair) -> SSL.Context:
+        return _context(attrs.evolve(parameters, keylist=[pair], sni=(), ocsp_staple=None), True)
 
-def _stamps(parameters: TLSParameters) -> tuple[object, ...]:
-    """What changes when any file of PARAMETERS does."""
-    found = [*parameters.keylist]
-    found += servernames.pairs(parameters).values()
-    pems = [pem for pair in found for pem in pair] + [parameters.ocsp_staple]
-    names = [pem for pem in pems if isinstance(pem, str)]
-    return tuple(
-        (name, _stamp(name)) for name in [*names, *parameters.trustfiles, *parameters.crlfiles]
-    )
+    return servernames.ServerNames(parameters, make_context) if parameters.sni else None
 
 
 class _Own:
@@ -178,26 +162,19 @@ class _Own:
         self._mode = self._verify_mode()
         # A client has to see the prime of such a server.
         self._watches = not is_server and _selection(parameters, is_server).uses_primes
-        self._stamps: object = None
-        self._told: str | None = None
+        self._names = _names(parameters)
+        pems = [*(pem for pair in parameters.keylist for pem in pair), parameters.ocsp_staple]
+        self._context = Renewed(
+            [*pems, *parameters.trustfiles, *parameters.crlfiles],
+            lambda: _context(parameters, is_server, self._names),
+        )
         self.read()
 
     def read(self) -> None:
         """Read the files again if they have changed; an error leaves everything as it was."""
-        stamps = _stamps(self._parameters)
-        if stamps != self._stamps:
-            self._context = _context(self._parameters, self._is_server)
-            self._stamps = stamps
-
-    def _read_for_connection(self) -> None:
-        """The same, but files that have become useless, or are half written, are logged only."""
-        try:
-            self.read()
-            self._told = None
-        except ProcessArgumentError as error:
-            if error.problem != self._told:
-                self._told = error.problem
-                log.error("TLS goes on with the old files: {problem}", problem=escape(str(error)))
+        self._context.read()
+        if self._names is not None:
+            self._names.read()
 
     def _verify_mode(self) -> int:
         request = self._parameters.request_client_certificate
@@ -209,10 +186,14 @@ class _Own:
 
     def engine(self, name: str | None, sock: socket.socket | None = None) -> Engine:
         """See `Security`."""
-        self._read_for_connection()
+        # Files that have become useless, or are half written, are logged only.
+        context = self._context.latest()
+        assert context is not None, "read when the process was made"
         if self._watches:
+            connection: SSL.Connection = WatchedConnection(context)
             sock = None  # what is watched has to pass through here
-        connection = self._connection(sock)
+        else:
+            connection = SSL.Connection(context, sock)
         least_prime = None
         if self._is_server:
             name = None
@@ -230,11 +211,6 @@ class _Own:
         if not self._is_server and self._parameters.type == "x509pki":
             connection.request_ocsp()
         return Engine(connection, verdict, name, least_prime, on_socket=sock is not None)
-
-    def _connection(self, sock: socket.socket | None) -> SSL.Connection:
-        if self._watches:
-            return WatchedConnection(self._context)
-        return SSL.Connection(self._context, sock)
 
     def _name(self, name: str | None) -> str | None:
         name = self._parameters.hostname or name
