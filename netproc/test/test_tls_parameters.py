@@ -39,6 +39,8 @@ class ParametersTests(SynchronousTestCase):
         self.refused("type: 'openpgp'", type="openpgp")
         self.refused("hostname: ''", hostname="")
         self.refused("hostname: non-ASCII", hostname="bücher.example")
+        for name in (".", "a\nb", "a\0b", "a b", ".a", "a..b", "a" * 64, "a." * 128, "::1%a\nb"):
+            self.refused(f"hostname: {name!r} is no name", hostname=name)
         self.refused("priority: 5", priority=5)
         self.refused("trustfiles: 'x.pem' is no list", trustfiles="x.pem")
         self.refused("crlfiles: 7 is no name", crlfiles=[7])

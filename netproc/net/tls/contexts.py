@@ -23,13 +23,13 @@ from twisted.logger import Logger
 from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
 
 from ...core.errors import ProcessArgumentError
-from ...core.escape import escape
 from . import credentials, keylog, priority, servernames
 from .engine import Engine
-from .parameters import KeyPair, TLSParameters, parse, refuse
+from .names import address_of, server_name
+from .parameters import KeyPair, TLSParameters, check_hostname, parse, refuse
 from .primes import WatchedConnection
 from .renewal import Renewed
-from .verify import ForeignVerdict, Verification, address_of, server_name
+from .verify import ForeignVerdict, Verification
 
 log = Logger()
 
@@ -37,9 +37,6 @@ log = Logger()
 _OPTIONS: Final = SSL.OP_NO_RENEGOTIATION | SSL.OP_NO_COMPRESSION | SSL.OP_NO_TICKET
 
 _NO_NAME: Final = "hostname: which name must the server's certificate have?"
-
-#: Of what DNS can have, and server name indication.
-_LONGEST_NAME: Final = 255
 
 
 class Security(typing.Protocol):
@@ -81,10 +78,11 @@ def _set_trust(context: SSL.Context, parameters: TLSParameters, is_server: bool)
     if parameters.system_trust and not is_server:
         context.set_default_verify_paths()
     authorities = credentials.trust(context, parameters.trustfiles)
+    if parameters.partial_chain:
+        credentials.trust_as_they_are(context)
     credentials.revoke(context, parameters.crlfiles, parameters.crl_strict)
     if is_server and parameters.request_client_certificate != "no":
-        for authority in authorities:
-            context.add_client_ca(authority)
+        credentials.ask_for(context, authorities)
 
 
 def _set_protocols(context: SSL.Context, parameters: TLSParameters, is_server: bool) -> None:
@@ -220,15 +218,8 @@ class _Own:
         if verified and not name:
             raise refuse(_NO_NAME)
         if name:
-            _check_name(name)
+            check_hostname(name)
         return name or None
-
-
-def _check_name(name: str) -> None:
-    if not name.isascii():
-        raise refuse(f"hostname: non-ASCII name {name!r}: give its IDNA form")
-    if not name.isprintable() or not 1 <= len(server_name(name)) <= _LONGEST_NAME:
-        raise refuse(f"hostname: {escape(name)} is no name of a host")
 
 
 def _ask_for(connection: SSL.Connection, name: str | None) -> None:
@@ -304,7 +295,7 @@ class _Foreign:
             return named.decode("ascii", "replace")
         if not name:
             raise refuse(_NO_NAME)
-        _check_name(name)
+        check_hostname(name)
         _ask_for(connection, name)
         return name
 

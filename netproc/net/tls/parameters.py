@@ -19,6 +19,7 @@ from twisted.internet.interfaces import (
 
 from ...core.errors import ProcessArgumentError
 from ...core.options import UNSET
+from .names import is_host
 
 KEYWORD: Final = "tls_parameters"
 
@@ -130,11 +131,21 @@ def _min_prime_bits(value: object) -> int | None:
 def _hostname(value: object) -> str | None:
     if value is None:
         return None
-    if not isinstance(value, str) or not value:
+    if not isinstance(value, str):
         raise refuse(f"hostname: {value!r} is no name of a host")
-    if not value.isascii():
-        raise refuse(f"hostname: non-ASCII name {value!r}: give its IDNA form")
-    return value
+    return check_hostname(value)
+
+
+def check_hostname(name: str) -> str:
+    """NAME, if it can be the name of a server in a certificate.
+
+    :raises ProcessArgumentError: if not.
+    """
+    if not name.isascii():
+        raise refuse(f"hostname: non-ASCII name {name!r}: give its IDNA form")
+    if not name.isprintable() or not is_host(name):
+        raise refuse(f"hostname: {name!r} is no name of a host")
+    return name
 
 
 def _alpn(value: object) -> tuple[bytes, ...]:
@@ -240,6 +251,7 @@ class TLSParameters:
 
     `trustfiles` are PEM files of authorities: a client trusts them beside those of the system
     (without, if `system_trust` is False), a server asks for certificates of theirs and no others.
+    With `partial_chain`, an authority in them counts without its root.
     `crlfiles` are PEM files of revocations; with `crl_strict` every authority must have one.
     `verify_error` says which problems end the connection: True all, None none, or a list of
     "trustfiles" and "hostname".  `verify_flags` are bits of GnuTLS: 64 takes certificates
@@ -266,6 +278,7 @@ class TLSParameters:
     min_version: str | None = attrs.field(default=None, converter=_min_version)
     trustfiles: tuple[str, ...] = attrs.field(default=(), converter=_trustfiles)
     system_trust: bool = attrs.field(default=True, converter=bool)
+    partial_chain: bool = attrs.field(default=False, converter=bool)
     crlfiles: tuple[str, ...] = attrs.field(default=(), converter=_crlfiles)
     crl_strict: bool = attrs.field(default=False, converter=bool)
     keylist: tuple[KeyPair, ...] = attrs.field(default=(), converter=_keylist, repr=_shown_pairs)
