@@ -17,6 +17,7 @@ from twisted.logger import Logger
 from .core.authinfo import find
 from .core.errors import ProcessArgumentError, os_error_text
 from .core.limits import MIB
+from .net.tls.parameters import shown
 
 #: The files of a key and of its certificate.
 KeyPair: TypeAlias = tuple[str, str]
@@ -50,11 +51,9 @@ def client_certificate(
         key, certificate = value
         if isinstance(key, str) and isinstance(certificate, str):
             return key, certificate
-    # Not the value: a key in it must not be shown.
     raise ProcessArgumentError(
         "client_certificate",
-        f"this {type(value).__name__} is neither True nor a pair of the files' names; "
-        'give ("key.pem", "cert.pem")',
+        f'{shown(value)} is neither True nor a pair of file names; give ("key.pem", "cert.pem")',
     )
 
 
