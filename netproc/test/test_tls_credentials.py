@@ -122,6 +122,14 @@ class TrustTests(CredentialsCase):
         told = self.refusal(client, (strange_key, strange + other.pem))
         self.assertIn("unknown authority", str(told))
 
+    def test_a_servers_own_certificate_as_its_authority(self) -> None:
+        trust = [self.file(GOOD[1])]
+        told = self.refusal(self.client(trustfiles=trust), GOOD)
+        self.assertIn("unknown authority", str(told))
+        self.assertIsNone(self.refusal(self.client(trustfiles=trust, partial_chain=True), GOOD))
+        client = self.client("other.example", trustfiles=trust, partial_chain=True)
+        self.assertIn("another host", str(self.refusal(client, GOOD)))
+
     def test_clients_of_an_authority_without_its_root(self) -> None:
         fields = {"request_client_certificate": "required", "trustfiles": [self.file(MIDDLE.pem)]}
         client = self.client(keylist=[MIDDLE.issue("user")])
