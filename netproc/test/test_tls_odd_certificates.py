@@ -369,7 +369,7 @@ class ClientTests(OddCase):
         server = security({"keylist": [GOOD], **fields}, is_server=True).engine(None)
         client = self.client()
         self.assertEqual((None, None), handshake(client.connection, server.connection))
-        [name] = client.connection.get_client_ca_list(as_cryptography=False)
+        [name] = client.connection.get_client_ca_list()
         self.assertIn(b"Smith & Sons", name.der())
 
 

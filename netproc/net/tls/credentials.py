@@ -63,17 +63,18 @@ def shown(pem: Pem) -> str:
 @contextlib.contextmanager
 def _file_of(data: bytes) -> Iterator[str]:
     """The name of a file with DATA, for functions of OpenSSL that take nothing else."""
-    if sys.platform == "linux":
-        # Needs no directory that can be written.
-        with open(os.memfd_create("netproc"), "wb") as file:
-            file.write(data)
-            file.flush()
-            yield f"/proc/self/fd/{file.fileno()}"
-    else:
-        with tempfile.NamedTemporaryFile() as temporary:
-            temporary.write(data)
-            temporary.flush()
-            yield temporary.name
+    try:
+        if sys.platform == "linux":
+            # Needs no directory that can be written.
+            with open(os.memfd_create("netproc"), "wb", buffering=0) as file:
+                file.write(data)
+                yield f"/proc/self/fd/{file.fileno()}"
+        else:
+            with tempfile.NamedTemporaryFile(buffering=0) as temporary:
+                temporary.write(data)
+                yield temporary.name
+    except OSError as error:
+        raise refuse(f"there can be no file for OpenSSL: {os_error_text(error)}") from None
 
 
 # -- one's own ------------------------------------------------------------------------------------
