@@ -17,6 +17,7 @@ from twisted.logger import Logger
 from .core.authinfo import find
 from .core.errors import ProcessArgumentError, os_error_text
 from .core.limits import MIB
+from .net.tls.parameters import shown
 
 #: The files of a key and of its certificate.
 KeyPair: TypeAlias = tuple[str, str]
@@ -50,7 +51,10 @@ def client_certificate(
         key, certificate = value
         if isinstance(key, str) and isinstance(certificate, str):
             return key, certificate
-    raise ProcessArgumentError("client_certificate", f"{value!r} is neither True nor (key, cert)")
+    raise ProcessArgumentError(
+        "client_certificate",
+        f'{shown(value)} is neither True nor a pair of file names; give ("key.pem", "cert.pem")',
+    )
 
 
 def _look_up(host: str, service: int | str, files: Iterable[str]) -> KeyPair | None:
@@ -71,12 +75,11 @@ def _look_up(host: str, service: int | str, files: Iterable[str]) -> KeyPair | N
 
 
 def _port_number(port: str) -> int | str:
-    """The number of PORT, or its name where nobody knows it."""
-    if port.isdecimal():
-        return int(port)
+    """The number of PORT, or PORT itself if it is neither a number nor the name of a service."""
     try:
-        return socket.getservbyname(port, "tcp")
-    except OSError:
+        return int(port) if port.isdecimal() else socket.getservbyname(port, "tcp")
+    except (OSError, ValueError):
+        # ValueError: too many digits, or characters that no name has.
         return port
 
 

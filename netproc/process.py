@@ -209,7 +209,7 @@ class NetworkProcess(ProcessSettings):
 
     def peer_status(self) -> dict[str, object] | None:
         """About TLS and its peer (Emacs: gnutls-peer-status); None without, and after the end."""
-        channel = self.sending.channel
+        channel = self.sending.channel if self.live else None
         return channel.peer_status() if isinstance(channel, TLSChannel) else None
 
     @property

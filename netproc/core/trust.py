@@ -104,9 +104,11 @@ def _signed(digest: str) -> Callable[[Status], bool]:
     def found(status: Status) -> bool:
         chain = status.get("certificates")
         return any(
-            digest in certificate["signature_algorithm"]
+            digest in certificate.get("signature_algorithm", "")
             for certificate in (chain if isinstance(chain, (list, tuple)) else ())
-            if certificate["issuer"] != certificate["subject"]
+            # A value that cannot be read is missing.
+            if certificate.get("issuer") is None
+            or certificate["issuer"] != certificate.get("subject")
         )
 
     return found

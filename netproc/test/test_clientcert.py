@@ -53,6 +53,16 @@ class ClientCertificateTests(SynchronousTestCase):
             error = self.assertRaises(ProcessArgumentError, client_certificate, value, "h", 993)
             self.assertEqual("client_certificate", error.keyword)
 
+    def test_no_error_shows_a_key(self) -> None:
+        for value in (("-----BEGIN PRIVATE KEY-----", None), "-----BEGIN PRIVATE KEY-----"):
+            error = self.assertRaises(ProcessArgumentError, client_certificate, value, "h", 993)
+            self.assertNotIn("BEGIN", str(error))
+
+    def test_a_service_that_there_is_not(self) -> None:
+        self.write(".authinfo", f"machine h port 993 key {self.key} cert {self.certificate}")
+        for service in ("a\0b", "\ud800", "9" * 5000, "nonsense"):
+            self.assertIsNone(self.look_up(service))
+
     def test_no_files(self) -> None:
         self.assertIsNone(self.look_up())
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import ssl
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -13,6 +14,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from twisted.trial.unittest import SynchronousTestCase
 
 from netproc.core.errors import ProcessArgumentError
+from netproc.net.tls.certificate import Certificate
 from netproc.net.tls.contexts import security
 from netproc.net.tls.engine import Engine
 from netproc.net.tls.ocsp import warning
@@ -103,11 +105,13 @@ class StapleTests(SynchronousTestCase):
 
     def test_what_no_server_of_ours_sends(self) -> None:
         """OpenSSL staples nothing to a certificate that it is not about."""
-        certificate = x509.load_pem_x509_certificate(GOOD[1])
+        certificate, issuer = (
+            Certificate(ssl.PEM_cert_to_DER_cert(pem.decode())) for pem in (GOOD[1], ROOT.pem)
+        )
         for staple in (response(PROMISED), b"junk", response()[:-1]):
-            self.assertEqual("invalid-ocsp-status", warning(staple, certificate, ROOT.certificate))
+            self.assertEqual("invalid-ocsp-status", warning(staple, certificate, issuer))
         self.assertEqual("invalid-ocsp-status", warning(response(), certificate, None))
-        self.assertIsNone(warning(response(), certificate, ROOT.certificate))
+        self.assertIsNone(warning(response(), certificate, issuer))
 
     def test_who_may_sign(self) -> None:
         invalid = "OCSP status of the certificate is not valid"

@@ -39,6 +39,8 @@ class ParametersTests(SynchronousTestCase):
         self.refused("type: 'openpgp'", type="openpgp")
         self.refused("hostname: ''", hostname="")
         self.refused("hostname: non-ASCII", hostname="bücher.example")
+        for name in (".", "a\nb", "a\0b", "a b", ".a", "a..b", "a" * 64, "a." * 128, "::1%a\nb"):
+            self.refused(f"hostname: {name!r} is no name", hostname=name)
         self.refused("priority: 5", priority=5)
         self.refused("trustfiles: 'x.pem' is no list", trustfiles="x.pem")
         self.refused("crlfiles: 7 is no name", crlfiles=[7])
@@ -47,6 +49,7 @@ class ParametersTests(SynchronousTestCase):
         self.refused("keylist: an entry is no pair", keylist=[("one",)])
         self.refused("verify_error: 'hostname' is neither", verify_error="hostname")
         self.refused("verify_error: a list", verify_error=["host"])
+        self.refused("verify_error: a list", verify_error=[[]])
         self.refused("verify_flags: 1:", verify_flags=1)
         self.refused("min_prime_bits: -1", min_prime_bits=-1)
         self.refused("alpn: 'h2' is no list", alpn="h2")
@@ -54,6 +57,14 @@ class ParametersTests(SynchronousTestCase):
         self.refused("alpn: these protocols are too many", alpn=["a" * 255] * 300)
         self.refused("sni: this takes", sni=5)
         self.refused("password: this", password=5)
+        self.refused("password: UTF-8 cannot", password="\ud800")
+        self.refused("alpn: UTF-8 cannot", alpn=["\ud800"])
+        for name in ("a\0b", "\ud800"):
+            for field in ("trustfiles", "crlfiles"):
+                self.refused(f"{field}: {name!r}: no file can have this name", **{field: [name]})
+            self.refused("no file can have this name", keylist=[(name, name)])
+            self.refused("no file can have this name", sni=name)
+            self.refused("no file can have this name", keylog=name)
         self.refused("request_client_certificate: True", request_client_certificate=True)
         self.refused("min_version: 'TLS1.1' is none of", min_version="TLS1.1")
         self.refused("loglevel: -1", loglevel=-1)
@@ -62,6 +73,22 @@ class ParametersTests(SynchronousTestCase):
     def test_no_error_shows_a_key(self) -> None:
         error = self.assertRaises(ProcessArgumentError, parse, {"keylist": [(b"secret",)]}, False)
         self.assertNotIn("secret", str(error))
+        text = "-----BEGIN PRIVATE KEY-----secret"
+        for fields in (
+            {"keylist": [(text, text)]},
+            {"sni": {"a.example": (text, text)}},
+            {"sni": text},
+            {"keylog": text},
+            {"ocsp_staple": text},
+            *({field: value} for field in ("trustfiles", "crlfiles") for value in (text, [text])),
+            *({"trustfiles": value} for value in (text.encode(), [text.encode()], [(text,)])),
+            {"hostname": text},
+            {"min_version": text},
+            {"verify_error": text},
+            {"priority": text.encode()},
+        ):
+            error = self.assertRaises(ProcessArgumentError, parse, fields, False)
+            self.assertNotIn("secret", str(error))
 
     def test_verify_error_as_in_emacs(self) -> None:
         self.assertEqual(frozenset(), TLSParameters(verify_error=None).verify_error)

@@ -222,6 +222,21 @@ class SelectTests(SynchronousTestCase):
         self.assertEqual(SSL.OP_CIPHER_SERVER_PREFERENCE | SSL.OP_NO_TICKET, chosen.options)
         self.assertIn("@SECLEVEL=4", select("NORMAL:%PROFILE_ULTRA").ciphers)
 
+    def test_a_profile_holds(self) -> None:
+        """Or it is refused, where OpenSSL does what else is asked for without a security level only."""
+        self.assertIn("@SECLEVEL=4", select("NORMAL:%PROFILE_ULTRA:+SECURE128").ciphers)
+        for string, demand in (
+            ("NORMAL:%PROFILE_ULTRA:+VERS-TLS1.1", "%PROFILE_ULTRA"),
+            ("NORMAL:+VERS-TLS1.0:%PROFILE_LOW", "%PROFILE_LOW"),
+            ("SECURE256:+VERS-TLS1.0", "SECURE256"),
+        ):
+            self.refused(string, f"leave out {demand}")
+        anonymous = "NORMAL:+ANON-ECDH:%PROFILE_HIGH"
+        error = self.assertRaises(ProcessArgumentError, select, anonymous, anonymous=True)
+        self.assertIn("leave out %PROFILE_HIGH", error.problem)
+        for string in ("LEGACY:+VERS-TLS1.0", "NORMAL:+VERS-TLS1.1:%PROFILE_VERY_WEAK"):
+            self.assertIn("@SECLEVEL=0", select(string).ciphers)
+
     def test_what_weakens_is_refused(self) -> None:
         for option in ("UNSAFE_RENEGOTIATION", "DISABLE_SAFE_RENEGOTIATION", "PROFILE_NONE"):
             self.refused(f"NORMAL:%{option}", f"syntax error at '%{option}'")

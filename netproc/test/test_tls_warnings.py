@@ -28,7 +28,7 @@ class DeprecationTests(SynchronousTestCase):
             "trustfiles": [trust],
             "crlfiles": [revoked],
             "alpn": ["x"],
-            "keylog": self.file(b""),
+            "keylog": os.path.abspath(self.mktemp()),
         }
         encrypted = pem_of_key(ROOT.key, b"secret"), ROOT.pem
         with warnings.catch_warnings():

@@ -6,7 +6,6 @@ that for the engine of each connection.
 
 from __future__ import annotations
 
-import os
 import socket
 import typing
 from collections import OrderedDict
@@ -24,13 +23,14 @@ from twisted.logger import Logger
 from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
 from twisted.python.failure import Failure
 
-from ...core.errors import ProcessArgumentError, os_error_text
-from ...core.escape import escape
-from . import credentials, priority, servernames
+from ...core.errors import ProcessArgumentError
+from . import credentials, keylog, priority, servernames
 from .engine import Engine
-from .parameters import TLSParameters, parse, refuse
+from .names import address_of, server_name
+from .parameters import KeyPair, TLSParameters, check_hostname, parse, refuse
 from .primes import WatchedConnection
-from .verify import ForeignVerdict, Verification, address_of, server_name
+from .renewal import Renewed
+from .verify import ForeignVerdict, Verification
 
 log = Logger()
 
@@ -38,9 +38,6 @@ log = Logger()
 _OPTIONS: Final = SSL.OP_NO_RENEGOTIATION | SSL.OP_NO_COMPRESSION | SSL.OP_NO_TICKET
 
 _NO_NAME: Final = "hostname: which name must the server's certificate have?"
-
-#: Of what DNS can have, and server name indication.
-_LONGEST_NAME: Final = 255
 
 
 class Security(typing.Protocol):
@@ -82,10 +79,11 @@ def _set_trust(context: SSL.Context, parameters: TLSParameters, is_server: bool)
     if parameters.system_trust and not is_server:
         context.set_default_verify_paths()
     authorities = credentials.trust(context, parameters.trustfiles)
+    if parameters.partial_chain:
+        credentials.trust_as_they_are(context)
     credentials.revoke(context, parameters.crlfiles, parameters.crl_strict)
     if is_server and parameters.request_client_certificate != "no":
-        for authority in authorities:
-            context.add_client_ca(authority)
+        credentials.ask_for(context, authorities)
 
 
 def _set_protocols(context: SSL.Context, parameters: TLSParameters, is_server: bool) -> None:
@@ -126,24 +124,9 @@ def _log_steps(context: SSL.Context) -> None:
     context.set_info_callback(tell)
 
 
-def _log_keys(context: SSL.Context, name: str) -> None:
-    """Append the secrets of connections to the file NAME, which nobody else can read."""
-    if (os.getuid(), os.getgid()) != (os.geteuid(), os.getegid()):
-        raise refuse("keylog: not in a program that runs with more rights than its user has")
-
-    def append(lines: bytes) -> None:
-        descriptor = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        with open(descriptor, "ab", buffering=0) as file:
-            file.write(lines)
-
-    try:
-        append(b"")
-    except OSError as error:
-        raise refuse(f"keylog: {name}: {os_error_text(error)}") from None
-    context.set_keylog_callback(lambda connection, line: append(line + b"\n"))
-
-
-def _context(parameters: TLSParameters, is_server: bool) -> SSL.Context:
+def _context(
+    parameters: TLSParameters, is_server: bool, names: servernames.ServerNames | None = None
+) -> SSL.Context:
     context = SSL.Context(SSL.TLS_METHOD)
     _set_protocol(context, parameters, is_server)
     for pair in parameters.keylist:
@@ -152,39 +135,21 @@ def _context(parameters: TLSParameters, is_server: bool) -> SSL.Context:
     _set_protocols(context, parameters, is_server)
     _set_staple(context, parameters, is_server)
     if parameters.keylog is not None:
-        _log_keys(context, parameters.keylog)
+        keylog.log_keys(context, parameters.keylog)
     if parameters.loglevel:
         _log_steps(context)
-    names = servernames.pairs(parameters)
-    if names:
-        servernames.answer(
-            context,
-            names,
-            lambda pair: _context(
-                attrs.evolve(parameters, keylist=[pair], sni=(), ocsp_staple=None), True
-            ),
-        )
+    if names is not None:
+        context.set_tlsext_servername_callback(names.choose)
     return context
 
 
-def _stamp(name: str) -> object:
-    """What changes when a file does."""
-    try:
-        status = os.stat(name)
-    except OSError:
-        return None
-    return status.st_mtime_ns, status.st_size, status.st_ino
+def _names(parameters: TLSParameters) -> servernames.ServerNames | None:
+    """The contexts for the names of `sni`, each with one pair."""
 
+    def make_context(pair: KeyPair) -> SSL.Context:
+        return _context(attrs.evolve(parameters, keylist=[pair], sni=(), ocsp_staple=None), True)
 
-def _stamps(parameters: TLSParameters) -> tuple[object, ...]:
-    """What changes when any file of PARAMETERS does."""
-    found = [*parameters.keylist]
-    found += servernames.pairs(parameters).values()
-    pems = [pem for pair in found for pem in pair] + [parameters.ocsp_staple]
-    names = [pem for pem in pems if isinstance(pem, str)]
-    return tuple(
-        (name, _stamp(name)) for name in [*names, *parameters.trustfiles, *parameters.crlfiles]
-    )
+    return servernames.ServerNames(parameters, make_context) if parameters.sni else None
 
 
 class _Own:
@@ -196,26 +161,19 @@ class _Own:
         self._mode = self._verify_mode()
         # A client has to see the prime of such a server.
         self._watches = not is_server and _selection(parameters, is_server).uses_primes
-        self._stamps: object = None
-        self._told: str | None = None
+        self._names = _names(parameters)
+        pems = [*(pem for pair in parameters.keylist for pem in pair), parameters.ocsp_staple]
+        self._context = Renewed(
+            [*pems, *parameters.trustfiles, *parameters.crlfiles],
+            lambda: _context(parameters, is_server, self._names),
+        )
         self.read()
 
     def read(self) -> None:
         """Read the files again if they have changed; an error leaves everything as it was."""
-        stamps = _stamps(self._parameters)
-        if stamps != self._stamps:
-            self._context = _context(self._parameters, self._is_server)
-            self._stamps = stamps
-
-    def _read_for_connection(self) -> None:
-        """The same, but files that have become useless, or are half written, are logged only."""
-        try:
-            self.read()
-            self._told = None
-        except ProcessArgumentError as error:
-            if error.problem != self._told:
-                self._told = error.problem
-                log.error("TLS goes on with the old files: {problem}", problem=escape(str(error)))
+        self._context.read()
+        if self._names is not None:
+            self._names.read()
 
     def _verify_mode(self) -> int:
         request = self._parameters.request_client_certificate
@@ -227,10 +185,14 @@ class _Own:
 
     def engine(self, name: str | None, sock: socket.socket | None = None) -> Engine:
         """See `Security`."""
-        self._read_for_connection()
+        # Files that have become useless, or are half written, are logged only.
+        context = self._context.latest()
+        assert context is not None, "read when the process was made"
         if self._watches:
+            connection: SSL.Connection = WatchedConnection(context)
             sock = None  # what is watched has to pass through here
-        connection = self._connection(sock)
+        else:
+            connection = SSL.Connection(context, sock)
         least_prime = None
         if self._is_server:
             name = None
@@ -249,11 +211,6 @@ class _Own:
             connection.request_ocsp()
         return Engine(connection, verdict, name, least_prime, on_socket=sock is not None)
 
-    def _connection(self, sock: socket.socket | None) -> SSL.Connection:
-        if self._watches:
-            return WatchedConnection(self._context)
-        return SSL.Connection(self._context, sock)
-
     def _name(self, name: str | None) -> str | None:
         name = self._parameters.hostname or name
         verified = (
@@ -262,15 +219,8 @@ class _Own:
         if verified and not name:
             raise refuse(_NO_NAME)
         if name:
-            _check_name(name)
+            check_hostname(name)
         return name or None
-
-
-def _check_name(name: str) -> None:
-    if not name.isascii():
-        raise refuse(f"hostname: non-ASCII name {name!r}: give its IDNA form")
-    if not name.isprintable() or not 1 <= len(server_name(name)) <= _LONGEST_NAME:
-        raise refuse(f"hostname: {escape(name)} is no name of a host")
 
 
 def _ask_for(connection: SSL.Connection, name: str | None) -> None:
@@ -356,7 +306,7 @@ class _Foreign:
             return named.decode("ascii", "replace")
         if not name:
             raise refuse(_NO_NAME)
-        _check_name(name)
+        check_hostname(name)
         _ask_for(connection, name)
         return name
 

@@ -6,10 +6,15 @@ fit is an error that names the file and the cause, and never shows what is in a 
 
 from __future__ import annotations
 
+import binascii
+import contextlib
+import os
 import re
-from collections.abc import Iterable
+import sys
+import tempfile
+import warnings
+from collections.abc import Iterable, Iterator
 
-from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
@@ -17,8 +22,12 @@ from cryptography.x509 import ocsp
 from OpenSSL import SSL, crypto
 
 from ...core.errors import os_error_text
+from .certificate import Certificate, der_of
 from .parameters import KeyPair, Pem, refuse
 
+_CERTIFICATE = re.compile(
+    rb"-----BEGIN (X509 |TRUSTED |)CERTIFICATE-----(.*?)-----END \1CERTIFICATE-----", re.DOTALL
+)
 _CRL = re.compile(rb"-----BEGIN X509 CRL-----.*?-----END X509 CRL-----", re.DOTALL)
 _KEYS = (
     rsa.RSAPrivateKey
@@ -29,7 +38,7 @@ _KEYS = (
 )
 
 
-def reason(error: SSL.Error) -> str:
+def reason(error: SSL.Error | crypto.Error) -> str:
     """What OpenSSL says: "key values mismatch"."""
     entries = error.args[0] if error.args and isinstance(error.args[0], list) else []
     return str(entries[0][2]) if entries else str(error) or type(error).__name__
@@ -49,6 +58,23 @@ def read(field: str, pem: Pem) -> bytes:
 def shown(pem: Pem) -> str:
     """How errors call it."""
     return pem if isinstance(pem, str) else "the given bytes"
+
+
+@contextlib.contextmanager
+def _file_of(data: bytes) -> Iterator[str]:
+    """The name of a file with DATA, for functions of OpenSSL that take nothing else."""
+    try:
+        if sys.platform == "linux":
+            # Needs no directory that can be written.
+            with open(os.memfd_create("netproc"), "wb", buffering=0) as file:
+                file.write(data)
+                yield f"/proc/self/fd/{file.fileno()}"
+        else:
+            with tempfile.NamedTemporaryFile(buffering=0) as temporary:
+                temporary.write(data)
+                yield temporary.name
+    except OSError as error:
+        raise refuse(f"there can be no file for OpenSSL: {os_error_text(error)}") from None
 
 
 # -- one's own ------------------------------------------------------------------------------------
@@ -71,30 +97,56 @@ def _key(field: str, pem: Pem, password: bytes | None) -> _KEYS:
     return key
 
 
-def _certificates(field: str, pem: Pem) -> list[x509.Certificate]:
-    data = read(field, pem)
+def _certificates(field: str, pem: Pem) -> list[crypto.X509]:
+    """The certificates in PEM, without what OpenSSL adds to a "TRUSTED CERTIFICATE" behind it."""
+    blocks = _CERTIFICATE.findall(read(field, pem))
+    if not blocks:
+        raise refuse(f"{field}: {shown(pem)}: no certificate in PEM form")
     try:
-        return x509.load_pem_x509_certificates(data)
-    except ValueError:
-        raise refuse(f"{field}: {shown(pem)}: no certificate in PEM form") from None
+        return [
+            crypto.load_certificate(crypto.FILETYPE_ASN1, binascii.a2b_base64(text))
+            for _, text in blocks
+        ]
+    except binascii.Error:
+        raise refuse(f"{field}: {shown(pem)}: a certificate is not in base64") from None
+    except crypto.Error as error:
+        raise refuse(f"{field}: {shown(pem)}: a certificate is broken: {reason(error)}") from None
+
+
+def _pem_of(certificates: Iterable[crypto.X509]) -> bytes:
+    return b"".join(crypto.dump_certificate(crypto.FILETYPE_PEM, made) for made in certificates)
 
 
 def use_pair(context: SSL.Context, field: str, pair: KeyPair, password: bytes | None) -> None:
     """Make CONTEXT show the certificate of PAIR, with those behind it in its file."""
     key = _key(field, pair[0], password)
-    leaf, *others = _certificates(field, pair[1])
+    chain = _certificates(field, pair[1])
     try:
-        context.use_certificate(leaf)
+        # The only function that gives each certificate of a context a chain of its own.
+        with _file_of(_pem_of(chain)) as name:
+            context.use_certificate_chain_file(name)
+        has_pss_key = Certificate(der_of(chain[0])).has_pss_key
     except SSL.Error as error:
         raise refuse(f"{field}: {shown(pair[1])}: {reason(error)}") from None
+    except ValueError as error:
+        raise refuse(f"{field}: {shown(pair[1])}: the certificate is not in DER: {error}") from None
     try:
-        context.use_privatekey(key)
+        if has_pss_key:
+            _use_pss_key(context, read(field, pair[0]), password)
+        else:
+            context.use_privatekey(key)
         context.check_privatekey()
-    except SSL.Error as error:
+    except (SSL.Error, crypto.Error) as error:
         both = f"{shown(pair[0])} and {shown(pair[1])}"
         raise refuse(f"{field}: {both} do not fit: {reason(error)}") from None
-    for certificate in others:
-        context.add_extra_chain_cert(certificate)
+
+
+def _use_pss_key(context: SSL.Context, data: bytes, password: bytes | None) -> None:
+    """Use a key that is for RSA-PSS only, which `cryptography` forgets."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        # With an empty password, OpenSSL does not ask the terminal for one.
+        context.use_privatekey(crypto.load_privatekey(crypto.FILETYPE_PEM, data, password or b""))
 
 
 def staple(source: Pem) -> bytes:
@@ -110,7 +162,7 @@ def staple(source: Pem) -> bytes:
 # -- the others' ----------------------------------------------------------------------------------
 
 
-def trust(context: SSL.Context, files: Iterable[str]) -> list[x509.Certificate]:
+def trust(context: SSL.Context, files: Iterable[str]) -> list[crypto.X509]:
     """Make CONTEXT trust the authorities in FILES, and return them."""
     found = []
     for name in files:
@@ -122,21 +174,38 @@ def trust(context: SSL.Context, files: Iterable[str]) -> list[x509.Certificate]:
     return found
 
 
-def revoke(context: SSL.Context, files: Iterable[str], strict: bool) -> None:
-    """Make CONTEXT refuse what the lists in FILES revoke; if STRICT, look for lists even without files."""
+def ask_for(context: SSL.Context, authorities: Iterable[crypto.X509]) -> None:
+    """Make CONTEXT, a server's, ask clients for certificates of AUTHORITIES."""
+    with _file_of(_pem_of(authorities)) as name:
+        context.load_client_ca(os.fsencode(name))
+
+
+def trust_as_they_are(context: SSL.Context) -> None:
+    """Make CONTEXT take each authority that it trusts for the end of a chain, signed by another or not."""
+    _store(context).set_flags(crypto.X509StoreFlags.PARTIAL_CHAIN)
+
+
+def _store(context: SSL.Context) -> crypto.X509Store:
     store = context.get_cert_store()
     assert store is not None, "every context has a store"
-    flags = crypto.X509StoreFlags.CRL_CHECK | crypto.X509StoreFlags.CRL_CHECK_ALL
+    return store
+
+
+def revoke(context: SSL.Context, files: Iterable[str], strict: bool) -> None:
+    """Make CONTEXT refuse what the lists in FILES revoke; if STRICT, look for lists even without files."""
     has_lists = strict
     for name in files:
-        blocks = _CRL.findall(read("crlfiles", name))
-        if not blocks:
+        lists = _CRL.findall(read("crlfiles", name))
+        if not lists:
             raise refuse(f"crlfiles: {name}: no list of revocations in PEM form")
-        for block in blocks:
-            try:
-                store.add_crl(x509.load_pem_x509_crl(block))
-            except (ValueError, crypto.Error):
-                raise refuse(f"crlfiles: {name}: a list of revocations is broken") from None
+        try:
+            # Only the lists: certificates in the same file would be trusted.
+            with _file_of(b"\n".join(lists) + b"\n") as lists_only:
+                context.load_verify_locations(lists_only)
+        except SSL.Error:
+            raise refuse(f"crlfiles: {name}: a list of revocations is broken") from None
         has_lists = True
     if has_lists:
-        store.set_flags(flags)
+        _store(context).set_flags(
+            crypto.X509StoreFlags.CRL_CHECK | crypto.X509StoreFlags.CRL_CHECK_ALL
+        )

@@ -6,10 +6,10 @@ transport, asks `check` when the handshake is over, and must close if that tells
 
 from __future__ import annotations
 
-from cryptography import x509
 from OpenSSL import SSL
 
 from ...core.errors import ProcessError
+from .certificate import Certificate, der_of
 from .peerstatus import peer_status
 from .primes import prime_bits
 from .verify import Verdict
@@ -37,8 +37,9 @@ class Engine:
         self._verdict = verdict
         self._least_prime = least_prime
 
-    def _certificate(self) -> x509.Certificate | None:
-        return self.connection.get_peer_certificate(as_cryptography=True)
+    def _certificate(self) -> Certificate | None:
+        certificate = self.connection.get_peer_certificate()
+        return None if certificate is None else Certificate(der_of(certificate))
 
     def check(self) -> ProcessError | None:
         """What is wrong with the peer, None if nothing: after the handshake, whatever it said.
@@ -49,7 +50,7 @@ class Engine:
         try:
             problem = self._verdict.problem(self._certificate()) or self._prime_problem()
         except Exception as error:
-            problem = f"certificate cannot be read ({type(error).__name__})"
+            problem = f"certificate cannot be read ({type(error).__name__}: {error})"
         return None if problem is None else ProcessError(None, f"TLS: {problem}", self.name)
 
     def _prime_problem(self) -> str | None:

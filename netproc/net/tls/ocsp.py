@@ -12,8 +12,10 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, padding, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, load_der_public_key
 from cryptography.x509 import ocsp
-from cryptography.x509.oid import ExtendedKeyUsageOID
+
+from .certificate import Certificate, inside
 
 #: How old a status may be that does not say when there will be a newer one.
 LONGEST: Final = datetime.timedelta(days=15)
@@ -21,19 +23,25 @@ LONGEST: Final = datetime.timedelta(days=15)
 _SKEW: Final = datetime.timedelta(minutes=5)
 _WEAK: Final = (hashes.MD5, hashes.SHA1)
 
-
-def must_be_stapled(certificate: x509.Certificate) -> bool:
-    """Does CERTIFICATE promise a status (RFC 7633)?"""
-    try:
-        features = certificate.extensions.get_extension_for_class(x509.TLSFeature).value
-    except x509.ExtensionNotFound:
-        return False
-    return x509.TLSFeatureType.status_request in features
+# Kinds of extensions and what is in them, as they are encoded.
+_FEATURES: Final = bytes.fromhex("2b06010505070118")
+_STATUS_REQUEST: Final = b"\5"
+_PURPOSES: Final = bytes.fromhex("551d25")
+_STATUS_SIGNING: Final = bytes.fromhex("2b06010505070309")
 
 
-def warning(
-    staple: bytes, certificate: x509.Certificate, issuer: x509.Certificate | None
-) -> str | None:
+def must_be_stapled(certificate: Certificate) -> bool:
+    """Whether CERTIFICATE promises a status (RFC 7633)."""
+    return _lists(certificate, _FEATURES, _STATUS_REQUEST)
+
+
+def _lists(certificate: Certificate, kind: bytes, wanted: bytes) -> bool:
+    """Whether an extension of that KIND, a list, has the WANTED item."""
+    values = certificate.extensions(kind)
+    return any(item.content == wanted for value in values for item in inside(value))
+
+
+def warning(staple: bytes, certificate: Certificate, issuer: Certificate | None) -> str | None:
     """What STAPLE says against CERTIFICATE, or its absence does, in Emacs's words; None if nothing."""
     # Whatever a peer made up so that it cannot be read is no valid status.
     try:
@@ -51,13 +59,13 @@ def warning(
 
 
 def _single(
-    staple: bytes, certificate: x509.Certificate, issuer: x509.Certificate | None
+    staple: bytes, certificate: Certificate, issuer: Certificate | None
 ) -> ocsp.OCSPSingleResponse | None:
     """What is said about CERTIFICATE now, by one who may."""
     response = ocsp.load_der_ocsp_response(staple)
     if response.response_status != ocsp.OCSPResponseStatus.SUCCESSFUL or issuer is None:
         return None
-    if not any(_is_signed_by(response, signer) for signer in _signers(response, issuer)):
+    if not any(_has_signed(signer, response) for signer in _signers(response, issuer)):
         return None
     for single in response.responses:
         if _is_about(single, certificate) and _is_of_now(single):
@@ -65,13 +73,11 @@ def _single(
     return None
 
 
-def _is_about(single: ocsp.OCSPSingleResponse, certificate: x509.Certificate) -> bool:
+def _is_about(single: ocsp.OCSPSingleResponse, certificate: Certificate) -> bool:
     digest = hashes.Hash(single.hash_algorithm)
-    digest.update(certificate.issuer.public_bytes())
-    return (
-        single.serial_number == certificate.serial_number
-        and single.issuer_name_hash == digest.finalize()
-    )
+    digest.update(certificate.issuer)
+    serial_number = int.from_bytes(certificate.serial_number, signed=True)
+    return single.serial_number == serial_number and single.issuer_name_hash == digest.finalize()
 
 
 def _is_of_now(single: ocsp.OCSPSingleResponse) -> bool:
@@ -80,27 +86,56 @@ def _is_of_now(single: ocsp.OCSPSingleResponse) -> bool:
     return single.this_update_utc - _SKEW <= now <= end + _SKEW
 
 
-def _signers(response: ocsp.OCSPResponse, issuer: x509.Certificate) -> list[x509.Certificate]:
+def _signers(response: ocsp.OCSPResponse, issuer: Certificate) -> list[Certificate]:
     """Who may sign it: the authority itself, and whom it made for that."""
-    return [issuer, *(made for made in response.certificates if _is_delegate(made, issuer))]
+    return [issuer, *(_read(made) for made in response.certificates if _is_delegate(made, issuer))]
 
 
-def _is_delegate(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
-    now = datetime.datetime.now(datetime.UTC)
-    try:
-        certificate.verify_directly_issued_by(issuer)
-        purposes = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
-    except (ValueError, TypeError, InvalidSignature, x509.ExtensionNotFound):
-        return False
+def _read(certificate: x509.Certificate) -> Certificate:
+    return Certificate(certificate.public_bytes(Encoding.DER))
+
+
+def _is_delegate(certificate: x509.Certificate, issuer: Certificate) -> bool:
+    """Whether ISSUER made CERTIFICATE, which is valid now, for signing statuses."""
+    now, made = datetime.datetime.now(datetime.UTC), _read(certificate)
     return (
-        ExtendedKeyUsageOID.OCSP_SIGNING in purposes
+        made.issuer == issuer.subject
+        and _lists(made, _PURPOSES, _STATUS_SIGNING)
         and certificate.not_valid_before_utc <= now <= certificate.not_valid_after_utc
+        and _has_made(issuer, certificate)
     )
 
 
-def _is_signed_by(response: ocsp.OCSPResponse, signer: x509.Certificate) -> bool:
-    key, hashed = signer.public_key(), response.signature_hash_algorithm
-    signature, signed = response.signature, response.tbs_response_bytes
+def _has_made(issuer: Certificate, certificate: x509.Certificate) -> bool:
+    parameters = certificate.signature_algorithm_parameters
+    return _is_signature(
+        issuer,
+        certificate.signature_hash_algorithm,
+        certificate.signature,
+        certificate.tbs_certificate_bytes,
+        parameters if isinstance(parameters, padding.PSS) else padding.PKCS1v15(),
+    )
+
+
+def _has_signed(signer: Certificate, response: ocsp.OCSPResponse) -> bool:
+    return _is_signature(
+        signer,
+        response.signature_hash_algorithm,
+        response.signature,
+        response.tbs_response_bytes,
+        padding.PKCS1v15(),
+    )
+
+
+def _is_signature(
+    signer: Certificate,
+    hashed: hashes.HashAlgorithm | None,
+    signature: bytes,
+    signed: bytes,
+    scheme: padding.PSS | padding.PKCS1v15,
+) -> bool:
+    """Whether SIGNATURE over the bytes SIGNED is that of SIGNER; SCHEME is for keys of RSA."""
+    key = load_der_public_key(signer.public_key)
     try:
         if isinstance(key, (ed25519.Ed25519PublicKey, ed448.Ed448PublicKey)):
             key.verify(signature, signed)
@@ -109,7 +144,7 @@ def _is_signed_by(response: ocsp.OCSPResponse, signer: x509.Certificate) -> bool
         elif isinstance(key, ec.EllipticCurvePublicKey):
             key.verify(signature, signed, ec.ECDSA(hashed))
         elif isinstance(key, rsa.RSAPublicKey):
-            key.verify(signature, signed, padding.PKCS1v15(), hashed)
+            key.verify(signature, signed, scheme, hashed)
         else:
             return False
     except InvalidSignature:

@@ -19,6 +19,7 @@ from twisted.internet.interfaces import (
 
 from ...core.errors import ProcessArgumentError
 from ...core.options import UNSET
+from .names import is_host
 
 KEYWORD: Final = "tls_parameters"
 
@@ -44,27 +45,43 @@ def refuse(problem: str) -> ProcessArgumentError:
     return ProcessArgumentError(KEYWORD, problem)
 
 
+def shown(value: object) -> str:
+    """VALUE as an error shows it: by its type only, if a private key may be in it."""
+    text = repr(value)
+    is_secret = isinstance(value, (bytes, bytearray)) or "-----BEGIN" in text
+    return f"this {type(value).__name__}" if is_secret else text
+
+
 # -- converters ---------------------------------------------------------------------------------
 
 
 def _type(value: object) -> str:
     text = value.removeprefix("gnutls-") if isinstance(value, str) else None
     if text not in TYPES:
-        raise refuse(f"type: {value!r} is neither 'x509pki' nor 'anon'")
+        raise refuse(f"type: {shown(value)} is neither 'x509pki' nor 'anon'")
     return text
 
 
 def _file(field: str, value: object) -> str:
     if not isinstance(value, (str, os.PathLike)):
-        raise refuse(f"{field}: {value!r} is no name of a file")
-    return os.path.abspath(os.path.expanduser(os.fsdecode(value)))
+        raise refuse(f"{field}: {shown(value)} is no name of a file")
+    name = os.fsdecode(value)
+    if "-----BEGIN" in name:
+        raise refuse(f"{field}: PEM text as str; give the name of its file, or the text as bytes")
+    try:
+        usable = b"\0" not in os.fsencode(name)
+    except UnicodeEncodeError:
+        usable = False
+    if not usable:
+        raise refuse(f"{field}: {shown(value)}: no file can have this name")
+    return os.path.abspath(os.path.expanduser(name))
 
 
 def _files(field: str, value: object) -> tuple[str, ...]:
     if value is None:
         return ()
     if isinstance(value, (str, bytes)) or not isinstance(value, Iterable):
-        raise refuse(f"{field}: {value!r} is no list of names of files")
+        raise refuse(f"{field}: {shown(value)} is no list of names of files")
     return tuple(_file(field, name) for name in value)
 
 
@@ -105,11 +122,11 @@ def _verify_error(value: object) -> frozenset[str]:
     if value is None or value is False:
         return frozenset()
     if isinstance(value, str) or not isinstance(value, Iterable):
-        raise refuse(f"verify_error: {value!r} is neither True nor None nor a list")
-    checks = frozenset(value)
-    if not checks <= CHECKS:
+        raise refuse(f"verify_error: {shown(value)} is neither True nor None nor a list")
+    checks = tuple(value)
+    if any(check not in tuple(CHECKS) for check in checks):
         raise refuse("verify_error: a list of it has 'trustfiles' and 'hostname' only")
-    return checks
+    return frozenset(checks)
 
 
 def _verify_flags(value: object) -> int:
@@ -117,32 +134,49 @@ def _verify_flags(value: object) -> int:
         return 0
     known = _ALWAYS | DISABLE_TIME_CHECKS | DISABLE_TRUSTED_TIME_CHECKS
     if not isinstance(value, int) or isinstance(value, bool) or value & ~known:
-        raise refuse(f"verify_flags: {value!r}: netproc has the bits 2, 4, 8, 64, 128 and 256")
+        raise refuse(f"verify_flags: {shown(value)}: netproc has the bits 2, 4, 8, 64, 128 and 256")
     return value & ~_ALWAYS
 
 
 def _min_prime_bits(value: object) -> int | None:
     if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 0):
-        raise refuse(f"min_prime_bits: {value!r} is no number of bits")
+        raise refuse(f"min_prime_bits: {shown(value)} is no number of bits")
     return value or None
 
 
 def _hostname(value: object) -> str | None:
     if value is None:
         return None
-    if not isinstance(value, str) or not value:
-        raise refuse(f"hostname: {value!r} is no name of a host")
-    if not value.isascii():
-        raise refuse(f"hostname: non-ASCII name {value!r}: give its IDNA form")
-    return value
+    if not isinstance(value, str):
+        raise refuse(f"hostname: {shown(value)} is no name of a host")
+    return check_hostname(value)
+
+
+def check_hostname(name: str) -> str:
+    """NAME, if it can be the name of a server in a certificate.
+
+    :raises ProcessArgumentError: if not.
+    """
+    if not name.isascii():
+        raise refuse(f"hostname: non-ASCII name {name!r}: give its IDNA form")
+    if not name.isprintable() or not is_host(name):
+        raise refuse(f"hostname: {shown(name)} is no name of a host")
+    return name
+
+
+def _encoded(field: str, text: str) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        raise refuse(f"{field}: UTF-8 cannot encode these characters; give bytes") from None
 
 
 def _alpn(value: object) -> tuple[bytes, ...]:
     if value is None:
         return ()
     if isinstance(value, (str, bytes)) or not isinstance(value, Iterable):
-        raise refuse(f"alpn: {value!r} is no list of protocols")
-    protocols = tuple(p.encode() if isinstance(p, str) else p for p in value)
+        raise refuse(f"alpn: {shown(value)} is no list of protocols")
+    protocols = tuple(_encoded("alpn", p) if isinstance(p, str) else p for p in value)
     for protocol in protocols:
         if not isinstance(protocol, bytes) or not 1 <= len(protocol) <= 255:
             raise refuse(f"alpn: {protocol!r} is no name of a protocol")
@@ -170,7 +204,7 @@ def _sni(value: object) -> str | tuple[tuple[str, KeyPair], ...]:
 
 def _password(value: object) -> bytes | None:
     if isinstance(value, str):
-        return value.encode()
+        return _encoded("password", value)
     if value is None or isinstance(value, bytes):
         return value
     raise refuse("password: this takes a text or bytes")
@@ -186,13 +220,13 @@ def _keylog(value: object) -> str | None:
 
 def _priority(value: object) -> str | None:
     if value is not None and not isinstance(value, str):
-        raise refuse(f"priority: {value!r} is no text")
+        raise refuse(f"priority: {shown(value)} is no text")
     return value
 
 
 def _min_version(value: object) -> str | None:
     if value is not None and value not in MIN_VERSIONS:
-        raise refuse(f"min_version: {value!r} is none of {', '.join(map(repr, MIN_VERSIONS))}")
+        raise refuse(f"min_version: {shown(value)} is none of {', '.join(map(repr, MIN_VERSIONS))}")
     return None if value is None else str(value)
 
 
@@ -200,14 +234,14 @@ def _loglevel(value: object) -> int:
     if value is None:
         return 0
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise refuse(f"loglevel: {value!r} is no level of logging")
+        raise refuse(f"loglevel: {shown(value)} is no level of logging")
     return value
 
 
 def _request(value: object) -> str:
     if value not in REQUESTS:
         raise refuse(
-            f"request_client_certificate: {value!r} is none of 'no', 'optional', 'required'"
+            f"request_client_certificate: {shown(value)} is none of 'no', 'optional', 'required'"
         )
     return str(value)
 
@@ -240,6 +274,7 @@ class TLSParameters:
 
     `trustfiles` are PEM files of authorities: a client trusts them beside those of the system
     (without, if `system_trust` is False), a server asks for certificates of theirs and no others.
+    With `partial_chain`, an authority in them counts without its root.
     `crlfiles` are PEM files of revocations; with `crl_strict` every authority must have one.
     `verify_error` says which problems end the connection: True all, None none, or a list of
     "trustfiles" and "hostname".  `verify_flags` are bits of GnuTLS: 64 takes certificates
@@ -266,6 +301,7 @@ class TLSParameters:
     min_version: str | None = attrs.field(default=None, converter=_min_version)
     trustfiles: tuple[str, ...] = attrs.field(default=(), converter=_trustfiles)
     system_trust: bool = attrs.field(default=True, converter=bool)
+    partial_chain: bool = attrs.field(default=False, converter=bool)
     crlfiles: tuple[str, ...] = attrs.field(default=(), converter=_crlfiles)
     crl_strict: bool = attrs.field(default=False, converter=bool)
     keylist: tuple[KeyPair, ...] = attrs.field(default=(), converter=_keylist, repr=_shown_pairs)

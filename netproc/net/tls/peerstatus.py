@@ -5,16 +5,19 @@
 
 from __future__ import annotations
 
+import datetime
+import functools
 import re
-from collections.abc import Sequence
+import ssl
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from OpenSSL import SSL
 
+from .certificate import Certificate, Element, der_of, readable_copy
 from .primes import prime_bits
 
 #: The least bits of a key for GnuTLS's names of security levels: RSA and DSA, elliptic curves.
@@ -38,6 +41,7 @@ _EXCHANGES: Final = {
 _CIPHER: Final = re.compile(
     r"(?P<name>AES|ARIA|CAMELLIA)_?(?P<bits>\d+)?[-_]?(?P<mode>GCM|CCM[-_]?8|CCM)?"
 )
+_UTC_TIME: Final = 0x17
 
 
 def _hex(data: bytes) -> str:
@@ -56,6 +60,14 @@ def _digest(algorithm: hashes.HashAlgorithm, data: bytes) -> str:
 def _name(name: x509.Name) -> str:
     """In the certificate's own order, unlike RFC 4514."""
     return ",".join(part.rfc4514_string() for part in name.rdns)
+
+
+def _day(time: Element) -> str:
+    """The day of TIME, whose year has two digits in the older form (RFC 5280, section 4.1.2.5)."""
+    digits = time.content.decode("ascii")
+    if time.tag == _UTC_TIME:
+        digits = ("19" if digits[:2] >= "50" else "20") + digits
+    return datetime.datetime.strptime(digits[:8], "%Y%m%d").date().isoformat()
 
 
 def _key(certificate: x509.Certificate) -> tuple[str, str]:
@@ -97,48 +109,53 @@ def _signature(certificate: x509.Certificate) -> str:
     return f"{kind}-{hashed.name.upper()}"
 
 
-def describe(certificate: x509.Certificate) -> dict[str, object]:
-    """CERTIFICATE as in gnutls-peer-status, with SHA-256 beside its SHA-1.
+def describe(der: bytes) -> dict[str, object]:
+    """The certificate DER as in gnutls-peer-status, with SHA-256 beside its SHA-1.
 
-    Of one that is only half understood, there is what depends on no understanding.
+    A peer made it up, so anything can be odd in it.  What cannot be read is left out, and "problem"
+    says what that is.
     """
-    der = certificate.public_bytes(Encoding.DER)
     described: dict[str, object] = {
         "certificate_id": _digest(hashes.SHA1(), der),
         "certificate_pin": _digest(hashes.SHA256(), der),
-        "pem": certificate.public_bytes(Encoding.PEM).decode("ascii"),
+        "pem": ssl.DER_cert_to_PEM_cert(der),
     }
-    # It can be anything: a peer made it up.
+    problems = []
     try:
-        described |= _contents(certificate)
-    except Exception as error:
-        described["problem"] = type(error).__name__
+        readers = _readers(Certificate(der))
+    except ValueError as error:
+        return {**described, "problem": f"not in DER: {error}"}
+    for key, read in readers.items():
+        try:
+            described[key] = read()
+        except Exception as error:
+            problems.append(f"{key}: {error!r}")
+    if problems:
+        described["problem"] = "; ".join(problems)
     return described
 
 
-def _contents(certificate: x509.Certificate) -> dict[str, object]:
-    kind, level = _key(certificate)
-    key = _public_key_info(certificate)
-    serial = certificate.serial_number
+def _readers(certificate: Certificate) -> dict[str, Callable[[], object]]:
+    """How to read each value; the reader raises an exception if it cannot be read."""
+
+    @functools.cache
+    def copy() -> x509.Certificate:
+        return x509.load_der_x509_certificate(readable_copy(certificate))
+
     return {
-        "version": certificate.version.value + 1,
+        "version": lambda: certificate.version,
         # As it is in DER, with the sign.
-        "serial_number": _hex(serial.to_bytes(serial.bit_length() // 8 + 1, signed=True)),
-        "issuer": _name(certificate.issuer),
-        "valid_from": f"{certificate.not_valid_before_utc:%Y-%m-%d}",
-        "valid_to": f"{certificate.not_valid_after_utc:%Y-%m-%d}",
-        "subject": _name(certificate.subject),
-        "public_key_algorithm": kind,
-        "certificate_security_level": level,
-        "signature_algorithm": _signature(certificate),
-        "public_key_id": _digest(hashes.SHA1(), key),
-        "public_key_pin": _digest(hashes.SHA256(), key),
+        "serial_number": lambda: _hex(certificate.serial_number),
+        "issuer": lambda: _name(copy().issuer),
+        "valid_from": lambda: _day(certificate.valid_from),
+        "valid_to": lambda: _day(certificate.valid_to),
+        "subject": lambda: _name(copy().subject),
+        "public_key_algorithm": lambda: _key(copy())[0],
+        "certificate_security_level": lambda: _key(copy())[1],
+        "signature_algorithm": lambda: _signature(copy()),
+        "public_key_id": lambda: _digest(hashes.SHA1(), certificate.public_key),
+        "public_key_pin": lambda: _digest(hashes.SHA256(), certificate.public_key),
     }
-
-
-def _public_key_info(certificate: x509.Certificate) -> bytes:
-    """SubjectPublicKeyInfo in DER: the key that pins are made of."""
-    return certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
 
 # -- the connection -------------------------------------------------------------------------------
@@ -166,13 +183,21 @@ def _key_exchange(suite: str, group: str | None) -> str:
     return "DHE-RSA" if (group or "").startswith("ffdhe") else "ECDHE-RSA"
 
 
-def _chain(connection: SSL.Connection) -> list[x509.Certificate]:
+def _chain(connection: SSL.Connection) -> list[dict[str, object]]:
     """What the peer sent, its own first; some OpenSSLs leave that out on servers."""
-    chain = list(connection.get_peer_cert_chain(as_cryptography=True) or ())
-    own = connection.get_peer_certificate(as_cryptography=True)
-    if own is not None and (not chain or chain[0] != own):
-        chain.insert(0, own)
-    return chain
+    chain = [
+        describe(der_of(certificate)) for certificate in connection.get_peer_cert_chain() or ()
+    ]
+    certificate = connection.get_peer_certificate()
+    own = [] if certificate is None else [describe(der_of(certificate))]
+    return chain if chain[:1] == own else own + chain
+
+
+def _verified_chain(connection: SSL.Connection, warnings: Sequence[str]) -> list[dict[str, object]]:
+    """OpenSSL keeps the chain that it built, also if that was not valid: then nothing was verified."""
+    if "invalid" in warnings or connection.get_peer_certificate() is None:
+        return []
+    return [describe(der_of(certificate)) for certificate in connection.get_verified_chain() or ()]
 
 
 def peer_status(connection: SSL.Connection, warnings: Sequence[str]) -> dict[str, object]:
@@ -189,26 +214,24 @@ def peer_status(connection: SSL.Connection, warnings: Sequence[str]) -> dict[str
     status: dict[str, object] = {}
     if warnings:
         status["warnings"] = [*warnings]
-    certificates = [describe(certificate) for certificate in _chain(connection)]
+    certificates = _chain(connection)
     if certificates:
         status["certificates"] = certificates
         status["certificate"] = certificates[0]
     bits = prime_bits(connection)
     if bits:
         status["diffie_hellman_prime_bits"] = bits
-    own = connection.get_peer_certificate(as_cryptography=True)
     group = connection.get_group_name()
     status["key_exchange"] = _key_exchange(suite, group)
     status["protocol"] = _protocol(connection)
     status["cipher"], status["mac"] = _cipher(suite)
     if status["protocol"] != "TLS1.3":
         status["safe_renegotiation"] = True
-    verified = connection.get_verified_chain(as_cryptography=True) if own is not None else None
     name = connection.get_servername()
     status["group"] = group
     status["alpn"] = connection.get_alpn_proto_negotiated() or None
     status["sni"] = None if name is None else name.decode("ascii", "backslashreplace")
-    status["verified_chain"] = [describe(certificate) for certificate in verified or ()]
+    status["verified_chain"] = _verified_chain(connection, warnings)
     return status
 
 

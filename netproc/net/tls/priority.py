@@ -63,6 +63,10 @@ _FAST_CIPHERS: Final = (
 _MACS: Final = ("SHA1", "AEAD")
 
 
+#: OpenSSL's security level of NORMAL.
+_LEVEL: Final = 2
+
+
 class _Set(NamedTuple):
     """What a keyword stands for; `level` is OpenSSL's security level."""
 
@@ -70,7 +74,7 @@ class _Set(NamedTuple):
     exchanges: tuple[str, ...] = _EXCHANGES
     ciphers: tuple[str, ...] = _CIPHERS
     macs: tuple[str, ...] = _MACS
-    level: int = 2
+    level: int = _LEVEL
 
 
 _256_BITS: Final = _Set(ciphers=_SECURE_CIPHERS[:4], macs=("AEAD",), level=3)
@@ -195,7 +199,9 @@ class _Lists:
     def __init__(self, string: str) -> None:
         self._string = string
         self.chosen: dict[str, list[str]] = {}
-        self.level = 2
+        #: The last keyword, and the last profile, which goes before every keyword.
+        self._keyword = ""
+        self._profile: str | None = None
         self.options = 0
         #: The versions that were asked for by name.
         self.named: set[str] = set()
@@ -211,20 +217,35 @@ class _Lists:
     def _apply(self, token: str) -> None:
         sign, name = token[:1], token[1:]
         if token in _KEYWORDS:
-            self._add_keyword(_KEYWORDS[token])
+            self._add_keyword(token)
         elif sign == "%":
             self._apply_option(token)
         elif sign == "+" and name in _KEYWORDS:
-            self._add_keyword(_KEYWORDS[name])
+            self._add_keyword(name)
         elif sign and sign in "+-!":
             self._change(token)
         else:
             raise self._error(token)
 
-    def _add_keyword(self, keyword: _Set) -> None:
+    def _add_keyword(self, name: str) -> None:
+        keyword = _KEYWORDS[name]
         for field in ("versions", "exchanges", "ciphers", "macs"):
             self._add(field, getattr(keyword, field))
-        self.level = keyword.level
+        self._keyword = name
+
+    @property
+    def level(self) -> int:
+        """OpenSSL's security level."""
+        if self._profile is None:
+            return _KEYWORDS[self._keyword].level
+        return _PROFILES[self._profile]
+
+    @property
+    def demand(self) -> str | None:
+        """The token that demands a security level; None if nothing does, and NORMAL has its own."""
+        if self._profile is None:
+            return self._keyword if self.level > _LEVEL else None
+        return f"%PROFILE_{self._profile}" if self.level else None
 
     def _add(self, field: str, names: tuple[str, ...]) -> None:
         self.chosen[field] = [*dict.fromkeys([*self.chosen.get(field, ()), *names])]
@@ -248,7 +269,7 @@ class _Lists:
         if name in _OPTIONS:
             self.options |= _OPTIONS[name]
         elif name.startswith("PROFILE_") and name.removeprefix("PROFILE_") in _PROFILES:
-            self.level = _PROFILES[name.removeprefix("PROFILE_")]
+            self._profile = name.removeprefix("PROFILE_")
         elif name not in _WITHOUT_EFFECT:
             raise self._error(token)
 
@@ -316,7 +337,14 @@ def select(priority: str | None, *, anonymous: bool = False, is_server: bool = F
     if not versions:
         raise refuse(f"priority: {priority!r} leaves nothing")
     numbers = [NUMBERS[version] for version in versions]
-    level = 0 if anonymous or _OLD_VERSIONS & {*versions} else lists.level
+    old = [version for version in versions if version in _OLD_VERSIONS]
+    unprotected = "anonymous TLS" if anonymous else next(iter(old), None)
+    if unprotected is not None and lists.demand is not None:
+        raise refuse(
+            f"priority: {priority!r}: OpenSSL does {unprotected} at security level 0 only; "
+            f"leave out {lists.demand}, or do without {unprotected}"
+        )
+    level = lists.level if unprotected is None else 0
     # OpenSSL takes no empty list, even where there is TLS 1.3 only.
     ciphers = ":".join([*(suites or ["DEFAULT"]), f"@SECLEVEL={level}"])
     options = lists.options

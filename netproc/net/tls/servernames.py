@@ -1,6 +1,7 @@
 """Which certificate a server shows to those who ask for a name (RFC 6066, section 3).
 
-`contexts` says how a context for one pair is made, and hands the names of `TLSParameters.sni`.
+`contexts` says how a context for one pair is made.  However many names there are, a connection costs a look at the
+files of the name that it asks for.
 """
 
 from __future__ import annotations
@@ -12,44 +13,66 @@ from OpenSSL import SSL
 
 from ...core.errors import os_error_text
 from .parameters import KeyPair, TLSParameters, refuse
+from .renewal import Renewed
 
 _SUFFIX = ".pem"
 
 
-def pairs(parameters: TLSParameters) -> dict[str, KeyPair]:
+def _pairs(sni: str | tuple[tuple[str, KeyPair], ...]) -> dict[str, KeyPair]:
     """The pairs by name: those that were given, or the NAME.pem of a directory, as they are now."""
-    if not isinstance(parameters.sni, str):
-        return dict(parameters.sni)
+    if not isinstance(sni, str):
+        return dict(sni)
     try:
-        names = sorted(os.listdir(parameters.sni))
+        names = sorted(os.listdir(sni))
     except OSError as error:
-        raise refuse(f"sni: {parameters.sni}: {os_error_text(error)}") from None
-    files = [os.path.join(parameters.sni, name) for name in names if name.endswith(_SUFFIX)]
+        raise refuse(f"sni: {sni}: {os_error_text(error)}") from None
+    files = [os.path.join(sni, name) for name in names if name.endswith(_SUFFIX)]
     if not files:
-        raise refuse(f"sni: {parameters.sni}: there is no NAME{_SUFFIX}")
+        raise refuse(f"sni: {sni}: there is no NAME{_SUFFIX}")
     return {os.path.basename(file).removesuffix(_SUFFIX).lower(): (file, file) for file in files}
 
 
-def _chosen(name: str, contexts: Mapping[str, SSL.Context]) -> SSL.Context | None:
-    """The context for NAME itself, or for all of its domain."""
-    return contexts.get(name) or contexts.get("*." + name.partition(".")[2])
+class ServerNames:
+    """The contexts of one server by the names that clients ask for, made by MAKE_CONTEXT."""
 
+    def __init__(
+        self, parameters: TLSParameters, make_context: Callable[[KeyPair], SSL.Context]
+    ) -> None:
+        self._parameters = parameters
+        self._make_context = make_context
+        sni = parameters.sni
+        self._names = Renewed([sni if isinstance(sni, str) else None], self._list)
 
-def answer(
-    context: SSL.Context,
-    names: Mapping[str, KeyPair],
-    make_context: Callable[[KeyPair], SSL.Context],
-) -> None:
-    """Make connections of CONTEXT show the pair for the name that is asked for.
+    def _list(self) -> Mapping[str, Renewed[SSL.Context]]:
+        known = self._names.value or {}
+        pairs = _pairs(self._parameters.sni)
+        return {name: known.get(name) or self._renewed(pair) for name, pair in pairs.items()}
 
-    Who asks for no name or another one gets the certificate of CONTEXT itself.
-    """
-    contexts = {name: make_context(pair) for name, pair in names.items()}
+    def _renewed(self, pair: KeyPair) -> Renewed[SSL.Context]:
+        files = [*pair, *self._parameters.trustfiles, *self._parameters.crlfiles]
+        return Renewed(files, lambda: self._make_context(pair))
 
-    def choose(connection: SSL.Connection) -> None:
+    def read(self) -> None:
+        """Look at the files of all names.
+
+        :raises ProcessArgumentError: if one of them has changed and cannot be used.
+        """
+        self._names.read()
+        for renewed in (self._names.value or {}).values():
+            renewed.read()
+
+    def choose(self, connection: SSL.Connection) -> None:
+        """Make CONNECTION, a server's, show the pair of the name that its client asks for.
+
+        A client that asks for no name, or for another one, gets the certificate of the server itself.
+        """
         name = connection.get_servername()
-        chosen = _chosen(name.decode("ascii", "replace").lower(), contexts) if name else None
-        if chosen is not None:
-            connection.set_context(chosen)
+        context = self._context(name.decode("ascii", "replace").lower()) if name else None
+        if context is not None:
+            connection.set_context(context)
 
-    context.set_tlsext_servername_callback(choose)
+    def _context(self, name: str) -> SSL.Context | None:
+        """The context of NAME itself, or of all names of its domain."""
+        names = self._names.latest() or {}
+        renewed = names.get(name) or names.get("*." + name.partition(".")[2])
+        return None if renewed is None else renewed.latest()

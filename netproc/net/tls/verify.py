@@ -1,4 +1,4 @@
-"""Is the peer who it should be?  One verdict for each connection.
+"""The verdict on the peer of one connection.
 
 OpenSSL calls `Verification.callback` for every certificate of the peer's chain; `engine` asks for
 the verdict when the handshake is over, and `peerstatus` for the warnings.  Whatever cannot
@@ -7,22 +7,13 @@ be decided is a problem: an exception, a callback that never came.
 
 from __future__ import annotations
 
-import ipaddress
 from typing import Final, Protocol
 
-from cryptography import x509
 from OpenSSL import SSL, crypto
-from service_identity import CertificateError
-from service_identity.hazmat import (
-    DNS_ID,
-    CertificatePattern,
-    DNSPattern,
-    IPAddress_ID,
-    IPAddressPattern,
-    verify_service_identity,
-)
 
 from . import ocsp
+from .certificate import Certificate, der_of
+from .names import is_for
 from .parameters import DISABLE_TIME_CHECKS, DISABLE_TRUSTED_TIME_CHECKS, TLSParameters
 
 #: The warnings of gnutls-peer-status, in the order in which GnuTLS finds them, and what they say.
@@ -45,8 +36,9 @@ WARNINGS: Final = {
     "self-signed": "certificate signed itself",
 }
 
-#: OpenSSL's codes (X509_V_ERR_…) and the warnings they are.
-_NO_CRL: Final = 3
+#: OpenSSL's codes (X509_V_ERR_…) and the warnings they are.  3: there is no list of revocations of this
+#: authority; 44: there are lists, but for other certificates of it.
+_NO_CRL: Final = (3, 44)
 _NOT_YET, _EXPIRED = 9, 10
 _WARNING: Final = {
     2: "unknown-ca",
@@ -72,48 +64,12 @@ _WARNING: Final = {
     68: "insecure",
     79: "not-ca",
 }
-
-
-# -- names ----------------------------------------------------------------------------------------
-
-
-def address_of(name: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    """The IP address that NAME is, without its zone; None for a host's name."""
-    try:
-        return ipaddress.ip_address(name.partition("%")[0])
-    except ValueError:
-        return None
-
-
-def server_name(name: str) -> str:
-    """NAME as it is sent and verified: one dot at its end is not part of it."""
-    return name.removesuffix(".")
-
-
-def _pattern(name: x509.GeneralName) -> CertificatePattern | None:
-    """What NAME of a certificate stands for; None if that is nothing we can compare."""
-    try:
-        if isinstance(name, x509.DNSName):
-            return DNSPattern.from_bytes(name.value.encode("ascii"))
-        if isinstance(name, x509.IPAddress):
-            return IPAddressPattern.from_bytes(name.value.packed)  # type: ignore[union-attr]
-    except (CertificateError, ValueError, AttributeError):
-        # A bad name does not make the good ones bad, nor is it one.
-        return None
-    return None
-
-
-def is_for(certificate: x509.Certificate, name: str) -> bool:
-    """Is CERTIFICATE for NAME, a host's name or an IP address?  Only alternative names count."""
-    # Whatever goes wrong in what a peer made up, the answer is no.
-    try:
-        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-        patterns = [pattern for pattern in map(_pattern, names) if pattern is not None]
-        address = address_of(name)
-        wanted = IPAddress_ID(str(address)) if address else DNS_ID(server_name(name))
-        return bool(verify_service_identity(patterns, [wanted], []))
-    except Exception:
-        return False
+#: The other codes in words: "different crl scope".
+_REASONS: Final = {
+    code: name.removeprefix("ERR_").replace("_", " ").lower()
+    for name, code in vars(SSL.X509VerificationCodes).items()
+    if name.startswith("ERR_")
+}
 
 
 # -- verdicts -------------------------------------------------------------------------------------
@@ -126,10 +82,10 @@ def _another(name: str | None) -> str:
 class Verdict(Protocol):
     """What `Engine` asks when the handshake is over."""
 
-    def problem(self, certificate: x509.Certificate | None) -> str | None:
+    def problem(self, certificate: Certificate | None) -> str | None:
         """Why the peer with CERTIFICATE, or none, is not who it should be; None: it is."""
 
-    def warnings(self, certificate: x509.Certificate | None) -> list[str]:
+    def warnings(self, certificate: Certificate | None) -> list[str]:
         """What is wrong with CERTIFICATE, enforced or not, in Emacs's words and order."""
 
 
@@ -146,7 +102,8 @@ class Verification:
         self._codes: list[int] = []
         self._leaf_was_verified = False
         self._is_for_another = False
-        self._issuer: x509.Certificate | None = None
+        self._unreadable: str | None = None
+        self._issuer: Certificate | None = None
         #: What the server stapled to its certificate.
         self.staple = b""
 
@@ -161,41 +118,47 @@ class Verification:
     def callback(
         self, connection: SSL.Connection, certificate: crypto.X509, code: int, depth: int, ok: int
     ) -> bool:
-        """OpenSSL's question about one certificate; False ends the handshake with an alert.
+        """OpenSSL's question about one certificate; False ends the handshake with an alert."""
+        # What goes wrong in what a peer made up is a no, and the reason of the refusal.
+        try:
+            return self._accepts(Certificate(der_of(certificate)), code, depth, bool(ok))
+        except Exception as error:
+            self._unreadable = f"certificate cannot be read ({error})"
+            return False
 
-        An exception here is a no as well: pyOpenSSL sees to that.
-        """
-        made = certificate.to_cryptography()
-        if not ok and not self._is_excused(code, made):
+    def _accepts(self, certificate: Certificate, code: int, depth: int, ok: bool) -> bool:
+        if not ok and not self._is_excused(code, certificate):
             if code not in self._codes:
                 self._codes.append(code)
             if self._checks_chain:
                 return False
         if depth == 1:
-            self._issuer = made
+            self._issuer = certificate
         if depth == 0:
             self._leaf_was_verified = True
             # Here, and not after the handshake only: the wrong server gets no certificate of ours.
-            self._is_for_another = self._checks_name and not self._has_name(made)
+            self._is_for_another = self._checks_name and not self._has_name(certificate)
             return not self._is_for_another
         return True
 
-    def _is_excused(self, code: int, certificate: x509.Certificate) -> bool:
+    def _is_excused(self, code: int, certificate: Certificate) -> bool:
         flags = self._parameters.verify_flags
         if code in (_NOT_YET, _EXPIRED):
-            is_root = certificate.issuer == certificate.subject
             return bool(
-                flags & DISABLE_TIME_CHECKS or (is_root and flags & DISABLE_TRUSTED_TIME_CHECKS)
+                flags & DISABLE_TIME_CHECKS
+                or (certificate.is_self_issued and flags & DISABLE_TRUSTED_TIME_CHECKS)
             )
-        return code == _NO_CRL and not self._parameters.crl_strict
+        return code in _NO_CRL and not self._parameters.crl_strict
 
-    def _has_name(self, certificate: x509.Certificate) -> bool:
+    def _has_name(self, certificate: Certificate) -> bool:
         return self._name is None or is_for(certificate, self._name)
 
-    def problem(self, certificate: x509.Certificate | None) -> str | None:
+    def problem(self, certificate: Certificate | None) -> str | None:
         """Why the peer is refused, or None.  After a resumption nothing was verified: refused."""
         if self._parameters.type == "anon":
             return None
+        if self._unreadable is not None:
+            return self._unreadable
         if self._checks_chain and self._codes:
             return self._chain_problem()
         if self._is_for_another:
@@ -209,7 +172,7 @@ class Verification:
         warning = self._staple_warning(certificate)
         return WARNINGS[warning] if warning and self._checks_chain else None
 
-    def _staple_warning(self, certificate: x509.Certificate) -> str | None:
+    def _staple_warning(self, certificate: Certificate) -> str | None:
         if self._is_server:
             return None
         return ocsp.warning(self.staple, certificate, self._issuer)
@@ -222,10 +185,12 @@ class Verification:
         return ", ".join(dict.fromkeys(self._describe(code) for code in self._codes))
 
     def _describe(self, code: int) -> str:
-        warning = _WARNING.get(code, "invalid")
-        return f"{WARNINGS[warning]} (code {code})"
+        warning = _WARNING.get(code)
+        if warning is not None:
+            return f"{WARNINGS[warning]} (code {code})"
+        return f"{WARNINGS['invalid']}: {_REASONS.get(code, 'unknown reason')} (code {code})"
 
-    def warnings(self, certificate: x509.Certificate | None) -> list[str]:
+    def warnings(self, certificate: Certificate | None) -> list[str]:
         """The last of GnuTLS's first, as in Emacs."""
         if certificate is None:
             return []
@@ -237,7 +202,7 @@ class Verification:
             found.add("invalid")
         if not self._has_name(certificate):
             found.add("no-host-match")
-        if certificate.issuer == certificate.subject:
+        if certificate.is_self_issued:
             found.add("self-signed")
         return [warning for warning in reversed(WARNINGS) if warning in found]
 
@@ -252,7 +217,7 @@ class ForeignVerdict:
     def __init__(self, name: str | None) -> None:
         self._name = name
 
-    def problem(self, certificate: x509.Certificate | None) -> str | None:
+    def problem(self, certificate: Certificate | None) -> str | None:
         """Why the server is refused, or None."""
         if self._name is None:
             return None
@@ -262,7 +227,7 @@ class ForeignVerdict:
             return _another(self._name)
         return None
 
-    def warnings(self, certificate: x509.Certificate | None) -> list[str]:
+    def warnings(self, certificate: Certificate | None) -> list[str]:
         """Of the chain nothing is known."""
         if certificate is None or self._name is None or is_for(certificate, self._name):
             return []

@@ -354,7 +354,11 @@ class OpenStreamTests(OpenStreamCase):
                 {"nowait": True, "return_list": True},
                 "return_list: with nowait there is nothing to tell yet",
             ),
-            ({"client_certificate": 5}, "client_certificate: 5 is neither True nor (key, cert)"),
+            (
+                {"client_certificate": 5},
+                "client_certificate: 5 is neither True nor a pair of file names; "
+                'give ("key.pem", "cert.pem")',
+            ),
             (
                 {
                     "client_certificate": ("k", "c"),

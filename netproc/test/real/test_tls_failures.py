@@ -385,6 +385,21 @@ class PlaceTests(Fixture):
         self.assertTrue(recorder.data == data, len(recorder.data))
         self.assertEqual((False, 0, None), (client.truncated, client.unsent, client.reason))
 
+    async def test_there_is_no_status_after_the_end(self) -> None:
+        server = await self.make(
+            name="s", server=True, service=True, tls_parameters=AUTHORITY.server, filter=echo
+        )
+        client = await self.make(
+            name="c",
+            host="localhost",
+            service=server.contact("service"),
+            tls_parameters=AUTHORITY.client,
+        )
+        self.assertIsNotNone(client.peer_status())
+        client.delete()
+        # The connection is still closing.
+        self.assertIsNone(client.peer_status())
+
     async def test_a_name_is_needed(self) -> None:
         parameters = Parameters(AUTHORITY.client.context)
         for place in (
