@@ -16,6 +16,7 @@ from .core.buffer import Buffer, Mark
 from .core.coding import Coding, Decoder, Text, coding_pair
 from .core.contact import Contact
 from .core.errors import ProcessArgumentError, not_running
+from .core.escape import shown
 from .core.limits import Limits
 from .core.names import ProcessTable
 from .defaults import default_filter, default_sentinel
@@ -199,6 +200,11 @@ class ProcessSettings:
 
     @limits.setter
     def limits(self, value: Limits) -> None:
+        if not isinstance(value, Limits):
+            problem = (
+                f"{shown(value)} is not a Limits: dataclasses.replace(process.limits, …) makes one"
+            )
+            raise ProcessArgumentError("limits", problem)
         self._limits = value
         self.sending.set_marks(value)
 

@@ -215,6 +215,15 @@ class CloseContract(Fixture):
         assert process.reason is not None
         self.assertEqual(errno.ETIMEDOUT, process.reason.errno)
 
+    async def test_draining_to_the_last_byte(self) -> None:
+        process, peer = await self.client_of_raw()
+        process.limits = dataclasses.replace(DEFAULT_LIMITS, low_water=0)
+        process.send(b"x" * 8 * MB)
+        drained = process.drain()
+        self.assertEqual(8 * MB, len(await in_thread(read_exactly, peer, 8 * MB)))
+        await drained
+        self.assertEqual(0, process.pending)
+
     async def test_a_peer_that_does_not_end_is_left(self) -> None:
         process, _ = await self.client_of_raw()
         process.limits = dataclasses.replace(DEFAULT_LIMITS, linger_timeout=0.1)
