@@ -21,8 +21,8 @@ from .core.coding import Coding, Text
 from .core.contact import Contact
 from .core.delivery import Delivery
 from .core.errors import ProcessArgumentError, ProcessError, not_running
-from .core.escape import escape
-from .core.limits import Limits
+from .core.escape import escape, shown
+from .core.limits import Limits, check_patience
 from .core.names import ProcessTable
 from .core.status import SENDING
 from .defaults import default_filter, default_sentinel
@@ -108,7 +108,7 @@ class NetworkProcess(ProcessSettings):
         self._stopped = False
         self._buffer: Buffer | None = None
         self._mark: Mark | None = None
-        self._owns_buffer = False
+        self._own_buffer: Buffer | None = None
         self._tls_mark: Mark | None = None
         self.life = Life(self)
         reads = PacketReading if contact.get("type") in _OF_PACKETS else Reading
@@ -326,6 +326,10 @@ class NetworkProcess(ProcessSettings):
 
         Fails with ProcessError(EDEADLK) inside the process's own filter.
         """
+        try:
+            check_patience("timeout", timeout)
+        except ProcessArgumentError as error:
+            return fail(error)
         if self.reading.gate & FILTERING:
             problem = f"the filter of process {self.name} waits for its own input"
             return fail(ProcessError(errno.EDEADLK, problem))
@@ -352,6 +356,8 @@ class NetworkProcess(ProcessSettings):
 
     def fail(self, error: ProcessError) -> None:
         """End it as `delete` does, because of ERROR, which is its `reason` then, and logged."""
+        if not isinstance(error, ProcessError):
+            raise ProcessArgumentError("error", f"{shown(error)} is not a ProcessError")
         if self.live:
             log.info("{name}: {error}", name=self.name, error=escape(str(error)))
             self.life.delete(error)

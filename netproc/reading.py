@@ -166,9 +166,10 @@ class Reading:
             self.pump()
 
     def refill(self) -> None:
-        """The filter or the buffer has changed."""
+        """The filter or the buffer has changed: deliver what waits, unless something else keeps it back."""
         self.update()
-        self.release(FULL)
+        self.gate &= ~FULL
+        self.pump()
 
     def update(self) -> None:
         """Find out whether care is needed."""

@@ -19,6 +19,7 @@ from twisted.python.failure import Failure
 
 from .core.decoders import Text
 from .core.errors import NetprocError, ProcessArgumentError, ProcessError
+from .core.escape import shown
 from .core.limits import MIB, check_seconds, check_size
 from .core.throttle import Throttle
 from .process import NetworkProcess
@@ -61,6 +62,8 @@ class TransactionQueue:
     """A queue of questions over PROCESS, whose filter it becomes (tq-create)."""
 
     def __init__(self, process: NetworkProcess) -> None:
+        if not callable(getattr(process, "send", None)):
+            raise ProcessArgumentError("process", f"{shown(process)} is not a process")
         self._process = process
         # Not sent yet; and those that are, in the order of their answers.
         self._unsent: deque[_Transaction] = deque()

@@ -14,7 +14,8 @@ from weakref import WeakSet
 
 from .coding import Text
 from .errors import ProcessArgumentError
-from .limits import KIB, MIB
+from .escape import shown
+from .limits import KIB, MIB, check_size
 
 #: How many characters a buffer holds before the processes that fill it stop reading.
 DEFAULT_LIMIT = 16 * MIB
@@ -84,7 +85,7 @@ class Buffer:
 
     @point.setter
     def point(self, position: int) -> None:
-        self._point.position = self._checked(position)
+        self._point.position = self.check_position("point", position)
 
     @property
     def limit(self) -> int:
@@ -93,7 +94,7 @@ class Buffer:
 
     @limit.setter
     def limit(self, characters: int) -> None:
-        self._limit = characters
+        self._limit = check_size("limit", characters, "characters")
         self._tell_room()
 
     @property
@@ -104,7 +105,9 @@ class Buffer:
     def insert(self, position: int, text: str) -> None:
         """Put TEXT at POSITION; marks that stand there stay before it."""
         self._check_writable()
-        self._insert(self._checked(position), text, before_marks=False)
+        if not isinstance(text, str):
+            raise ProcessArgumentError("text", f"{shown(text)} is not a str")
+        self._insert(self.check_position("position", position), text, before_marks=False)
 
     def erase(self) -> None:
         """Remove all text."""
@@ -113,8 +116,7 @@ class Buffer:
     def take(self, count: int) -> str:
         """Remove and return the first COUNT characters, or what there is if that is less."""
         self._check_writable()
-        if count < 0:
-            raise ProcessArgumentError("count", f"{count} is negative")
+        check_size("count", count, "characters")
         self._gather()
         taken = []
         wanted = min(count, self._size)
@@ -174,9 +176,12 @@ class Buffer:
         if self.read_only:
             raise ProcessArgumentError("buffer", f"{self.name!r} is read-only")
 
-    def _checked(self, position: int) -> int:
+    def check_position(self, keyword: str, position: object) -> int:
+        """Return POSITION if it is one in this text; otherwise raise ProcessArgumentError."""
+        if not isinstance(position, int) or isinstance(position, bool):
+            raise ProcessArgumentError(keyword, f"{shown(position)} is not an integer")
         if not 1 <= position <= self.end():
-            raise ProcessArgumentError("position", f"{position} is not in 1…{self.end()}")
+            raise ProcessArgumentError(keyword, f"{shown(position)} is not in 1…{self.end()}")
         return position
 
     def _insert(self, position: int, text: str, before_marks: bool) -> None:

@@ -54,10 +54,10 @@ def check_patience(keyword: str, value: object) -> float | None:
     return _finite(keyword, value)
 
 
-def check_size(keyword: str, value: object) -> int:
-    """Return VALUE if something can be that large; otherwise raise ProcessArgumentError."""
+def check_size(keyword: str, value: object, unit: str = "bytes") -> int:
+    """Return VALUE if it can be a number of UNITs; otherwise raise ProcessArgumentError."""
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise ProcessArgumentError(keyword, f"{shown(value)} is not a number of bytes")
+        raise ProcessArgumentError(keyword, f"{shown(value)} is not a number of {unit}")
     return value
 
 

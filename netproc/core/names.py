@@ -11,6 +11,7 @@ from typing import Generic, Protocol, TypeVar
 
 from .buffer import Buffer
 from .errors import ProcessArgumentError
+from .escape import shown
 
 
 class Listed(Protocol):
@@ -144,6 +145,8 @@ class ProcessTable(Generic[P]):
 
     def observe(self, observer: Observer[P]) -> Callable[[], None]:
         """Tell OBSERVER every event from now on; the result, called, ends that."""
+        if not callable(observer):
+            raise ProcessArgumentError("observer", f"{shown(observer)} is not a function")
         self.observers.append(observer)
 
         def stop() -> None:

@@ -47,8 +47,24 @@ class TextTests(SynchronousTestCase):
         for position in (0, 5):
             error = self.assertRaises(ProcessArgumentError, buffer.insert, position, "x")
             self.assertEqual(f"{position} is not in 1…4", error.problem)
-        self.assertRaises(ProcessArgumentError, buffer.take, -1)
         self.assertRaises(ProcessArgumentError, setattr, buffer, "point", 9)
+
+    def test_wrong_values_are_refused_and_change_nothing(self) -> None:
+        buffer = make("abc")
+        for call, problem in (
+            (lambda: buffer.insert("1", "x"), "position: '1' is not an integer"),
+            (lambda: buffer.insert(True, "x"), "position: True is not an integer"),
+            (lambda: buffer.insert(1, b"x"), "text: b'x' is not a str"),
+            (lambda: buffer.take(-1), "count: -1 is not a number of characters"),
+            (lambda: buffer.take("2"), "count: '2' is not a number of characters"),
+            (lambda: setattr(buffer, "limit", 1.5), "limit: 1.5 is not a number of characters"),
+            (lambda: setattr(buffer, "limit", None), "limit: None is not a number of characters"),
+            (lambda: setattr(buffer, "point", 1.0), "point: 1.0 is not an integer"),
+        ):
+            self.assertEqual(problem, str(self.assertRaises(ProcessArgumentError, call)))
+        self.assertEqual(
+            ("abc", 1, buffer_module.DEFAULT_LIMIT), (buffer.text, buffer.point, buffer.limit)
+        )
 
     def test_read_only(self) -> None:
         buffer = make("abc")
