@@ -19,7 +19,7 @@ from .core.address import SocketAddress, text
 from .core.buffer import Buffer, Mark
 from .core.coding import Coding, Text
 from .core.contact import Contact
-from .core.delivery import Delivery
+from .core.delivery import Delivery, PacketDelivery
 from .core.errors import ProcessArgumentError, ProcessError, not_running
 from .core.escape import escape, shown
 from .core.limits import Limits, check_patience
@@ -30,11 +30,11 @@ from .life import Life
 from .net.reactor import INetprocReactor
 from .net.tls.channel import TLSChannel
 from .packets import PacketReading
-from .reading import FILTERING, STOPPED, Reading
+from .reading import STOPPED, Reading
 from .sending import Sending
 from .settings import Filter, ProcessSettings, Sentinel
 from .starttls import start_tls
-from .waiting import Waiters
+from .waiting import Waiters, look
 
 #: Called with the server, the new process or None, and the message.
 LogFunction: TypeAlias = Callable[["NetworkProcess", "NetworkProcess | None", str], object]
@@ -43,6 +43,9 @@ Table: TypeAlias = ProcessTable["NetworkProcess"]
 
 #: The types whose filter gets packet by packet.
 _OF_PACKETS = frozenset({"datagram", "seqpacket"})
+
+#: How often `accept_output` looks for more.  Reads grow to 256 KiB, so that this is about 2 MB.
+_MOST_LOOKS = 16
 
 #: The table of whoever names none.
 DEFAULT_TABLE: Table = ProcessTable()
@@ -111,8 +114,10 @@ class NetworkProcess(ProcessSettings):
         self._own_buffer: Buffer | None = None
         self._tls_mark: Mark | None = None
         self.life = Life(self)
-        reads = PacketReading if contact.get("type") in _OF_PACKETS else Reading
-        self.reading = reads(self, Delivery(coding, filter_multibyte))
+        if contact.get("type") in _OF_PACKETS:
+            self.reading = PacketReading(self, PacketDelivery(coding, filter_multibyte))
+        else:
+            self.reading = Reading(self, Delivery(coding, filter_multibyte))
         self.sending = Sending(self)
         #: Who waits in `accept_output`.
         self.waiters: Waiters[bool] | None = None
@@ -324,13 +329,14 @@ class NetworkProcess(ProcessSettings):
         """Fires with True when something has been delivered, with False when the process ends or
         after TIMEOUT seconds; 0 looks at what is there (N168).
 
-        Fails with ProcessError(EDEADLK) inside the process's own filter.
+        What has arrived by then is delivered too, and the end told, before it fires.  Fails with
+        ProcessError(EDEADLK) inside the process's own filter.
         """
         try:
             check_patience("timeout", timeout)
         except ProcessArgumentError as error:
             return fail(error)
-        if self.reading.gate & FILTERING:
+        if self.reading.in_filter:
             problem = f"the filter of process {self.name} waits for its own input"
             return fail(ProcessError(errno.EDEADLK, problem))
         if not self.live or self.life.port is not None:
@@ -338,7 +344,19 @@ class NetworkProcess(ProcessSettings):
         self.waiters = self.waiters or Waiters()
         waiter = self.waiters.add_with_timeout(timeout, False, self.reactor)
         self.reading.update()
-        return waiter
+        return waiter.addCallback(self._accept_the_rest)
+
+    def _accept_the_rest(self, delivered: bool) -> bool | Deferred[bool]:
+        return Deferred.fromCoroutine(self._look_on()) if delivered else False
+
+    async def _look_on(self) -> bool:
+        """Let what has arrived be delivered, as far as a few looks of the reactor bring it."""
+        for _ in range(_MOST_LOOKS):
+            received = self.received
+            await look(self.reactor)
+            if received == self.received:
+                break
+        return True
 
     def delivered(self, what: Text) -> None:
         """The filter has been given WHAT: tell those who watch."""

@@ -108,6 +108,8 @@ class ProcessSettings:
             return
         self.call_filter = value or default_filter
         self.reading.gate &= ~NO_FILTER
+        # As decorated functions have it; inlineCallbacks makes such.
+        self.reading.trace(hasattr(self.call_filter, "__wrapped__"))
 
     @property
     def sentinel(self) -> Sentinel:

@@ -60,7 +60,8 @@ class Buffer:
         self._size = 0
         self._point = Mark(1)
         self._marks: WeakSet[Mark] = WeakSet([self._point])
-        self._waiting: list[Callable[[], None]] = []
+        # In the order in which they came.
+        self._waiting: dict[Callable[[], None], None] = {}
 
     def __repr__(self) -> str:
         return f"<Buffer {self.name!r}>" if self.live else "<killed Buffer>"
@@ -165,8 +166,12 @@ class Buffer:
         self._insert(mark.position, text, before_marks=True)
 
     def when_room(self, callback: Callable[[], None]) -> None:
-        """Call CALLBACK once, when there is room again or the buffer is killed."""
-        self._waiting.append(callback)
+        """Call CALLBACK once, when there is room again or the buffer is killed, unless it is forgotten before."""
+        self._waiting[callback] = None
+
+    def forget(self, callback: Callable[[], None]) -> None:
+        """Do not call CALLBACK any more when there is room."""
+        self._waiting.pop(callback, None)
 
     # -- inside -----------------------------------------------------------------------------
 
@@ -215,6 +220,6 @@ class Buffer:
 
     def _tell_room(self) -> None:
         if self._waiting and (self.room or not self.live):
-            waiting, self._waiting = self._waiting, []
+            waiting, self._waiting = self._waiting, {}
             for callback in waiting:
                 callback()

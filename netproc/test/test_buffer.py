@@ -174,6 +174,18 @@ class RoomTests(SynchronousTestCase):
         buffer.take(1)
         self.assertEqual([1], told)
 
+    def test_who_waits_twice_or_no_more(self) -> None:
+        buffer = make("abc")
+        buffer.limit = 1
+        told: list[int] = []
+        once, never = (lambda: told.append(1)), (lambda: told.append(2))
+        for callback in (once, never, once):
+            buffer.when_room(callback)
+        for _ in range(2):
+            buffer.forget(never)
+        buffer.erase()
+        self.assertEqual([1], told)
+
     def test_killing_tells_too(self) -> None:
         buffer = make("abc")
         buffer.limit = 1

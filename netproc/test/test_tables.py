@@ -86,6 +86,22 @@ class AcceptOutputTests(TcpFixture):
         await process.closed
         self.assertFalse(await process.accept_output())
 
+    async def test_the_sentinel_is_called_before(self) -> None:
+        """Of the end, and of one that came together with the last output (N168)."""
+        for output in (b"", b"x"):
+            process, peer = await self.client_of_raw(filter=Recorder(), stop=True)
+            told: list[str] = []
+            waiting = process.accept_output(5)
+            waiting.addCallback(
+                lambda _, told=told, process=process: told.extend(self.events(process))
+            )
+            peer.sendall(output)
+            peer.close()
+            await self.turn(0.01)
+            process.resume()
+            await waiting
+            self.assertEqual([BROKEN], told)
+
     async def test_a_server_has_no_output(self) -> None:
         server = await self.server(filter=echo)
         self.assertFalse(await server.accept_output())
