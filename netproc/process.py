@@ -412,6 +412,10 @@ class NetworkProcess(ProcessSettings):
         else:
             callbacks.pending(result, self.reactor, what, self.name)
 
+    def observer_raised(self, error: BaseException) -> None:
+        """Log the ERROR that an observer of the table raised when it was told of this process."""
+        callbacks.raised(error, self.reactor, "observer", self.name)
+
     @property
     def logs(self) -> bool:
         """Does anybody hear what `log` is told?"""

@@ -90,17 +90,13 @@ class AcceptOutputTests(TcpFixture):
         """Of the end, and of one that came together with the last output (N168)."""
         for output in (b"", b"x"):
             process, peer = await self.client_of_raw(filter=Recorder(), stop=True)
-            told: list[str] = []
             waiting = process.accept_output(5)
-            waiting.addCallback(
-                lambda _, told=told, process=process: told.extend(self.events(process))
-            )
             peer.sendall(output)
             peer.close()
             await self.turn(0.01)
             process.resume()
-            await waiting
-            self.assertEqual([BROKEN], told)
+            await self.until(lambda waiting=waiting: waiting.called and not waiting.paused)
+            self.assertEqual((bool(output), [BROKEN]), (await waiting, self.events(process)))
 
     async def test_a_server_has_no_output(self) -> None:
         server = await self.server(filter=echo)
