@@ -24,6 +24,9 @@ DEFAULT_LIMIT = 16 * MIB
 _MOST_SMALL = 1024
 _SMALL = 64 * KIB
 
+#: A piece that has to be cut is cut into pieces of this size, so that cutting there again copies little.
+_CUT = KIB
+
 
 class Mark:
     """A position that moves with the text around it; None while it points nowhere (N95).
@@ -54,9 +57,13 @@ class Buffer:
         self.multibyte = True
         self._limit = DEFAULT_LIMIT
         self._on_kill = on_kill
+        # The text up to where it was changed last: in pieces, and then in small ones that are not joined yet.
         self._pieces: deque[str] = deque()
         self._small: list[str] = []
         self._small_size = 0
+        # The pieces after that place, the last one first.  So text is not copied as a whole when some is inserted.
+        self._rest: deque[str] = deque()
+        self._rest_size = 0
         self._size = 0
         self._point = Mark(1)
         self._marks: WeakSet[Mark] = WeakSet([self._point])
@@ -118,20 +125,19 @@ class Buffer:
         """Remove and return the first COUNT characters, or what there is if that is less."""
         self._check_writable()
         check_size("count", count, "characters")
-        self._gather()
         taken = []
         wanted = min(count, self._size)
+        self._move_to(max(wanted, self._size - self._rest_size) + 1)
+        self._gather()
         self._size -= wanted
         for mark in self._marks:
             if mark.position is not None:
                 mark.position = max(1, mark.position - wanted)
         while wanted:
-            piece = self._pieces.popleft()
-            if len(piece) > wanted:
-                self._pieces.appendleft(piece[wanted:])
-                piece = piece[:wanted]
-            taken.append(piece)
-            wanted -= len(piece)
+            pieces, rest = _split(self._pieces.popleft(), wanted)
+            self._pieces.extendleft(reversed(rest))
+            taken += pieces
+            wanted -= sum(map(len, pieces))
         self._tell_room()
         return "".join(taken)
 
@@ -190,14 +196,16 @@ class Buffer:
         return position
 
     def _insert(self, position: int, text: str, before_marks: bool) -> None:
-        if position == self.end():
+        if position == self.end() and self._rest:
+            # The other end of the rest; what is changed stays where it is.
+            self._rest.appendleft(text)
+            self._rest_size += len(text)
+        else:
+            self._move_to(position)
             self._small.append(text)
             self._small_size += len(text)
             if self._small_size >= _SMALL or len(self._small) >= _MOST_SMALL:
                 self._gather()
-        else:
-            whole = self._joined()
-            self._pieces = deque([whole[: position - 1] + text + whole[position - 1 :]])
         self._size += len(text)
         for mark in self._marks:
             at = mark.position
@@ -212,10 +220,33 @@ class Buffer:
             self._small = []
             self._small_size = 0
 
+    def _move_to(self, position: int) -> None:
+        """Let the rest begin at POSITION."""
+        size = self.end() - position
+        if size == self._rest_size:
+            return
+        self._gather()
+        if len(self._pieces) + len(self._rest) > _MOST_SMALL + 4 * self._size // _CUT:
+            # Many of them are tiny.
+            self._joined()
+        while self._rest_size < size:
+            piece = self._pieces.pop()
+            before, after = _split(piece, max(0, len(piece) + self._rest_size - size))
+            self._pieces.extend(before)
+            self._rest.extend(reversed(after))
+            self._rest_size += sum(map(len, after))
+        while self._rest_size > size:
+            before, after = _split(self._rest.pop(), self._rest_size - size)
+            self._pieces.extend(before)
+            self._rest.extend(reversed(after))
+            self._rest_size -= sum(map(len, before))
+
     def _joined(self) -> str:
         self._gather()
-        if len(self._pieces) > 1:
-            self._pieces = deque(["".join(self._pieces)])
+        if len(self._pieces) > 1 or self._rest:
+            self._pieces = deque(["".join([*self._pieces, *reversed(self._rest)])])
+            self._rest.clear()
+            self._rest_size = 0
         return self._pieces[0] if self._pieces else ""
 
     def _tell_room(self) -> None:
@@ -223,3 +254,16 @@ class Buffer:
             waiting, self._waiting = self._waiting, {}
             for callback in waiting:
                 callback()
+
+
+def _split(piece: str, at: int) -> tuple[list[str], list[str]]:
+    """Return what of PIECE is before AT, and what is after it."""
+    if at <= 0:
+        return [], [piece]
+    if at >= len(piece):
+        return [piece], []
+    return _cut(piece[:at]), _cut(piece[at:])
+
+
+def _cut(piece: str) -> list[str]:
+    return [piece[start : start + _CUT] for start in range(0, len(piece), _CUT)]

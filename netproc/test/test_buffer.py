@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
@@ -87,6 +90,8 @@ class TextTests(SynchronousTestCase):
 
     @given(st.lists(st.tuples(st.integers(0, 100), st.text(max_size=5), st.booleans())))
     def test_is_a_string_that_changes(self, changes: list[tuple[int, str, bool]]) -> None:
+        for name, small in (("_CUT", 2), ("_MOST_SMALL", 3)):
+            self.patch(buffer_module, name, small)
         buffer, expected = make(), ""
         for number, text, take in changes:
             if take:
@@ -97,7 +102,49 @@ class TextTests(SynchronousTestCase):
                 buffer.insert(at + 1, text)
                 expected = expected[:at] + text + expected[at:]
             self.assertEqual(len(expected), len(buffer))
+            if number % 5 == 0:
+                self.assertEqual(expected, buffer.text)
         self.assertEqual(expected, buffer.text)
+
+    def copied(self, work: Callable[[Buffer], object]) -> int:
+        """How many characters WORK copies on a buffer of a million: all go through these two functions."""
+        count = 0
+
+        def split(piece: str, at: int, original: Any = buffer_module._split) -> Any:
+            nonlocal count
+            before, after = original(piece, at)
+            count += len(piece) if before and after else 0
+            return before, after
+
+        def joined(buffer: Buffer, original: Any = Buffer._joined) -> str:
+            nonlocal count
+            count += len(buffer)
+            return original(buffer)  # type: ignore[no-any-return]
+
+        buffer = make("x" * 1_000_000)
+        self.patch(buffer_module, "_split", split)
+        self.patch(Buffer, "_joined", joined)
+        work(buffer)
+        return count
+
+    def test_large_texts_are_not_copied_for_each_change(self) -> None:
+        def output_before_typed_text(buffer: Buffer) -> None:
+            mark = buffer.new_mark(500_000)
+            for _ in range(1000):
+                buffer.insert_output(mark, "output")
+                buffer.insert(buffer.end(), "typed")
+                buffer.insert(mark.position or 1, "y")
+
+        def walk(buffer: Buffer) -> None:
+            for position in range(1, 10_000, 3):
+                buffer.insert(position, "y")
+
+        def take_little(buffer: Buffer) -> None:
+            for _ in range(1000):
+                buffer.take(1)
+
+        for work in (output_before_typed_text, walk, take_little):
+            self.assertLess(self.copied(work), 6_000_000)
 
 
 class MarkTests(SynchronousTestCase):
