@@ -273,7 +273,7 @@ class NetworkProcess(ProcessSettings):
         if payload:
             self.sending.send(payload)
         # Not when it is refused: what stands before the first text has to be sent then.
-        if encoding.unsettled and isinstance(data, str):
+        if encoding.unsettled and data and isinstance(data, str):
             self._coding = (self._coding[0], encoding.settled)
 
     def send_eof(self) -> None:

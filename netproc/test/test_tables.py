@@ -185,6 +185,14 @@ class ProcessTests(TcpFixture):
         with peer:
             self.assertEqual(b"early\xfe\xff\0h\0i", await in_thread(read_exactly, peer, 11))
 
+    async def test_empty_text_is_not_sent(self) -> None:
+        """Not even its byte-order mark, which stays for the first text."""
+        process, peer = await self.client_of_raw(coding="utf-16")
+        process.send("")
+        self.assertEqual((0, "utf-16"), (process.sent, process.coding[1]))
+        process.send("h")
+        self.assertEqual(b"\xfe\xff\0h", await in_thread(read_exactly, peer, 4))
+
     async def test_a_unibyte_buffer_is_given_bytes(self) -> None:
         buffer = netproc.get_buffer_create("b")
         buffer.multibyte = False
