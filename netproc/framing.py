@@ -104,9 +104,9 @@ class _Framing:
         try:
             result = self._function(process, message)
         except BaseException as error:
-            callbacks.raised(error, process.reactor, "filter", process.name)
+            callbacks.raised(error, process, "filter")
             return None
-        return callbacks.pending(result, process.reactor, "filter", process.name)
+        return callbacks.pending(result, process, "filter")
 
 
 def lines(function: MessageFunction, max_length: int = 64 * KIB, delimiter: str = "\n") -> Filter:

@@ -25,6 +25,7 @@ from .core.escape import escape, shown
 from .core.limits import Limits, check_patience
 from .core.names import ProcessTable
 from .core.status import SENDING
+from .core.throttle import MOST_COMPLAINTS, Throttle, not_logged
 from .defaults import default_filter, default_sentinel
 from .life import Life
 from .net.reactor import INetprocReactor
@@ -61,6 +62,7 @@ class NetworkProcess(ProcessSettings):
 
     __slots__ = (
         "__weakref__",
+        "_complaints",
         "_log",
         "_stopped",
         "_tls_host",
@@ -108,6 +110,7 @@ class NetworkProcess(ProcessSettings):
         #: Does a service's drain wait for it (D17)?
         self.query_on_exit = query_on_exit
 
+        self._complaints: Throttle | None = None
         self._stopped = False
         self._buffer: Buffer | None = None
         self._mark: Mark | None = None
@@ -376,9 +379,17 @@ class NetworkProcess(ProcessSettings):
         """End it as `delete` does, because of ERROR, which is its `reason` then, and logged."""
         if not isinstance(error, ProcessError):
             raise ProcessArgumentError("error", f"{shown(error)} is not a ProcessError")
-        if self.live:
-            log.info("{name}: {error}", name=self.name, error=escape(str(error)))
-            self.life.delete(error)
+        if not self.live:
+            return
+        suppressed = self.complaints.passes(self.reactor.seconds())
+        if suppressed is not None:
+            log.info(
+                "{name}: {error}{more}",
+                name=escape(self.name),
+                error=escape(str(error)),
+                more=not_logged(suppressed),
+            )
+        self.life.delete(error)
 
     def unread(self, text: Text) -> None:
         """Deliver TEXT again, before anything that has come since: for a filter that has not used
@@ -408,13 +419,20 @@ class NetworkProcess(ProcessSettings):
         try:
             result = function(*arguments)
         except BaseException as error:
-            callbacks.raised(error, self.reactor, what, self.name)
+            callbacks.raised(error, self, what)
         else:
-            callbacks.pending(result, self.reactor, what, self.name)
+            callbacks.pending(result, self, what)
 
     def observer_raised(self, error: BaseException) -> None:
         """Log the ERROR that an observer of the table raised when it was told of this process."""
-        callbacks.raised(error, self.reactor, "observer", self.name)
+        callbacks.raised(error, self, "observer")
+
+    @property
+    def complaints(self) -> Throttle:
+        """Limits the log lines that peers can cause; a server has one with all its connections."""
+        owner = self.accepted_by or self
+        owner._complaints = owner._complaints or Throttle(MOST_COMPLAINTS)
+        return owner._complaints
 
     @property
     def logs(self) -> bool:

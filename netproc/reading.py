@@ -110,7 +110,7 @@ class Reading:
         try:
             result = process.call_filter(process, text)
         except BaseException as error:
-            callbacks.raised(error, process.reactor, "filter", process.name)
+            callbacks.raised(error, process, "filter")
             result = None
         if observed or result is not None or self.gate != FILTERING:
             self._filter_returned(process, result, text, bool(observed))
@@ -322,7 +322,7 @@ class Reading:
         try:
             result = process.call_filter(process, text)
         except BaseException as error:
-            callbacks.raised(error, process.reactor, "filter", process.name)
+            callbacks.raised(error, process, "filter")
             result = None
         if context is not None:
             _CALL.reset(context)
@@ -350,7 +350,7 @@ class Reading:
         """Return what RESULT promises, if it is not done; a coroutine begins to run here."""
         self._call = self._call or object()
         context = _CALL.set(self._call)
-        running = callbacks.pending(result, process.reactor, "filter", process.name)
+        running = callbacks.pending(result, process, "filter")
         _CALL.reset(context)
         if running is result:
             # What made this Deferred may go on in the context of the call, from the next call on.

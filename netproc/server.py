@@ -18,6 +18,7 @@ from .core.errors import NetprocError, ProcessError, from_os_error
 from .core.escape import escape
 from .core.spec import ProcessSpec
 from .core.status import Cause, accept_failed_message, accept_message
+from .core.throttle import not_logged
 from .net.channel import Channel, Port, Receiver
 from .net.endpoints import ServerEndpoint
 from .net.foreign import ForeignChannel, ForeignPort, network_error
@@ -71,6 +72,7 @@ class ServerMaker(ListenerWatcher):
             raise
         process.life.listening(port)
         table.enter(process)
+        process.closed.addCallback(_log_the_rest)
         if self._security is not None:
             process.closed.addCallback(self._give_up_handshakes)
         return process
@@ -132,14 +134,23 @@ class ServerMaker(ListenerWatcher):
         if self._foreign is None:
             return OwnChannel(self._reactor, self._connected)
         timeout = self._process.limits.handshake_timeout
-        return ForeignChannel(self._reactor, self._connected, self._refused, timeout)
-
-    def _refused(self, reason: ProcessError) -> None:
-        log.info(
-            "{name}: a connection failed: {reason}",
-            name=self._process.name,
-            reason=escape(str(reason)),
+        channel = ForeignChannel(
+            self._reactor, self._connected, lambda reason: self._refused(channel, reason), timeout
         )
+        return channel
+
+    def _refused(self, channel: Channel, reason: ProcessError) -> None:
+        """Log that the connection of CHANNEL failed before it could be used, but not too often."""
+        process = self._process
+        suppressed = process.complaints.passes(self._reactor.seconds())
+        if suppressed is not None:
+            log.info(
+                "{name}: a connection failed: {peer}: {reason}{more}",
+                name=escape(process.name),
+                peer=escape(address.text(channel.remote)),
+                reason=escape(str(reason)),
+                more=not_logged(suppressed),
+            )
 
     def _connected(self, channel: StreamChannel) -> Receiver:
         """A client has connected; with TLS nobody knows of it yet."""
@@ -163,7 +174,7 @@ class ServerMaker(ListenerWatcher):
 
     def _handshake_failed(self, tls: TLSChannel, reason: ProcessError) -> None:
         self._handshakes.remove(tls)
-        self._refused(reason)
+        self._refused(tls, reason)
 
     def _give_up_handshakes(self, _: object) -> None:
         """The server has ended: who is not connected yet never will be."""
@@ -194,3 +205,12 @@ class ServerMaker(ListenerWatcher):
         if remote is not None and remote.family in address.LOOPBACK:
             return f"<{address.text(remote)}>"
         return f"<{self._process.table.next_connection()}>"
+
+
+def _log_the_rest(server: NetworkProcess) -> None:
+    """No line will come that says how many were left out."""
+    suppressed = server.complaints.suppressed()
+    if suppressed:
+        log.info(
+            "{name}: {number} more lines not logged", name=escape(server.name), number=suppressed
+        )
