@@ -185,6 +185,29 @@ class ProcessTests(TcpFixture):
         with peer:
             self.assertEqual(b"early\xfe\xff\0h\0i", await in_thread(read_exactly, peer, 11))
 
+    async def test_a_stopped_client_that_cannot_connect(self) -> None:
+        buffer = netproc.get_buffer_create("b")
+        self.addCleanup(buffer.kill)
+        process = await self.make(name="p", service=1, nowait=True, stop=True, buffer=buffer)
+        await process.closed
+        self.assertEqual("\nProcess p failed with code 111\n", buffer.text)
+        # As in Emacs (N60).
+        self.assertEqual(("stop", False), (process.status, process.live))
+        process.resume()
+        self.assertEqual("failed", process.status)
+
+    async def test_the_default_sentinel_tells_no_open(self) -> None:
+        listener, place = self.raw_server()
+        with listener:
+            process = await self.make(name="p", nowait=True, stop=True, buffer="b", **place)
+            with await in_thread(accept, listener):
+                await self.until(lambda: self.events(process))
+        assert process.buffer is not None
+        self.addCleanup(process.buffer.kill)
+        self.assertEqual(
+            ("stop", ["open\n"], ""), (process.status, self.events(process), process.buffer.text)
+        )
+
     async def test_empty_text_is_not_sent(self) -> None:
         """Not even its byte-order mark, which stays for the first text."""
         process, peer = await self.client_of_raw(coding="utf-16")
