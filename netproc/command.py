@@ -14,6 +14,7 @@ from twisted.python.failure import Failure
 from .core.address import parse, text
 from .core.errors import NetprocError
 from .core.escape import escape
+from .core.status import State
 from .ending import exit_with, say
 from .net.reactor import INetprocReactor
 from .process import NetworkProcess
@@ -44,7 +45,7 @@ class ProcessCommand(ProcessService):
         if process.is_server:
             self._announce(process)
             return
-        if self._reporter is not None and process.status != "connect":
+        if self._reporter is not None and process.life.state is not State.CONNECT:
             self._reporter.opened(process)
         process.closed.addCallback(self._client_ended)
 
@@ -72,7 +73,8 @@ class ProcessCommand(ProcessService):
             self._end(f"unexpected {failure.type.__name__ if failure.type else 'error'}")
 
     def _client_ended(self, process: NetworkProcess) -> None:
-        if process.status == "failed":
+        # Not by `status`, which says "stop" of a stopped one.
+        if process.life.state is State.FAILED:
             self._end(str(process.reason))
         elif self.running:
             if self._reporter is None:

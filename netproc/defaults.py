@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from .core.status import FLOWING
+
 if TYPE_CHECKING:
     from .core.coding import Text
     from .process import NetworkProcess
-
-#: In these states the default sentinel has nothing to say.
-_QUIET = ("open", "stop", "run")
 
 
 def default_filter(process: NetworkProcess, text: Text) -> None:
@@ -24,9 +23,9 @@ def default_filter(process: NetworkProcess, text: Text) -> None:
 
 
 def default_sentinel(process: NetworkProcess, event: str) -> None:
-    """Note EVENT in the buffer of PROCESS, if it is not that it opened.
+    """Note EVENT in the buffer of PROCESS, unless the process is open, stopped or not.
 
     Emacs: internal-default-process-sentinel (N85).
     """
-    if process.buffer is not None and process.status not in _QUIET:
+    if process.buffer is not None and process.life.state not in FLOWING:
         process.insert_in_buffer(f"\nProcess {process.name} {event}")

@@ -104,9 +104,9 @@ class _Framing:
         try:
             result = self._function(process, message)
         except BaseException as error:
-            callbacks.raised(error, process.reactor, "filter", process.name)
+            callbacks.raised(error, process, "filter")
             return None
-        return callbacks.pending(result, process.reactor, "filter", process.name)
+        return callbacks.pending(result, process, "filter")
 
 
 def lines(function: MessageFunction, max_length: int = 64 * KIB, delimiter: str = "\n") -> Filter:
@@ -138,7 +138,7 @@ def length_prefixed(
     MAX_LENGTH bytes ends the process with ProcessError(EMSGSIZE) as its `reason`, a process that is not
     binary with EINVAL.
     """
-    if size not in (1, 2, 4, 8):
+    if isinstance(size, bool) or size not in (1, 2, 4, 8):
         raise ProcessArgumentError("size", f"{size!r} is none of 1, 2, 4 and 8")
     if byteorder not in ("big", "little"):
         raise ProcessArgumentError("byteorder", f"{byteorder!r} is neither 'big' nor 'little'")

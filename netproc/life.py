@@ -267,10 +267,10 @@ class Life:
         if self._attempt is not None:
             attempt, self._attempt = self._attempt, None
             attempt.cancel()
-        if process.waiters is not None:
-            process.waiters.fire(False)
         if event is not None:
             process.tell(event)
+        if process.waiters is not None:
+            process.waiters.fire(False)
         process.reading.cancel()
         process.forget_own_buffer()
         if self.port is not None:

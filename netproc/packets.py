@@ -3,12 +3,13 @@
 Takes the place of `reading.py`'s class for datagram and seqpacket processes, between the same neighbours.
 
 While anything keeps input back the channel does not read at all, so packets wait in the kernel, each with its
-sender; nothing is queued here.
+sender.  Only those that the filter gives back are queued here.
 """
 
 from __future__ import annotations
 
-from .reading import FILTERING, FULL, HELD, Reading
+from .core.delivery import PacketDelivery
+from .reading import FILTERING, HELD, QUEUED, Reading
 
 
 class PacketReading(Reading):
@@ -16,20 +17,21 @@ class PacketReading(Reading):
 
     __slots__ = ()
 
+    delivery: PacketDelivery
+
     def data(self, data: bytes) -> None:
-        """A packet has come, maybe an empty one; it is decoded alone (D9)."""
+        """A packet has come, maybe an empty one."""
         self.received += len(data)
-        self._filter(data if self.delivery.decoder.keeps_bytes else self._decode(data))
+        if self.gate & QUEUED:
+            # The filter gets those that it has given back once more, and then this one.
+            self.delivery.retry(in_call=False)
+            self.delivery.put(data)
+        else:
+            self._filter(self.delivery.decode(data))
         if self.gate:
             if not self.gate & HELD:
                 self._hold_if_full()
             self.pump()
-
-    def _decode(self, data: bytes) -> str | bytes:
-        decoder = self._process.new_decoder()
-        if not data:
-            return decoder.finish()
-        return decoder.decode(data) + decoder.finish()  # type: ignore[operator]
 
     def _filter(self, text: str | bytes) -> None:
         super()._filter(text)
@@ -41,5 +43,4 @@ class PacketReading(Reading):
         """A packet goes into the buffer whole; the next one waits until there is room."""
         buffer = self._fills_buffer()
         if buffer is not None and not buffer.room:
-            self.hold(FULL)
-            buffer.when_room(lambda: self.release(FULL))
+            self._wait_for_room(buffer)

@@ -19,22 +19,23 @@ from .core.address import SocketAddress, text
 from .core.buffer import Buffer, Mark
 from .core.coding import Coding, Text
 from .core.contact import Contact
-from .core.delivery import Delivery
+from .core.delivery import Delivery, PacketDelivery
 from .core.errors import ProcessArgumentError, ProcessError, not_running
-from .core.escape import escape
-from .core.limits import Limits
+from .core.escape import escape, shown
+from .core.limits import Limits, check_patience
 from .core.names import ProcessTable
 from .core.status import SENDING
+from .core.throttle import MOST_COMPLAINTS, Throttle, not_logged
 from .defaults import default_filter, default_sentinel
 from .life import Life
 from .net.reactor import INetprocReactor
 from .net.tls.channel import TLSChannel
 from .packets import PacketReading
-from .reading import FILTERING, STOPPED, Reading
+from .reading import STOPPED, Reading
 from .sending import Sending
 from .settings import Filter, ProcessSettings, Sentinel
 from .starttls import start_tls
-from .waiting import Waiters
+from .waiting import Waiters, look
 
 #: Called with the server, the new process or None, and the message.
 LogFunction: TypeAlias = Callable[["NetworkProcess", "NetworkProcess | None", str], object]
@@ -43,6 +44,9 @@ Table: TypeAlias = ProcessTable["NetworkProcess"]
 
 #: The types whose filter gets packet by packet.
 _OF_PACKETS = frozenset({"datagram", "seqpacket"})
+
+#: How often `accept_output` looks for more.  Reads grow to 256 KiB, so that this is about 2 MB.
+_MOST_LOOKS = 16
 
 #: The table of whoever names none.
 DEFAULT_TABLE: Table = ProcessTable()
@@ -58,6 +62,7 @@ class NetworkProcess(ProcessSettings):
 
     __slots__ = (
         "__weakref__",
+        "_complaints",
         "_log",
         "_stopped",
         "_tls_host",
@@ -105,14 +110,17 @@ class NetworkProcess(ProcessSettings):
         #: Does a service's drain wait for it (D17)?
         self.query_on_exit = query_on_exit
 
+        self._complaints: Throttle | None = None
         self._stopped = False
         self._buffer: Buffer | None = None
         self._mark: Mark | None = None
-        self._owns_buffer = False
+        self._own_buffer: Buffer | None = None
         self._tls_mark: Mark | None = None
         self.life = Life(self)
-        reads = PacketReading if contact.get("type") in _OF_PACKETS else Reading
-        self.reading = reads(self, Delivery(coding, filter_multibyte))
+        if contact.get("type") in _OF_PACKETS:
+            self.reading = PacketReading(self, PacketDelivery(coding, filter_multibyte))
+        else:
+            self.reading = Reading(self, Delivery(coding, filter_multibyte))
         self.sending = Sending(self)
         #: Who waits in `accept_output`.
         self.waiters: Waiters[bool] | None = None
@@ -268,7 +276,7 @@ class NetworkProcess(ProcessSettings):
         if payload:
             self.sending.send(payload)
         # Not when it is refused: what stands before the first text has to be sent then.
-        if encoding.unsettled and isinstance(data, str):
+        if encoding.unsettled and data and isinstance(data, str):
             self._coding = (self._coding[0], encoding.settled)
 
     def send_eof(self) -> None:
@@ -324,9 +332,14 @@ class NetworkProcess(ProcessSettings):
         """Fires with True when something has been delivered, with False when the process ends or
         after TIMEOUT seconds; 0 looks at what is there (N168).
 
-        Fails with ProcessError(EDEADLK) inside the process's own filter.
+        What has arrived by then is delivered too, and the end told, before it fires.  Fails with
+        ProcessError(EDEADLK) inside the process's own filter.
         """
-        if self.reading.gate & FILTERING:
+        try:
+            check_patience("timeout", timeout)
+        except ProcessArgumentError as error:
+            return fail(error)
+        if self.reading.in_filter:
             problem = f"the filter of process {self.name} waits for its own input"
             return fail(ProcessError(errno.EDEADLK, problem))
         if not self.live or self.life.port is not None:
@@ -334,7 +347,19 @@ class NetworkProcess(ProcessSettings):
         self.waiters = self.waiters or Waiters()
         waiter = self.waiters.add_with_timeout(timeout, False, self.reactor)
         self.reading.update()
-        return waiter
+        return waiter.addCallback(self._accept_the_rest)
+
+    def _accept_the_rest(self, delivered: bool) -> bool | Deferred[bool]:
+        return Deferred.fromCoroutine(self._look_on()) if delivered else False
+
+    async def _look_on(self) -> bool:
+        """Let what has arrived be delivered, as far as a few looks of the reactor bring it."""
+        for _ in range(_MOST_LOOKS):
+            received = self.received
+            await look(self.reactor)
+            if received == self.received:
+                break
+        return True
 
     def delivered(self, what: Text) -> None:
         """The filter has been given WHAT: tell those who watch."""
@@ -352,9 +377,19 @@ class NetworkProcess(ProcessSettings):
 
     def fail(self, error: ProcessError) -> None:
         """End it as `delete` does, because of ERROR, which is its `reason` then, and logged."""
-        if self.live:
-            log.info("{name}: {error}", name=self.name, error=escape(str(error)))
-            self.life.delete(error)
+        if not isinstance(error, ProcessError):
+            raise ProcessArgumentError("error", f"{shown(error)} is not a ProcessError")
+        if not self.live:
+            return
+        suppressed = self.complaints.passes(self.reactor.seconds())
+        if suppressed is not None:
+            log.info(
+                "{name}: {error}{more}",
+                name=escape(self.name),
+                error=escape(str(error)),
+                more=not_logged(suppressed),
+            )
+        self.life.delete(error)
 
     def unread(self, text: Text) -> None:
         """Deliver TEXT again, before anything that has come since: for a filter that has not used
@@ -384,9 +419,20 @@ class NetworkProcess(ProcessSettings):
         try:
             result = function(*arguments)
         except BaseException as error:
-            callbacks.raised(error, self.reactor, what, self.name)
+            callbacks.raised(error, self, what)
         else:
-            callbacks.pending(result, self.reactor, what, self.name)
+            callbacks.pending(result, self, what)
+
+    def observer_raised(self, error: BaseException) -> None:
+        """Log the ERROR that an observer of the table raised when it was told of this process."""
+        callbacks.raised(error, self, "observer")
+
+    @property
+    def complaints(self) -> Throttle:
+        """Limits the log lines that peers can cause; a server has one with all its connections."""
+        owner = self.accepted_by or self
+        owner._complaints = owner._complaints or Throttle(MOST_COMPLAINTS)
+        return owner._complaints
 
     @property
     def logs(self) -> bool:

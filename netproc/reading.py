@@ -3,13 +3,15 @@
 The channel calls `data`, `life.py` tells the end; decoding and waiting are `core/delivery.py`'s; this module decides
 when a piece may go to the filter, and tells the process when the input has ended.
 
-A gate says what keeps input back.  Each bit has its own reason; input flows while there is none.  Three
+A gate says what keeps input back.  Each bit has its own reason; input flows while there is none.  Four
 more bits only lead away from the shortest path, which is for the usual case: nothing waits, and one
 chunk is one call of the filter.
 """
 
 from __future__ import annotations
 
+import errno
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Protocol
 
 from twisted.internet.defer import Deferred
@@ -36,12 +38,17 @@ HELD = STOPPED | NO_FILTER | FILTERING | CONGESTED | FULL | UNCONNECTED
 QUEUED = 64  # something waits in the delivery
 PAUSED = 128  # the channel does not read
 CAREFUL = 256  # the buffer's room counts, or somebody waits for output
+TRACED = 512  # each call of the filter has a context of its own, see `in_filter`
 
 #: While a filter runs, these say that it should get no more.
 INTERRUPTING = HELD & ~FILTERING
 
 #: These stop the channel from reading at once; a filter that runs is mostly done before more comes.
 _PAUSING = STOPPED | NO_FILTER | CONGESTED | FULL
+
+
+#: The call of a filter in which the code that runs has been started; coroutines take it along.
+_CALL: ContextVar[object] = ContextVar("netproc filter call", default="no call")
 
 
 class Keeper(Protocol):
@@ -54,12 +61,26 @@ class Keeper(Protocol):
 class Reading:
     """The receiving half of one process."""
 
-    __slots__ = ("_channel", "_process", "_running", "delivery", "gate", "keeper", "received")
+    __slots__ = (
+        "_call",
+        "_channel",
+        "_full",
+        "_process",
+        "_running",
+        "delivery",
+        "gate",
+        "keeper",
+        "received",
+    )
 
     def __init__(self, process: NetworkProcess, delivery: Delivery) -> None:
         self._process = process
         self._channel: Channel | None = None
+        # What the filter that runs has returned, if it takes time, and which call that was.
         self._running: Deferred[object] | None = None
+        self._call: object = None
+        # The full buffer that this waits for.
+        self._full: Buffer | None = None
         self.delivery = delivery
         self.gate = UNCONNECTED
         #: What the filter keeps, None for nearly all filters.  It belongs to whoever comes next.
@@ -89,7 +110,7 @@ class Reading:
         try:
             result = process.call_filter(process, text)
         except BaseException as error:
-            callbacks.raised(error, process.reactor, "filter", process.name)
+            callbacks.raised(error, process, "filter")
             result = None
         if observed or result is not None or self.gate != FILTERING:
             self._filter_returned(process, result, text, bool(observed))
@@ -113,9 +134,12 @@ class Reading:
 
     def put_back(self, text: str | bytes) -> None:
         """The filter has not used TEXT: it comes again, before anything newer."""
+        if not text:
+            return
         self.delivery.put_back(text)
         self.gate |= QUEUED
-        if not self.gate & HELD:
+        if not self.gate & FILTERING:
+            self.delivery.retry(in_call=False)
             self.pump()
 
     def take_back(self) -> bool:
@@ -171,12 +195,33 @@ class Reading:
         """WHY is no reason any more."""
         if self.gate & why:
             self.gate &= ~why
+            self._retry()
             self.pump()
 
+    def _retry(self) -> None:
+        """What the filter could not use may be usable now."""
+        self.delivery.retry(in_call=self.gate & FILTERING != 0)
+
     def refill(self) -> None:
-        """The filter or the buffer has changed."""
+        """The filter or the buffer has changed: deliver what waits, unless something else keeps it back."""
         self.update()
-        self.release(FULL)
+        self._stop_waiting_for_room()
+        self._retry()
+        self.pump()
+
+    def trace(self, wanted: bool) -> None:
+        """Give each call of the filter a context, if that is WANTED: it may return a Deferred and wait."""
+        self.gate = self.gate | TRACED if wanted else self.gate & ~TRACED
+
+    @property
+    def in_filter(self) -> bool:
+        """Whether the filter itself asks: its own code, or a coroutine or Deferred that it waits for.
+
+        Other code may run while a filter waits, and must not be taken for it.
+        """
+        if not self.gate & FILTERING:
+            return False
+        return self._running is None or _CALL.get() is self._call
 
     def update(self) -> None:
         """Find out whether care is needed."""
@@ -189,6 +234,7 @@ class Reading:
         """Decode what comes from now on by CODING, and what has come and the filter has not used."""
         self.take_back()
         self.delivery.set_coding(coding, multibyte)
+        self._retry()
         if self.delivery.waiting:
             self.gate |= QUEUED
 
@@ -200,22 +246,30 @@ class Reading:
 
     def pump(self) -> None:
         """Deliver what waits, as far as the gate lets it; then read on, or end."""
-        while self.gate & QUEUED and not self.gate & HELD:
+        while not self.gate & HELD and self._has_more():
             room = self._room()
             if room:
-                text = self.delivery.take(room)
-                if not self.delivery.waiting:
-                    self.gate &= ~QUEUED
-                if text:
-                    self._filter(text)
+                self._deliver(room)
         if self.gate & HELD:
             return
         if self.delivery.ended:
-            self._finish()
+            self._process.life.input_ended(self.delivery.reason)
         elif self.gate & PAUSED:
             self.gate &= ~PAUSED
             assert self._channel is not None
             self._channel.resume()
+
+    def _has_more(self) -> bool:
+        """Whether there is something to deliver: at the end that may be an unfinished character."""
+        delivery = self.delivery
+        return delivery.ready or (delivery.ended and delivery.finish())
+
+    def _deliver(self, room: int) -> None:
+        text = self.delivery.take(room)
+        if not self.delivery.waiting:
+            self.gate &= ~QUEUED
+        if text:
+            self._filter(text)
 
     def _room(self) -> int:
         """How many bytes may be delivered; none shuts the gate until there is room."""
@@ -223,21 +277,28 @@ class Reading:
         if buffer is None:
             return PIECE
         if not buffer.room:
-            self.hold(FULL)
-            buffer.when_room(lambda: self.release(FULL))
+            self._wait_for_room(buffer)
         return buffer.room
 
-    def _finish(self) -> None:
-        """All has been delivered but an unfinished character; then the process ends."""
-        text = self.delivery.decoder.finish()
-        if text:
-            self._filter(text)
-        if not self.gate & HELD:
-            self._process.life.input_ended(self.delivery.reason)
+    def _wait_for_room(self, buffer: Buffer) -> None:
+        self.hold(FULL)
+        self._full = buffer
+        buffer.when_room(self._has_room)
+
+    def _has_room(self) -> None:
+        self._full = None
+        self.release(FULL)
+
+    def _stop_waiting_for_room(self) -> None:
+        self.gate &= ~FULL
+        if self._full is not None:
+            full, self._full = self._full, None
+            full.forget(self._has_room)
 
     def shut(self) -> None:
         """Nothing is delivered any more."""
         self.gate |= UNCONNECTED
+        self._stop_waiting_for_room()
         self._channel = None
         self.keeper = None
         self.delivery.discard()
@@ -262,11 +323,17 @@ class Reading:
         if observed:
             process.table.tell(process, "filter", text)
         self.gate |= FILTERING
+        context = None
+        if self.gate & TRACED:
+            self._call = object()
+            context = _CALL.set(self._call)
         try:
             result = process.call_filter(process, text)
         except BaseException as error:
-            callbacks.raised(error, process.reactor, "filter", process.name)
+            callbacks.raised(error, process, "filter")
             result = None
+        if context is not None:
+            _CALL.reset(context)
         self._filter_returned(process, result, text, observed)
 
     def _filter_returned(
@@ -277,16 +344,37 @@ class Reading:
         observed: bool = False,
     ) -> None:
         """It was given TEXT, and may have ended its process; a RESULT may have to be waited for."""
-        running = callbacks.pending(result, process.reactor, "filter", process.name)
+        running = None if result is None else self._started(process, result)
         if running is None:
             self.gate &= ~FILTERING
+            self._settle(process, text)
         else:
             self._running = running
-            running.addBoth(self._filter_done)
+            running.addBoth(self._filter_done, process, text)
         if observed or self.gate & CAREFUL:
             process.delivered(text)
 
-    def _filter_done(self, result: object) -> None:
+    def _started(self, process: NetworkProcess, result: object) -> Deferred[object] | None:
+        """Return what RESULT promises, if it is not done; a coroutine begins to run here."""
+        self._call = self._call or object()
+        context = _CALL.set(self._call)
+        running = callbacks.pending(result, process, "filter")
+        _CALL.reset(context)
+        if running is result:
+            # What made this Deferred may go on in the context of the call, from the next call on.
+            self.trace(True)
+        return running
+
+    def _filter_done(self, result: object, process: NetworkProcess, text: str | bytes) -> None:
         """A filter that took time is done."""
         self._running = None
-        self.release(FILTERING)
+        self.gate &= ~FILTERING
+        self._settle(process, text)
+        self.pump()
+
+    def _settle(self, process: NetworkProcess, text: str | bytes) -> None:
+        """The filter, which was given TEXT, is done with it, or has given it back."""
+        self._call = None
+        self.delivery.settle(text)
+        if self.delivery.seen > self.delivery.MOST_SEEN:
+            process.fail(ProcessError(errno.EMSGSIZE, "the filter uses nothing of what has come"))

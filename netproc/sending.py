@@ -131,8 +131,9 @@ class Sending:
     def connected(self, channel: Channel) -> None:
         """There is a channel: send what was sent early."""
         self.channel = channel
-        if self._process.limits is not DEFAULT_LIMITS:
-            self.set_marks(self._process.limits)
+        limits = self._process.limits
+        if limits is not DEFAULT_LIMITS:
+            channel.set_marks(limits.high_water, limits.writable_below)
         early, self._early = self._early, None
         for data in early or ():
             try:
@@ -149,7 +150,7 @@ class Sending:
         """Fires when less than the low-water mark is pending, fails when that cannot be."""
         if self._lost is not None:
             return fail(without_traceback(self._lost))
-        if not self.pending or self.pending < self._process.limits.low_water:
+        if self.pending < self._process.limits.writable_below:
             return succeed(None)
         if self.channel is not None:
             self.channel.when_writable()
@@ -159,8 +160,12 @@ class Sending:
     def set_marks(self, limits: Limits) -> None:
         """The limits have changed to LIMITS."""
         self._cap = limits.send_cap
-        if self.channel is not None:
-            self.channel.set_marks(limits.high_water, limits.low_water)
+        if self.channel is None:
+            return
+        self.channel.set_marks(limits.high_water, limits.writable_below)
+        if self.pending < limits.writable_below:
+            # The channel may have nothing more to write for a long time.
+            self.writable()
 
     # -- told by the channel ------------------------------------------------------------------
 
@@ -172,7 +177,7 @@ class Sending:
         if mine > limits.high_water:
             self.channel.when_writable()
             reading.hold(CONGESTED)
-        elif mine < limits.low_water:
+        elif mine < limits.writable_below:
             reading.release(CONGESTED)
 
     def hold_if_much(self) -> None:

@@ -18,6 +18,7 @@ from .core.errors import NetprocError, from_os_error
 from .core.escape import escape
 from .core.spec import ProcessSpec
 from .core.status import Cause, accept_failed_message, accept_message
+from .core.throttle import not_logged
 from .net.channel import Channel, Port
 from .net.endpoints import ServerEndpoint
 from .net.foreign import ForeignChannel, ForeignPort, network_error
@@ -76,6 +77,7 @@ class ServerMaker(ListenerWatcher):
             raise
         process.life.listening(port)
         table.enter(process)
+        process.closed.addCallback(_log_the_rest)
         process.closed.addCallback(self._give_up_openings)
         return process
 
@@ -156,7 +158,7 @@ class ServerMaker(ListenerWatcher):
 
         def refused(error: NetprocError) -> None:
             self._openings.discard(opening)
-            self._refused(error)
+            self._refused(channel, error)
 
         opening = Opening(stages, self._reactor, limits, opened=opened, refused=refused)
         self._openings.add(opening)
@@ -166,12 +168,18 @@ class ServerMaker(ListenerWatcher):
         assert self._security is not None
         return engine_for(self._security, None, channel, unread)
 
-    def _refused(self, reason: NetprocError) -> None:
-        log.info(
-            "{name}: a connection failed: {reason}",
-            name=self._process.name,
-            reason=escape(str(reason)),
-        )
+    def _refused(self, channel: Channel, reason: NetprocError) -> None:
+        """Log that the connection of CHANNEL failed before it could be used, but not too often."""
+        process = self._process
+        suppressed = process.complaints.passes(self._reactor.seconds())
+        if suppressed is not None:
+            log.info(
+                "{name}: a connection failed: {peer}: {reason}{more}",
+                name=escape(process.name),
+                peer=escape(address.text(channel.remote)),
+                reason=escape(str(reason)),
+                more=not_logged(suppressed),
+            )
 
     def _give_up_openings(self, _: object) -> None:
         """The server has ended: clients that are not connected yet never will be."""
@@ -203,3 +211,12 @@ class ServerMaker(ListenerWatcher):
         if remote is not None and remote.family in address.LOOPBACK:
             return f"<{address.text(remote)}>"
         return f"<{self._process.table.next_connection()}>"
+
+
+def _log_the_rest(server: NetworkProcess) -> None:
+    """No line will come that says how many were left out."""
+    suppressed = server.complaints.suppressed()
+    if suppressed:
+        log.info(
+            "{name}: {number} more lines not logged", name=escape(server.name), number=suppressed
+        )

@@ -16,6 +16,7 @@ from .core.buffer import Buffer, Mark
 from .core.coding import Coding, Decoder, Text, coding_pair
 from .core.contact import Contact
 from .core.errors import ProcessArgumentError, not_running
+from .core.escape import shown
 from .core.limits import Limits
 from .core.names import ProcessTable
 from .defaults import default_filter, default_sentinel
@@ -43,7 +44,7 @@ class ProcessSettings:
         "_filter_multibyte",
         "_limits",
         "_mark",
-        "_owns_buffer",
+        "_own_buffer",
         "_plist",
         "_sentinel",
         "_tls_mark",
@@ -74,7 +75,9 @@ class ProcessSettings:
     _limits: Limits
     _buffer: Buffer | None
     _mark: Mark | None
-    _owns_buffer: bool
+    # The buffer that a connection got because its server has no filter; it stays the same when the program sets
+    # another one.
+    _own_buffer: Buffer | None
     # Where in the buffer what came over TLS begins, if clear text went before.
     _tls_mark: Mark | None
 
@@ -104,7 +107,9 @@ class ProcessSettings:
             self.reading.hold(NO_FILTER)
             return
         self.call_filter = value or default_filter
-        self.reading.release(NO_FILTER)
+        self.reading.gate &= ~NO_FILTER
+        # As decorated functions have it; inlineCallbacks makes such.
+        self.reading.trace(hasattr(self.call_filter, "__wrapped__"))
 
     @property
     def sentinel(self) -> Sentinel:
@@ -188,6 +193,8 @@ class ProcessSettings:
 
     @filter_multibyte.setter
     def filter_multibyte(self, value: bool) -> None:
+        if bool(value) is self._filter_multibyte:
+            return
         with self._somebody_else():
             self._filter_multibyte = bool(value)
             self.decode_anew()
@@ -199,6 +206,11 @@ class ProcessSettings:
 
     @limits.setter
     def limits(self, value: Limits) -> None:
+        if not isinstance(value, Limits):
+            problem = (
+                f"{shown(value)} is not a Limits: dataclasses.replace(process.limits, …) makes one"
+            )
+            raise ProcessArgumentError("limits", problem)
         self._limits = value
         self.sending.set_marks(value)
 
@@ -208,17 +220,19 @@ class ProcessSettings:
         With NO_ERROR an unknown option is None.  Raises ProcessArgumentError for an unknown option
         or a value of the wrong kind, ProcessError when the system refuses or nothing is connected.
         """
-        if name not in options.KEYWORDS:
-            if no_error:
-                return None
-            raise ProcessArgumentError(name, "Unknown or unsupported option")
+        if not isinstance(name, str):
+            raise ProcessArgumentError("name", f"{shown(name)} is not the name of an option")
+        place = self.life.port or self.sending.channel
         if name == options.LINGER:
             self.linger = value
-        else:
-            place = self.life.port or self.sending.channel
-            if place is None or not self.live:
-                raise not_running(self.name)
+        elif place is None or not self.live:
+            raise not_running(self.name)
+        elif name in options.KEYWORDS:
             place.set_option(name, value)
+        elif no_error:
+            return None
+        else:
+            raise ProcessArgumentError(name, "Unknown or unsupported option")
         self.shown.set(name, value)
         return True
 
@@ -266,14 +280,14 @@ class ProcessSettings:
         self._goes_elsewhere()
 
     def forget_own_buffer(self) -> None:
-        """The buffer that a connection had of its own leaves the table with it."""
-        if self._owns_buffer and self._buffer is not None:
-            self.table.forget_buffer(self._buffer)
+        """Take the buffer that the connection got on its own out of the table."""
+        if self._own_buffer is not None:
+            self.table.forget_buffer(self._own_buffer)
 
     def use_buffer(self, buffer: Buffer, own: bool) -> None:
         """Begin with BUFFER; the mark of a connection's OWN one points nowhere yet (N95)."""
         self._buffer = buffer
-        self._owns_buffer = own
+        self._own_buffer = buffer if own else None
         self._mark = buffer.new_mark(None if own else buffer.end())
         self._goes_elsewhere()
 
@@ -291,8 +305,8 @@ class ProcessSettings:
     def mark(self, position: int | None) -> None:
         if self._buffer is None or self._mark is None:
             raise ProcessArgumentError("mark", f"process {self.name} has no buffer")
-        if position is not None and not 1 <= position <= self._buffer.end():
-            raise ProcessArgumentError("mark", f"{position} is not in 1…{self._buffer.end()}")
+        if position is not None:
+            self._buffer.check_position("mark", position)
         self._mark.position = position
 
     def mark_tls_start(self) -> None:

@@ -5,9 +5,14 @@ Each takes `table=`, a ProcessTable; without it, it is the default one.
 
 from __future__ import annotations
 
-from twisted.internet.defer import Deferred
+from types import NoneType
+
+from twisted.internet.defer import Deferred, fail
 
 from .core.buffer import Buffer
+from .core.errors import ProcessArgumentError
+from .core.escape import shown
+from .core.limits import check_patience
 from .core.listing import listing
 from .net.reactor import INetprocReactor, default_reactor
 from .process import DEFAULT_TABLE, NetworkProcess, Table
@@ -59,6 +64,12 @@ def accept_process_output(
 
     Otherwise as `NetworkProcess.accept_output` (N168).
     """
+    try:
+        check_patience("timeout", timeout)
+        if not isinstance(process, (NetworkProcess, NoneType)):
+            raise ProcessArgumentError("process", f"{shown(process)} is not a process")
+    except ProcessArgumentError as error:
+        return fail(error)
     if process is not None:
         return process.accept_output(timeout)
     waiters: Waiters[bool] = Waiters()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import errno
 import re
-from collections import deque
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
@@ -19,11 +19,19 @@ from twisted.python.failure import Failure
 
 from .core.decoders import Text
 from .core.errors import NetprocError, ProcessArgumentError, ProcessError
-from .core.limits import MIB, check_seconds, check_size
+from .core.escape import shown
+from .core.limits import KIB, MIB, check_seconds, check_size
+from .core.search import Answer
 from .core.throttle import Throttle
 from .process import NetworkProcess
 
 log = Logger()
+
+#: What comes at once is looked at in pieces of this size: many short answers in it are not copied again and again.
+_PIECE = 4 * KIB
+
+#: Seconds until all of a long answer is looked through, if more and more comes.
+_LOOK_AFTER = 0.05
 
 
 class _Transaction:
@@ -61,12 +69,17 @@ class TransactionQueue:
     """A queue of questions over PROCESS, whose filter it becomes (tq-create)."""
 
     def __init__(self, process: NetworkProcess) -> None:
+        if not callable(getattr(process, "send", None)):
+            raise ProcessArgumentError("process", f"{shown(process)} is not a process")
         self._process = process
         # Not sent yet; and those that are, in the order of their answers.
-        self._unsent: deque[_Transaction] = deque()
-        self._sent: deque[_Transaction] = deque()
-        # What belongs to the first of these, so far.
-        self._received: Any = None
+        self._unsent: OrderedDict[_Transaction, None] = OrderedDict()
+        self._sent: OrderedDict[_Transaction, None] = OrderedDict()
+        # What belongs to the first of these, so far; and when to look through all of it.
+        self._received = Answer()
+        self._look_due: IDelayedCall | None = None
+        # Why answers cannot be told apart any more.
+        self._broken: ProcessError | None = None
         self._dropping = Throttle()
         process.filter = self._receive
         # However it ends, nobody waits for ever.
@@ -96,11 +109,11 @@ class TransactionQueue:
             check_size("max_length", max_length)
         except ProcessArgumentError as error:
             return fail(error)
-        if not self._process.live:
+        if self._broken is not None or not self._process.live:
             return fail(self._why_ended())
         asked = _Transaction(question, end, delay_question, max_length, self._abandon)
         asked.timer = self._process.reactor.callLater(timeout, self._too_late, asked)
-        self._unsent.append(asked)
+        self._unsent[asked] = None
         self._send()
         return asked.answer
 
@@ -124,42 +137,62 @@ class TransactionQueue:
 
     def _send(self) -> None:
         """Send the questions that need not wait for the answers before them."""
-        while self._unsent and not (self._unsent[0].delayed and self._sent):
-            asked = self._unsent.popleft()
+        while self._unsent and not (_first(self._unsent).delayed and self._sent):
+            asked, _ = self._unsent.popitem(last=False)
             try:
                 self._process.send(asked.question)
             except NetprocError as error:
                 asked.settle(Failure(error))
             else:
-                self._sent.append(asked)
+                self._sent[asked] = None
 
     # -- told by the process --------------------------------------------------------------------
 
     def _receive(self, process: NetworkProcess, data: Text) -> None:
         """The filter."""
-        self._received = data if self._received is None else self._received + data
-        if not self._sent:
-            self._drop_received()
-        while self._sent and self._received:
-            asked = self._sent[0]
-            found = asked.end.search(self._received)
-            size = len(self._received) if found is None else found.end()
-            if size > asked.max_length:
+        if self._sent and not isinstance(data, type(_first(self._sent).end.pattern)):
+            problem = f"the coding system has changed: {type(data).__name__} cannot match `regexp`"
+            self._broken = ProcessError(errno.EINVAL, problem)
+            self._fail_all()
+        for start in range(0, len(data), _PIECE):
+            if not process.live:
+                return
+            self._received.feed(data[start : start + _PIECE])
+            self._settle(thorough=False)
+
+    def _settle(self, thorough: bool) -> None:
+        """Fire with the answers that are whole."""
+        while self._sent and self._received.size:
+            asked, received = _first(self._sent), self._received
+            size = received.find(asked.end, thorough or received.size > asked.max_length)
+            if (received.size if size is None else size) > asked.max_length:
                 problem = f"the answer is longer than {asked.max_length}"
                 self._give_up(asked, ProcessError(errno.EMSGSIZE, problem))
                 return
-            if found is None:
+            if size is None:
+                self._look_later()
                 return
-            answer, self._received = self._received[:size], self._received[size:]
-            self._sent.popleft()
+            answer = received.take(size)
+            del self._sent[asked]
             if not self._sent:
                 self._drop_received()
             self._send()
             asked.settle(answer)
+        if not self._sent:
+            self._drop_received()
+
+    def _look_later(self) -> None:
+        """Look through all that has come, unless that is done: not for each piece, but soon."""
+        if self._look_due is None and not self._received.searched:
+            self._look_due = self._process.reactor.callLater(_LOOK_AFTER, self._look)
+
+    def _look(self) -> None:
+        self._look_due = None
+        self._settle(thorough=True)
 
     def _drop_received(self) -> None:
         """What has come before a question was sent is no answer to it."""
-        received, self._received = self._received, None
+        received, self._received = self._received.size, Answer()
         suppressed = self._dropping.passes(self._process.reactor.seconds()) if received else None
         if suppressed is not None:
             log.info(
@@ -169,7 +202,9 @@ class TransactionQueue:
             )
 
     def _too_late(self, asked: _Transaction) -> None:
-        self._give_up(asked, ProcessError(errno.ETIMEDOUT, "there is no answer"))
+        self._settle(thorough=True)
+        if not asked.answer.called:
+            self._give_up(asked, ProcessError(errno.ETIMEDOUT, "there is no answer"))
 
     def _give_up(self, asked: _Transaction, error: ProcessError) -> None:
         """ASKED fails with ERROR; if it was sent, that is the end of the process too."""
@@ -185,17 +220,22 @@ class TransactionQueue:
         if asked.timer.active():
             asked.timer.cancel()
         if asked in self._unsent:
-            self._unsent.remove(asked)
+            del self._unsent[asked]
             self._send()
         elif asked in self._sent:
-            self._sent.remove(asked)
+            del self._sent[asked]
             self.close()
 
     def _ended(self, process: NetworkProcess) -> None:
+        self._settle(thorough=True)
         self._fail_all()
 
     def _fail_all(self) -> None:
-        """The process has ended."""
+        """There will be no answers."""
+        if self._look_due is not None:
+            self._look_due.cancel()
+            self._look_due = None
+        self._received = Answer()
         waiting = [*self._sent, *self._unsent]
         self._sent.clear()
         self._unsent.clear()
@@ -203,4 +243,12 @@ class TransactionQueue:
             asked.settle(Failure(self._why_ended()))
 
     def _why_ended(self) -> ProcessError:
-        return self._process.reason or ProcessError(errno.ENOTCONN, "the process has ended")
+        return (
+            self._broken
+            or self._process.reason
+            or ProcessError(errno.ENOTCONN, "the process has ended")
+        )
+
+
+def _first(transactions: OrderedDict[_Transaction, None]) -> _Transaction:
+    return next(iter(transactions))

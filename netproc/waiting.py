@@ -8,11 +8,11 @@ wait for look-ups and endpoints.
 from __future__ import annotations
 
 import errno
-from collections.abc import Sequence
 from typing import Generic, TypeVar
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IDelayedCall
+from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
 
 from .core.errors import ProcessError
@@ -27,7 +27,8 @@ class Waiters(Generic[T]):
     __slots__ = ("_waiting",)
 
     def __init__(self) -> None:
-        self._waiting: Sequence[Deferred[T]] = ()
+        # In the order in which they came.
+        self._waiting: dict[Deferred[T], None] = {}
 
     def __bool__(self) -> bool:
         return bool(self._waiting)
@@ -35,7 +36,7 @@ class Waiters(Generic[T]):
     def add(self) -> Deferred[T]:
         """One more; cancelling it takes it away again."""
         waiter: Deferred[T] = Deferred(self._remove)
-        self._waiting = (*self._waiting, waiter)
+        self._waiting[waiter] = None
         return waiter
 
     def add_with_timeout(
@@ -59,7 +60,7 @@ class Waiters(Generic[T]):
             return result
 
         def look_once() -> None:
-            # The reactor looks at its descriptors between two turns.
+            # As in `look`, but nothing may be left behind when it has come.
             timer[:] = [reactor.callLater(0, time_is_up)]
 
         if timeout is not None:
@@ -68,11 +69,11 @@ class Waiters(Generic[T]):
         return waiter.addBoth(done)
 
     def _remove(self, gone: Deferred[T]) -> None:
-        self._waiting = tuple(waiter for waiter in self._waiting if waiter is not gone)
+        self._waiting.pop(gone, None)
 
     def fire(self, result: T) -> None:
         """It has happened."""
-        waiting, self._waiting = self._waiting, ()
+        waiting, self._waiting = self._waiting, {}
         for waiter in waiting:
             # One of them may have cancelled the next.
             if not waiter.called:
@@ -80,7 +81,7 @@ class Waiters(Generic[T]):
 
     def fail(self, error: Exception) -> None:
         """It will not happen."""
-        waiting, self._waiting = self._waiting, ()
+        waiting, self._waiting = self._waiting, {}
         for waiter in waiting:
             if not waiter.called:
                 waiter.errback(error)
@@ -106,6 +107,12 @@ def cancellable(asked: Deferred[T]) -> Deferred[T]:
     answer: Deferred[T] = Deferred(cancel)
     asked.addCallbacks(done, failed)
     return answer
+
+
+async def look(reactor: INetprocReactor) -> None:
+    """Let REACTOR look at its descriptors once, which it does between two turns."""
+    for _ in range(2):
+        await deferLater(reactor, 0, lambda: None)
 
 
 async def in_time(

@@ -14,7 +14,8 @@ from weakref import WeakSet
 
 from .coding import Text
 from .errors import ProcessArgumentError
-from .limits import KIB, MIB
+from .escape import shown
+from .limits import KIB, MIB, check_size
 
 #: How many characters a buffer holds before the processes that fill it stop reading.
 DEFAULT_LIMIT = 16 * MIB
@@ -22,6 +23,9 @@ DEFAULT_LIMIT = 16 * MIB
 #: Small pieces are joined when there are this many of them, or this many characters.
 _MOST_SMALL = 1024
 _SMALL = 64 * KIB
+
+#: A piece that has to be cut is cut into pieces of this size, so that cutting there again copies little.
+_CUT = KIB
 
 
 class Mark:
@@ -53,13 +57,18 @@ class Buffer:
         self.multibyte = True
         self._limit = DEFAULT_LIMIT
         self._on_kill = on_kill
+        # The text up to where it was changed last: in pieces, and then in small ones that are not joined yet.
         self._pieces: deque[str] = deque()
         self._small: list[str] = []
         self._small_size = 0
+        # The pieces after that place, the last one first.  So text is not copied as a whole when some is inserted.
+        self._rest: deque[str] = deque()
+        self._rest_size = 0
         self._size = 0
         self._point = Mark(1)
         self._marks: WeakSet[Mark] = WeakSet([self._point])
-        self._waiting: list[Callable[[], None]] = []
+        # In the order in which they came.
+        self._waiting: dict[Callable[[], None], None] = {}
 
     def __repr__(self) -> str:
         return f"<Buffer {self.name!r}>" if self.live else "<killed Buffer>"
@@ -84,7 +93,7 @@ class Buffer:
 
     @point.setter
     def point(self, position: int) -> None:
-        self._point.position = self._checked(position)
+        self._point.position = self.check_position("point", position)
 
     @property
     def limit(self) -> int:
@@ -93,7 +102,7 @@ class Buffer:
 
     @limit.setter
     def limit(self, characters: int) -> None:
-        self._limit = characters
+        self._limit = check_size("limit", characters, "characters")
         self._tell_room()
 
     @property
@@ -104,7 +113,9 @@ class Buffer:
     def insert(self, position: int, text: str) -> None:
         """Put TEXT at POSITION; marks that stand there stay before it."""
         self._check_writable()
-        self._insert(self._checked(position), text, before_marks=False)
+        if not isinstance(text, str):
+            raise ProcessArgumentError("text", f"{shown(text)} is not a str")
+        self._insert(self.check_position("position", position), text, before_marks=False)
 
     def erase(self) -> None:
         """Remove all text."""
@@ -113,22 +124,20 @@ class Buffer:
     def take(self, count: int) -> str:
         """Remove and return the first COUNT characters, or what there is if that is less."""
         self._check_writable()
-        if count < 0:
-            raise ProcessArgumentError("count", f"{count} is negative")
-        self._gather()
+        check_size("count", count, "characters")
         taken = []
         wanted = min(count, self._size)
+        self._move_to(max(wanted, self._size - self._rest_size) + 1)
+        self._gather()
         self._size -= wanted
         for mark in self._marks:
             if mark.position is not None:
                 mark.position = max(1, mark.position - wanted)
         while wanted:
-            piece = self._pieces.popleft()
-            if len(piece) > wanted:
-                self._pieces.appendleft(piece[wanted:])
-                piece = piece[:wanted]
-            taken.append(piece)
-            wanted -= len(piece)
+            pieces, rest = _split(self._pieces.popleft(), wanted)
+            self._pieces.extendleft(reversed(rest))
+            taken += pieces
+            wanted -= sum(map(len, pieces))
         self._tell_room()
         return "".join(taken)
 
@@ -163,8 +172,12 @@ class Buffer:
         self._insert(mark.position, text, before_marks=True)
 
     def when_room(self, callback: Callable[[], None]) -> None:
-        """Call CALLBACK once, when there is room again or the buffer is killed."""
-        self._waiting.append(callback)
+        """Call CALLBACK once, when there is room again or the buffer is killed, unless it is forgotten before."""
+        self._waiting[callback] = None
+
+    def forget(self, callback: Callable[[], None]) -> None:
+        """Do not call CALLBACK any more when there is room."""
+        self._waiting.pop(callback, None)
 
     # -- inside -----------------------------------------------------------------------------
 
@@ -174,20 +187,25 @@ class Buffer:
         if self.read_only:
             raise ProcessArgumentError("buffer", f"{self.name!r} is read-only")
 
-    def _checked(self, position: int) -> int:
+    def check_position(self, keyword: str, position: object) -> int:
+        """Return POSITION if it is one in this text; otherwise raise ProcessArgumentError."""
+        if not isinstance(position, int) or isinstance(position, bool):
+            raise ProcessArgumentError(keyword, f"{shown(position)} is not an integer")
         if not 1 <= position <= self.end():
-            raise ProcessArgumentError("position", f"{position} is not in 1…{self.end()}")
+            raise ProcessArgumentError(keyword, f"{shown(position)} is not in 1…{self.end()}")
         return position
 
     def _insert(self, position: int, text: str, before_marks: bool) -> None:
-        if position == self.end():
+        if position == self.end() and self._rest:
+            # The other end of the rest; what is changed stays where it is.
+            self._rest.appendleft(text)
+            self._rest_size += len(text)
+        else:
+            self._move_to(position)
             self._small.append(text)
             self._small_size += len(text)
             if self._small_size >= _SMALL or len(self._small) >= _MOST_SMALL:
                 self._gather()
-        else:
-            whole = self._joined()
-            self._pieces = deque([whole[: position - 1] + text + whole[position - 1 :]])
         self._size += len(text)
         for mark in self._marks:
             at = mark.position
@@ -202,14 +220,50 @@ class Buffer:
             self._small = []
             self._small_size = 0
 
+    def _move_to(self, position: int) -> None:
+        """Let the rest begin at POSITION."""
+        size = self.end() - position
+        if size == self._rest_size:
+            return
+        self._gather()
+        if len(self._pieces) + len(self._rest) > _MOST_SMALL + 4 * self._size // _CUT:
+            # Many of them are tiny.
+            self._joined()
+        while self._rest_size < size:
+            piece = self._pieces.pop()
+            before, after = _split(piece, max(0, len(piece) + self._rest_size - size))
+            self._pieces.extend(before)
+            self._rest.extend(reversed(after))
+            self._rest_size += sum(map(len, after))
+        while self._rest_size > size:
+            before, after = _split(self._rest.pop(), self._rest_size - size)
+            self._pieces.extend(before)
+            self._rest.extend(reversed(after))
+            self._rest_size -= sum(map(len, before))
+
     def _joined(self) -> str:
         self._gather()
-        if len(self._pieces) > 1:
-            self._pieces = deque(["".join(self._pieces)])
+        if len(self._pieces) > 1 or self._rest:
+            self._pieces = deque(["".join([*self._pieces, *reversed(self._rest)])])
+            self._rest.clear()
+            self._rest_size = 0
         return self._pieces[0] if self._pieces else ""
 
     def _tell_room(self) -> None:
         if self._waiting and (self.room or not self.live):
-            waiting, self._waiting = self._waiting, []
+            waiting, self._waiting = self._waiting, {}
             for callback in waiting:
                 callback()
+
+
+def _split(piece: str, at: int) -> tuple[list[str], list[str]]:
+    """Return what of PIECE is before AT, and what is after it."""
+    if at <= 0:
+        return [], [piece]
+    if at >= len(piece):
+        return [piece], []
+    return _cut(piece[:at]), _cut(piece[at:])
+
+
+def _cut(piece: str) -> list[str]:
+    return [piece[start : start + _CUT] for start in range(0, len(piece), _CUT)]

@@ -7,6 +7,7 @@ line ends.
 from __future__ import annotations
 
 import codecs
+import re
 
 #: First name and aliases, and the codec.  UTF-7 is left out: no bound is set to what its decoder may have to keep.
 _NAMES: dict[str, str] = {
@@ -90,7 +91,11 @@ CODECS: dict[str, tuple[str, str]] = {
 #: How bytes that are not valid stay what they are: byte B is the lone surrogate U+DC00 + B (PEP 383),
 #: where Emacs has eight-bit characters.  Python's own handler does that, but gives up where a codec
 #: complains of an ASCII byte: in UTF-16 that is escaped too, elsewhere it is the character that it is.
+#: When text is encoded, both make such a surrogate the byte again.
 ESCAPE, ESCAPE_UNITS = "netproc.escape", "netproc.escape-units"
+
+#: As ESCAPE, and never fails: what the codec does not have is written as UTF-8.
+UNDO = "netproc.undo"
 
 
 def decode_errors(codec: str) -> str:
@@ -100,8 +105,10 @@ def decode_errors(codec: str) -> str:
     return ESCAPE if codec.startswith("iso2022") or codec == "hz" else "surrogateescape"
 
 
-def _escape(error: UnicodeError) -> tuple[str, int]:
+def _escape(error: UnicodeError) -> tuple[str | bytes, int]:
     """Decoding goes on behind the first byte that is not valid."""
+    if isinstance(error, UnicodeEncodeError):
+        return _unescape(error)
     assert isinstance(error, UnicodeDecodeError)
     byte = error.object[error.start]
     return chr(0xDC00 + byte if byte >= 0x80 else byte), error.start + 1
@@ -114,5 +121,34 @@ def _escape_units(error: UnicodeError) -> tuple[str, int]:
     return "".join([chr(0xDC00 + byte) for byte in invalid]), error.end
 
 
+def _unescape(error: UnicodeEncodeError) -> tuple[bytes, int]:
+    """Encode the surrogates that stand for bytes, or fail if there is none at this place."""
+    escaped = _ESCAPED.match(error.object, error.start, error.end)
+    if escaped is None:
+        raise error
+    return bytes([ord(unit) & 0xFF for unit in escaped[0]]), escaped.end()
+
+
+def _undo(error: UnicodeError) -> tuple[bytes, int]:
+    """Encode what the codec cannot."""
+    assert isinstance(error, UnicodeEncodeError)
+    found = [
+        _undone(character, error.encoding) for character in error.object[error.start : error.end]
+    ]
+    return b"".join(found), error.end
+
+
+def _undone(character: str, encoding: str) -> bytes:
+    if "\udc00" <= character <= "\udcff":
+        return bytes([ord(character) & 0xFF])
+    if encoding.startswith("iso2022") and "\x80" <= character <= "\x9f":
+        # Python reads a control behind the single shift ESC N as one of these, but does not write it.
+        return b"\x1b.A\x1bN" + bytes([ord(character) & 0x7F])
+    return character.encode("utf-8", "surrogatepass")
+
+
+_ESCAPED = re.compile("[\udc00-\udcff]+")
+
 codecs.register_error(ESCAPE, _escape)
 codecs.register_error(ESCAPE_UNITS, _escape_units)
+codecs.register_error(UNDO, _undo)

@@ -13,7 +13,7 @@ import codecs
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
-from .codecnames import CODECS
+from .codecnames import CODECS, ESCAPE
 from .decoders import (
     NO_CONVERSION,
     Decoder,
@@ -123,18 +123,18 @@ class CodingSystem:
             data = text.encode(*self._writes)
         except UnicodeEncodeError:
             data = self._encode_replacing(text)
-        return self.signature + data if self.signature else data
+        return self.signature + data if self.signature and text else data
 
     def _encode_replacing(self, text: str) -> bytes:
-        codec, errors = self._writes
+        codec, _ = self._writes
         if codec.startswith("utf-16"):
             return encode_units(text, codec)
         missing = {character for character in set(text) if not _has(codec, character)}
-        if codec == "utf-8":
+        if missing and codec == "utf-8":
             problem = f"character {min(missing)!r} has no encoding in {self.name}"
             raise ProcessArgumentError("text", problem)
         by = "?" if codec == "ascii" else " "
-        return text.translate({ord(character): by for character in missing}).encode(codec, errors)
+        return text.translate({ord(character): by for character in missing}).encode(codec, ESCAPE)
 
     def encode_bytes(self, data: bytes) -> bytes:
         """DATA with its line ends written as those of text are (N198)."""
@@ -159,7 +159,7 @@ class CodingSystem:
 def _has(codec: str, character: str) -> bool:
     """Does CODEC have CHARACTER, or is that the surrogate that a byte has become?"""
     try:
-        character.encode(codec, "surrogateescape")
+        character.encode(codec, ESCAPE)
     except UnicodeEncodeError:
         return False
     return True

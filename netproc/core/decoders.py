@@ -15,7 +15,7 @@ from codecs import utf_8_decode
 from functools import cache
 from typing import Any, Protocol, TypeAlias
 
-from .codecnames import ESCAPE_UNITS, decode_errors
+from .codecnames import ESCAPE_UNITS, UNDO, decode_errors
 
 #: What a filter is given: str, or bytes where the coding system does not decode.
 Text: TypeAlias = str | bytes
@@ -119,7 +119,7 @@ class Utf8Decoder:
 
     def undo(self, text: str) -> bytes:
         """See Decoder."""
-        return text.encode("utf-8", "surrogateescape")
+        return encode_all(text, "utf-8")
 
 
 class CodecDecoder:
@@ -153,7 +153,7 @@ class CodecDecoder:
         """See Decoder."""
         if self._errors == ESCAPE_UNITS:
             return encode_units(text, self.codec)
-        return text.encode(self.codec, "surrogateescape")
+        return encode_all(text, self.codec)
 
     def _give_up_tail(self) -> str:
         """The tail as what is not valid; the codec's other state stays."""
@@ -208,6 +208,14 @@ def codec_decoder(name: str, codec: str) -> CodecDecoder:
     """The decoder of the system NAME, which is Python's CODEC."""
     kind = EscapeSequenceDecoder if codec.startswith("iso2022") else CodecDecoder
     return kind(name, codec)
+
+
+def encode_all(text: str, codec: str) -> bytes:
+    """Return TEXT encoded by CODEC; what the codec does not have is no error."""
+    try:
+        return text.encode(codec, "surrogateescape")
+    except UnicodeEncodeError:
+        return text.encode(codec, UNDO)
 
 
 #: Bytes that were no UTF-16, see `ESCAPE_UNITS`.
@@ -338,37 +346,45 @@ class UndecidedDecoder:
                     self._began = True
                     return text
         data, self._tail = self._tail + data, b""
-        return self._look(data, at_end=False)
+        return self._look(data)
 
     def finish(self) -> Text:
         """See Decoder."""
         if self._inner is None and self._tail:
+            # A character or a byte-order mark that is unfinished; as in Emacs that decides for UTF-8.
             tail, self._tail = self._tail, b""
-            return self._look(tail, at_end=True)
+            begun: Any = self._begin(self._utf_8(), tail)
+            return begun + self._finish()  # type: ignore[no-any-return]
+        return self._finish()
+
+    def _finish(self) -> Text:
         return self._inner.finish() if self._inner is not None else ""
 
     def undo(self, text: str) -> bytes:
         """See Decoder."""
         return (self._inner or Utf8Decoder(self.name)).undo(text)
 
-    def _look(self, data: bytes, at_end: bool) -> Text:
+    def _look(self, data: bytes) -> Text:
         """Decide, unless all that is not ASCII in DATA is unfinished; its text."""
-        if not self._began and not at_end and may_become_mark(data):
+        if not self._began and may_become_mark(data):
             self._tail = data
             return ""
-        decided = self._decide(data, at_end)
-        if decided is None:
-            # The first character that is not ASCII is not complete.
-            split = next(i for i, byte in enumerate(data) if byte >= 0x80)
-            self._began = self._began or split > 0
-            self._tail = data[split:]
-            return data[:split].decode("ascii")
+        decided = self._decide(data)
+        if decided is not None:
+            return self._begin(decided, data)
+        # The first character that is not ASCII is not complete.
+        split = next(i for i, byte in enumerate(data) if byte >= 0x80)
+        self._began = self._began or split > 0
+        self._tail = data[split:]
+        return data[:split].decode("ascii")
+
+    def _begin(self, decided: Decoder, data: bytes) -> Text:
         self._inner = decided
         text = decided.decode(data)
         self.name = decided.name
         return text
 
-    def _decide(self, data: bytes, at_end: bool) -> Decoder | None:
+    def _decide(self, data: bytes) -> Decoder | None:
         if not self._began and data.startswith((codecs.BOM_UTF16_BE, codecs.BOM_UTF16_LE)):
             return MarkedDecoder(self.name, "utf-16-be", self._eol)
         if not self._began and data.startswith(codecs.BOM_UTF8):
@@ -376,11 +392,12 @@ class UndecidedDecoder:
         if 0 in data:
             return CodecDecoder(NO_CONVERSION, "ascii")
         try:
-            text, _ = utf_8_decode(data, "strict", at_end)
+            text, _ = utf_8_decode(data, "strict", False)
         except UnicodeDecodeError:
             return CodecDecoder(f"iso-latin-1{self._eol}", "latin-1")
-        if text.isascii():
-            return None
+        return None if text.isascii() else self._utf_8()
+
+    def _utf_8(self) -> Decoder:
         return Utf8Decoder(f"utf-8{self._eol}")
 
 

@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TypeGuard
 
 from .errors import ProcessArgumentError
+from .escape import shown
 
 KIB = 1024
 MIB = 1024 * KIB
@@ -20,6 +22,58 @@ MIB = 1024 * KIB
 #: Text is decoded in pieces of at most this many bytes: a larger str is mapped and unmapped by
 #: the allocator each time, which costs several times the decoding.
 PIECE = 64 * KIB
+
+
+def check_seconds(keyword: str, value: object) -> float:
+    """Return VALUE if a wait can have it as its time limit; otherwise raise ProcessArgumentError."""
+    if not _is_number(value) or not value > 0:
+        raise ProcessArgumentError(keyword, f"{shown(value)} is not a positive number of seconds")
+    return _finite(keyword, value)
+
+
+def check_seconds_or_zero(keyword: str, value: object) -> float:
+    """Return VALUE if it is a time limit, or 0 for not waiting; otherwise raise ProcessArgumentError."""
+    if not _is_number(value) or not value >= 0:
+        raise ProcessArgumentError(
+            keyword, f"{shown(value)} is neither 0 nor a positive number of seconds"
+        )
+    return _finite(keyword, value)
+
+
+def check_patience(keyword: str, value: object) -> float | None:
+    """Return VALUE if it says how long to wait: None is without limit, 0 or less is not at all.
+
+    Raise ProcessArgumentError for anything else.
+    """
+    if value is None:
+        return None
+    if not _is_number(value) or value != value:
+        raise ProcessArgumentError(
+            keyword, f"{shown(value)} is neither None nor a number of seconds"
+        )
+    return _finite(keyword, value)
+
+
+def check_size(keyword: str, value: object, unit: str = "bytes") -> int:
+    """Return VALUE if it can be a number of UNITs; otherwise raise ProcessArgumentError."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise ProcessArgumentError(keyword, f"{shown(value)} is not a number of {unit}")
+    return value
+
+
+def _is_number(value: object) -> TypeGuard[int | float]:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _finite(keyword: str, value: float) -> float:
+    try:
+        finite = math.isfinite(value)
+    except OverflowError:
+        # An int that is too large for a float.
+        finite = False
+    if not finite:
+        raise ProcessArgumentError(keyword, "every wait has an end: not infinite")
+    return value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,21 +99,19 @@ class Limits:
     #: All answers of that dialogue together.
     dialogue_cap: int = 128 * KIB
 
+    def __post_init__(self) -> None:
+        """Raise ProcessArgumentError for a field that is no size or no time."""
+        for name in ("high_water", "low_water", "send_cap", "answer_cap", "dialogue_cap"):
+            check_size(name, getattr(self, name))
+        for name in ("connect_timeout", "handshake_timeout"):
+            check_seconds(name, getattr(self, name))
+        for name in ("flush_timeout", "linger_timeout"):
+            check_seconds_or_zero(name, getattr(self, name))
+
+    @property
+    def writable_below(self) -> int:
+        """Less than this pending counts as written: with a `low_water` of 0, nothing may be pending."""
+        return max(1, self.low_water)
+
 
 DEFAULT_LIMITS = Limits()
-
-
-def check_seconds(keyword: str, value: object) -> float:
-    """VALUE, if it can be the time that a wait may take; else ProcessArgumentError."""
-    if not isinstance(value, (int, float)) or isinstance(value, bool) or not value > 0:
-        raise ProcessArgumentError(keyword, f"{value!r} is not a positive number of seconds")
-    if not math.isfinite(value):
-        raise ProcessArgumentError(keyword, "every wait has an end: not infinite")
-    return value
-
-
-def check_size(keyword: str, value: object) -> int:
-    """VALUE, if it can be the size of something; else ProcessArgumentError."""
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise ProcessArgumentError(keyword, f"{value!r} is not a number of bytes")
-    return value

@@ -6,11 +6,14 @@ function works on a table; there is one default (`netproc.process.DEFAULT_TABLE`
 
 from __future__ import annotations
 
+import heapq
+import re
 from collections.abc import Callable
 from typing import Generic, Protocol, TypeVar
 
 from .buffer import Buffer
 from .errors import ProcessArgumentError
+from .escape import shown
 
 
 class Listed(Protocol):
@@ -27,6 +30,9 @@ class Listed(Protocol):
     def delete(self) -> None:
         """End it."""
 
+    def observer_raised(self, error: BaseException) -> None:
+        """Report the ERROR of an observer that was told of it."""
+
 
 P = TypeVar("P", bound=Listed)
 
@@ -36,32 +42,70 @@ P = TypeVar("P", bound=Listed)
 Observer = Callable[[P, str, object], None]
 
 
+#: What `reserve` makes of a name that is taken, and which name that was.
+_NUMBERED = re.compile(r"(.*)<([1-9][0-9]{0,11})>", re.DOTALL)
+
+
+class _Numbers:
+    """The numbers behind one name: which of them may be free."""
+
+    __slots__ = ("freed", "next")
+
+    def __init__(self) -> None:
+        #: The first that was never tried.
+        self.next = 1
+        #: Those before it that have become free; a heap.
+        self.freed: list[int] = []
+
+    def take(self) -> int:
+        """Return the first that may be free."""
+        if self.freed:
+            return heapq.heappop(self.freed)
+        self.next += 1
+        return self.next - 1
+
+
 class ProcessTable(Generic[P]):
     """The processes that are alive and the buffers that are not killed."""
 
     def __init__(self) -> None:
         # In the order in which names were reserved; None until the process is entered.
         self._processes: dict[str, P | None] = {}
+        # Of the names that were given more than once: trying all numbers for each would grow with the square.
+        self._numbers: dict[str, _Numbers] = {}
         self._buffers: dict[str, Buffer] = {}
         self._connections = 0
         #: Empty nearly always; who is in it hears every event.
-        self.observers: list[Observer[P]] = []
+        self.observers: dict[object, Observer[P]] = {}
 
     # -- names ------------------------------------------------------------------------------
 
     def reserve(self, name: str) -> str:
         """Make NAME unique by "<1>", "<2>", … (N2) and keep it until `enter` or `release`."""
-        unique, suffix = name, 0
-        while unique in self._processes:
-            suffix += 1
-            unique = f"{name}<{suffix}>"
+        unique = name
+        if name in self._processes:
+            numbers = self._numbers.setdefault(name, _Numbers())
+            while unique in self._processes:
+                unique = f"{name}<{numbers.take()}>"
         self._processes[unique] = None
         return unique
 
     def release(self, name: str) -> None:
         """The process for which NAME was reserved will not be."""
         if self._processes.get(name, self) is None:
-            del self._processes[name]
+            self._free(name)
+
+    def _free(self, name: str) -> None:
+        """Let NAME be given again."""
+        del self._processes[name]
+        numbered = _NUMBERED.fullmatch(name)
+        numbers = self._numbers.get(numbered[1]) if numbered else None
+        if numbered is None or numbers is None or int(numbered[2]) >= numbers.next:
+            return
+        heapq.heappush(numbers.freed, int(numbered[2]))
+        if len(numbers.freed) >= numbers.next - 1:
+            # All are free.
+            del self._numbers[numbered[1]]
 
     def next_connection(self) -> int:
         """The number of the next accepted connection that has no address to be named by (N92)."""
@@ -82,7 +126,7 @@ class ProcessTable(Generic[P]):
     def leave(self, process: P) -> None:
         """PROCESS has ended."""
         if self._processes.get(process.name) is process:
-            del self._processes[process.name]
+            self._free(process.name)
 
     def processes(self) -> list[P]:
         """All of them, newest first (N3)."""
@@ -144,16 +188,21 @@ class ProcessTable(Generic[P]):
 
     def observe(self, observer: Observer[P]) -> Callable[[], None]:
         """Tell OBSERVER every event from now on; the result, called, ends that."""
-        self.observers.append(observer)
+        if not callable(observer):
+            raise ProcessArgumentError("observer", f"{shown(observer)} is not a function")
+        # One that observes twice is told twice.
+        key = object()
+        self.observers[key] = observer
 
         def stop() -> None:
-            if observer in self.observers:
-                self.observers.remove(observer)
+            self.observers.pop(key, None)
 
         return stop
 
     def tell(self, process: P, what: str, value: object) -> None:
-        """Let the observers know."""
-        if self.observers:
-            for observer in tuple(self.observers):
+        """Let the observers know; what one of them raises is reported and hurts nobody else."""
+        for observer in tuple(self.observers.values()):
+            try:
                 observer(process, what, value)
+            except BaseException as error:
+                process.observer_raised(error)

@@ -43,8 +43,10 @@ LIVE = frozenset({State.CONNECT, State.OPEN, State.LISTEN, State.RUN})
 ENDED = frozenset({State.CLOSED, State.FAILED, State.EXIT, State.SIGNAL})
 #: The states in which something can be sent.
 SENDING = frozenset({State.CONNECT, State.OPEN, State.RUN})
-#: The end, which stopping does not hide.
+#: The ends that stopping does not hide.
 _OVER = frozenset({State.CLOSED, State.EXIT, State.SIGNAL})
+#: The states in which data can flow.
+FLOWING = frozenset({State.OPEN, State.RUN})
 
 
 class Cause(enum.Enum):

@@ -100,7 +100,9 @@ class Channel(Protocol):
         """Tell `writable` once, as soon as less than the low-water mark is pending."""
 
     def set_marks(self, high: int, low: int) -> None:
-        """The high-water mark of `congested` and the low-water mark of `writable`, in bytes."""
+        """The high-water mark of `congested` and the low-water mark of `writable`, in bytes; LOW is at
+        least 1, since less than that has to be possible.
+        """
 
     def check_pausable(self) -> None:
         """Raise ProcessError if `pause` cannot stop the transport from reading."""

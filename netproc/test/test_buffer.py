@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
@@ -47,8 +50,24 @@ class TextTests(SynchronousTestCase):
         for position in (0, 5):
             error = self.assertRaises(ProcessArgumentError, buffer.insert, position, "x")
             self.assertEqual(f"{position} is not in 1…4", error.problem)
-        self.assertRaises(ProcessArgumentError, buffer.take, -1)
         self.assertRaises(ProcessArgumentError, setattr, buffer, "point", 9)
+
+    def test_wrong_values_are_refused_and_change_nothing(self) -> None:
+        buffer = make("abc")
+        for call, problem in (
+            (lambda: buffer.insert("1", "x"), "position: '1' is not an integer"),
+            (lambda: buffer.insert(True, "x"), "position: True is not an integer"),
+            (lambda: buffer.insert(1, b"x"), "text: b'x' is not a str"),
+            (lambda: buffer.take(-1), "count: -1 is not a number of characters"),
+            (lambda: buffer.take("2"), "count: '2' is not a number of characters"),
+            (lambda: setattr(buffer, "limit", 1.5), "limit: 1.5 is not a number of characters"),
+            (lambda: setattr(buffer, "limit", None), "limit: None is not a number of characters"),
+            (lambda: setattr(buffer, "point", 1.0), "point: 1.0 is not an integer"),
+        ):
+            self.assertEqual(problem, str(self.assertRaises(ProcessArgumentError, call)))
+        self.assertEqual(
+            ("abc", 1, buffer_module.DEFAULT_LIMIT), (buffer.text, buffer.point, buffer.limit)
+        )
 
     def test_read_only(self) -> None:
         buffer = make("abc")
@@ -71,6 +90,8 @@ class TextTests(SynchronousTestCase):
 
     @given(st.lists(st.tuples(st.integers(0, 100), st.text(max_size=5), st.booleans())))
     def test_is_a_string_that_changes(self, changes: list[tuple[int, str, bool]]) -> None:
+        for name, small in (("_CUT", 2), ("_MOST_SMALL", 3)):
+            self.patch(buffer_module, name, small)
         buffer, expected = make(), ""
         for number, text, take in changes:
             if take:
@@ -81,7 +102,49 @@ class TextTests(SynchronousTestCase):
                 buffer.insert(at + 1, text)
                 expected = expected[:at] + text + expected[at:]
             self.assertEqual(len(expected), len(buffer))
+            if number % 5 == 0:
+                self.assertEqual(expected, buffer.text)
         self.assertEqual(expected, buffer.text)
+
+    def copied(self, work: Callable[[Buffer], object]) -> int:
+        """How many characters WORK copies on a buffer of a million: all go through these two functions."""
+        count = 0
+
+        def split(piece: str, at: int, original: Any = buffer_module._split) -> Any:
+            nonlocal count
+            before, after = original(piece, at)
+            count += len(piece) if before and after else 0
+            return before, after
+
+        def joined(buffer: Buffer, original: Any = Buffer._joined) -> str:
+            nonlocal count
+            count += len(buffer)
+            return original(buffer)  # type: ignore[no-any-return]
+
+        buffer = make("x" * 1_000_000)
+        self.patch(buffer_module, "_split", split)
+        self.patch(Buffer, "_joined", joined)
+        work(buffer)
+        return count
+
+    def test_large_texts_are_not_copied_for_each_change(self) -> None:
+        def output_before_typed_text(buffer: Buffer) -> None:
+            mark = buffer.new_mark(500_000)
+            for _ in range(1000):
+                buffer.insert_output(mark, "output")
+                buffer.insert(buffer.end(), "typed")
+                buffer.insert(mark.position or 1, "y")
+
+        def walk(buffer: Buffer) -> None:
+            for position in range(1, 10_000, 3):
+                buffer.insert(position, "y")
+
+        def take_little(buffer: Buffer) -> None:
+            for _ in range(1000):
+                buffer.take(1)
+
+        for work in (output_before_typed_text, walk, take_little):
+            self.assertLess(self.copied(work), 6_000_000)
 
 
 class MarkTests(SynchronousTestCase):
@@ -156,6 +219,18 @@ class RoomTests(SynchronousTestCase):
         self.assertEqual([], told)
         buffer.take(1)
         buffer.take(1)
+        self.assertEqual([1], told)
+
+    def test_who_waits_twice_or_no_more(self) -> None:
+        buffer = make("abc")
+        buffer.limit = 1
+        told: list[int] = []
+        once, never = (lambda: told.append(1)), (lambda: told.append(2))
+        for callback in (once, never, once):
+            buffer.when_room(callback)
+        for _ in range(2):
+            buffer.forget(never)
+        buffer.erase()
         self.assertEqual([1], told)
 
     def test_killing_tells_too(self) -> None:

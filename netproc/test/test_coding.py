@@ -217,6 +217,37 @@ class CodecTests(SynchronousTestCase):
         self.assertEqual(b" \xff" * 300_000, coding_system("koi8-r").encode("你\udcff" * 300_000))
         self.assertEqual(b"?" * 300_000, coding_system("us-ascii").encode("你" * 300_000))
 
+    def test_bytes_that_were_no_utf_16_are_sent_as_they_were(self) -> None:
+        """Also those that are ASCII, for which Python's own handler does not care."""
+        data = b"\xff\xfea\0\n\xdcb\0\0\xd8c\0A"
+        text = text_of("undecided-unix", [data])
+        self.assertEqual("a\udc0a\udcdcb\udc00\udcd8c\udc41", text)
+        for name in ("utf-8", "us-ascii", "latin-1", "koi8-r", "euc-jp", "iso-2022-jp", "gb18030"):
+            sent = coding_system(f"{name}-unix").encode(text)
+            self.assertEqual((name, b"a\n\xdcb\0\xd8cA"), (name, sent))
+        self.assertEqual(data[2:], coding_system("utf-16le").encode(text))
+        self.assertEqual(b"\0" * 300_000, coding_system("utf-8").encode("\udc00" * 300_000))
+
+    def test_undoing_never_fails(self) -> None:
+        """What a decoder has given, and what a program makes up."""
+        data = b"abc\x1b.A\x1bN\x00def"
+        decoder = coding_system("iso-2022-jp-2-unix").decoder()
+        text = decoder.decode(data)
+        again = coding_system("iso-2022-jp-2-unix").decoder()
+        self.assertEqual(("abc\x80def", text), (text, again.decode(decoder.undo(text))))
+        for name in {first for first, _ in CODECS.values()} | {"utf-16", "undecided", "utf-8-auto"}:
+            made_up = "a\ud800你\udcff\udc41\x85é😀"
+            undone = coding_system(name).decoder().undo(made_up)
+            self.assertTrue(
+                undone.startswith(("a".encode(CODECS.get(name, ("", "utf-16-be"))[1]), b"a"))
+            )
+        many = coding_system("koi8-r").decoder().undo("你" * 300_000)
+        self.assertEqual("你".encode() * 300_000, many)
+
+    def test_nothing_has_no_mark(self) -> None:
+        for name in ("utf-16", "utf-8-with-signature"):
+            self.assertEqual(b"", coding_system(name).encode(""))
+
     def test_what_has_no_encoding(self) -> None:
         error = self.assertRaises(ProcessArgumentError, coding_system("utf-8").encode, "a\ud800")
         self.assertEqual("character '\\ud800' has no encoding in utf-8", error.problem)
@@ -290,7 +321,7 @@ class UndecidedTests(SynchronousTestCase):
         self.assertEqual(("aé€", "utf-8-unix"), self.decided(b"a\xc3\xa9\xe2", b"\x82\xac"))
 
     def test_anything_else_is_latin_1(self) -> None:
-        self.assertEqual(("café", "iso-latin-1-unix"), self.decided(b"caf", b"\xe9"))
+        self.assertEqual(("café!", "iso-latin-1-unix"), self.decided(b"caf", b"\xe9!"))
         self.assertEqual(("café!ÿ", "iso-latin-1-unix"), self.decided(b"caf\xe9!", b"\xff"))
 
     def test_a_nul_byte_means_no_conversion(self) -> None:
@@ -328,8 +359,12 @@ class UndecidedTests(SynchronousTestCase):
         self.assertEqual(("a\ufeffé", "utf-8-unix"), self.decided(b"a", b"\xef\xbb\xbf\xc3\xa9"))
         self.assertEqual(("aþÿ", "iso-latin-1-unix"), self.decided(b"a", b"\xfe\xff"))
 
-    def test_half_a_mark_at_the_end(self) -> None:
-        self.assertEqual(("ï»", "iso-latin-1-unix"), self.decided(b"\xef\xbb"))
+    def test_what_is_unfinished_at_the_end_stays_as_it_is(self) -> None:
+        for data in (b"\xef\xbb", b"\xff", b"caf\xc3", b"caf\xe9", b"\xf0\x9f\x98"):
+            for chunks in ([data], bytewise(data)):
+                text, name = self.decided(*chunks)
+                self.assertEqual("utf-8-unix", name)
+                self.assertEqual(data, coding_system(name).encode(text))
 
     def test_prefer_utf_8(self) -> None:
         self.assertEqual(("é", "utf-8-unix"), self.decided(b"\xc3\xa9", name="prefer-utf-8-unix"))

@@ -4,15 +4,24 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from netproc.core.coding import DEFAULT, coding_pair
-from netproc.core.delivery import Delivery
+from netproc.core.coding import DEFAULT, Text, coding_pair
+from netproc.core.delivery import Delivery, PacketDelivery
 from netproc.core.errors import ProcessError
 from netproc.core.limits import PIECE
 
 BINARY = coding_pair("binary")
 
 
-class DeliveryTests(SynchronousTestCase):
+class GivingBack(SynchronousTestCase):
+    def give_back(self, delivery: Delivery) -> Text:
+        """Let the filter give back all that it is given."""
+        given = delivery.take()
+        delivery.put_back(given)
+        delivery.settle(given)
+        return given
+
+
+class DeliveryTests(GivingBack):
     def test_in_order(self) -> None:
         delivery = Delivery(DEFAULT, True)
         self.assertFalse(delivery.waiting)
@@ -78,6 +87,47 @@ class DeliveryTests(SynchronousTestCase):
         delivery.set_coding(BINARY, True)
         self.assertEqual(["é!".encode() + b"\xc3", b"later"], [delivery.take(), delivery.take()])
 
+    def test_what_the_filter_gives_back_whole_comes_with_the_next(self) -> None:
+        delivery = Delivery(DEFAULT, True)
+        delivery.put(b"half")
+        self.give_back(delivery)
+        self.assertEqual((False, True), (delivery.ready, delivery.waiting))
+        delivery.put(b"\xc3")
+        self.assertEqual((True, "", False), (delivery.ready, delivery.take(), delivery.ready))
+        delivery.put(b"\xa9")
+        self.assertEqual(("halfé", False), (self.give_back(delivery), delivery.ready))
+        delivery.put(b"!")
+        self.assertEqual(("halfé!", False), (delivery.take(), delivery.waiting))
+
+    def test_giving_back_a_part_is_progress(self) -> None:
+        delivery = Delivery(DEFAULT, True)
+        delivery.put(b"a\nb")
+        given = delivery.take()
+        delivery.put_back(given[2:])
+        delivery.settle(given)
+        self.assertEqual((True, "b"), (delivery.ready, delivery.take()))
+
+    def test_what_was_given_back_can_be_tried_again(self) -> None:
+        for in_call in (False, True):
+            delivery = Delivery(DEFAULT, True)
+            delivery.put(b"a")
+            delivery.take()
+            if in_call:
+                delivery.retry(in_call=True)
+            delivery.put_back("a")
+            delivery.settle("a")
+            self.assertEqual(in_call, delivery.ready)
+            delivery.retry(in_call=False)
+            self.assertEqual((True, "a"), (delivery.ready, delivery.take()))
+
+    def test_the_unfinished_character_at_the_end(self) -> None:
+        delivery = Delivery(coding_pair("utf-8-unix"), True)
+        delivery.put(b"a\xc3")
+        self.give_back(delivery)
+        self.assertEqual(
+            (True, "a\udcc3", False), (delivery.finish(), delivery.take(), delivery.finish())
+        )
+
     def test_the_first_reason_of_the_end_stays(self) -> None:
         delivery = Delivery(DEFAULT, True)
         delivery.end(None)
@@ -102,3 +152,23 @@ class DeliveryTests(SynchronousTestCase):
         delivery.put_back("é")
         self.assertEqual("é".encode() + b"\xc3b", delivery.take_bytes())
         self.assertFalse(delivery.waiting)
+
+
+class PacketDeliveryTests(GivingBack):
+    def test_packets_stay_apart_and_in_order(self) -> None:
+        delivery = PacketDelivery(DEFAULT, True)
+        delivery.put("é".encode())
+        self.assertEqual("é", self.give_back(delivery))
+        self.assertFalse(delivery.ready)
+        delivery.put(b"two")
+        delivery.retry(in_call=False)
+        self.assertEqual(["é", "two"], [self.give_back(delivery), self.give_back(delivery)])
+        self.assertEqual((False, True), (delivery.ready, delivery.waiting))
+        delivery.set_coding(BINARY, True)
+        self.assertEqual(["é".encode(), b"two"], [delivery.take(), delivery.take()])
+        self.assertFalse(delivery.waiting)
+
+    def test_a_packet_that_is_longer_than_a_piece_stays_whole(self) -> None:
+        delivery = PacketDelivery(BINARY, True)
+        delivery.put_back(b"x" * 2 * PIECE)
+        self.assertEqual(2 * PIECE, len(delivery.take()))

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from netproc.core.escape import LONGEST, escape
+from netproc.core.escape import LONGEST, escape, shown
 
 
 class EscapeTests(SynchronousTestCase):
@@ -32,3 +32,18 @@ class EscapeTests(SynchronousTestCase):
     @given(st.text())
     def test_is_always_one_printable_line(self, text: str) -> None:
         self.assertTrue(escape(text).isprintable())
+
+
+class ShownTests(SynchronousTestCase):
+    def test_values(self) -> None:
+        class Odd:
+            def __repr__(self) -> str:
+                raise ZeroDivisionError
+
+        for value, expected in (
+            ("a\n", r"'a\n'"),
+            (b"x" * 300, f"b'{'x' * 198}…"),
+            (10**5000, "a value of type int"),
+            (Odd(), "a value of type Odd"),
+        ):
+            self.assertEqual(expected, shown(value))

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
+
+from hypothesis import given
+from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from netproc.core.buffer import Buffer
 from netproc.core.errors import ProcessArgumentError
 from netproc.core.listing import listing
 from netproc.core.names import ProcessTable
+from netproc.test.counting import growth
 
 
 class FakeProcess:
@@ -19,6 +24,7 @@ class FakeProcess:
         self.status = "open"
         self.is_server = bool(contact.get("server"))
         self.deleted = False
+        self.raised: list[BaseException] = []
         self._contact = contact
 
     def contact(self, key: str) -> object:
@@ -26,6 +32,9 @@ class FakeProcess:
 
     def delete(self) -> None:
         self.deleted = True
+
+    def observer_raised(self, error: BaseException) -> None:
+        self.raised.append(error)
 
 
 class TableTests(SynchronousTestCase):
@@ -47,6 +56,41 @@ class TableTests(SynchronousTestCase):
         self.enter("foo")
         self.table.leave(self.enter("foo"))
         self.assertEqual("foo<1>", self.enter("foo").name)
+
+    def test_a_numbered_name_that_was_given_is_left_out_and_freed(self) -> None:
+        explicit = self.enter("foo<2>")
+        self.assertEqual(["foo", "foo<1>", "foo<3>"], [self.enter("foo").name for _ in range(3)])
+        self.table.leave(explicit)
+        self.assertEqual(["foo<2>", "foo<4>"], [self.enter("foo").name for _ in range(2)])
+
+    def test_a_name_that_looks_numbered_and_is_endless(self) -> None:
+        self.enter("foo")
+        self.enter("foo")
+        self.table.leave(self.enter(f"foo<{'9' * 5000}>"))
+
+    @given(st.lists(st.tuples(st.sampled_from(["a", "a<1>", "a<2>", "a<1><1>"]), st.booleans())))
+    def test_the_first_number_that_is_free(self, steps: list[tuple[str, bool]]) -> None:
+        table: ProcessTable[FakeProcess] = ProcessTable()
+        taken: list[str] = []
+        for name, release in steps:
+            if release and taken:
+                table.release(taken.pop(len(name) % len(taken)))
+            else:
+                numbered = (f"{name}<{number}>" for number in itertools.count(1))
+                free = next(n for n in itertools.chain([name], numbered) if n not in taken)
+                taken.append(table.reserve(name))
+                self.assertEqual(free, taken[-1])
+        for name in taken:
+            table.release(name)
+        self.assertEqual({}, table._numbers, "they would be kept for ever")
+
+    def test_many_of_one_name(self) -> None:
+        def come_and_go(number: int) -> None:
+            table: ProcessTable[FakeProcess] = ProcessTable()
+            for name in [table.reserve("foo") for _ in range(number)]:
+                table.release(name)
+
+        self.assertLess(growth(come_and_go), 6)
 
     def test_reserved_names_are_taken_and_not_listed(self) -> None:
         reserved = self.table.reserve("foo")
@@ -133,6 +177,20 @@ class TableTests(SynchronousTestCase):
         stop()
         self.table.tell(process, "gone", None)
         self.assertEqual([("foo", "made", None), ("foo", "sentinel", "open\n")], seen)
+
+    def test_an_observer_that_raises_hurts_nobody(self) -> None:
+        seen: list[str] = []
+
+        def fail(process: FakeProcess, what: str, value: object) -> None:
+            raise ZeroDivisionError
+
+        stop = self.table.observe(fail)
+        self.table.observe(lambda process, what, value: seen.append(what))
+        process = self.enter("foo")
+        self.assertEqual((["made"], [ZeroDivisionError]), (seen, list(map(type, process.raised))))
+        stop()
+        self.table.tell(process, "gone", None)
+        self.assertEqual(1, len(process.raised))
 
 
 class ListingTests(SynchronousTestCase):

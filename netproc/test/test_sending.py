@@ -33,7 +33,7 @@ class Channel:
         self.asked += 1
 
     def set_marks(self, high: int, low: int) -> None:
-        pass
+        self.low = low
 
 
 class SendingTests(SynchronousTestCase):
@@ -43,8 +43,8 @@ class SendingTests(SynchronousTestCase):
         limits = Limits(high_water=10, low_water=5, send_cap=1000)
         self.noticed: list[ProcessError] = []
         life = SimpleNamespace(noticed=self.noticed.append)
-        process: Any = SimpleNamespace(limits=limits, reading=self.reading, life=life)
-        self.sending = Sending(process)
+        self.process: Any = SimpleNamespace(limits=limits, reading=self.reading, life=life)
+        self.sending = Sending(self.process)
         self.channel: Any = Channel()
         self.sending.connected(self.channel)
 
@@ -90,6 +90,30 @@ class SendingTests(SynchronousTestCase):
         self.sending.send(bytes(1000))
         error = self.assertRaises(ProcessError, self.sending.send, b"x")
         self.assertEqual((errno.ENOBUFS, 1000), (error.errno, self.sending.sent))
+
+    def test_a_low_water_mark_of_zero(self) -> None:
+        self.process.limits = Limits(low_water=0)
+        self.sending.set_marks(self.process.limits)
+        self.assertEqual(1, self.channel.low, "the channel could never have less pending")
+        self.sending.send(b"x")
+        self.assertNoResult(self.sending.drain())
+        self.channel.pending = 0
+        self.successResultOf(self.sending.drain())
+
+    def test_a_low_water_mark_that_is_raised(self) -> None:
+        self.sending.send(bytes(100))
+        drained = self.sending.drain()
+        for low, fires in ((100, False), (101, True)):
+            self.process.limits = Limits(low_water=low)
+            self.sending.set_marks(self.process.limits)
+            self.assertEqual(fires, drained.called)
+
+    def test_early_output_counts_when_the_limits_are_not_the_usual_ones(self) -> None:
+        self.sending.channel = None
+        self.sending.send(bytes(100))
+        drained = self.sending.drain()
+        self.sending.connected(self.channel)
+        self.assertNoResult(drained)
 
     def test_early_packets_that_are_refused(self) -> None:
         self.sending.channel = None

@@ -86,6 +86,18 @@ class AcceptOutputTests(TcpFixture):
         await process.closed
         self.assertFalse(await process.accept_output())
 
+    async def test_the_sentinel_is_called_before(self) -> None:
+        """Of the end, and of one that came together with the last output (N168)."""
+        for output in (b"", b"x"):
+            process, peer = await self.client_of_raw(filter=Recorder(), stop=True)
+            waiting = process.accept_output(5)
+            peer.sendall(output)
+            peer.close()
+            await self.turn(0.01)
+            process.resume()
+            await self.until(lambda waiting=waiting: waiting.called and not waiting.paused)
+            self.assertEqual((bool(output), [BROKEN]), (await waiting, self.events(process)))
+
     async def test_a_server_has_no_output(self) -> None:
         server = await self.server(filter=echo)
         self.assertFalse(await server.accept_output())
@@ -172,6 +184,37 @@ class ProcessTests(TcpFixture):
             peer = await in_thread(accept, listener)
         with peer:
             self.assertEqual(b"early\xfe\xff\0h\0i", await in_thread(read_exactly, peer, 11))
+
+    async def test_a_stopped_client_that_cannot_connect(self) -> None:
+        buffer = netproc.get_buffer_create("b")
+        self.addCleanup(buffer.kill)
+        process = await self.make(name="p", service=1, nowait=True, stop=True, buffer=buffer)
+        await process.closed
+        self.assertEqual("\nProcess p failed with code 111\n", buffer.text)
+        # As in Emacs (N60).
+        self.assertEqual(("stop", False), (process.status, process.live))
+        process.resume()
+        self.assertEqual("failed", process.status)
+
+    async def test_the_default_sentinel_tells_no_open(self) -> None:
+        listener, place = self.raw_server()
+        with listener:
+            process = await self.make(name="p", nowait=True, stop=True, buffer="b", **place)
+            with await in_thread(accept, listener):
+                await self.until(lambda: self.events(process))
+        assert process.buffer is not None
+        self.addCleanup(process.buffer.kill)
+        self.assertEqual(
+            ("stop", ["open\n"], ""), (process.status, self.events(process), process.buffer.text)
+        )
+
+    async def test_empty_text_is_not_sent(self) -> None:
+        """Not even its byte-order mark, which stays for the first text."""
+        process, peer = await self.client_of_raw(coding="utf-16")
+        process.send("")
+        self.assertEqual((0, "utf-16"), (process.sent, process.coding[1]))
+        process.send("h")
+        self.assertEqual(b"\xfe\xff\0h", await in_thread(read_exactly, peer, 4))
 
     async def test_a_unibyte_buffer_is_given_bytes(self) -> None:
         buffer = netproc.get_buffer_create("b")

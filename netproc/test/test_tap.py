@@ -328,12 +328,12 @@ class CommandTests(NetprocTestCase):
         self.assertEqual(["p: open"], self.lines()[:1])
 
     async def test_a_client_that_is_refused(self) -> None:
-        for nowait in (False, True):
+        for keywords in ({}, {"nowait": True}, {"nowait": True, "stop": True}):
             sock = socket.socket()
             sock.bind(("127.0.0.1", 0))
             port = sock.getsockname()[1]
             self.said.clear()
-            self.start(service=port, nowait=nowait)
+            self.start(service=port, **keywords)
             await self.until(lambda: len(self.said) == 2)
             refused = f"make client process failed: Connection refused: 127.0.0.1:{port}"
             self.assertEqual([refused, "status 1"], self.said)

@@ -9,6 +9,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from netproc.core.errors import ProcessError
+from netproc.test.counting import growth
 from netproc.waiting import Waiters, in_time
 
 
@@ -30,6 +31,16 @@ class WaitersTests(SynchronousTestCase):
                 self.failureResultOf(third, ProcessError)
             self.failureResultOf(second, CancelledError)
             self.assertFalse(waiters)
+
+    def test_each_of_many_goes_at_the_same_cost(self) -> None:
+        def come_and_go(number: int) -> None:
+            waiters: Waiters[int] = Waiters()
+            for waiter in [waiters.add() for _ in range(number)]:
+                waiter.addErrback(lambda _: None)
+                waiter.cancel()
+            self.assertFalse(waiters)
+
+        self.assertLess(growth(come_and_go), 6)
 
 
 class InTimeTests(SynchronousTestCase):

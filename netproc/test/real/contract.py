@@ -220,6 +220,15 @@ class CloseContract(Fixture):
         assert process.reason is not None
         self.assertEqual(errno.ETIMEDOUT, process.reason.errno)
 
+    async def test_draining_to_the_last_byte(self) -> None:
+        process, peer = await self.client_of_raw()
+        process.limits = dataclasses.replace(DEFAULT_LIMITS, low_water=0)
+        process.send(b"x" * 8 * MB)
+        drained = process.drain()
+        self.assertEqual(8 * MB, len(await in_thread(read_exactly, peer, 8 * MB)))
+        await drained
+        self.assertEqual(0, process.pending)
+
     async def test_a_peer_that_does_not_end_is_left(self) -> None:
         process, _ = await self.client_of_raw()
         process.limits = dataclasses.replace(DEFAULT_LIMITS, linger_timeout=0.1)
@@ -431,5 +440,47 @@ class FlowContract(Fixture):
     foreign = False
 
 
-class StreamContract(HalfCloseContract, CloseContract, StopContract, FlowContract):
+class InputContract(Fixture):
+    """A filter may give back what it cannot use, and others may wait for what it gets."""
+
+    async def test_giving_everything_back_waits_for_more(self) -> None:
+        given: list[bytes] = []
+
+        def filter(process: NetworkProcess, data: bytes) -> None:
+            given.append(data)
+            if not data.endswith(b"\n"):
+                process.unread(data)
+
+        _, peer = await self.client_of_raw(filter=filter)
+        for piece in (b"half", b" a ", b"line\n"):
+            peer.sendall(piece)
+            await self.until(lambda piece=piece: given and given[-1].endswith(piece))
+        self.assertEqual([b"half", b"half a ", b"half a line\n"], given)
+
+    async def test_what_is_given_back_in_the_last_call_is_for_another_filter(self) -> None:
+        recorder = Recorder()
+
+        def first(process: NetworkProcess, text: str) -> None:
+            if text.endswith("\udcc3"):
+                process.filter = recorder
+                process.unread(text)
+
+        process, peer = await self.client_of_raw(filter=first, coding="utf-8-unix")
+        peer.sendall(b"caf\xc3")
+        peer.close()
+        await process.closed
+        self.assertEqual(("\udcc3", [BROKEN]), (recorder.data, self.events(process)))
+
+    async def test_waiting_for_output_sees_the_end_that_has_come(self) -> None:
+        recorder = Recorder()
+        process, peer = await self.client_of_raw(filter=recorder, stop=True)
+        peer.sendall(b"x" * 20_000)
+        peer.close()
+        process.resume()
+        while await process.accept_output(5):
+            pass
+        self.assertEqual((b"x" * 20_000, [BROKEN]), (recorder.data, self.events(process)))
+
+
+class StreamContract(HalfCloseContract, CloseContract, StopContract, FlowContract, InputContract):
     """All of it."""

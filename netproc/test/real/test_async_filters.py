@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Generator
+from typing import Any
 
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import CancelledError, Deferred, inlineCallbacks
 
 from netproc import NetworkProcess, ProcessError
 from netproc.test.real.contract import BROKEN, MB, Recorder, echo
@@ -95,6 +97,52 @@ class AsyncFilterTests(TcpFixture):
         async def filter(process: NetworkProcess, data: bytes) -> None:
             try:
                 await process.accept_output(5)
+            except ProcessError as error:
+                failures.append(error.errno)
+
+        _, peer = await self.client_of_raw(filter=filter)
+        peer.sendall(b"x")
+        await self.until(lambda: failures)
+        self.assertEqual([errno.EDEADLK], failures)
+
+    async def test_others_may_wait_while_it_runs(self) -> None:
+        """The loop of a main program, whatever the filter is."""
+        done: list[bytes] = []
+
+        async def coroutine(process: NetworkProcess, data: bytes) -> None:
+            await self.turn(0.01)
+            done.append(data)
+
+        @inlineCallbacks
+        def generator(
+            process: NetworkProcess, data: bytes
+        ) -> Generator[Deferred[None], None, None]:
+            yield self.turn(0.01)
+            done.append(data)
+
+        def plain(process: NetworkProcess, data: bytes) -> Deferred[None]:
+            return self.turn(0.01).addCallback(lambda _: done.append(data))
+
+        for filter in (coroutine, generator, plain):
+            done.clear()
+            process, peer = await self.client_of_raw(filter=filter)
+            for number in range(3):
+                peer.sendall(b"%d" % number)
+                self.assertTrue(await process.accept_output(5))
+                # Also while it runs.
+                self.assertFalse(await process.accept_output(0))
+                await self.until(lambda number=number: len(done) > number)
+            peer.close()
+            self.assertFalse(await process.accept_output())
+
+    async def test_generators_too_wait_for_their_own_output_in_vain(self) -> None:
+        failures: list[int | None] = []
+
+        @inlineCallbacks
+        def filter(process: NetworkProcess, data: bytes) -> Generator[Deferred[Any], Any, None]:
+            yield self.turn()
+            try:
+                yield process.accept_output(5)
             except ProcessError as error:
                 failures.append(error.errno)
 

@@ -121,6 +121,18 @@ class RaisingTests(TcpFixture):
         self.assertEqual("open", process.status)
         self.flushLoggedErrors(KeyboardInterrupt)
 
+    async def test_an_observer_that_raises(self) -> None:
+        process, peer = await self.client_of_raw(filter=echo)
+        self.addCleanup(process.table.observe(fail))
+        peer.sendall(b"x")
+        self.assertEqual(b"x", await in_thread(read_exactly, peer, 1))
+        process.delete()
+        peer.close()
+        await process.closed
+        self.assertEqual(["deleted\n"], self.events(process))
+        # "filter", "delivered", "sentinel" and "gone".
+        self.logged(4)
+
 
 class ActingTests(TcpFixture):
     async def test_a_filter_that_deletes_its_process(self) -> None:

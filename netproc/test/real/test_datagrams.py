@@ -217,6 +217,22 @@ class UdpTests(DatagramTestCase):
             server.resume()
         self.assertEqual([b"0", b"1", b"2"], seen)
 
+    async def test_a_packet_that_is_given_back_comes_again_with_the_next_one(self) -> None:
+        given: list[bytes] = []
+
+        def filter(process: NetworkProcess, data: bytes) -> None:
+            given.append(data)
+            if given == [b"one"]:
+                process.unread(data)
+
+        server = await self.server(filter=filter)
+        client = await self.client_of(server)
+        client.send(b"one")
+        await self.until(lambda: given)
+        client.send(b"two")
+        await self.until(lambda: len(given) == 3)
+        self.assertEqual([b"one", b"one", b"two"], given)
+
     async def test_an_end_is_not_sent(self) -> None:
         server, recorder = await self.server(), Recorder()
         client = await self.client_of(server, filter=recorder)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 
 from twisted.internet.defer import Deferred
 
-from netproc import Buffer, NetworkProcess, ProcessError
+from netproc import Buffer, NetworkProcess, ProcessError, get_buffer_create
+from netproc.core.delivery import Delivery
 from netproc.core.limits import MIB
 from netproc.test.real.contract import echo
 from netproc.test.real.peers import in_thread, read_exactly
@@ -109,6 +111,32 @@ class BufferTests(TcpFixture):
         """Wait until BUFFER is full, or has all that is LEFT; it never holds more than it may."""
         await self.until(lambda: len(buffer) == min(buffer.limit, left))
         return len(buffer) <= buffer.limit
+
+    async def test_what_a_filter_gives_back_has_a_bound(self) -> None:
+        self.patch(Delivery, "MOST_SEEN", 1000)
+        process, peer = await self.client_of_raw(filter=lambda p, data: p.unread(data))
+        peer.sendall(b"x" * 1000)
+        await self.until(lambda: process.reading.delivery.seen == 1000)
+        peer.sendall(b"x")
+        peer.close()
+        await process.closed
+        assert process.reason is not None
+        self.assertEqual(errno.EMSGSIZE, process.reason.errno)
+
+    async def test_nobody_is_left_waiting_for_room(self) -> None:
+        buffer = get_buffer_create("full")
+        self.addCleanup(buffer.kill)
+        buffer.limit = 0
+        for _ in range(3):
+            process, peer = await self.client_of_raw(buffer=buffer)
+            peer.sendall(b"x")
+            await self.until(lambda: buffer._waiting)
+            for _ in range(3):
+                process.filter = None
+            self.assertEqual(1, len(buffer._waiting))
+            process.sentinel = lambda process, event: None
+            process.delete()
+            self.assertEqual(0, len(buffer._waiting))
 
     async def test_a_full_buffer_holds_the_end_back_too(self) -> None:
         process, peer = await self.client_of_raw(buffer="b", coding="utf-8")

@@ -9,7 +9,13 @@ import socket
 from twisted.internet.defer import CancelledError
 from twisted.logger import globalLogPublisher
 
-from netproc import NetworkProcess, ProcessArgumentError, ProcessError, TransactionQueue
+from netproc import (
+    NetworkProcess,
+    ProcessArgumentError,
+    ProcessError,
+    TransactionQueue,
+    transactions,
+)
 from netproc.test.real.peers import in_thread, read_exactly
 from netproc.test.real.test_tcp import TcpFixture
 
@@ -72,6 +78,47 @@ class TransactionTests(TcpFixture):
         queue.close()
         await self.failure_of(second, CancelledError)
         await self.failure_of(third, ProcessError)
+
+    async def test_an_answer_that_one_match_spans(self) -> None:
+        """Not found at each piece, but soon; and when the peer ends, or the time is over, at once."""
+        answer = b"begin" + b"x" * 10_000 + b"end"
+        for then in ("wait", "close", "late"):
+            self.patch(transactions, "_LOOK_AFTER", 0.01 if then == "wait" else 60)
+            queue, process, peer = await self.queue()
+            asked = queue.enqueue("?", r"begin[^!]*end", timeout=0.3 if then == "late" else 30)
+            for piece in (answer[:-1], answer[-1:]):
+                peer.sendall(piece)
+                await self.until(
+                    lambda process=process: (
+                        process.received >= len(answer) - 1 and not process.reading.gate
+                    )
+                )
+            if then == "close":
+                peer.close()
+            self.assertEqual(answer.decode(), await asked)
+            self.assertEqual(then != "close", process.live)
+
+    async def test_many_answers_at_once(self) -> None:
+        queue, _, peer = await self.queue()
+        answers = [queue.enqueue("", r"\n") for _ in range(3000)]
+        await in_thread(peer.sendall, b"x\n" * 3000)
+        self.assertEqual(["x\n"] * 3000, [await answer for answer in answers])
+
+    async def test_a_coding_that_changes_the_kind(self) -> None:
+        """The queue is of no use any more; the process is the program's."""
+        queue, process, peer = await self.queue()
+        asked = queue.enqueue("?", r"\n")
+        delayed = queue.enqueue("?", r"\n", delay_question=True)
+        peer.sendall(b"begins as text")
+        await self.until(lambda: process.received)
+        process.coding = "binary"
+        peer.sendall(b"\n")
+        for failing in (asked, delayed, queue.enqueue(b"?", rb"\n")):
+            error = await self.failure_of(failing, ProcessError)
+            self.assertEqual(errno.EINVAL, error.errno)
+        peer.sendall(b"\n")
+        await self.until(lambda: process.received == 16)
+        self.assertTrue(process.live)
 
     async def test_too_long_an_answer_ends_it(self) -> None:
         for answer in (b"abcdef", b"abcde\n"):
