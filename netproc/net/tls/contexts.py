@@ -26,6 +26,7 @@ from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
 from ...core.errors import ProcessArgumentError, os_error_text
 from ...core.escape import escape
 from . import credentials, priority, servernames
+from .connection import SUPPORTED, SocketConnection
 from .engine import Engine
 from .parameters import TLSParameters, parse, refuse
 from .primes import WatchedConnection
@@ -227,7 +228,7 @@ class _Own:
     def engine(self, name: str | None, sock: socket.socket | None = None) -> Engine:
         """See `Security`."""
         self._read_for_connection()
-        if self._watches:
+        if self._watches or not SUPPORTED:
             sock = None  # what is watched has to pass through here
         connection = self._connection(sock)
         least_prime = None
@@ -251,7 +252,9 @@ class _Own:
     def _connection(self, sock: socket.socket | None) -> SSL.Connection:
         if self._watches:
             return WatchedConnection(self._context)
-        return SSL.Connection(self._context, sock)
+        return (
+            SSL.Connection(self._context) if sock is None else SocketConnection(self._context, sock)
+        )
 
     def _name(self, name: str | None) -> str | None:
         name = self._parameters.hostname or name
