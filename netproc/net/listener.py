@@ -35,7 +35,7 @@ from .event import EVENT
 from .reactor import INetprocReactor
 from .seqpacket import transport_type
 from .socketfile import SocketFile
-from .sockets import local_address, peer_address, set_option, twisted_address
+from .sockets import hang_up, local_address, peer_address, set_option, twisted_address
 from .transport import StreamTransport
 
 log = Logger()
@@ -149,13 +149,18 @@ class Listener:
         set_option(self._socket, name, value)
 
     def connectionLost(self, reason: Failure) -> None:
-        """The reactor ends, or found the descriptor unusable."""
-        lost = self.connected and self._reactor.running
+        """The reactor ends, or has seen an error of the socket."""
+        if not (self.connected and self._reactor.running):
+            self._close()
+            return
+        error = hang_up(self._socket)
+        if error is None:
+            # The reactor watches this descriptor no more.
+            self._update()
+            return
         self._close()
-        if lost:
-            error = OSError(errno.EBADF, os.strerror(errno.EBADF))
-            error.__cause__ = reason.value
-            EVENT.run(self._watcher.listener_lost, error)
+        error.__cause__ = reason.value
+        EVENT.run(self._watcher.listener_lost, error)
 
     def _update(self) -> None:
         """Watch the socket if it is to be accepted from."""
