@@ -207,6 +207,23 @@ class ReactorTests(ReactorBuilder, SynchronousTestCase):  # type: ignore[misc]
         self.ask(self.buildReactor(), answer, b"never", own=False)
         self.assertEqual([False, True], found)
 
+    def test_a_descriptor_and_its_byte_in_the_next_turn(self) -> None:
+        reactor = self.buildReactor()
+        path = self.mktemp()[-60:].replace("/", "_")
+
+        def answer(transport: Any, data: bytes) -> None:
+            transport.sendFileDescriptor(0)
+            reactor.callLater(0, transport.write, b"x")
+
+        factory, client = ServerFactory(), ClientFactory()
+        factory.protocol = type("Server", (Answering,), {"answer": staticmethod(answer)})
+        asking = Asking(reactor, b"x")
+        client.buildProtocol = lambda address: asking  # type: ignore[method-assign]
+        reactor.listenUNIX(path, factory)
+        reactor.connectUNIX(path, client)
+        self.runReactor(reactor, DEADLINE)
+        self.assertEqual(b"x", asking.got)
+
     def test_events_for_a_number_that_is_used_again(self) -> None:
         """The first event closes the second one's descriptor, and something else gets the number."""
         reactor = self.buildReactor()
