@@ -16,7 +16,7 @@ from netproc.core.spec import Lookup
 from netproc.make import KEYWORDS, make
 from netproc.net import sockets
 from netproc.net.connector import Connector, interleave
-from netproc.test.base import NetprocTestCase, reactor
+from netproc.test.base import NetprocTestCase, install_resolver, reactor
 from netproc.test.real.peers import silent_listener
 
 V4, V6 = int(socket.AF_INET), int(socket.AF_INET6)
@@ -221,7 +221,7 @@ class LookupTests(NetprocTestCase):
         def forbidden(*arguments: Any) -> None:
             raise AssertionError("the resolver was asked")
 
-        self.patch(reactor.nameResolver, "resolveHostName", forbidden)
+        install_resolver(self, forbidden)
         for host in ("local", "127.0.0.1", "::1", None, "127.1"):
             server = await self.make(name="s", server=True, host=host, service=True, filter=True)
             self.assertEqual("listen", server.status)
