@@ -18,12 +18,11 @@ from typing import Any
 from OpenSSL import SSL
 
 from ...core.limits import KIB
+from .records import RecordReader
 
 #: The records that one call of `do_handshake` reads.  A handshake seldom has more than ten in each direction.
 MOST_RECORDS = 16
 
-#: Kind, version and length.
-_HEADER_SIZE = 5
 _PIECE = 16 * KIB
 
 # This file alone uses private names of pyOpenSSL.  There are no public ones for giving a socket to a connection that
@@ -43,9 +42,7 @@ class SocketConnection(SSL.Connection):
         self._sock = sock
         # Whether the handshake waits for the peer.
         self._wants_input = False
-        # The beginning of a header, and how much of the record after a whole header has not come.
-        self._header = b""
-        self._body_left = 0
+        self._records = RecordReader()
         # Output of the handshake that the kernel has not taken.
         self._flight = b""
 
@@ -56,7 +53,8 @@ class SocketConnection(SSL.Connection):
         """
         for _ in range(MOST_RECORDS):
             if self._wants_input:
-                part = self._receive_part()
+                # Nothing after a record: if the handshake ends with it, OpenSSL is to read the rest from the socket.
+                part = self._records.read(self._receive)
                 if not part:
                     break
                 self.bio_write(part)
@@ -75,25 +73,6 @@ class SocketConnection(SSL.Connection):
                 return
         self._send_flight()
         raise SSL.WantReadError
-
-    def _receive_part(self) -> bytes:
-        """What has come of the next record.
-
-        Nothing after that record is read.  If the handshake ends with it, the rest is application data, which OpenSSL is to
-        read from the socket.
-        """
-        part = b""
-        if not self._body_left:
-            part = self._receive(_HEADER_SIZE - len(self._header))
-            self._header += part
-            if len(self._header) == _HEADER_SIZE:
-                self._body_left = int.from_bytes(self._header[3:])
-                self._header = b""
-        if self._body_left:
-            body = self._receive(self._body_left)
-            self._body_left -= len(body)
-            part += body
-        return part
 
     def _receive(self, size: int) -> bytes:
         """What has come, SIZE bytes at most; nothing if nothing has."""

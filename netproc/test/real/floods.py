@@ -10,7 +10,9 @@ from OpenSSL import SSL
 #: A record of TLS 1.2 with a HelloRequest (RFC 5246, section 7.4.1.1).
 HELLO_REQUEST = b"\x16\x03\x03\x00\x04" + bytes(4)
 
+# The kinds of what a record holds, which TLS 1.3 puts at its end.
 _HANDSHAKE = b"\x16"
+_APPLICATION_DATA = b"\x17"
 _KEY_UPDATE = b"\x18\x00\x00\x01"
 
 
@@ -34,16 +36,22 @@ class KeyUpdates:
 
     def records(self, number: int, ask: bool = False) -> bytes:
         """NUMBER of them; they ASK for answers."""
-        return b"".join(self._record(ask) for _ in range(number))
+        return b"".join(self._update(ask) for _ in range(number))
 
-    def _record(self, ask: bool) -> bytes:
+    def _update(self, ask: bool) -> bytes:
+        record = self._seal(_KEY_UPDATE + bytes([ask]) + _HANDSHAKE)
+        self._secret = self._expand(b"traffic upd", 48)
+        return record
+
+    def data(self, data: bytes) -> bytes:
+        """A record with DATA after them."""
+        return self._seal(data + _APPLICATION_DATA)
+
+    def _seal(self, message: bytes) -> bytes:
         # Each is the first record under its keys, so the nonce is the IV.
-        message = _KEY_UPDATE + bytes([ask]) + _HANDSHAKE
         header = b"\x17\x03\x03" + (len(message) + 16).to_bytes(2)
         cipher = AESGCM(self._expand(b"key", 32))
-        sealed = cipher.encrypt(self._expand(b"iv", 12), message, header)
-        self._secret = self._expand(b"traffic upd", 48)
-        return header + sealed
+        return header + cipher.encrypt(self._expand(b"iv", 12), message, header)
 
     def _expand(self, label: bytes, size: int) -> bytes:
         """HKDF-Expand-Label, section 7.1."""
