@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from netproc import NetworkProcess
 from netproc.net.tls import contexts
-from netproc.net.tls.memory import MOST_ANSWERS, MOST_RECORDS
+from netproc.net.tls.memory import MOST_ANSWERS, MOST_RECORDS, MemoryTLSChannel
 from netproc.net.tls.onsocket import MOST_SENT, Wire
 from netproc.test.real import test_unix, tls_standin
 from netproc.test.real.contract import MB, Fixture, Recorder
@@ -151,7 +151,7 @@ class MemoryTests(FloodContract, test_unix.UnixFixture):
     async def test_hello_requests_during_the_handshake(self) -> None:
         process = await self.connected()
         channel = process.sending.channel
-        client = type(channel)(
+        client = MemoryTLSChannel(
             channel._below,
             tls_standin.SecurityInMemory(AUTHORITY.client, False).engine("localhost"),
             channel._reactor,
