@@ -90,9 +90,14 @@ class EPollReactor(epollreactor.EPollReactor):
 
     def doPoll(self, timeout: float | None) -> None:
         """Wait for events, TIMEOUT seconds at most, and dispatch them."""
-        selectables = self._selectables
-        for descriptor, event in self._wait(timeout):
-            selectable: Any = selectables.get(descriptor)
+        find = self._selectables.get
+        events = self._wait(timeout)
+        # An event may close a descriptor whose own event comes later, and what is made then gets that number.
+        meant = {number: find(number) for number, _ in events} if len(events) > 1 else None
+        for descriptor, event in events:
+            selectable: Any = find(descriptor)
+            if meant is not None and selectable is not meant[descriptor]:
+                continue
             if event == select.EPOLLIN and type(selectable) in _DIRECT:
                 LOG_CONTEXT.served = selectable
                 try:

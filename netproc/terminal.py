@@ -77,4 +77,4 @@ class _Caller:
                 result = function(*arguments)
             except Exception:
                 result = Failure()
-            self._reactor.callFromThread(done.callback, result)  # type: ignore[attr-defined]
+            self._reactor.callFromThread(done.callback, result)

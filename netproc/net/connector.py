@@ -95,8 +95,8 @@ class Connector:
                 # The same option would fail for every address.
                 self._finish(error)
                 return
-            except OSError as error:
-                self._errors.append((attempt.address, error))
+            except Exception as error:
+                self._errors.append((attempt.address, _os_error(error)))
                 continue
             self._attempts.append(attempt)
             if self._waiting:
@@ -118,7 +118,7 @@ class Connector:
 
     def _too_late(self) -> None:
         self._deadline = None
-        late = TimeoutError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT))
+        late = _error(errno.ETIMEDOUT)
         tried = [attempt.address for attempt in self._attempts]
         # A busy program may not have come to try the rest, or any.
         self._errors.extend((address, late) for address in [*tried, *self._waiting])
@@ -133,6 +133,8 @@ class Connector:
 
     def _failure(self) -> ProcessError:
         """The last error, as in Emacs (N36), and what became of each address."""
+        if not self._errors:
+            return ProcessError(None, f"{FAILED}: there is no address")
         last = self._errors[-1][1]
         addresses = ", ".join(text(address) for address, _ in self._errors)
         return from_os_error(last, FAILED, addresses)
@@ -193,20 +195,27 @@ class _Attempt:
         self._retry = None
         try:
             self._connect()
-        except OSError as error:
-            self._over(error)
+        except Exception as error:
+            self._over(_os_error(error))
 
     def doWrite(self) -> None:
-        """There is an answer."""
+        """There is an answer, unless the event was for a socket that had the same number (see `sockets.hang_up`)."""
         number = self.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-        self._over(OSError(number, os.strerror(number)) if number else None)
+        if number:
+            self._over(_error(number))
+        elif sockets.is_connected(self.sock):
+            self._over(_error(errno.ECONNREFUSED) if sockets.is_self_connected(self.sock) else None)
 
     def connectionLost(self, reason: Failure) -> None:
-        """Some reactors report a refusal as a hang-up, and all their own end."""
-        if self.sock.fileno() != -1:
-            number = self.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-            number = number or errno.ECONNABORTED
-            self._over(OSError(number, os.strerror(number)))
+        """Some reactors report a refusal as a hang-up, and all of them report their own end."""
+        if self.sock.fileno() == -1:
+            return
+        error = sockets.hang_up(self.sock)
+        if error is not None or not self._reactor.running:
+            self._over(error or _error(errno.ECONNABORTED))
+        else:
+            # The reactor watches this descriptor no more.
+            self._reactor.addWriter(self)
 
     def _over(self, error: OSError | None) -> None:
         self._reactor.removeWriter(self)
@@ -220,3 +229,16 @@ class _Attempt:
             self._retry.cancel()
         self._reactor.removeWriter(self)
         self.sock.close()
+
+
+def _error(number: int) -> OSError:
+    return OSError(number, os.strerror(number))
+
+
+def _os_error(error: Exception) -> OSError:
+    """ERROR of an attempt; the socket module has others than OSErrors for addresses and options that cannot be."""
+    if isinstance(error, OSError):
+        return error
+    found = OSError(str(error) or type(error).__name__)
+    found.__cause__ = error
+    return found

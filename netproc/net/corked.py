@@ -119,6 +119,20 @@ class _UNIX(_Corked):
     """Descriptors may come along with bytes, and are told first."""
 
     _ancillaryLevelSOLSOCKETTypeSCMRIGHTS: Any
+    _sendmsgQueue: list[int]  # noqa: N815
+
+    def flush(self) -> None:
+        """The turn has ended.
+
+        Each descriptor needs a byte to go with.  If the program has not written these yet, it may do so in a timer, as it
+        can with Twisted's own transports: those send in the next turn, after the timers.
+        """
+        size = len(self.dataBuffer) - self.offset + self._tempDataLen
+        if self._flush_due and len(self._sendmsgQueue) > size:
+            self._flush_due = False
+            self.startWriting()
+        else:
+            super().flush()
 
     def _receive(self, size: int) -> bytes:
         data, messages, _, _ = self.socket.recvmsg(size, _MESSAGE_SPACE)

@@ -15,6 +15,7 @@ import errno
 import os
 import socket
 from collections.abc import Callable, Iterator
+from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import (
@@ -35,13 +36,14 @@ from .event import EVENT
 from .reactor import INetprocReactor
 from .seqpacket import transport_type
 from .socketfile import SocketFile
-from .sockets import local_address, peer_address, set_option, twisted_address
+from .sockets import hang_up, local_address, peer_address, set_option, twisted_address
 from .transport import StreamTransport
 
 log = Logger()
 
 SHORTAGE = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
-BROKEN = frozenset({errno.EBADF, errno.EINVAL, errno.ENOTSOCK, errno.EOPNOTSUPP})
+# Not EOPNOTSUPP: it is among the errors of one connection that accept(2) says to try again after.
+BROKEN = frozenset({errno.EBADF, errno.EINVAL, errno.ENOTSOCK})
 
 FIRST_PAUSE = 0.1
 LONGEST_PAUSE = 1.0
@@ -149,13 +151,18 @@ class Listener:
         set_option(self._socket, name, value)
 
     def connectionLost(self, reason: Failure) -> None:
-        """The reactor ends, or found the descriptor unusable."""
-        lost = self.connected and self._reactor.running
+        """The reactor ends, or has seen an error of the socket."""
+        if not (self.connected and self._reactor.running):
+            self._close()
+            return
+        error = hang_up(self._socket)
+        if error is None:
+            # The reactor watches this descriptor no more.
+            self._update()
+            return
         self._close()
-        if lost:
-            error = OSError(errno.EBADF, os.strerror(errno.EBADF))
-            error.__cause__ = reason.value
-            EVENT.run(self._watcher.listener_lost, error)
+        error.__cause__ = reason.value
+        EVENT.run(self._watcher.listener_lost, error)
 
     def _update(self) -> None:
         """Watch the socket if it is to be accepted from."""
@@ -182,6 +189,7 @@ class Listener:
             self._guard(transport, transport.watch)
 
     def _accept_waiting(self) -> Iterator[StreamTransport]:
+        failures = 0
         for _ in range(MOST_ACCEPTS):
             if not self.connected or self.paused:
                 return
@@ -190,36 +198,53 @@ class Listener:
             except BlockingIOError:
                 return
             except OSError as error:
+                failures += 1
                 self._accept_failed(error)
                 if self._retry is not None or not self.connected:
                     return
                 continue
             self._pause = FIRST_PAUSE
-            sock.setblocking(False)
-            transport = self._serve(sock, peer_address(self.local.family, sock, raw))
+            transport = self._serve(sock, raw)
             if transport is not None:
+                self._guard(transport, transport.hand_over)
                 yield transport
+        if failures == MOST_ACCEPTS:
+            # It seems that the error does not go away with the connection that it concerned.
+            self._try_later()
 
-    def _serve(self, sock: socket.socket, remote: SocketAddress) -> StreamTransport | None:
-        """Give the connection a protocol; whatever goes wrong with that closes it."""
+    def _serve(self, sock: socket.socket, raw: Any) -> StreamTransport | None:
+        """Give the connection SOCK, whose peer accept called RAW, a protocol; whatever goes wrong closes SOCK."""
+        transport = None
+        try:
+            sock.setblocking(False)
+            remote = peer_address(self.local.family, sock, raw)
+            local = local_address(sock) if self.local.is_wildcard else self.local
+        except OSError as error:
+            # The peer has gone, and its address with it.
+            self._log_failure(error)
+        else:
+            transport = self._make_transport(sock, local, remote)
+        if transport is None:
+            sock.close()
+        return transport
+
+    def _make_transport(
+        self, sock: socket.socket, local: SocketAddress, remote: SocketAddress
+    ) -> StreamTransport | None:
         try:
             address = twisted_address(remote) if self._tells_address else None
             protocol = self._factory.buildProtocol(address)  # type: ignore[arg-type]
-        except Exception:
+            if protocol is not None:
+                return self._transport_type(sock, self._reactor, protocol, local, remote)
+        except BaseException:
             log.failure("The factory failed; the connection is closed")
-            protocol = None
-        if protocol is None:
-            sock.close()
-            return None
-        local = local_address(sock) if self.local.is_wildcard else self.local
-        transport = self._transport_type(sock, self._reactor, protocol, local, remote)
-        self._guard(transport, transport.hand_over)
-        return transport
+        return None
 
     def _guard(self, transport: StreamTransport, step: Callable[[], None]) -> None:
+        """Do a STEP of a new connection; if it raises anything, SystemExit too, that connection ends and no other."""
         try:
             step()
-        except Exception:
+        except BaseException:
             log.failure("A new connection failed and is closed")
             transport.abortConnection()
 
@@ -230,10 +255,14 @@ class Listener:
             EVENT.run(self._watcher.listener_lost, error)
             return
         if error.errno in SHORTAGE:
-            self._retry = self._reactor.callLater(self._pause, self._try_again)
-            self._pause = min(2 * self._pause, LONGEST_PAUSE)
-            self._update()
+            self._try_later()
         EVENT.run(self._watcher.accept_failed, error)
+
+    def _try_later(self) -> None:
+        """Accept nothing for a while, each time for longer."""
+        self._retry = self._reactor.callLater(self._pause, self._try_again)
+        self._pause = min(2 * self._pause, LONGEST_PAUSE)
+        self._update()
 
     def _try_again(self) -> None:
         self._retry = None

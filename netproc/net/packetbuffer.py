@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import socket
+import struct
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -20,8 +21,9 @@ _BUFFER = bytearray(1024 * KIB)
 _VIEW = memoryview(_BUFFER)
 _LONGEST_OF_IP = 64 * KIB
 
-#: Room for struct ucred with its header.
-_CREDENTIALS_SIZE = 64
+# Room for one struct ucred, and for nothing else.  The kernel puts it first.  Descriptors that the peer sends along do not
+# fit, so the kernel closes them; with more room it would give them to us.
+_CREDENTIALS_ROOM = socket.CMSG_SPACE(struct.calcsize("@iII"))
 
 
 class Packet(NamedTuple):
@@ -54,7 +56,7 @@ def receive_message(sock: socket.socket) -> Packet | None:
     """A packet of a seqpacket connection, None at its end; they differ in the credentials that each
     packet brings once SO_PASSCRED is on.
     """
-    size, credentials, flags, _ = sock.recvmsg_into([_BUFFER], _CREDENTIALS_SIZE)
+    size, credentials, flags, _ = sock.recvmsg_into([_BUFFER], _CREDENTIALS_ROOM)
     if not size and not credentials:
         return None
     return Packet(bytes(_VIEW[:size]), None, _cut(size) if flags & socket.MSG_TRUNC else None)

@@ -12,11 +12,14 @@ from twisted.internet.interfaces import (
     IReactorCore,
     IReactorFDSet,
     IReactorPluggableNameResolver,
+    IReactorThreads,
     IReactorTime,
 )
 
 
-class INetprocReactor(IReactorCore, IReactorFDSet, IReactorPluggableNameResolver, IReactorTime):
+class INetprocReactor(
+    IReactorCore, IReactorFDSet, IReactorPluggableNameResolver, IReactorThreads, IReactorTime
+):
     """What netproc asks of a reactor: there is no way to write an intersection of interfaces."""
 
 

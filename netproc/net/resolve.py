@@ -1,18 +1,30 @@
 """Host, service and family to addresses.
 
 `make.py` hands in the look-up of a spec and gives the addresses to `net/endpoints.py`.  Numeric hosts and
-"local" are answered at once and never touch the thread pool; names go to the reactor's resolver.
+"local" are answered at once and never touch a thread.  Names go to the resolver that the program has installed with the
+reactor, if any.  Otherwise threads of netproc's own ask the system: those of the reactor are few, and ten look-ups that
+hang would hold up everything else that needs one, and the end of the program.
 """
 
 from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Sequence
+from functools import cache, partial
+from threading import Thread
 from typing import Any, TypeAlias
 
+# Twisted has no public name for the resolver that reactors begin with, and none for a pool with this one.
+from twisted.internet._resolver import GAIResolver
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred, fail, succeed
-from twisted.internet.interfaces import IAddress, IHostResolution, IResolutionReceiver
+from twisted.internet.interfaces import (
+    IAddress,
+    IHostnameResolver,
+    IHostResolution,
+    IResolutionReceiver,
+)
+from twisted.python.threadpool import ThreadPool
 from zope.interface import implementer
 
 from ..core.address import SocketAddress
@@ -38,6 +50,27 @@ _ADDRESS_TYPES: dict[int, list[type[IAddress]]] = {
 #: What getaddrinfo says when a host is not numeric; the resolver may still find it.
 _NOT_NUMERIC = socket.EAI_NONAME
 _NOT_KNOWN = "Name or service not known"
+
+#: Look-ups that the system does at the same time.  One whose deadline has passed counts until the system gives it up,
+#: which takes 10 to 30 s with the usual settings.
+MOST_LOOKUPS = 64
+
+
+@cache
+def _threads() -> ThreadPool:
+    """Threads that the end of the program does not wait for."""
+    threads = ThreadPool(0, MOST_LOOKUPS, "netproc look-ups")
+    threads.threadFactory = partial(Thread, daemon=True)  # type: ignore[assignment]
+    threads.start()
+    return threads
+
+
+def _resolver(reactor: INetprocReactor) -> IHostnameResolver:
+    """The program's resolver, or the system's in threads of our own."""
+    installed = reactor.nameResolver
+    if isinstance(installed, GAIResolver):
+        return GAIResolver(reactor, _threads, socket.getaddrinfo)
+    return installed
 
 
 def resolve(lookup: Lookup, reactor: INetprocReactor) -> Deferred[Sequence[SocketAddress]]:
@@ -105,13 +138,13 @@ def _resolve_name(lookup: Lookup, reactor: INetprocReactor) -> Deferred[Sequence
         return fail(_failed(lookup, _NOT_KNOWN))
     receiver = _Receiver(lookup)
     types = _ADDRESS_TYPES[_family(lookup)]
-    reactor.nameResolver.resolveHostName(receiver, lookup.host, _port(lookup), types)
+    _resolver(reactor).resolveHostName(receiver, lookup.host, _port(lookup), types)
     return receiver.answer
 
 
 @implementer(IResolutionReceiver)
 class _Receiver:
-    """Collects the addresses that the reactor's resolver finds."""
+    """Collects the addresses that a resolver finds."""
 
     def __init__(self, lookup: Lookup) -> None:
         self._lookup = lookup

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import os
+import select
 import socket
 import struct
 from collections.abc import Callable, Mapping
@@ -16,7 +17,7 @@ from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.internet.interfaces import IAddress
 
 from ..core import options
-from ..core.address import SocketAddress, text
+from ..core.address import LOOPBACK, SocketAddress, text
 from ..core.errors import from_os_error
 from . import rawaddress
 
@@ -98,6 +99,43 @@ def connect(sock: socket.socket, address: SocketAddress) -> None:
         sock.connect(address.raw)
     else:
         rawaddress.connect(sock, address)
+
+
+def is_connected(sock: socket.socket) -> bool:
+    """Whether SOCK, which was to connect, is connected now."""
+    try:
+        sock.getpeername()
+    except OSError as error:
+        # Some families cannot say.
+        return error.errno != errno.ENOTCONN
+    return True
+
+
+def is_self_connected(sock: socket.socket) -> bool:
+    """Whether the connected SOCK is its own peer.
+
+    The kernel does that when nothing listens on the remote port and it chooses the same port for the local end.
+    """
+    return sock.family in LOOPBACK and sock.getsockname() == sock.getpeername()
+
+
+def hang_up(sock: socket.socket) -> OSError | None:
+    """The error that is behind a hang-up which the reactor reports for SOCK; None if SOCK has not hung up.
+
+    The report may be about a socket that had the same number: reactors fetch several events at once, and one of them
+    may close that socket and make this one.
+    """
+    poller = select.poll()
+    try:
+        poller.register(sock, 0)  # errors and hang-ups are always told
+    except ValueError:
+        return OSError(errno.EBADF, os.strerror(errno.EBADF))
+    for _, event in poller.poll(0):
+        number = errno.EBADF
+        if not event & select.POLLNVAL:
+            number = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) or errno.ECONNRESET
+        return OSError(number, os.strerror(number))
+    return None
 
 
 def sender_of(sock: socket.socket) -> Callable[[bytes, Any], object]:

@@ -45,7 +45,7 @@ from .event import EVENT
 from .producer import Producing
 from .reactor import INetprocReactor
 from .sendqueue import Queue, SendQueue, Wire
-from .sockets import twisted_address
+from .sockets import hang_up, twisted_address
 
 READ_MIN = 4 * KIB
 READ_MAX = 256 * KIB
@@ -468,7 +468,7 @@ class StreamTransport:
     def connectionLost(self, reason: Failure) -> None:
         """The reactor has seen an error or a hang-up, or ends.
 
-        Unless it ends, that concerns the output only: what has been received is read first.
+        An error concerns the output only: what has been received is read first.
         """
         if not self.connected:
             return
@@ -476,10 +476,14 @@ class StreamTransport:
         if not is_hangup or not self._reactor.running:
             self._end(reason)
             return
-        # It watches this descriptor no more.
+        # The reactor watches this descriptor no more.
+        was_writing = self._writing
         self._reading = self._writing = False
-        number = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) or errno.ECONNRESET
-        self._output_failed(OSError(number, os.strerror(number)))
+        error = hang_up(self._socket)
+        if error is not None:
+            self._output_failed(error)
+        elif was_writing:
+            self._start_writing()
         self._update_reading()
 
     def close(self, reset: bool = False) -> None:

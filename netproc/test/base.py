@@ -6,11 +6,12 @@ import os
 import threading
 import warnings
 from collections.abc import Callable, Collection
+from types import SimpleNamespace
 from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
-from twisted.trial.unittest import TestCase
+from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from netproc import NetworkProcess, make_network_process
 from netproc.core.names import ProcessTable
@@ -47,6 +48,12 @@ def _selectables() -> set[Any]:
 def _threads() -> set[str]:
     """The threads but those of the reactor's pool, which stay."""
     return {t.name for t in threading.enumerate() if not t.name.startswith("PoolThread")}
+
+
+def install_resolver(test: SynchronousTestCase, resolve: Callable[..., object]) -> None:
+    """Let RESOLVE be the `resolveHostName` of the reactor until TEST is over."""
+    installed = reactor.installNameResolver(SimpleNamespace(resolveHostName=resolve))
+    test.addCleanup(reactor.installNameResolver, installed)
 
 
 class NetprocTestCase(TestCase):

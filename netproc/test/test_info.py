@@ -17,8 +17,7 @@ from netproc import (
 )
 from netproc.core import options
 from netproc.net import info
-from netproc.net.reactor import default_reactor
-from netproc.test.base import NetprocTestCase
+from netproc.test.base import NetprocTestCase, install_resolver
 
 
 class LookupTests(NetprocTestCase):
@@ -47,14 +46,7 @@ class LookupTests(NetprocTestCase):
     async def test_what_takes_too_long_is_not_found(self) -> None:
         asked: list[str] = []
 
-        class Silent:
-            def resolveHostName(self, receiver: Any, name: str, *rest: Any) -> None:
-                asked.append(name)
-
-        reactor = default_reactor()
-        resolver = reactor.nameResolver
-        reactor.installNameResolver(Silent())
-        self.addCleanup(reactor.installNameResolver, resolver)
+        install_resolver(self, lambda receiver, name, *rest: asked.append(name))
         found = await network_lookup_address_info("slow.example", timeout=0.01)
         self.assertEqual(([], ["slow.example"]), (found, asked))
 

@@ -15,6 +15,7 @@ from twisted.logger import globalLogPublisher
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
+from netproc.net import listener as listener_module
 from netproc.net.listener import BROKEN, LONGEST_PAUSE, MOST_ACCEPTS, SHORTAGE, Listener
 
 
@@ -88,11 +89,27 @@ class Greeter(Protocol):
         self.made.append(self)
 
 
+class Echo(Protocol):
+    def dataReceived(self, data: bytes) -> None:
+        self.transport.write(data)
+
+
+class Raising(Protocol):
+    """Raises SystemExit in one PLACE."""
+
+    def __init__(self, place: str) -> None:
+        setattr(self, place, self.exit)
+
+    def exit(self, *arguments: Any) -> None:
+        raise SystemExit
+
+
 class ListenerTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.reactor = FakeReactor()
         self.watcher = Watcher()
         self.made: list[Protocol] = []
+        self.peers: list[socket.socket] = []
         self.log = EventLoggingObserver()
         globalLogPublisher.addObserver(self.log)
         self.addCleanup(globalLogPublisher.removeObserver, self.log)
@@ -114,6 +131,7 @@ class ListenerTests(SynchronousTestCase):
 
     def connection(self) -> socket.socket:
         ours, theirs = socket.socketpair()
+        self.peers.append(theirs)
         self.addCleanup(theirs.close)
         self.addCleanup(ours.close)
         return ours
@@ -152,7 +170,10 @@ class ListenerTests(SynchronousTestCase):
         listener.stopListening()
 
     def test_other_errors_skip_one_connection(self) -> None:
-        others = ("ECONNABORTED", "EPERM", "EPROTO", "ENETDOWN", "EHOSTUNREACH", "EINTR")
+        others = (
+            *("ECONNABORTED", "EPERM", "EINTR", "ENETDOWN", "EPROTO", "ENOPROTOOPT", "EHOSTDOWN"),
+            *("ENONET", "EHOSTUNREACH", "EOPNOTSUPP", "ENETUNREACH"),
+        )
         for name in others:
             number = getattr(errno, name)
             self.made.clear()
@@ -174,6 +195,14 @@ class ListenerTests(SynchronousTestCase):
         listener = self.listen(*[errno.EPERM] * 1000)
         listener.doRead()
         self.assertEqual(1000 - MOST_ACCEPTS, len(self.socket.results))
+        listener.stopListening()
+
+    def test_an_error_that_stays_pauses(self) -> None:
+        listener = self.listen(*[errno.EPERM] * MOST_ACCEPTS, self.connection())
+        listener.doRead()
+        self.assertNotIn(listener, self.reactor.readers)
+        self.reactor.advance(0.1)
+        self.assertIn(listener, self.reactor.readers)
         listener.stopListening()
 
     def test_stopping_ends_a_pause(self) -> None:
@@ -221,6 +250,37 @@ class ListenerTests(SynchronousTestCase):
         self.assertEqual(-1, connection.fileno())
         self.assertIn(listener, self.reactor.readers)
         self.assertEqual(1, len(self.flushLoggedErrors(ZeroDivisionError)))
+
+    def test_whatever_one_connection_raises_the_others_are_served(self) -> None:
+        """SystemExit and the like as well, wherever it comes from."""
+        for place in ("logPrefix", "connectionMade", "dataReceived"):
+            bad, good = self.connection(), self.connection()
+            protocols = [Raising(place), Echo()]
+            factory = Factory()
+            factory.noisy = False
+            factory.buildProtocol = lambda address, rest=protocols: rest.pop(0)
+            listener = self.listen(bad, good, factory=factory)
+            for peer in self.peers[-2:]:
+                peer.send(b"hello")
+            listener.doRead()
+            self.assertEqual(b"hello", self.peers[-1].recv(5), place)
+            self.assertEqual((-1, True), (bad.fileno(), listener.connected), place)
+            self.assertEqual(1, len(self.flushLoggedErrors(SystemExit)), place)
+            self.reactor.advance(0)
+            listener.stopListening()
+
+    def test_a_peer_whose_address_is_gone(self) -> None:
+        def gone(*arguments: Any) -> None:
+            raise OSError(errno.ENOTCONN, os.strerror(errno.ENOTCONN))
+
+        self.patch(listener_module, "peer_address", gone)
+        connection = self.connection()
+        listener = self.listen(connection)
+        listener.doRead()
+        self.assertEqual((-1, []), (connection.fileno(), self.made))
+        self.assertEqual(["Transport endpoint is not connected"], self.lines())
+        self.assertIn(listener, self.reactor.readers)
+        listener.stopListening()
 
     def test_a_protocol_that_raises(self) -> None:
         lost: list[Failure] = []

@@ -12,7 +12,7 @@ from twisted.internet.defer import Deferred
 
 from netproc import NetworkProcess, ProcessArgumentError, ProcessError, process_list
 from netproc.service import ProcessService
-from netproc.test.base import NetprocTestCase, reactor
+from netproc.test.base import NetprocTestCase, install_resolver
 from netproc.test.real.contract import MB, echo
 from netproc.test.real.peers import connect, in_thread, read_exactly, request_and_half_close
 
@@ -100,7 +100,7 @@ class ServiceTests(NetprocTestCase):
 
     async def test_stopping_gives_a_connect_up(self) -> None:
         service = self.service(server=False, host="some.example", service=7)
-        self.patch(reactor.nameResolver, "resolveHostName", lambda *arguments: None)
+        install_resolver(self, lambda *arguments: None)
         service.startService()
         await service.stopService()
         self.assertIsNone(service.process)

@@ -12,7 +12,7 @@ from netproc.core.address import SocketAddress
 from netproc.core.spec import Lookup
 from netproc.net import sockets
 from netproc.net.resolve import resolve
-from netproc.test.base import reactor
+from netproc.test.base import install_resolver, reactor
 
 PAIRS = (
     (SocketAddress(socket.AF_INET, ("127.0.0.1", 7)), IPv4Address("TCP", "127.0.0.1", 7)),
@@ -50,7 +50,7 @@ class ResolveTests(SynchronousTestCase):
             receiver.resolutionComplete()
             receiver.resolutionComplete()
 
-        self.patch(reactor.nameResolver, "resolveHostName", answer)
+        install_resolver(self, answer)
         return resolve(Lookup("some.example", "7", None), reactor)
 
     def test_in_the_resolvers_order(self) -> None:

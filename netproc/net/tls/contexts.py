@@ -25,6 +25,7 @@ from twisted.python.failure import Failure
 
 from ...core.errors import ProcessArgumentError
 from . import credentials, keylog, priority, servernames
+from .connection import SUPPORTED, SocketConnection
 from .engine import Engine
 from .names import address_of, server_name
 from .parameters import KeyPair, TLSParameters, check_hostname, parse, refuse
@@ -188,11 +189,14 @@ class _Own:
         # Files that have become useless, or are half written, are logged only.
         context = self._context.latest()
         assert context is not None, "read when the process was made"
+        if self._watches or not SUPPORTED:
+            sock = None  # what is watched has to pass through here
         if self._watches:
             connection: SSL.Connection = WatchedConnection(context)
-            sock = None  # what is watched has to pass through here
+        elif sock is None:
+            connection = SSL.Connection(context)
         else:
-            connection = SSL.Connection(context, sock)
+            connection = SocketConnection(context, sock)
         least_prime = None
         if self._is_server:
             name = None

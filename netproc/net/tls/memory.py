@@ -3,24 +3,34 @@
 `attach.py` makes it where OpenSSL cannot have the socket: over foreign transports, by somebody else's contexts, when
 what has come already is part of TLS, or to watch for primes.
 
-What is held back stays encrypted: a paused channel leaves records in the engine, and once the
-handshake is done it pauses the channel below, so there are never more than one read brought.
+OpenSSL is given one record at a time, and so many in each turn of the reactor.  What is left stays encrypted, as it does
+while the channel is paused.  Meanwhile the channel below is paused too, so there is never more than one read of it.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from OpenSSL import SSL
+from twisted.internet.interfaces import IDelayedCall
 
 from ...core.errors import ProcessError
 from ...core.limits import KIB
 from .channel import TLS_BROKEN, TLSChannel, error_of
+from .records import Incoming, RecordReader
 
-#: The longest record.
+#: What a record holds at most.
 _RECORD = 16 * KIB
 _PIECE = 64 * KIB
+
+#: Records read, and records written, for each connection before the reactor gets to do something else.
+MOST_RECORDS = 64
+
+#: Bytes of answers to requests for new keys that wait for the peer; with more, nothing is read.
+MOST_ANSWERS = 64 * KIB
 
 
 class MemoryTLSChannel(TLSChannel):
@@ -28,28 +38,40 @@ class MemoryTLSChannel(TLSChannel):
 
     def __init__(self, *arguments: Any, **keywords: Any) -> None:
         super().__init__(*arguments, **keywords)
+        # What has come and is not with OpenSSL.
+        self._incoming = Incoming()
+        self._records = RecordReader()
+        self._no_more_records = False
+        # Why the channel below has ended, if it has: told when everything has been read.
+        self._loss: tuple[ProcessError | None] | None = None
         self._reading = False
+        # Whether the channel below is paused because there is enough to do.
+        self._held = False
+        self._answers = 0
+        # Output in clear text, and what is to be done after it.
+        self._clear: deque[memoryview] = deque()
+        self._clear_size = 0
+        self._after_output: list[Callable[[], None]] = []
+        self._next_turn: IDelayedCall | None = None
         # The size of the handshake's end, which is on its way when what is above begins to write.
         self._flight = 0
         # The size of our close_notify or alert, which nobody misses who has gone already.
         self._goodbye = 0
-        self._no_more_records = False
 
     # -- the handshake ------------------------------------------------------------------------
 
     def _begin(self, unread: bytes) -> None:
-        self._take(unread)
+        self._incoming.add(unread)
+        self._shake_hands()
+        self._read()
 
     def _handshake_waits(self, wanted: SSL.Error) -> None:
         self._send_records()
 
     def _handshake_over(self) -> None:
         self._flight = self._send_records()
-        # Whoever is told now may ask to be told of input: there is nobody to tell before.
-        self._reading = True
 
     def _go_on(self) -> None:
-        self._reading = False
         self._read()
 
     # -- input --------------------------------------------------------------------------------
@@ -62,23 +84,27 @@ class MemoryTLSChannel(TLSChannel):
     def _take(self, data: bytes) -> None:
         """Records have come, or parts of some."""
         self._flight = 0
-        if data:
-            self._connection.bio_write(data)
-        if self._handshaking:
-            self._shake_hands()
-        else:
-            self._read()
+        self._incoming.add(data)
+        self._read()
 
-    def _below_ended(self) -> None:
+    def eof(self) -> None:
+        """See Receiver; it is told after what has come."""
         self._no_more_records = True
         self._read()
 
+    def _below_ended(self) -> None:
+        # A goodbye would have been told.
+        self.truncated = True
+        self._input_ended()
+
     def lost(self, reason: ProcessError | None) -> None:
         """See Receiver; what has come goes up first, whether paused or not."""
-        if not self._handshaking:
-            self._paused = False
-            self._read()
-        super().lost(reason)
+        if self._handshaking:
+            super().lost(reason)
+            return
+        self._no_more_records = True
+        self._loss = (reason,)
+        self._read()
 
     def resume(self) -> None:
         """See Channel."""
@@ -87,57 +113,142 @@ class MemoryTLSChannel(TLSChannel):
             self._read()
 
     def _read(self) -> None:
-        """Tell what has come, as far as the receiver takes it."""
+        """Give OpenSSL some of the records that have come, and tell what is in them."""
         if self._reading:
-            return  # asked by who is told: the loop goes on by itself
+            return  # called by the receiver: the loop goes on by itself
         self._reading = True
         try:
-            while self._wants_input() and self._read_record():
-                pass
+            for _ in range(MOST_RECORDS):
+                if not (self._wants_input() and self._read_record()):
+                    break
         finally:
             self._reading = False
-        self._send_records()
+        self._answer()
+        self._go_on_later()
 
     def _wants_input(self) -> bool:
-        return not (self._paused or self._input_over or self._closing or self.failure)
+        if self.failure or self._input_over:
+            return False
+        if self._handshaking:
+            return True
+        paused = self._paused and self._loss is None
+        return self._receiver is not None and not (paused or self._closing)
 
     def _read_record(self) -> bool:
-        """Tell what one record has, or the end; False if there is no whole one."""
+        """Give OpenSSL what has come of one record; False if nothing has."""
+        part = self._records.read(self._incoming.take)
+        if not part:
+            return False
+        self._connection.bio_write(part)
+        if self._handshaking:
+            self._shake_hands()
+        else:
+            self._tell()
+        return True
+
+    def _tell(self) -> None:
+        """Tell what the record had, if it was a whole one with data in it, or the end."""
         try:
             data = self._connection.recv(_RECORD)
         except SSL.WantReadError:
-            if self._no_more_records:
-                self.truncated = True
-                self._input_ended()
-            return False
+            return
         except SSL.ZeroReturnError:
             self._input_ended()
-            return False
         except SSL.Error as error:
             self._break(error_of(TLS_BROKEN, error))
-            return False
-        assert self._receiver is not None
-        self._receiver.data(data)
-        return True
+        else:
+            assert self._receiver is not None
+            self._receiver.data(data)
+
+    def _answer(self) -> None:
+        """Send what OpenSSL has answered, and see whether the peer reads such answers."""
+        self._answers += self._send_records()
+        if not self._below.output.pending:
+            self._answers = 0
+        elif self._answers > MOST_ANSWERS:
+            self._below.when_writable()
+
+    def _go_on_later(self) -> None:
+        """See to what is left: records and output in the reactor's next turn, the end when there are none."""
+        if self._reading:
+            return  # called by the receiver: the loop comes here when it is done
+        wanted = self._wants_input()
+        is_busy = wanted and bool(self._incoming)
+        self._hold(is_busy or self._answers > MOST_ANSWERS)
+        if (is_busy or self._can_encrypt()) and self._next_turn is None:
+            self._next_turn = self._reactor.callLater(0, self._work)
+        if is_busy:
+            return
+        if self._loss is not None:
+            super().lost(*self._loss)
+        elif wanted and self._no_more_records:
+            super().eof()
+
+    def _work(self) -> None:
+        self._next_turn = None
+        self._encrypt_some()
+        self._read()
+
+    def _hold(self, hold: bool) -> None:
+        """Let the channel below read, unless HOLD, or the one above does not want it."""
+        if hold:
+            self._below.pause()
+        elif self._held and (self._handshaking or not self._paused):
+            self._below.resume()
+        self._held = hold
 
     # -- output -------------------------------------------------------------------------------
 
     @property
     def pending(self) -> int:
         """See Output."""
-        return max(0, self._below.output.pending - self._flight) + self._early_size
+        encrypted = max(0, self._below.output.pending - self._flight)
+        return encrypted + self._early_size + self._clear_size
+
+    def writable(self) -> None:
+        """See Receiver; what is not encrypted yet is pending too."""
+        if self._answers:
+            self._answers = 0
+            self._go_on_later()
+        if self._clear:
+            self._after_output.append(self._below.when_writable)
+        else:
+            super().writable()
 
     def _encrypt(self, data: bytes) -> None:
-        """Write DATA as records, by and by, lest the engine hold all of it."""
-        rest = memoryview(data)
-        while rest:
-            try:
-                taken = self._connection.send(rest[:_PIECE])
-            except SSL.Error as error:
-                self._break(error_of(TLS_BROKEN, error))
-                return
-            self._send_records()
-            rest = rest[taken:]
+        """Write DATA as records, some in each turn of the reactor."""
+        view = memoryview(data)
+        self._clear.extend(view[at : at + _RECORD] for at in range(0, len(view), _RECORD))
+        self._clear_size += len(view)
+        if self._next_turn is None:
+            self._encrypt_some()
+            if self._clear:
+                self._go_on_later()
+
+    def _encrypt_some(self) -> None:
+        for _ in range(MOST_RECORDS):
+            if not self._can_encrypt():
+                break
+            self._encrypt_record(self._clear.popleft())
+        if not self._clear:
+            due, self._after_output = self._after_output, []
+            for step in due:
+                step()
+
+    def _can_encrypt(self) -> bool:
+        return bool(self._clear) and self.failure is None and self._loss is None
+
+    def _encrypt_record(self, data: memoryview) -> None:
+        try:
+            taken = self._connection.send(data)
+        except SSL.Error as error:
+            self._clear.appendleft(data)
+            self._break(error_of(TLS_BROKEN, error))
+            return
+        if taken < len(data):
+            self._clear.appendleft(data[taken:])
+        self._clear_size -= taken
+        self._send_records()
 
     def _send_records(self) -> int:
         """Give what the engine has made to the channel below; how many bytes that is."""
@@ -158,6 +269,9 @@ class MemoryTLSChannel(TLSChannel):
     # -- ending -------------------------------------------------------------------------------
 
     def _say_goodbye(self) -> None:
+        if self._clear:
+            self._after_output.append(self._say_goodbye)
+            return
         if self._connection.get_shutdown() & SSL.SENT_SHUTDOWN:
             return
         try:
@@ -166,6 +280,24 @@ class MemoryTLSChannel(TLSChannel):
             # It has been broken; its alert is the last word.
             pass
         self._goodbye = self._send_records()
+
+    def _close_below(self, flush: float, linger: float) -> None:
+        if self._clear:
+            self._after_output.append(partial(self._close_below, flush, linger))
+        else:
+            super()._close_below(flush, linger)
+
+    def _end(self, reason: ProcessError | None) -> None:
+        if self._next_turn is not None:
+            self._next_turn.cancel()
+            self._next_turn = None
+        self._after_output.clear()
+        super()._end(reason)
+        self._clear.clear()
+
+    def _count_unsent(self) -> None:
+        super()._count_unsent()
+        self.unsent += self._clear_size
 
     @property
     def _not_missed(self) -> int:

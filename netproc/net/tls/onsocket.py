@@ -17,11 +17,15 @@ from typing import Any
 from OpenSSL import SSL
 
 from ...core.errors import ProcessError
+from ...core.limits import KIB
 from ..channel import Channel
 from ..event import EVENT
 from ..stream import OwnChannel
 from ..transport import RECORD
 from .channel import TLS_BROKEN, TLSChannel, error_of
+
+#: The bytes of output that OpenSSL encrypts before the reactor gets to do something else.
+MOST_SENT = 1024 * KIB
 
 
 class SocketTLSChannel(TLSChannel):
@@ -34,6 +38,8 @@ class SocketTLSChannel(TLSChannel):
         assert isinstance(below, OwnChannel)
         self._transport = below.transport
         self._wire = Wire(below.transport.getHandle(), self._connection, self)
+        # Whether TLS has to write before it can read on.
+        self._has_no_room = False
 
     # -- the handshake ------------------------------------------------------------------------
 
@@ -50,10 +56,23 @@ class SocketTLSChannel(TLSChannel):
 
     def _handshake_waits(self, wanted: SSL.Error) -> None:
         if isinstance(wanted, SSL.WantWriteError):
-            self._below.when_writable()
+            self.wait_for_room()
+
+    def wait_for_room(self) -> None:
+        """Called when OpenSSL cannot read on before it has written: an answer to what it has read.
+
+        Reading stops until the peer has read that.  Otherwise the reactor would call again and again.
+        """
+        self._has_no_room = True
+        self._transport.pauseProducing()
+        self._below.when_writable()
 
     def writable(self) -> None:
-        """See Receiver; during the handshake it is the next part of that which can be sent."""
+        """See Receiver; during the handshake its next part can be sent now."""
+        if self._has_no_room:
+            self._has_no_room = False
+            if self._handshaking or not self._paused:
+                self._transport.resumeProducing()
         if self._handshaking:
             self._shake_hands()
         else:
@@ -174,6 +193,9 @@ class Wire:
             return self._connection.recv(RECORD)
         except SSL.WantReadError:
             raise BlockingIOError from None
+        except SSL.WantWriteError:
+            self._channel.wait_for_room()
+            raise BlockingIOError from None
         except SSL.ZeroReturnError:
             return b""
         except SSL.SysCallError as error:
@@ -189,8 +211,9 @@ class Wire:
         raise OSError(number, os.strerror(number)) from None
 
     def send(self, data: bytes | memoryview) -> int:
-        """How much of DATA has been taken."""
-        rest = memoryview(data)
+        """How much of DATA has been taken: `MOST_SENT` bytes at most, however fast the peer reads."""
+        rest = memoryview(data)[:MOST_SENT]
+        size = len(rest)
         while rest:
             try:
                 taken = self._connection.send(rest)
@@ -202,15 +225,15 @@ class Wire:
             except SSL.Error as error:
                 raise error_of(TLS_BROKEN, error) from None
             rest = rest[taken:]
-        return len(data) - len(rest)
+        return size - len(rest)
 
     def sendmsg(self, buffers: list[bytes | memoryview]) -> int:
-        """How much of BUFFERS has been taken."""
+        """How much of BUFFERS has been taken: less than twice `MOST_SENT`."""
         total = 0
         for data in buffers:
             taken = self.send(data)
             total += taken
-            if taken < len(data):
+            if taken < len(data) or total >= MOST_SENT:
                 break
         return total
 

@@ -14,8 +14,9 @@ from netproc import NetworkProcess, ProcessError, make_network_process
 from netproc.core.address import SocketAddress
 from netproc.core.spec import Lookup
 from netproc.make import KEYWORDS, make
+from netproc.net import sockets
 from netproc.net.connector import Connector, interleave
-from netproc.test.base import NetprocTestCase, reactor
+from netproc.test.base import NetprocTestCase, install_resolver, reactor
 from netproc.test.real.peers import silent_listener
 
 V4, V6 = int(socket.AF_INET), int(socket.AF_INET6)
@@ -127,6 +128,32 @@ class ConnectingTests(NetprocTestCase):
         error = await self.failure_of(self.connect(SocketAddress(-1, b"")), ProcessError)
         self.assertEqual(errno.EAFNOSUPPORT, error.errno)
 
+    async def test_addresses_that_the_socket_module_refuses(self) -> None:
+        """Not by an OSError: the others are tried all the same."""
+        impossible = [
+            SocketAddress(V6, ("::1", 7, 1 << 20, 0)),
+            SocketAddress(V4, ("127.0.0.1", 1 << 16)),
+            SocketAddress(10**30, b""),
+            SocketAddress(socket.AF_UNIX, b"x" * 1000),
+        ]
+        good = v4(self.listener())
+        self.assertEqual(good, await self.connect(*impossible, good))
+        error = await self.failure_of(self.connect(*impossible), ProcessError)
+        self.assertIn("make client process failed: ", str(error))
+
+    async def test_no_address(self) -> None:
+        error = await self.failure_of(self.connect(), ProcessError)
+        self.assertEqual("make client process failed: there is no address", str(error))
+
+    async def test_a_socket_that_is_its_own_peer(self) -> None:
+        """The kernel connects it to itself if it gets the port that it connects to."""
+        ours = socket.socket()
+        ours.setblocking(False)
+        ours.bind(("127.0.0.1", 0))
+        self.patch(sockets, "make_socket", lambda family, kind: ours)
+        error = await self.failure_of(self.connect(v4(ours.getsockname()[1])), ProcessError)
+        self.assertEqual(errno.ECONNREFUSED, error.errno)
+
     async def test_an_address_of_a_family_without_a_form(self) -> None:
         """Nothing answers on most machines; that is told as for any family."""
         vsock = SocketAddress(socket.AF_VSOCK, bytes(14))
@@ -194,7 +221,7 @@ class LookupTests(NetprocTestCase):
         def forbidden(*arguments: Any) -> None:
             raise AssertionError("the resolver was asked")
 
-        self.patch(reactor.nameResolver, "resolveHostName", forbidden)
+        install_resolver(self, forbidden)
         for host in ("local", "127.0.0.1", "::1", None, "127.1"):
             server = await self.make(name="s", server=True, host=host, service=True, filter=True)
             self.assertEqual("listen", server.status)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import socket
 import subprocess
 import sys
@@ -73,6 +74,26 @@ def divide(transport: Any, data: bytes) -> None:
 def server_options() -> CertificateOptions:
     pair = PrivateCertificate.loadPEM(b"".join(Authority("root").issue("localhost")))
     return pair.options()
+
+
+class Descriptor:
+    """What a reactor watches; it notes what it is told."""
+
+    def __init__(self, sock: socket.socket, then: Callable[[], None] = lambda: None) -> None:
+        self.sock = sock
+        self.fileno = sock.fileno
+        self.then = then
+        self.told: list[str] = []
+
+    def doRead(self) -> None:
+        self.told.append("read")
+        self.then()
+
+    def connectionLost(self, reason: Any) -> None:
+        self.told.append("lost")
+
+    def logPrefix(self) -> str:
+        return "a descriptor"
 
 
 class ReactorTests(ReactorBuilder, SynchronousTestCase):  # type: ignore[misc]
@@ -185,6 +206,46 @@ class ReactorTests(ReactorBuilder, SynchronousTestCase):  # type: ignore[misc]
 
         self.ask(self.buildReactor(), answer, b"never", own=False)
         self.assertEqual([False, True], found)
+
+    def test_a_descriptor_and_its_byte_in_the_next_turn(self) -> None:
+        reactor = self.buildReactor()
+        path = self.mktemp()[-60:].replace("/", "_")
+
+        def answer(transport: Any, data: bytes) -> None:
+            transport.sendFileDescriptor(0)
+            reactor.callLater(0, transport.write, b"x")
+
+        factory, client = ServerFactory(), ClientFactory()
+        factory.protocol = type("Server", (Answering,), {"answer": staticmethod(answer)})
+        asking = Asking(reactor, b"x")
+        client.buildProtocol = lambda address: asking  # type: ignore[method-assign]
+        reactor.listenUNIX(path, factory)
+        reactor.connectUNIX(path, client)
+        self.runReactor(reactor, DEADLINE)
+        self.assertEqual(b"x", asking.got)
+
+    def test_events_for_a_number_that_is_used_again(self) -> None:
+        """The first event closes the second one's descriptor, and something else gets the number."""
+        reactor = self.buildReactor()
+        made: list[Descriptor] = []
+
+        def use_second_number_again() -> None:
+            reactor.removeReader(second)
+            made.append(Descriptor(second.sock))
+            reactor.addReader(made[0])
+
+        first = Descriptor(*socket.socketpair()[:1], use_second_number_again)
+        second = Descriptor(*socket.socketpair()[:1])
+        for descriptor in (first, second):
+            self.addCleanup(descriptor.sock.close)
+            reactor.addReader(descriptor)
+        self.addCleanup(reactor.removeAll)
+        for event in (select.EPOLLIN, select.EPOLLHUP, select.EPOLLERR):
+            batch = [(first.fileno(), select.EPOLLIN), (second.fileno(), event)]
+            self.patch(reactor, "_wait", lambda timeout, batch=batch: batch)
+            reactor.doPoll(0)
+            second = made.pop()
+            self.assertEqual([], second.told)
 
     def test_it_spins(self) -> None:
         reactor = self.buildReactor()

@@ -8,7 +8,7 @@ import socket
 from typing import Any
 
 from netproc import NetworkProcess, ProcessError
-from netproc.test.base import PATIENCE, NetprocTestCase
+from netproc.test.base import PATIENCE, NetprocTestCase, descriptors
 from netproc.test.real.contract import BROKEN, Recorder, echo
 from netproc.test.real.peers import in_thread, reset
 
@@ -70,6 +70,19 @@ class SeqpacketTests(NetprocTestCase):
         peer.close()
         await connection.closed
         self.assertEqual(["open from -\n", BROKEN], self.events(connection))
+
+    async def test_descriptors_that_the_peer_sends_are_closed(self) -> None:
+        recorder = Recorder()
+        server = await self.server(filter=recorder)
+        peer = self.raw_client(server)
+        connection = await self.connection(server)
+        before = descriptors()
+        for count in (1, 2, 8, 200):
+            for data in (b"", b"x"):
+                socket.send_fds(peer, [data], [peer.fileno()] * count)
+        await self.until(lambda: len(recorder.pieces) == 8)
+        self.assertEqual((before, [b"", b"x"] * 4), (descriptors(), recorder.pieces))
+        self.assertEqual("open", connection.status)
 
     async def test_packets_stay_apart_when_the_kernel_is_full(self) -> None:
         server = await self.server(filter=lambda p, data: None)

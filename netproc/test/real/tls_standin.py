@@ -17,6 +17,7 @@ from service_identity import VerificationError
 from service_identity.pyopenssl import verify_hostname
 
 from netproc import ProcessError
+from netproc.net.tls.connection import SocketConnection
 
 
 @dataclass
@@ -38,7 +39,10 @@ class Engine:
         is_server: bool,
         sock: socket.socket | None,
     ) -> None:
-        self.connection = SSL.Connection(parameters.context, sock)
+        context = parameters.context
+        self.connection = (
+            SSL.Connection(context) if sock is None else SocketConnection(context, sock)
+        )
         self.on_socket = sock is not None
         self._check = parameters.check
         self._name = name

@@ -1,0 +1,120 @@
+"""A TLS connection on a socket, no call of which keeps the reactor for long, whatever the peer sends.
+
+`contexts.py` makes one where OpenSSL may have the socket; `onsocket.py` reads and writes it.
+
+OpenSSL on a socket reads until the socket is empty in two cases.  During the handshake it skips HelloRequests.  After the
+handshake it goes on from a record without data, such as a KeyUpdate or a ticket, to the next record.  A peer that sends
+such records as fast as OpenSSL reads them would keep the reactor in one call.  So the handshake passes through memory,
+record by record.  OpenSSL gets the socket after the handshake, and then returns after each record.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from contextlib import suppress
+from typing import Any
+
+from OpenSSL import SSL
+
+from ...core.limits import KIB
+from .records import RecordReader
+
+#: The records that one call of `do_handshake` reads.  A handshake seldom has more than ten in each direction.
+MOST_RECORDS = 16
+
+_PIECE = 16 * KIB
+
+# This file alone uses private names of pyOpenSSL.  There are no public ones for giving a socket to a connection that
+# began in memory, nor for the mode of a connection: pyOpenSSL sets SSL_MODE_AUTO_RETRY on each.
+_LIB: Any = getattr(SSL, "_lib", None)
+_NEEDED = "SSL_set_fd", "SSL_clear_mode", "SSL_MODE_AUTO_RETRY"
+
+#: Whether this version of pyOpenSSL has these names.  Without them TLS stays in memory.
+SUPPORTED = all(hasattr(_LIB, name) for name in _NEEDED)
+
+
+class SocketConnection(SSL.Connection):
+    """TLS on SOCK, a non-blocking socket that nothing else reads or writes."""
+
+    def __init__(self, context: SSL.Context, sock: socket.socket) -> None:
+        super().__init__(context, None)
+        self._sock = sock
+        # Whether the handshake waits for the peer.
+        self._wants_input = False
+        self._records = RecordReader()
+        # Output of the handshake that the kernel has not taken.
+        self._flight = b""
+
+    def do_handshake(self) -> None:
+        """Go on with the handshake, by `MOST_RECORDS` records at most.
+
+        Until the handshake is done, this raises WantReadError or WantWriteError, as OpenSSL on a socket does.
+        """
+        for _ in range(MOST_RECORDS):
+            if self._wants_input:
+                # Nothing after a record: if the handshake ends with it, OpenSSL is to read the rest from the socket.
+                part = self._records.read(self._receive)
+                if not part:
+                    break
+                self.bio_write(part)
+            try:
+                super().do_handshake()
+            except SSL.WantReadError:
+                self._wants_input = True
+            except Exception:
+                with suppress(SSL.Error):
+                    self._send_flight()  # the alert
+                raise
+            else:
+                self._wants_input = False
+                self._send_flight()
+                self._take_socket()
+                return
+        self._send_flight()
+        raise SSL.WantReadError
+
+    def _receive(self, size: int) -> bytes:
+        """What has come, SIZE bytes at most; nothing if nothing has."""
+        try:
+            data = self._sock.recv(size)
+        except BlockingIOError:
+            return b""
+        except OSError as error:
+            raise _syscall_error(error) from None
+        if not data:
+            raise SSL.SysCallError(-1, "Unexpected EOF")
+        return data
+
+    def _send_flight(self) -> None:
+        """Send what OpenSSL has written; raises WantWriteError while the kernel has no room for it."""
+        more = True
+        while self._flight or more:
+            if not self._flight:
+                try:
+                    self._flight = self.bio_read(_PIECE)
+                except SSL.WantReadError:
+                    return
+                more = len(self._flight) == _PIECE
+            self._flight = self._flight[self._send(self._flight) :]
+
+    def _send(self, data: bytes) -> int:
+        try:
+            return self._sock.send(data)
+        except BlockingIOError:
+            raise SSL.WantWriteError from None
+        except OSError as error:
+            raise _syscall_error(error) from None
+
+    def _take_socket(self) -> None:
+        """The handshake is done: from now on OpenSSL reads and writes the socket."""
+        _LIB.SSL_set_fd(self._ssl, self._sock.fileno())
+        # That has freed the memory.
+        self._into_ssl = self._from_ssl = None
+        _LIB.SSL_clear_mode(self._ssl, _LIB.SSL_MODE_AUTO_RETRY)
+
+
+def _syscall_error(error: OSError) -> SSL.SysCallError:
+    """ERROR of the socket, as OpenSSL on a socket tells it."""
+    number = error.errno or 0
+    return SSL.SysCallError(number, os.strerror(number))

@@ -1,0 +1,181 @@
+"""TLS peers that keep netproc busy: how much it does in one turn, and how much it keeps for them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from OpenSSL import SSL
+from twisted.trial.unittest import SynchronousTestCase
+
+from netproc import NetworkProcess
+from netproc.net.tls import contexts
+from netproc.net.tls.memory import MOST_ANSWERS, MOST_RECORDS, MemoryTLSChannel
+from netproc.net.tls.onsocket import MOST_SENT, Wire
+from netproc.test.real import test_unix, tls_standin
+from netproc.test.real.contract import MB, Fixture, Recorder
+from netproc.test.real.floods import HELLO_REQUEST, KeyUpdates
+from netproc.test.real.tls_standin import AUTHORITY
+
+PIECE = 1 << 18
+
+
+class FloodContract(Fixture):
+    """The test is a client of TLS."""
+
+    security: Any
+
+    async def setUp(self) -> None:
+        await super().setUp()
+        self.patch(contexts, "security", self.security)
+        self.heard = Recorder()
+        self.updates = KeyUpdates()
+        self.rest = b""
+
+    async def connected(self) -> NetworkProcess:
+        server = await self.server(filter=self.heard, tls_parameters=AUTHORITY.server)
+        self.peer = self.raw_client(server)
+        self.addCleanup(self.peer.close)
+        self.peer.setblocking(False)
+        self.engine = SSL.Connection(self.updates.context)
+        self.engine.set_connect_state()
+        await self.until(self.shake_hands)
+        return await self.connection(server)
+
+    def shake_hands(self) -> bool:
+        """Go on with the handshake; whether it is done."""
+        self.read()
+        try:
+            self.engine.do_handshake()
+        except SSL.WantReadError:
+            pass
+        try:
+            self.rest += self.engine.bio_read(PIECE)
+        except SSL.WantReadError:
+            pass
+        self.write()
+        return self.engine.get_finished() is not None
+
+    def read(self) -> None:
+        try:
+            if data := self.peer.recv(PIECE):
+                self.engine.bio_write(data)
+        except BlockingIOError:
+            pass
+
+    def write(self) -> None:
+        try:
+            self.rest = self.rest[self.peer.send(self.rest) :]
+        except BlockingIOError:
+            pass
+
+    async def test_answers_that_the_peer_does_not_read(self) -> None:
+        process = await self.connected()
+        transport = process.sending.channel._below.transport
+        self.rest = self.updates.records(20_000, ask=True) + self.updates.data(b"end")
+        await self.until(lambda: (self.write(), transport.paused)[1])
+        for _ in range(100):
+            await self.turn()
+            self.write()
+        self.assertTrue(transport.paused)
+        self.assertLess(process.pending, 2 * MOST_ANSWERS)
+        self.assertEqual("open", process.status)
+        await self.until(lambda: (self.write(), self.read(), self.heard.pieces)[2])
+        self.assertEqual((b"end", 0), (self.heard.data, process.pending))
+
+    async def test_drain_waits_for_what_is_not_encrypted(self) -> None:
+        process = await self.connected()
+        process.send(b"x" * 8 * MB)
+        drained = process.drain()
+        self.assertGreater(process.pending, 7 * MB)
+        await self.until(lambda: (self.read(), drained.called)[1])
+        self.assertLess(process.pending, process.limits.low_water)
+
+
+class SocketTests(FloodContract, test_unix.UnixFixture):
+    """OpenSSL has the socket.  That of a UNIX connection holds little and does not grow."""
+
+    security = staticmethod(tls_standin.security)
+
+
+class MemoryTests(FloodContract, test_unix.UnixFixture):
+    """Records pass through memory."""
+
+    security = staticmethod(tls_standin.security_in_memory)
+
+    async def test_records_without_data(self) -> None:
+        process = await self.connected()
+        channel = process.sending.channel
+        records = self.updates.records(1000)
+        channel.data(records)
+        self.assertEqual(len(records) * (1000 - MOST_RECORDS) // 1000, len(channel._incoming))
+        channel.data(self.updates.data(b"end"))
+        await self.until(lambda: self.heard.data == b"end")
+
+    async def test_they_are_read_before_the_end_is_told(self) -> None:
+        for end in ("eof", "lost"):
+            self.heard.pieces.clear()
+            self.updates = KeyUpdates()
+            process = await self.connected()
+            self.rest = self.updates.records(1000) + self.updates.data(b"end")
+            self.write()
+            self.assertEqual(b"", self.rest)
+            if end == "eof":
+                self.peer.close()
+            else:
+                process.send(b"x" * 8 * MB)
+                await self.turn()
+                self.peer.close()
+            await process.closed
+            self.assertEqual((b"end", True), (self.heard.data, process.truncated))
+
+    async def test_a_large_send(self) -> None:
+        process = await self.connected()
+        channel = process.sending.channel
+        process.send(b"x" * 8 * MB)
+        encrypted = 8 * MB - channel._clear_size
+        self.assertEqual(MOST_RECORDS * 16384, encrypted)
+        process.delete()
+        self.assertEqual("closed", process.status)
+        received = 0
+        while received < 8 * MB:
+            await self.turn()
+            self.read()
+            try:
+                received += len(self.engine.recv(PIECE))
+            except SSL.WantReadError:
+                pass
+        self.peer.close()
+        await process.closed
+        self.assertEqual(0, process.unsent)
+
+    async def test_hello_requests_during_the_handshake(self) -> None:
+        process = await self.connected()
+        channel = process.sending.channel
+        client = MemoryTLSChannel(
+            channel._below,
+            tls_standin.SecurityInMemory(AUTHORITY.client, False).engine("localhost"),
+            channel._reactor,
+            channel._limits,
+            opened=lambda made: None,
+            failed=lambda error: None,
+        )
+        client.data(HELLO_REQUEST * 1000)
+        self.assertEqual((1000 - MOST_RECORDS) * len(HELLO_REQUEST), len(client._incoming))
+        client._end(None)
+
+
+class Takes:
+    """A connection to a peer that reads as fast as anything is sent."""
+
+    def send(self, data: memoryview) -> int:
+        return min(16384, len(data))
+
+
+class WireTests(SynchronousTestCase):
+    def test_a_large_send(self) -> None:
+        wire = Wire(None, Takes(), None)
+        self.assertEqual(MOST_SENT, wire.send(bytes(5 * MOST_SENT)))
+        self.assertEqual(MOST_SENT, wire.sendmsg([bytes(MOST_SENT // 4)] * 100))
+
+
+del Fixture, FloodContract
