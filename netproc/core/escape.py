@@ -20,3 +20,13 @@ def _escape_char(char: str) -> str:
     if char == "\\" or not char.isprintable():
         return char.encode("unicode_escape").decode("ascii")
     return char
+
+
+def shown(value: object) -> str:
+    """Return how an error message shows VALUE, which has the wrong type or is out of range."""
+    try:
+        text = repr(value)
+    except Exception:
+        # Python refuses to print an int of more than 4300 digits, and a program's own class may do anything.
+        return f"a value of type {type(value).__name__}"
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"

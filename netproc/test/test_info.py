@@ -38,6 +38,8 @@ class LookupTests(NetprocTestCase):
             ("x", {"family": "bogus"}, "family: Unsupported lookup type 'bogus'"),
             ("x", {"timeout": 0}, "timeout: 0 is not a positive number of seconds"),
             ("é", {}, "name: 'é' is not the name of a host: give its IDNA form"),
+            ("x", {"family": []}, "family: Unsupported lookup type []"),
+            ("\ud800", {}, "name: '\\ud800' is not the name of a host: give its IDNA form"),
             (5, {}, "name: 5 is not the name of a host: give its IDNA form"),
         ):
             looking = network_lookup_address_info(name, **keywords)
@@ -147,9 +149,13 @@ class InterfaceTests(NetprocTestCase):
             (lambda: network_interface_list(family="x"), "family: Unsupported address family 'x'"),
             (
                 lambda: network_interface_info("x" * 16),
-                f"name: interface name too long: {'x' * 16!r}",
+                f"name: interface name too long: {'x' * 16!r}, 15 bytes are possible",
             ),
-            (lambda: network_interface_info(None), "name: None is not a string"),
+            (lambda: network_interface_info(None), "name: None is not the name of an interface"),
+            (
+                lambda: network_interface_info("\ud800"),
+                "name: '\\ud800' cannot be the name of an interface",
+            ),
         ):
             self.assertEqual(problem, str(self.assertRaises(ProcessArgumentError, call)))
 
