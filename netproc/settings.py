@@ -213,6 +213,7 @@ class ProcessSettings:
                 return None
             raise ProcessArgumentError(name, "Unknown or unsupported option")
         if name == options.LINGER:
+            options.check(name, value)
             self.linger = value
         else:
             place = self.life.port or self.sending.channel
