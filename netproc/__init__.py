@@ -34,6 +34,11 @@ Public names are here; the modules behind them, in the order in which data passe
 from __future__ import annotations
 
 from . import _platform as _platform
+
+# Before anything imports Twisted's endpoints, which take variables out of the environment.
+from .net import inherited as _inherited  # noqa: F401
+
+# isort: split
 from ._version import __version__
 from .core.address import format_network_address
 from .core.buffer import Buffer

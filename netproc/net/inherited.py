@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 from collections.abc import Mapping
 
 from ..core.errors import ProcessArgumentError
@@ -93,15 +94,24 @@ def _problem(sock: socket.socket, kind: int) -> str | None:
 def first_environment(path: str = "/proc/self/environ") -> Mapping[str, str]:
     """The environment that the program was started with, as far as that can be found out.
 
-    Each source may lack the variables that are wanted.  Twisted takes them out of `os.environ` when its
-    endpoints are imported.  A program that sets its title overwrites the memory that the kernel shows at PATH.
+    Each source may lack the variables that are wanted.  A program that sets its title overwrites the memory that
+    the kernel shows at PATH.  Twisted takes them out of `os.environ` when its endpoints are imported.
     """
     try:
         with open(path, encoding="utf-8", errors="surrogateescape") as file:
             settings = file.read().split("\0")
     except OSError:
         settings = []
-    return {**os.environ, **dict(item.split("=", 1) for item in settings if "=" in item)}
+    shown = dict(item.split("=", 1) for item in settings if "=" in item)
+    return {**_taken_by_twisted(), **os.environ, **shown}
+
+
+def _taken_by_twisted() -> Mapping[str, str]:
+    """What Twisted has found, if its endpoints were imported before netproc."""
+    endpoints = sys.modules.get("twisted.internet.endpoints")
+    parser = getattr(endpoints, "_SystemdParser", None)
+    count = len(parser._sddaemon.inheritedDescriptors()) if parser is not None else 0
+    return {"LISTEN_FDS": str(count)} if count else {}
 
 
 #: Those of this process; known before twistd becomes another process to run in the background.

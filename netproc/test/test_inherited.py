@@ -6,6 +6,8 @@ import os
 import socket
 from typing import Any
 
+from twisted.internet import endpoints
+from twisted.python.systemd import ListenFDs
 from twisted.trial.unittest import SynchronousTestCase
 
 from netproc.core.errors import ProcessArgumentError
@@ -136,6 +138,13 @@ class InheritedTests(SynchronousTestCase):
             found = first_environment(path)
             self.assertEqual(expected, (found["LISTEN_FDS"], found["LISTEN_FDNAMES"]))
         self.assertEqual("2", first_environment(path + ".nothing")["LISTEN_FDS"])
+
+    def test_what_twisted_has_taken_before(self) -> None:
+        listening = ListenFDs([3, 4], ["a", "b"])
+        self.patch(endpoints._SystemdParser, "_sddaemon", listening)
+        self.patch(os, "environ", {"LISTEN_FDNAMES": "a:b"})
+        found = first_environment(self.mktemp())
+        self.assertEqual({"LISTEN_FDS": "2", "LISTEN_FDNAMES": "a:b"}, found)
 
     def test_not_asked_for(self) -> None:
         inherited = self.inherited(self.listening())
