@@ -16,6 +16,7 @@ from twisted.internet.defer import CancelledError
 from .client import ClientMaker
 from .core.address import LOOPBACK, SocketAddress, text
 from .core.errors import NetprocError, ProcessArgumentError, ProcessError, from_os_error
+from .core.options import answers_come_from_all
 from .core.status import Cause
 from .net import icmp, packetinfo, socketfile, sockets
 from .net.connector import FAILED
@@ -78,8 +79,7 @@ class DatagramMaker(ClientMaker):
 
     def _hears_all(self, remote: SocketAddress | None) -> bool:
         """Whether others than REMOTE answer: after a broadcast, or from a group (D9)."""
-        options = self._spec.options
-        if options.get("broadcast") or "join" in options:
+        if any(answers_come_from_all(*option) for option in self._spec.options.items()):
             return True
         if remote is None or remote.family not in LOOPBACK:
             return False

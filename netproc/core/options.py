@@ -47,9 +47,13 @@ class Option(NamedTuple):
     pack: Callable[[str, object], Packed]
 
 
+def is_on(value: object) -> bool:
+    """Whether VALUE turns a flag on: anything but nil does (N211)."""
+    return value is not None and value is not False
+
+
 def _pack_flag(keyword: str, value: object) -> int:
-    """Anything but nil is on (N211)."""
-    return int(value is not None and value is not False)
+    return int(is_on(value))
 
 
 def _pack_number(keyword: str, value: object) -> int:
@@ -128,6 +132,11 @@ LINGER = "linger"
 
 #: Every option keyword.
 KEYWORDS = frozenset(OPTIONS) | {LINGER}
+
+
+def answers_come_from_all(keyword: str, value: object) -> bool:
+    """Whether a datagram client with option KEYWORD set to VALUE is answered by others than its remote."""
+    return keyword == "join" or (keyword == "broadcast" and is_on(value))
 
 
 def exists(keyword: str) -> bool:

@@ -20,6 +20,7 @@ from twisted.internet.interfaces import IDelayedCall, IReadWriteDescriptor
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from ..core import options
 from ..core.address import SocketAddress, text
 from ..core.errors import ProcessArgumentError, ProcessError, from_os_error
 from ..core.limits import DEFAULT_LIMITS
@@ -302,9 +303,9 @@ class DatagramChannel:
     # -- the socket -----------------------------------------------------------------------------
 
     def set_option(self, name: str, value: object) -> None:
-        """See Channel; with broadcast on, answers come from anybody."""
+        """See Channel."""
         sockets.set_option(self._socket, name, value)
-        if name == "broadcast" and value:
+        if options.answers_come_from_all(name, value):
             self._only_remote = False
 
     def peer_credentials(self) -> None:

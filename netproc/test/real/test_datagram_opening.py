@@ -7,13 +7,22 @@ import os
 import socket
 from typing import Any
 
+from hypothesis import given
+from hypothesis import strategies as st
 from twisted.internet.defer import Deferred
 
 from netproc import NetworkProcess, ProcessError
+from netproc.core import options
+from netproc.core.errors import NetprocError
 from netproc.life import Life
 from netproc.net import datagram, icmp
+from netproc.process import DEFAULT_TABLE
+from netproc.test import oddvalues
 from netproc.test.real.contract import Recorder
 from netproc.test.real.test_datagrams import DatagramTestCase, PacketTestCase
+
+#: Those that say where, and all options.
+KEYWORDS = ["family", "host", "local", "mode", "remote", "service", *sorted(options.KEYWORDS)]
 
 
 class OpeningTests(DatagramTestCase):
@@ -69,6 +78,20 @@ class OpeningTests(DatagramTestCase):
         self.assertEqual("failed", client.status)
         patched.restore()
         self.flushLoggedErrors(type(error))
+
+    @given(
+        st.dictionaries(st.sampled_from(KEYWORDS), oddvalues.addresses, max_size=3), st.booleans()
+    )
+    def test_odd_values_are_taken_or_refused(self, odd: dict[str, Any], server: bool) -> None:
+        keywords = {"name": "x", "type": "datagram", "server": server, "service": True, **odd}
+        made = self.make(**keywords)
+        made.addErrback(lambda failure: failure.trap(NetprocError))
+        # What is not refused at once is a name to look up.
+        made.cancel()
+        for process in DEFAULT_TABLE.processes():
+            process.contact(True)
+            repr(process)
+            process.delete()
 
     async def test_whatever_goes_wrong_while_it_opens_is_one_ending(self) -> None:
         for error in (OSError(errno.ENOMEM, "Cannot allocate memory"), RuntimeError("a fault")):
