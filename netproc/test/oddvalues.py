@@ -23,6 +23,7 @@ texts = st.one_of(
         ["local", "ipv4", "ipv6", "datagram", "seqpacket", "::1", "127.0.0.1", "fe80::1%lo"]
     ),
     st.sampled_from(["9" * 5000, "\0", "\0a\0", "a\0b", "/tmp/\ud800", "::1%\ud800", "x" * 300]),
+    st.sampled_from(["224.0.0.1", "224.0.0.1%l\0o", "ff02::1%\ud800", "224.0.0.1%" + "x" * 16]),
 )
 
 
@@ -53,5 +54,6 @@ addresses = st.one_of(
     st.tuples(*[st.integers(-1, 256)] * 5),
     st.tuples(*[st.integers(0, 65535)] * 9),
     st.tuples(texts, numbers),
-    st.tuples(numbers, st.binary(max_size=130).map(tuple)),
+    st.tuples(st.sampled_from([1, 2, 10]), st.binary(max_size=130).map(tuple)),
+    st.tuples(numbers, st.just((1, 2))),
 )

@@ -27,6 +27,8 @@ class LookupTests(NetprocTestCase):
         loopback6 = (0, 0, 0, 0, 0, 0, 0, 1, 0)
         self.assertEqual([loopback6], await network_lookup_address_info("::1", "ipv6"))
         self.assertEqual([], await network_lookup_address_info("127.0.0.1", "ipv6"))
+        found = await network_lookup_address_info("fe80::1%lo")
+        self.assertEqual([("fe80::1%lo", 0)], found)
 
     async def test_names(self) -> None:
         self.assertIn((127, 0, 0, 1, 0), await network_lookup_address_info("localhost", "ipv4"))

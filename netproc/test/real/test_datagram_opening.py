@@ -7,7 +7,7 @@ import os
 import socket
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.internet.defer import Deferred
 
@@ -79,8 +79,10 @@ class OpeningTests(DatagramTestCase):
         patched.restore()
         self.flushLoggedErrors(type(error))
 
+    @settings(max_examples=150, deadline=None)
     @given(
-        st.dictionaries(st.sampled_from(KEYWORDS), oddvalues.addresses, max_size=3), st.booleans()
+        st.dictionaries(st.sampled_from(KEYWORDS), oddvalues.addresses, min_size=1, max_size=2),
+        st.booleans(),
     )
     def test_odd_values_are_taken_or_refused(self, odd: dict[str, Any], server: bool) -> None:
         keywords = {"name": "x", "type": "datagram", "server": server, "service": True, **odd}
