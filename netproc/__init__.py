@@ -17,7 +17,7 @@ Public names are here; the modules behind them, in the order in which data passe
   `contexts`, `verify`, `ocsp`, `engine`, `peerstatus`, and between these and a process `channel` with `onsocket` or `memory`,
   put there by `attach` from the beginning or by `starttls`;
 * `net.stream`, `net.foreign` (and `net.child`, a command in the place of a connection), behind `net.channel`: Twisted's protocols as channels; `net.seqpacket`;
-* `datagrams` with `net.datagram`, `net.packetbuffer`, `net.icmp` in the place of these for datagrams;
+* `datagrams` with `net.datagram`, `net.packetbuffer`, `net.packetinfo`, `net.icmp` in the place of these for datagrams;
   `net.rawaddress` for unusual families, `net.inherited` for sockets that are handed over;
 * `reading` (or `packets`) with `core.delivery`, `core.decoders`, `core.codecnames`, and `sending` with
   `core.flow`: the two halves of a process; `core.throttle` for what they log;
@@ -35,6 +35,11 @@ Public names are here; the modules behind them, in the order in which data passe
 from __future__ import annotations
 
 from . import _platform as _platform
+
+# Before anything imports Twisted's endpoints, which take variables out of the environment.
+from .net import inherited as _inherited  # noqa: F401
+
+# isort: split
 from ._version import __version__
 from .core.address import format_network_address
 from .core.buffer import Buffer

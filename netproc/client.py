@@ -175,13 +175,14 @@ class ClientMaker:
         if spec.address is not None:
             return [spec.address]
         assert spec.lookup is not None
-        found = self._resolver(spec.lookup, self._reactor)
-        return await self._in_time(found, f"look up {spec.lookup.host}")
+        looking = self._resolver(spec.lookup, self._reactor)
+        found = await self._in_time(looking, f"look up {spec.lookup.host}")
+        self._addresses_known = True
+        return found
 
     async def _own_endpoint(self) -> IStreamClientEndpoint:
         spec = self._spec
         addresses = await self._addresses()
-        self._addresses_known = True
         # What a nowait client shows meanwhile (N123).
         self._process.shown.remote = addresses[0]
         return ClientEndpoint(

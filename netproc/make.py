@@ -18,7 +18,7 @@ from twisted.internet.interfaces import IStreamClientEndpoint, IStreamServerEndp
 from .client import ClientMaker
 from .core.buffer import Buffer
 from .core.contact import Contact
-from .core.errors import ProcessArgumentError
+from .core.errors import ProcessArgumentError, argument
 from .core.options import LINGER, UNSET
 from .core.spec import ProcessSpec, process_spec
 from .datagrams import DatagramMaker
@@ -110,7 +110,8 @@ def make(
         endpoint: Any = None
         if spec.endpoint is not None:
             find = server_endpoint if spec.is_server else client_endpoint
-            endpoint = find(spec.endpoint, reactor)
+            with argument("endpoint"):
+                endpoint = find(spec.endpoint, reactor)
     except ProcessArgumentError as error:
         return fail(error)
     process = new_process(spec, DEFAULT_TABLE if table is None else table, reactor)
@@ -125,7 +126,8 @@ def _security(spec: ProcessSpec) -> Security | None:
     """How it does TLS, if it does; what is wrong with that is known before there is a socket."""
     if spec.tls_parameters is None:
         return None
-    return contexts.security(spec.tls_parameters, is_server=spec.is_server)
+    with argument("tls_parameters"):
+        return contexts.security(spec.tls_parameters, is_server=spec.is_server)
 
 
 def new_process(spec: ProcessSpec, table: Table, reactor: INetprocReactor) -> NetworkProcess:

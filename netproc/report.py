@@ -10,7 +10,7 @@ from socket import SOCK_SEQPACKET
 
 from twisted.logger import Logger
 
-from .core.address import LOOPBACK, Address, parse
+from .core.address import LOOPBACK, Address, numeric_host, parse
 from .core.escape import escape
 from .defaults import default_sentinel
 from .process import NetworkProcess
@@ -61,7 +61,7 @@ def how_to_try(local: Address | None, kind: str | None, tls: bool = False) -> st
         return _try_unix(local, kind)
     if place is None or place.family not in LOOPBACK:
         return None
-    host = LOOPBACK[place.family] if place.is_wildcard else place.raw[0]
+    host = numeric_host(place.destination)
     if tls:
         shown = f"[{host}]" if ":" in host else host
         return f"openssl s_client -quiet -connect {shown}:{place.raw[1]}"

@@ -77,7 +77,8 @@ class ProcessService(Service):
         local = process.contact("local")
         if self._owner is not None and isinstance(local, str) and not local.startswith("\0"):
             try:
-                os.chown(local, *self._owner)
+                # Something else could be in its place by now, a link to another file for instance.
+                os.lchown(local, *self._owner)
             except OSError as error:
                 process.delete()
                 raise from_os_error(error, "Cannot give the socket to its owner", local) from None

@@ -224,6 +224,7 @@ class ProcessSettings:
             raise ProcessArgumentError("name", f"{shown(name)} is not the name of an option")
         place = self.life.port or self.sending.channel
         if name == options.LINGER:
+            options.check(name, value)
             self.linger = value
         elif place is None or not self.live:
             raise not_running(self.name)

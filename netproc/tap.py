@@ -11,7 +11,6 @@ import re
 import sys
 import time
 from collections.abc import Callable
-from ipaddress import IPv6Address
 from typing import Any, ClassVar
 
 from twisted.application.service import IService
@@ -60,10 +59,7 @@ def address(text: str) -> object:
     if match := re.fullmatch(r"(\d+)\.(\d+)\.(\d+)\.(\d+):(\d+)", text):
         return tuple(map(int, match.groups()))
     if match := re.fullmatch(r"\[(.+)\]:(\d+)", text):
-        # Raises a ValueError that says what is wrong.
-        packed = IPv6Address(match[1]).packed
-        groups = (int.from_bytes(packed[at : at + 2], "big") for at in range(0, 16, 2))
-        return (*groups, int(match[2]))
+        return match[1], int(match[2])
     return "\0" + text[1:] if text.startswith("@") else text
 
 

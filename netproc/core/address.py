@@ -7,6 +7,8 @@ An address is one of (process-contact, N40):
 
 * ``(a, b, c, d, port)``: IPv4;
 * ``(g1, …, g8, port)``: IPv6, the groups as 16-bit numbers;
+* ``(host, port)``: IPv4 or IPv6, the host as numeric text; IPv6 addresses that belong to one
+  interface are shown so, since the other form has no place for the zone: ``("fe80::1%eth0", 80)``;
 * a `str`: the path of a UNIX socket; a leading NUL makes it an abstract name; ``""`` is the
   address of a UNIX socket that has none;
 * ``(family, (byte, …))``: any family, the bytes of its socket address behind the family.
@@ -17,30 +19,99 @@ from __future__ import annotations
 import ipaddress
 import os
 import socket
+import sys
 from collections.abc import Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 from .errors import ProcessArgumentError
+from .escape import escape, shown
 
-Address: TypeAlias = tuple[int, ...] | tuple[int, tuple[int, ...]] | str
+Address: TypeAlias = tuple[int, ...] | tuple[str, int] | tuple[int, tuple[int, ...]] | str
 
-#: The longest path of a UNIX socket, in bytes; one less than the room in the kernel's structure.
-UNIX_PATH_MAX = 107
+#: The room for the name of a UNIX socket in the kernel's structure, in bytes.  An abstract name may
+#: fill it; a path needs one byte for the NUL behind it.
+UNIX_NAME_MAX = 108
+UNIX_PATH_MAX = UNIX_NAME_MAX - 1
+
+#: The longest name of a network interface, in bytes (IFNAMSIZ, without the NUL behind it).
+INTERFACE_NAME_MAX = 15
+
+#: What the system takes for the number of an address family: a C int.
+_FAMILY_MIN, _FAMILY_MAX = -(2**31), 2**31 - 1
+
+PORT_MAX = 0xFFFF
+_FLOW_MAX = 0xFFFFF
+_ZONE_MAX = 0xFFFFFFFF
+
+#: What an IPv4 address begins with when it is written as an IPv6 address.
+_MAPPED = bytes(10) + b"\xff\xff"
 
 LOOPBACK: dict[int, str] = {socket.AF_INET: "127.0.0.1", socket.AF_INET6: "::1"}
-WILDCARDS = ("0.0.0.0", "::")
+
+#: The hosts that stand for every interface, and where packets for them go.
+WILDCARDS = {
+    "0.0.0.0": LOOPBACK[socket.AF_INET],
+    "::": LOOPBACK[socket.AF_INET6],
+    "::ffff:0.0.0.0": "::ffff:127.0.0.1",
+}
 
 
 class SocketAddress(NamedTuple):
-    """A family and what the socket module takes and gives as an address of it."""
+    """A family and what the socket module takes and gives as an address of it.
+
+    Hosts of IPv4 and IPv6 are spelled as the kernel spells them, without a zone, which is a number of its
+    own.  So two addresses are equal when the text is.
+    """
 
     family: int
     raw: Any
 
     @property
     def is_wildcard(self) -> bool:
-        """Does a server bound to it listen on all interfaces?"""
+        """Whether a server bound to it listens on all interfaces."""
         return self.family in LOOPBACK and self.raw[0] in WILDCARDS
+
+    @property
+    def destination(self) -> SocketAddress:
+        """Where packets for it go: for the local host if it is a wildcard."""
+        if not self.is_wildcard:
+            return self
+        return SocketAddress(self.family, (WILDCARDS[self.raw[0]], *self.raw[1:]))
+
+
+def inet_address(host: str, port: int, flow: int = 0, scope: int = 0) -> SocketAddress:
+    """The address of the numeric HOST, however it is spelled; raises ValueError for other text.
+
+    SCOPE is the number of an interface, if HOST does not name one behind a percent sign.
+    """
+    try:
+        found = ipaddress.ip_address(host)
+    except ValueError:
+        raise ValueError(f"{shown(host)} is not a numeric address") from None
+    if found.version == 4:
+        return SocketAddress(socket.AF_INET, (str(found), port))
+    if found.scope_id is not None:
+        scope = _zone_number(found.scope_id)
+    host = socket.inet_ntop(socket.AF_INET6, found.packed)
+    return SocketAddress(socket.AF_INET6, (host, port, flow, scope))
+
+
+def _zone_number(zone: str) -> int:
+    """The number of the interface ZONE, which is its name or that number; raises ValueError."""
+    if zone.isdecimal() and len(zone) <= len(str(_ZONE_MAX)):
+        return min(int(zone), _ZONE_MAX)
+    try:
+        return socket.if_nametoindex(zone)
+    except (OSError, ValueError):
+        raise ValueError(f"there is no network interface {shown(zone)}") from None
+
+
+def _zone_name(number: int) -> str:
+    """The name of the interface NUMBER; the number itself if there is no such interface now."""
+    try:
+        return socket.if_indextoname(number)
+    except OSError:
+        return str(number)
 
 
 def parse(value: object, keyword: str) -> SocketAddress:
@@ -49,104 +120,178 @@ def parse(value: object, keyword: str) -> SocketAddress:
     Raises ProcessArgumentError for any other shape and for numbers out of range (D5, N41).
     """
     if isinstance(value, str):
-        return SocketAddress(socket.AF_UNIX, unix_path(value, keyword))
+        return SocketAddress(socket.AF_UNIX, unix_name(value, keyword))
     if isinstance(value, (tuple, list)):
         if len(value) in (5, 9):
-            return _parse_inet(value, keyword)
+            return _parse_numbers(value, keyword)
+        if len(value) == 2 and isinstance(value[0], str) and _is_int(value[1]):
+            return _parse_host(value[0], value[1], keyword)
         if len(value) == 2 and _is_int(value[0]) and isinstance(value[1], (tuple, list)):
             return _parse_raw(value[0], value[1], keyword)
-    raise ProcessArgumentError(keyword, f"malformed address {value!r}")
+    raise ProcessArgumentError(keyword, f"malformed address {shown(value)}")
 
 
-def unix_path(path: str, keyword: str) -> bytes:
-    """Check PATH and encode it as the file system does (N43)."""
-    encoded = os.fsencode(path)
-    if not encoded.strip(b"\0"):
-        raise ProcessArgumentError(keyword, f"empty name {path!r} of a UNIX socket")
-    if len(encoded) > UNIX_PATH_MAX:
-        raise ProcessArgumentError(
-            keyword, f"Service name too long: {len(encoded)} bytes, {UNIX_PATH_MAX} are possible"
-        )
-    if b"\0" in encoded[1:]:
-        raise ProcessArgumentError(keyword, f"NUL inside the name {path!r} of a UNIX socket")
+def unix_name(name: str, keyword: str) -> bytes:
+    """Check NAME, a path or an abstract name, and encode it as the file system does (N43)."""
+    encoded = _encode(name)
+    if encoded is None:
+        problem = f"the name {shown(name)} of a UNIX socket has characters that files cannot have"
+        raise ProcessArgumentError(keyword, problem)
+    if encoded in (b"", b"\0"):
+        raise ProcessArgumentError(keyword, f"empty name {shown(name)} of a UNIX socket")
+    is_abstract = encoded.startswith(b"\0")
+    longest = UNIX_NAME_MAX if is_abstract else UNIX_PATH_MAX
+    if len(encoded) > longest:
+        problem = f"Service name too long: {len(encoded)} bytes, {longest} are possible"
+        raise ProcessArgumentError(keyword, problem)
+    if b"\0" in encoded and not is_abstract:
+        problem = f"NUL inside the name {shown(name)} of a UNIX socket"
+        raise ProcessArgumentError(keyword, problem)
     return encoded
+
+
+def interface_name(name: object, keyword: str) -> bytes:
+    """Check NAME, that of a network interface, and encode it.
+
+    The kernel would cut a name that is too long, or has a NUL inside, and take another interface.
+    """
+    if not isinstance(name, str):
+        raise ProcessArgumentError(keyword, f"{shown(name)} is not the name of an interface")
+    encoded = _encode(name)
+    if encoded is None or b"\0" in encoded:
+        problem = f"{shown(name)} cannot be the name of an interface"
+        raise ProcessArgumentError(keyword, problem)
+    if len(encoded) > INTERFACE_NAME_MAX:
+        problem = f"interface name too long: {shown(name)}, {INTERFACE_NAME_MAX} bytes are possible"
+        raise ProcessArgumentError(keyword, problem)
+    return encoded
+
+
+def _encode(name: str) -> bytes | None:
+    """NAME in the encoding of file names, None if it has lone surrogates that stand for no byte."""
+    try:
+        return os.fsencode(name)
+    except UnicodeEncodeError:
+        return None
 
 
 def _is_int(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-def _check_range(values: Sequence[object], highest: int, keyword: str, what: str) -> list[int]:
-    numbers = []
-    for value in values:
-        if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= highest:
-            raise ProcessArgumentError(keyword, f"{what} {value!r} is not in 0…{highest}")
-        numbers.append(value)
-    return numbers
+def check_number(value: object, highest: int, keyword: str, what: str) -> int:
+    """VALUE, if it is an integer in 0…HIGHEST; WHAT says in the error what it is."""
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= highest:
+        raise ProcessArgumentError(keyword, f"{what} {shown(value)} is not in 0…{highest}")
+    return value
 
 
-def _parse_inet(value: Sequence[object], keyword: str) -> SocketAddress:
-    (port,) = _check_range(value[-1:], 65535, keyword, "port")
+def check_family(family: int, keyword: str) -> int:
+    """FAMILY, if the system can be asked for it; which families there are it says itself."""
+    if not _FAMILY_MIN <= family <= _FAMILY_MAX:
+        problem = f"{shown(family)} cannot be the number of an address family"
+        raise ProcessArgumentError(keyword, problem)
+    return family
+
+
+def _parse_numbers(value: Sequence[object], keyword: str) -> SocketAddress:
+    """The form of five or nine numbers; the last one is the port."""
+    port = check_number(value[-1], PORT_MAX, keyword, "port")
     if len(value) == 5:
-        octets = _check_range(value[:-1], 255, keyword, "octet")
-        return SocketAddress(socket.AF_INET, (".".join(map(str, octets)), port))
-    groups = _check_range(value[:-1], 65535, keyword, "group")
+        octets = [check_number(octet, 255, keyword, "octet") for octet in value[:-1]]
+        return SocketAddress(socket.AF_INET, (socket.inet_ntoa(bytes(octets)), port))
+    groups = [check_number(group, 0xFFFF, keyword, "group") for group in value[:-1]]
     packed = b"".join(group.to_bytes(2, "big") for group in groups)
-    return SocketAddress(socket.AF_INET6, (str(ipaddress.IPv6Address(packed)), port, 0, 0))
+    return SocketAddress(socket.AF_INET6, (socket.inet_ntop(socket.AF_INET6, packed), port, 0, 0))
+
+
+def _parse_host(host: str, port: int, keyword: str) -> SocketAddress:
+    """The form (host, port)."""
+    check_number(port, PORT_MAX, keyword, "port")
+    try:
+        return inet_address(host, port)
+    except ValueError as error:
+        raise ProcessArgumentError(keyword, str(error)) from None
 
 
 def _parse_raw(family: int, values: Sequence[object], keyword: str) -> SocketAddress:
     """The form (family, bytes); the families that have a form of their own take that one."""
-    data = bytes(_check_range(values, 255, keyword, "byte"))
+    check_family(family, keyword)
+    data = bytes([check_number(value, 255, keyword, "byte") for value in values])
     if family == socket.AF_INET:
         data = data.ljust(6, b"\0")
         return SocketAddress(family, (socket.inet_ntoa(data[2:6]), int.from_bytes(data[:2], "big")))
     if family == socket.AF_INET6:
         data = data.ljust(26, b"\0")
-        host = str(ipaddress.IPv6Address(data[6:22]))
-        numbers = (int.from_bytes(data[:2], "big"), int.from_bytes(data[2:6], "big"))
-        return SocketAddress(family, (host, *numbers, int.from_bytes(data[22:26], "little")))
+        host = socket.inet_ntop(family, data[6:22])
+        flow = check_number(int.from_bytes(data[2:6], "big"), _FLOW_MAX, keyword, "flow label")
+        scope = int.from_bytes(data[22:26], sys.byteorder)
+        return SocketAddress(family, (host, int.from_bytes(data[:2], "big"), flow, scope))
     if family == socket.AF_UNIX:
-        name = data.rstrip(b"\0")
-        return SocketAddress(family, unix_path(os.fsdecode(name), keyword))
+        # A path ends at the first NUL; NULs are part of an abstract name.
+        name = data if data.startswith(b"\0") else data.rstrip(b"\0")
+        return SocketAddress(family, unix_name(os.fsdecode(name), keyword))
     return SocketAddress(family, data)
 
 
 def form(address: SocketAddress) -> Address:
-    """The address form that Emacs shows for ADDRESS."""
+    """The address form that Emacs shows for ADDRESS; with a zone, which Emacs drops, (host, port)."""
     family, raw = address.family, address.raw
     if family == socket.AF_INET:
         return (*map(int, raw[0].split(".")), raw[1])
     if family == socket.AF_INET6:
-        packed = ipaddress.IPv6Address(raw[0].partition("%")[0]).packed
-        return (*(int.from_bytes(packed[i : i + 2], "big") for i in range(0, 16, 2)), raw[1])
+        if raw[3]:
+            return (numeric_host(address), raw[1])
+        return (*_groups(raw[0]), raw[1])
     if family == socket.AF_UNIX:
         return raw if isinstance(raw, str) else os.fsdecode(raw)
     return (family, tuple(raw))
 
 
+def _groups(host: str) -> list[int]:
+    """The eight groups of the IPv6 address HOST."""
+    packed = socket.inet_pton(socket.AF_INET6, host)
+    return [int.from_bytes(packed[at : at + 2], "big") for at in range(0, 16, 2)]
+
+
+def numeric_host(address: SocketAddress) -> str:
+    """The host of an IP address as other programs take it, with its zone."""
+    host: str = address.raw[0]
+    zone = address.raw[3] if address.family == socket.AF_INET6 else 0
+    return f"{host}%{_zone_name(zone)}" if zone else host
+
+
 def host_text(address: SocketAddress | None) -> str:
-    """The host as names and messages show it: dotted, eight hex groups (D4), or "-" (N92)."""
-    if address is not None:
-        if address.family == socket.AF_INET:
-            return str(address.raw[0])
-        if address.family == socket.AF_INET6:
-            return ":".join(f"{group:x}" for group in form(address)[:8])
-    return "-"
+    """The host as names and messages show it, or "-" (N92).
+
+    IPv6 is eight hex groups (D4), and the zone if there is one.  An IPv4 address that an IPv6 socket
+    shows is dotted, as any other.
+    """
+    if address is None or address.family not in LOOPBACK:
+        return "-"
+    host: str = address.raw[0]
+    if address.family == socket.AF_INET:
+        return host
+    packed = socket.inet_pton(socket.AF_INET6, host)
+    if packed.startswith(_MAPPED):
+        return socket.inet_ntoa(packed[len(_MAPPED) :])
+    groups = ":".join(f"{group:x}" for group in _groups(host))
+    return f"{groups}%{_zone_name(address.raw[3])}" if address.raw[3] else groups
 
 
 def text(address: SocketAddress | None) -> str:
-    """The whole address for messages: "127.0.0.1:7", "[0:0:0:0:0:0:0:1]:7", a path, or "-"."""
+    """The whole address for messages, on one line: "127.0.0.1:7", "[0:0:0:0:0:0:0:1]:7", a path, or
+    "-".  The peer chooses the names of its UNIX sockets, so they are escaped.
+    """
     if address is None:
         return "-"
-    if address.family == socket.AF_INET:
-        return f"{address.raw[0]}:{address.raw[1]}"
-    if address.family == socket.AF_INET6:
-        return f"[{host_text(address)}]:{address.raw[1]}"
-    shown = form(address)
-    if not isinstance(shown, str):
+    if address.family in LOOPBACK:
+        host = host_text(address)
+        return f"[{host}]:{address.raw[1]}" if ":" in host else f"{host}:{address.raw[1]}"
+    found = form(address)
+    if not isinstance(found, str):
         return f"family {address.family}"
-    return f"@{shown[1:]}" if shown.startswith("\0") else shown or "-"
+    return escape(f"@{found[1:]}" if found.startswith("\0") else found) or "-"
 
 
 def format_network_address(address: object, omit_port: bool = False) -> str | None:
@@ -159,8 +304,12 @@ def format_network_address(address: object, omit_port: bool = False) -> str | No
         return address
     if not isinstance(address, (tuple, list)):
         return None
-    if len(address) == 2 and _is_int(address[0]) and isinstance(address[1], (tuple, list)):
-        return f"<Family {address[0]}>"
+    if len(address) == 2 and isinstance(address[1], (tuple, list)):
+        family = address[0]
+        known = _is_int(family) and _FAMILY_MIN <= family <= _FAMILY_MAX
+        return f"<Family {family}>" if known else None
+    if len(address) == 2 and isinstance(address[0], str):
+        return _format_host(address, omit_port)
     shapes = {4: ("{}.{}.{}.{}", 255), 8: (":".join(["{:x}"] * 8), 65535)}
     with_port = len(address) in (5, 9)
     numbers = address[:-1] if with_port else address
@@ -174,3 +323,12 @@ def format_network_address(address: object, omit_port: bool = False) -> str | No
     if omit_port or not with_port:
         return host
     return f"{host}:{address[-1]}" if highest == 255 else f"[{host}]:{address[-1]}"
+
+
+def _format_host(address: Sequence[object], omit_port: bool) -> str | None:
+    """The form (host, port) as text."""
+    try:
+        found = parse(address, "address")
+    except ProcessArgumentError:
+        return None
+    return host_text(found) if omit_port else text(found)

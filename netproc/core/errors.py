@@ -16,6 +16,8 @@ from __future__ import annotations
 
 import errno as _errno
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 
 class NetprocError(Exception):
@@ -32,6 +34,22 @@ class ProcessArgumentError(NetprocError, ValueError):
         super().__init__(f"{keyword}: {problem}")
         self.keyword = keyword
         self.problem = problem
+
+
+@contextmanager
+def argument(keyword: str) -> Iterator[None]:
+    """Inside, KEYWORD's value is checked: whatever that makes Python raise is a ProcessArgumentError.
+
+    Checks find what they look for by themselves.  This is for the rest: numbers that are too long to be
+    written, text that cannot be encoded, objects that raise when they are compared or copied.
+    """
+    try:
+        yield
+    except NetprocError:
+        raise
+    except Exception as error:
+        problem = f"this value cannot be used ({type(error).__name__}: {error})"
+        raise ProcessArgumentError(keyword, problem) from error
 
 
 class ProcessError(NetprocError, OSError):

@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Protocol
 
+from .address import format_network_address
 from .buffer import Buffer
+from .escape import escape
 
 COLUMNS = ("Process", "PID", "Status", "Buffer", "TTY", "Thread", "Command")
 
@@ -47,12 +49,21 @@ def listing(processes: Iterable[Row]) -> str:
 def _row(process: Row) -> tuple[str, ...]:
     buffer = process.buffer
     shown = buffer.name if buffer is not None and buffer.name is not None else "--"
-    return process.name, "--", process.status, shown, "--", "Main", f"(network {_role(process)})"
+    # Emacs knows no other kind, so it shows seqpacket as datagram.
+    kind = "network" if process.contact("type") is None else "datagram"
+    command = f"({kind} {_role(process)})"
+    return process.name, "--", process.status, shown, "--", "Main", command
 
 
 def _role(process: Row) -> str:
-    host, service = process.contact("host"), process.contact("service")
     if process.is_server:
-        place = process.contact("local") if host is None else f"{host}:{service}"
-        return f"server on {place}"
-    return f"connection to {host}:{service}"
+        return f"server on {_place(process, 'local')}"
+    return f"connection to {_place(process, 'remote')}"
+
+
+def _place(process: Row, end: str) -> str:
+    """The host and the service, or the address of that END for what was made by an address."""
+    host = process.contact("host")
+    if isinstance(host, str):
+        return escape(f"{host}:{process.contact('service')}")
+    return escape(format_network_address(process.contact(end)) or "-")

@@ -11,14 +11,19 @@ import socket
 from collections.abc import Callable
 from typing import Final, NamedTuple, TypeAlias
 
+from .address import interface_name
 from .errors import ProcessArgumentError
+from .escape import shown
+
+#: The kernel keeps numbers as a C int.
+_NUMBER_MIN, _NUMBER_MAX = -(2**31), 2**31 - 1
 
 
 class Group(NamedTuple):
     """A multicast group, and the name of the interface to hear it on; None is the system's choice."""
 
     address: bytes
-    interface: str | None
+    interface: bytes | None
 
 
 #: The value for the kernel: a number, the bytes of a name, or what a structure is made of.
@@ -42,16 +47,21 @@ class Option(NamedTuple):
     pack: Callable[[str, object], Packed]
 
 
+def is_on(value: object) -> bool:
+    """Whether VALUE turns a flag on: anything but nil does (N211)."""
+    return value is not None and value is not False
+
+
 def _pack_flag(keyword: str, value: object) -> int:
-    """Anything but nil is on (N211)."""
-    return int(value is not None and value is not False)
+    return int(is_on(value))
 
 
 def _pack_number(keyword: str, value: object) -> int:
     if not isinstance(value, int) or isinstance(value, bool):
-        raise ProcessArgumentError(keyword, f"bad option value {value!r}, it takes a number")
-    if not -(2**31) <= value < 2**31:
-        raise ProcessArgumentError(keyword, f"{value} is too large")
+        raise ProcessArgumentError(keyword, f"bad option value {shown(value)}, it takes a number")
+    if not _NUMBER_MIN <= value <= _NUMBER_MAX:
+        problem = f"{shown(value)} is not in {_NUMBER_MIN}…{_NUMBER_MAX}"
+        raise ProcessArgumentError(keyword, problem)
     return value
 
 
@@ -60,22 +70,23 @@ def _pack_device(keyword: str, value: object) -> bytes:
     if value is None:
         return b""
     if not isinstance(value, str):
-        raise ProcessArgumentError(keyword, f"bad option value {value!r}, it takes a name or None")
-    return value.encode() + b"\0"
+        problem = f"bad option value {shown(value)}, it takes a name or None"
+        raise ProcessArgumentError(keyword, problem)
+    return interface_name(value, keyword) + b"\0"
 
 
 def _pack_group(keyword: str, value: object) -> Group:
     """A multicast address, with the interface behind it if it is to be a certain one."""
     if not isinstance(value, str):
-        raise ProcessArgumentError(keyword, f"bad option value {value!r}, it takes an address")
+        raise ProcessArgumentError(keyword, f"bad option value {shown(value)}, it takes an address")
     host, _, interface = value.partition("%")
     try:
         group = ipaddress.ip_address(host)
     except ValueError:
-        raise ProcessArgumentError(keyword, f"{host!r} is not a numeric address") from None
+        raise ProcessArgumentError(keyword, f"{shown(host)} is not a numeric address") from None
     if not group.is_multicast:
         raise ProcessArgumentError(keyword, f"{host} is not the address of a multicast group")
-    return Group(group.packed, interface or None)
+    return Group(group.packed, interface_name(interface, keyword) if interface else None)
 
 
 def _constant(name: str) -> int:
@@ -123,6 +134,11 @@ LINGER = "linger"
 KEYWORDS = frozenset(OPTIONS) | {LINGER}
 
 
+def answers_come_from_all(keyword: str, value: object) -> bool:
+    """Whether a datagram client with option KEYWORD set to VALUE is answered by others than its remote."""
+    return keyword == "join" or (keyword == "broadcast" and is_on(value))
+
+
 def exists(keyword: str) -> bool:
     """Does this system have the option KEYWORD?"""
     return keyword == LINGER or (keyword in OPTIONS and OPTIONS[keyword].number >= 0)
@@ -140,8 +156,16 @@ def pack(keyword: str, value: object) -> Packed:
     return OPTIONS[keyword].pack(keyword, value)
 
 
+def check(keyword: str, value: object) -> None:
+    """Raise ProcessArgumentError if VALUE cannot be that of option KEYWORD (one of KEYWORDS)."""
+    if keyword != LINGER:
+        pack(keyword, value)
+    elif isinstance(value, int):
+        _pack_number(keyword, int(value))
+
+
 def linger_seconds(value: object) -> int | None:
     """How long closing may flush: None is as long as the limits say, 0 aborts (D18)."""
     if isinstance(value, int) and not isinstance(value, bool):
-        return max(0, value)
+        return min(max(0, value), _NUMBER_MAX)
     return None

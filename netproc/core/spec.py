@@ -9,23 +9,29 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 from . import address, options
 from .address import SocketAddress
 from .buffer import Buffer
 from .coding import Coding, coding_pair
-from .errors import ProcessArgumentError
+from .errors import ProcessArgumentError, argument
+from .escape import shown
 from .limits import DEFAULT_LIMITS, Limits, check_seconds
 from .options import UNSET
 
 #: A filter, sentinel or log function, as far as `core/` knows.
 Callback: TypeAlias = Callable[..., Any]
 
+Checked = TypeVar("Checked")
+
 FAMILIES = ("local", "ipv4", "ipv6")
 DEFAULT_BACKLOG = 5
 #: The kernel takes its own limit for it.
 LONGEST_BACKLOG = 2**31 - 1
+
+#: Python reads no longer numbers.
+_MOST_DIGITS = 4300
 
 #: What a foreign endpoint decides by itself.
 _NOT_WITH_ENDPOINT = ("host", "service", "family", "local", "remote", "mode")
@@ -91,14 +97,16 @@ def process_spec(keywords: Mapping[str, object]) -> ProcessSpec:
 
     Raises ProcessArgumentError that names the first faulty one.
     """
-    kind = _kind(keywords["type"])
-    backlog = _backlog(keywords["server"])
+    check = _Checks(keywords)
+    kind = check("type", _kind)
+    backlog = check("server", _backlog)
     is_server = backlog is not None
-    if is_server and keywords["nowait"]:
+    nowait = check("nowait", bool)
+    if is_server and nowait:
         raise ProcessArgumentError("server", "'server' is incompatible with 'nowait'")
-    name = _name(keywords["name"])
+    name = check("name", _name)
     given = {key: value for key, value in keywords.items() if _is_shown(key, value)}
-    place, lookup = _place(keywords, kind, is_server, given)
+    place, lookup = _place(check, kind, is_server, given)
     return ProcessSpec(
         name=name,
         kind=kind,
@@ -106,25 +114,37 @@ def process_spec(keywords: Mapping[str, object]) -> ProcessSpec:
         address=place,
         lookup=lookup,
         endpoint=keywords["endpoint"],
-        remote=_first_remote(keywords["remote"], kind, is_server),
-        external=_external(keywords["use_external_socket"]),
-        tls_parameters=_tls_parameters(keywords, kind, is_server),
+        remote=check("remote", _first_remote, kind, is_server),
+        external=check("use_external_socket", _external),
+        nowait=nowait,
+        stopped=check("stop", bool),
+        query_on_exit=not check("noquery", bool),
+        buffer=check("buffer", _buffer),
+        plist=check("plist", _plist),
+        filter=check("filter", _filter),
+        sentinel=check("sentinel", _callback, "sentinel"),
+        log=check("log", _callback, "log"),
+        tls_parameters=check("tls_parameters", _tls_parameters, kind, is_server, keywords),
         tls_host=_tls_host(keywords, is_server),
-        nowait=bool(keywords["nowait"]),
-        stopped=bool(keywords["stop"]),
-        query_on_exit=not keywords["noquery"],
-        buffer=_buffer(keywords["buffer"]),
-        filter=_filter(keywords["filter"]),
-        sentinel=_callback("sentinel", keywords["sentinel"]),
-        log=_callback("log", keywords["log"]),
-        filter_multibyte=bool(keywords["filter_multibyte"]),
-        coding=coding_pair(keywords["coding"]),
-        plist=_plist(keywords["plist"]),
-        options=_options(keywords),
-        mode=_mode(keywords["mode"], place if is_server else None),
-        limits=_limits(keywords),
+        filter_multibyte=check("filter_multibyte", bool),
+        coding=check("coding", coding_pair),
+        options=_options(check),
+        mode=check("mode", _mode, place if is_server else None),
+        limits=_limits(check),
         given=given,
     )
+
+
+class _Checks:
+    """Where every value of a keyword is looked at."""
+
+    def __init__(self, keywords: Mapping[str, object]) -> None:
+        self.keywords = keywords
+
+    def __call__(self, keyword: str, check: Callable[..., Checked], *more: object) -> Checked:
+        """What CHECK makes of the value of KEYWORD; what it raises is a ProcessArgumentError."""
+        with argument(keyword):
+            return check(self.keywords[keyword], *more)
 
 
 #: No part of a contact: ours, and what has a default that is not nil.
@@ -148,9 +168,7 @@ def _is_shown(key: str, value: object) -> bool:
 
 
 def _name(name: object) -> str:
-    if not isinstance(name, str):
-        raise ProcessArgumentError("name", f"{name!r} is not a string")
-    return name
+    return _string(name, "name")
 
 
 _KINDS: Mapping[object, int] = {
@@ -162,7 +180,7 @@ _KINDS: Mapping[object, int] = {
 
 def _kind(name: object) -> int:
     if not (name is None or isinstance(name, str)) or name not in _KINDS:
-        raise ProcessArgumentError("type", f"Unsupported connection type {name!r}")
+        raise ProcessArgumentError("type", f"Unsupported connection type {shown(name)}")
     return _KINDS[name]
 
 
@@ -178,7 +196,7 @@ def _external(which: object) -> bool | int | str:
         return False
     if isinstance(which, (int, str)):
         return which
-    problem = f"{which!r} is neither True nor the position or name of a socket"
+    problem = f"{shown(which)} is neither True nor the position or name of a socket"
     raise ProcessArgumentError("use_external_socket", problem)
 
 
@@ -192,25 +210,31 @@ def _backlog(server: object) -> int | None:
 
 
 def _place(
-    keywords: Mapping[str, object], kind: int, is_server: bool, given: dict[str, object]
+    check: _Checks, kind: int, is_server: bool, given: dict[str, object]
 ) -> tuple[SocketAddress | None, Lookup | None]:
     """Where to connect or listen (N24.4–8)."""
+    keywords = check.keywords
     if keywords["endpoint"] is not None:
         _check_endpoint(keywords, kind)
         return None, None
     key = "local" if is_server else "remote"
     if keywords[key] is not None:
-        return address.parse(keywords[key], key), None
-    family = keywords["family"]
-    if not (family is None or family in FAMILIES or _is_int(family)):
-        raise ProcessArgumentError("family", f"Unknown address family {family!r}")
-    host = _host(keywords["host"], family)
+        return check(key, address.parse, key), None
+    family = check("family", _family)
+    host = check("host", _host, family)
     if family == "local":
         given.pop("host", None)
-        service = _string("service", keywords["service"])
-        return address.parse(service, "service"), None
-    service = _service(keywords["service"])
-    return None, Lookup(host, service, family, kind)  # type: ignore[arg-type]
+        return check("service", _unix_service), None
+    return None, Lookup(host, check("service", _service), family, kind)
+
+
+def _family(family: object) -> str | int | None:
+    """One of FAMILIES, the number of a family, or None for any."""
+    if family is None or (isinstance(family, str) and family in FAMILIES):
+        return family
+    if isinstance(family, int) and not isinstance(family, bool):
+        return address.check_family(family, "family")
+    raise ProcessArgumentError("family", f"Unknown address family {shown(family)}")
 
 
 def _check_endpoint(keywords: Mapping[str, object], kind: int) -> None:
@@ -229,11 +253,11 @@ def _check_endpoint(keywords: Mapping[str, object], kind: int) -> None:
 def _host(host: object, family: object) -> str:
     if host is None or host == "local":
         return "::1" if family == "ipv6" else "127.0.0.1"
-    text = _string("host", host)
+    text = _string(host, "host")
     if not text.isascii():
-        raise ProcessArgumentError("host", f"Non-ASCII hostname {host!r}: give its IDNA form")
+        raise ProcessArgumentError("host", f"Non-ASCII hostname {shown(host)}: give its IDNA form")
     if "\0" in text:
-        raise ProcessArgumentError("host", f"{host!r} has a NUL character in it")
+        raise ProcessArgumentError("host", f"{shown(host)} has a NUL character in it")
     return text
 
 
@@ -245,67 +269,76 @@ def _service(service: object) -> str:
         return "0"
     if isinstance(service, int) and not isinstance(service, bool):
         return _port(service)
-    text = _string("service", service).strip()
+    text = _string(service, "service").strip()
     if not text:
         raise ProcessArgumentError("service", "it is empty")
-    return _port(int(text)) if text.removeprefix("-").isdecimal() else text
+    digits = text.removeprefix("-")
+    if not digits.isdecimal():
+        return text
+    if len(digits) > _MOST_DIGITS:
+        highest = address.PORT_MAX
+        problem = f"the port has {len(digits)} digits, and {highest} is the highest"
+        raise ProcessArgumentError("service", problem)
+    return _port(int(text))
 
 
 def _port(port: int) -> str:
-    if not 0 <= port <= 65535:
-        raise ProcessArgumentError("service", f"port {port} is not in 0…65535")
-    return str(port)
+    return str(address.check_number(port, address.PORT_MAX, "service", "port"))
 
 
-def _string(keyword: str, value: object) -> str:
+def _unix_service(service: object) -> SocketAddress:
+    """The path or the abstract name of a UNIX socket."""
+    return address.parse(_string(service, "service"), "service")
+
+
+def _string(value: object, keyword: str) -> str:
     if not isinstance(value, str):
-        raise ProcessArgumentError(keyword, f"{value!r} is not a string")
+        raise ProcessArgumentError(keyword, f"{shown(value)} is not a string")
     return value
-
-
-def _is_int(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _buffer(buffer: object) -> Buffer | str | None:
     if buffer is None or isinstance(buffer, Buffer):
         return buffer
     if not isinstance(buffer, str):
-        raise ProcessArgumentError("buffer", f"{buffer!r} is neither a buffer nor a name")
+        problem = f"{shown(buffer)} is neither a buffer nor a name"
+        raise ProcessArgumentError("buffer", problem)
     if not buffer:
         raise ProcessArgumentError("buffer", "the name of a buffer must not be empty")
     return buffer
 
 
-def _callback(keyword: str, value: object) -> Callback | None:
+def _callback(value: object, keyword: str) -> Callback | None:
     if value is not None and not callable(value):
-        raise ProcessArgumentError(keyword, f"{value!r} is not a function")
+        raise ProcessArgumentError(keyword, f"{shown(value)} is not a function")
     return value
 
 
 def _filter(value: object) -> Callback | bool | None:
-    return True if value is True else _callback("filter", value)
+    return True if value is True else _callback(value, "filter")
 
 
 def _plist(plist: object) -> Mapping[str, object]:
     if plist is None:
         return {}
     if not isinstance(plist, Mapping):
-        raise ProcessArgumentError("plist", f"{plist!r} is not a dictionary")
+        raise ProcessArgumentError("plist", f"{shown(plist)} is not a dictionary")
     return dict(plist)
 
 
-def _options(keywords: Mapping[str, object]) -> Mapping[str, object]:
+def _options(check: _Checks) -> Mapping[str, object]:
     """The options that were given, checked."""
-    chosen = {key: keywords[key] for key in sorted(options.KEYWORDS) if keywords[key] is not UNSET}
+    given = check.keywords
+    chosen = {key: given[key] for key in sorted(options.KEYWORDS) if given[key] is not UNSET}
     for key, value in chosen.items():
-        if key != options.LINGER:
-            options.pack(key, value)
+        with argument(key):
+            options.check(key, value)
     return chosen
 
 
-def _tls_parameters(keywords: Mapping[str, object], kind: int, is_server: bool) -> object:
-    parameters = keywords["tls_parameters"]
+def _tls_parameters(
+    parameters: object, kind: int, is_server: bool, keywords: Mapping[str, object]
+) -> object:
     if parameters is not None:
         if kind != socket.SOCK_STREAM:
             raise ProcessArgumentError("tls_parameters", "TLS is for streams")
@@ -344,15 +377,19 @@ def _mode(mode: object, place: SocketAddress | None) -> int | None:
     if mode is None:
         return None
     if not isinstance(mode, int) or isinstance(mode, bool) or not 0 <= mode <= 0o777:
-        raise ProcessArgumentError("mode", f"{mode!r} is not in 0…0o777")
+        raise ProcessArgumentError("mode", f"{shown(mode)} is not in 0…0o777")
     if place is None or not isinstance(place.raw, bytes) or place.raw.startswith(b"\0"):
         raise ProcessArgumentError("mode", "only the file of a UNIX server has a mode")
     return mode
 
 
-def _limits(keywords: Mapping[str, object]) -> Limits:
+def _seconds(value: object, keyword: str) -> float:
+    return check_seconds(keyword, value)
+
+
+def _limits(check: _Checks) -> Limits:
     limits = Limits(
-        connect_timeout=check_seconds("connect_timeout", keywords["connect_timeout"]),
-        handshake_timeout=check_seconds("handshake_timeout", keywords["handshake_timeout"]),
+        connect_timeout=check("connect_timeout", _seconds, "connect_timeout"),
+        handshake_timeout=check("handshake_timeout", _seconds, "handshake_timeout"),
     )
     return DEFAULT_LIMITS if limits == DEFAULT_LIMITS else limits

@@ -20,7 +20,8 @@ from twisted.internet.interfaces import IDelayedCall, IReadWriteDescriptor
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from ..core.address import WILDCARDS, SocketAddress, text
+from ..core import options
+from ..core.address import SocketAddress, text
 from ..core.errors import ProcessArgumentError, ProcessError, from_os_error
 from ..core.limits import DEFAULT_LIMITS
 from . import sockets
@@ -28,12 +29,15 @@ from .channel import Receiver
 from .event import EVENT
 from .icmp import pending_errors
 from .packetbuffer import receiver_of
+from .packetinfo import answers_of
 from .reactor import INetprocReactor
+from .socketfile import is_same_socket
 
 #: Packets read before the reactor gets to do something else.
 MOST_PACKETS = 64
 
-#: Seconds until a UNIX receiver whose queue is full is tried again; nothing tells when it is not.
+#: Seconds until something is tried again when nothing tells that it can be done: sending when a UNIX receiver's
+#: queue or that of an interface is full, reading when the reactor reports an error that cannot be found.
 RETRY_DELAY = 0.005
 
 _SENDING = "Sending datagram"
@@ -49,20 +53,21 @@ class DatagramChannel:
         reactor: INetprocReactor,
         remote: SocketAddress | None,
         only_remote: bool,
-        on_closed: Callable[[], None] | None = None,
+        close_socket: Callable[[], None],
     ) -> None:
         self._socket = sock
-        self._on_closed = on_closed
-        self._receive = receiver_of(sock)
-        self._send_raw = sockets.sender_of(sock)
+        self._release_socket = close_socket
+        answers = answers_of(sock)
+        self._receive = answers.receive if answers is not None else receiver_of(sock)
+        self._send_raw = answers.send if answers is not None else sockets.sender_of(sock)
         self._reactor = reactor
+        self.receiver: Receiver
         self.fileno = sock.fileno
         self.local: SocketAddress | None = sockets.local_address(sock)
         # Where writes go: who sent last, or was chosen.
         self._to: Any = remote.raw if remote is not None else None
         # Whose packets are wanted: a client's server only.
         self._only_remote = only_remote
-        self.receiver: Receiver
         #: Bytes that are not with the kernel yet.
         self.pending = 0
         self.unsent = 0
@@ -76,9 +81,12 @@ class DatagramChannel:
         self._paused = False
         self._closed = False
         self._closing = False
-        # Until a flush after `close` must be over, and until the next try.
+        # Whether the reactor tells when the kernel takes more; otherwise it has to be tried.
+        self._room_is_told = True
+        # Until a flush after `close` must be over, until the next try, and until the next look at the socket.
         self._deadline: IDelayedCall | None = None
         self._retry: IDelayedCall | None = None
+        self._rest: IDelayedCall | None = None
 
     @property
     def output(self) -> Self:
@@ -95,7 +103,7 @@ class DatagramChannel:
         self.receiver = receiver
 
     def start(self) -> None:
-        """Watch for packets."""
+        """Begin to read."""
         self._watch_input()
 
     def logPrefix(self) -> str:
@@ -130,13 +138,16 @@ class DatagramChannel:
                 self.receiver.noticed(problem)
 
     def _is_remote(self, sender: Any) -> bool:
-        """IPv6 flow and scope do not count, nor does what host 0.0.0.0 became."""
-        if sender is None or self._to is None:
+        """Whether SENDER is the remote, however one or the other is spelled."""
+        if not sender or not self._to:
             return False
+        if self._socket.family == socket.AF_UNIX:
+            return is_same_socket(os.fsencode(sender), os.fsencode(self._to))
         if isinstance(sender, tuple):
-            wildcard = self._to[0] in WILDCARDS
-            return bool(sender[1] == self._to[1] and (wildcard or sender[0] == self._to[0]))
-        return bool(os.fsencode(sender) == os.fsencode(self._to))
+            # The flow label of IPv6 does not count, and no interface is any.
+            zones = (sender[3:], (0,))
+            return bool(sender[:2] == self._to[:2] and self._to[3:] in zones)
+        return bool(sender == self._to)
 
     def check_pausable(self) -> None:
         """See Channel."""
@@ -158,13 +169,20 @@ class DatagramChannel:
     # -- errors that end nothing ----------------------------------------------------------------
 
     def _notice_errors(self, error: OSError | None = None) -> bool:
-        """Tell what the kernel has heard of earlier packets, or ERROR if that is all there is."""
+        """Tell what the kernel has heard of earlier packets, or ERROR if that is all there is; whether
+        there was anything to tell.
+        """
         found = pending_errors(self._socket)
         if not found and error is not None:
-            self.receiver.noticed(from_os_error(error, "Receiving datagram"))
+            found = [from_os_error(error, "Receiving datagram")]
         for notice in found:
             self.receiver.noticed(notice)
         return bool(found)
+
+    def _take_error(self) -> OSError | None:
+        """The pending error of the socket, which the kernel forgets by that."""
+        number = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        return OSError(number, os.strerror(number)) if number else None
 
     def connectionLost(self, reason: Failure) -> None:
         """The reactor has seen an error, which ends nothing here, or ends itself."""
@@ -175,18 +193,24 @@ class DatagramChannel:
             self.receiver.lost(None)
             return
         # It watches this descriptor no more.
-        self._notice_errors()
-        if not self._closing:
+        if self._notice_errors(self._take_error()):
             self._watch_input()
+        elif self._rest is None:
+            # There is nothing that could be taken away, so the reactor would say the same at once.
+            self._rest = self._reactor.callLater(RETRY_DELAY, self._rested)
         if self._queue:
             self._try_later()
+
+    def _rested(self) -> None:
+        self._rest = None
+        self._watch_input()
 
     def set_remote(self, remote: SocketAddress) -> None:
         """Write to REMOTE from now on; raises ProcessArgumentError if it is of another family."""
         if remote.family != self._socket.family:
             problem = f"{text(remote)} is not of the socket's family"
             raise ProcessArgumentError("datagram_address", problem)
-        self._to = remote.raw
+        self._to = remote.destination.raw
 
     # -- sending --------------------------------------------------------------------------------
 
@@ -210,9 +234,13 @@ class DatagramChannel:
         try:
             self._send_raw(data, to)
         except BlockingIOError:
+            # The queue of a UNIX receiver is full, and our socket stays writable.
+            self._room_is_told = self._socket.family != socket.AF_UNIX
             return False
         except OSError as error:
             if error.errno == errno.ENOBUFS:
+                # The queue of an interface is full, and our socket stays writable.
+                self._room_is_told = False
                 return False
             if again and self._notice_errors():
                 # That was about an earlier packet, and is cleared now.
@@ -250,10 +278,11 @@ class DatagramChannel:
             self._gone()
 
     def _try_later(self) -> None:
-        if self._socket.family != socket.AF_UNIX:
+        if self._room_is_told:
             self._reactor.addWriter(self)
-        elif self._retry is None:
-            # That the receiver's queue is full does not keep our socket from being writable.
+            return
+        self._reactor.removeWriter(self)
+        if self._retry is None:
             self._retry = self._reactor.callLater(RETRY_DELAY, self._try_again)
 
     def _try_again(self) -> None:
@@ -276,9 +305,9 @@ class DatagramChannel:
     # -- the socket -----------------------------------------------------------------------------
 
     def set_option(self, name: str, value: object) -> None:
-        """See Channel; with broadcast on, answers come from anybody."""
+        """See Channel."""
         sockets.set_option(self._socket, name, value)
-        if name == "broadcast" and value:
+        if options.answers_come_from_all(name, value):
             self._only_remote = False
 
     def peer_credentials(self) -> None:
@@ -286,6 +315,9 @@ class DatagramChannel:
 
     def close(self, flush: float, linger: float) -> None:
         """See Channel: there is nothing to wait for but what is pending."""
+        if self._closed:
+            # It was discarded, and its process has failed.
+            self.receiver.gone()
         if self._closing:
             return
         self._closing = True
@@ -299,6 +331,10 @@ class DatagramChannel:
         self._deadline = None
         self.failure = ProcessError(errno.ETIMEDOUT, "the receiver does not read")
         self._gone()
+
+    def discard(self) -> None:
+        """Close the socket and tell nobody: the channel could not be given to its process."""
+        self._close_socket()
 
     def abort(self) -> None:
         """See Channel."""
@@ -317,10 +353,8 @@ class DatagramChannel:
         self._queue.clear()
         self._reactor.removeReader(self)
         self._reactor.removeWriter(self)
-        for timer in (self._deadline, self._retry):
+        for timer in (self._deadline, self._retry, self._rest):
             if timer is not None and timer.active():
                 timer.cancel()
-        self._deadline = self._retry = None
-        self._socket.close()
-        if self._on_closed is not None:
-            self._on_closed()
+        self._deadline = self._retry = self._rest = None
+        self._release_socket()

@@ -17,10 +17,11 @@ from ..core.errors import ProcessError
 # The socket module lacks their names.
 _IP_RECVERR = 11
 _IPV6_RECVERR = 25
-_SETTINGS = {
-    socket.AF_INET: (socket.IPPROTO_IP, _IP_RECVERR),
-    socket.AF_INET6: (socket.IPPROTO_IPV6, _IPV6_RECVERR),
-}
+_OF_IP = (socket.IPPROTO_IP, _IP_RECVERR)
+_OF_IPV6 = (socket.IPPROTO_IPV6, _IPV6_RECVERR)
+
+#: The options by family; an IPv6 socket may have sent to IPv4 addresses.
+_SETTINGS = {socket.AF_INET: (_OF_IP,), socket.AF_INET6: (_OF_IPV6, _OF_IP)}
 _HAS_QUEUE = sys.platform == "linux"
 
 #: struct sock_extended_err begins with the error number and says where the error comes from.
@@ -36,9 +37,9 @@ _MOST_ERRORS = 64
 
 def queue_errors(sock: socket.socket) -> None:
     """Have the kernel keep the errors of SOCK."""
-    setting = _SETTINGS.get(socket.AddressFamily(sock.family)) if _HAS_QUEUE else None
-    if setting is not None:
-        sock.setsockopt(*setting, 1)
+    if _HAS_QUEUE:
+        for level, option in _SETTINGS.get(socket.AddressFamily(sock.family), ()):
+            sock.setsockopt(level, option, 1)
 
 
 def pending_errors(sock: socket.socket) -> list[ProcessError]:
@@ -51,7 +52,10 @@ def pending_errors(sock: socket.socket) -> list[ProcessError]:
             # The queue is empty.
             break
         target = text(SocketAddress(sock.family, raw))
-        for _, _, data in ancillary:
+        for level, kind, data in ancillary:
+            if (level, kind) not in (_OF_IP, _OF_IPV6):
+                # Something else that the socket was asked to tell with each packet.
+                continue
             number, origin = _EXTENDED_ERROR.unpack_from(data)
             if origin != _LOCAL:
                 found.append(ProcessError(number, os.strerror(number), target))

@@ -6,20 +6,19 @@ standard library knows their names only: `pip install netproc[interfaces]`.
 
 from __future__ import annotations
 
-import os
 import socket
 from collections.abc import Sequence
 from types import ModuleType
-from typing import Any, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.defer import TimeoutError as DeferredTimeoutError
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from ..core.address import Address, SocketAddress, form
+from ..core.address import Address, SocketAddress, form, inet_address, interface_name
 from ..core.errors import ProcessArgumentError, ProcessError
-from ..core.escape import escape
+from ..core.escape import escape, shown
 from ..core.limits import DEFAULT_LIMITS, check_seconds
 from ..core.spec import Lookup
 from .reactor import INetprocReactor, default_reactor
@@ -28,9 +27,6 @@ from .resolve import resolve
 log = Logger()
 
 _FAMILIES = {"ipv4": socket.AF_INET, "ipv6": socket.AF_INET6}
-
-#: The longest name of an interface (IFNAMSIZ, with a NUL).
-_LONGEST_NAME = 15
 
 _NO_IPV4 = (0, 0, 0, 0, 0)
 
@@ -51,11 +47,9 @@ def network_lookup_address_info(
     and one log line.  Fails with ProcessArgumentError for another family or a name that is not ASCII.  Emacs:
     network-lookup-address-info.
     """
-    if not isinstance(name, str) or not name.isascii() or "\0" in name:
-        return _bad("name", f"{name!r} is not the name of a host: give its IDNA form")
-    if family is not None and family not in _FAMILIES:
-        return _bad("family", f"Unsupported lookup type {family!r}")
     try:
+        _check_host(name)
+        _check_family(family, "Unsupported lookup type")
         check_seconds("timeout", timeout)
     except ProcessArgumentError as error:
         return fail(error)
@@ -78,8 +72,15 @@ def network_lookup_address_info(
     return looking.addCallbacks(found, failed)
 
 
-def _bad(keyword: str, problem: str) -> Deferred[Any]:
-    return fail(ProcessArgumentError(keyword, problem))
+def _check_host(name: object) -> None:
+    if not isinstance(name, str) or not name.isascii() or "\0" in name:
+        problem = f"{shown(name)} is not the name of a host: give its IDNA form"
+        raise ProcessArgumentError("name", problem)
+
+
+def _check_family(family: object, complaint: str) -> None:
+    if family is not None and not (isinstance(family, str) and family in _FAMILIES):
+        raise ProcessArgumentError("family", f"{complaint} {shown(family)}")
 
 
 class InterfaceInfo(NamedTuple):
@@ -103,8 +104,7 @@ def network_interface_list(full: bool = False, family: str | None = None) -> lis
     Raises ProcessArgumentError for another, ProcessError without psutil.  Emacs:
     network-interface-list.
     """
-    if family is not None and family not in _FAMILIES:
-        raise ProcessArgumentError("family", f"Unsupported address family {family!r}")
+    _check_family(family, "Unsupported address family")
     wanted = _FAMILIES.values() if family is None else (_FAMILIES[family],)
     entries: list[Interface] = []
     for name, addresses in _psutil().net_if_addrs().items():
@@ -124,10 +124,7 @@ def network_interface_info(name: str) -> InterfaceInfo | None:
     Raises ProcessArgumentError for too long a name, ProcessError without psutil.  Emacs:
     network-interface-info.
     """
-    if not isinstance(name, str):
-        raise ProcessArgumentError("name", f"{name!r} is not a string")
-    if len(os.fsencode(name)) > _LONGEST_NAME:
-        raise ProcessArgumentError("name", f"interface name too long: {name!r}")
+    interface_name(name, "name")
     psutil = _psutil()
     addresses = psutil.net_if_addrs().get(name)
     if addresses is None:
@@ -161,11 +158,9 @@ def _numbers(text: str | None, like: str = "") -> tuple[int, ...]:
     """The octets or groups of the address TEXT; no text is a mask of ones for the address LIKE."""
     if text is None:
         return (255,) * 4 if "." in like else (65535,) * 8
-    host = text.partition("%")[0]
-    family = socket.AF_INET if "." in host and ":" not in host else socket.AF_INET6
-    shown = form(SocketAddress(family, (host, 0)))
-    assert not isinstance(shown, str)
-    return tuple(int(number) for number in shown[:-1])
+    # The zone is the name of the interface, which stands beside the address.
+    numbers = form(inet_address(text.partition("%")[0], 0))
+    return tuple(int(number) for number in numbers[:-1])
 
 
 def _broadcast(address: tuple[int, ...], mask: tuple[int, ...]) -> tuple[int, ...]:

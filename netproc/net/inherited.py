@@ -8,12 +8,17 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 from collections.abc import Mapping
 
 from ..core.errors import ProcessArgumentError
+from ..core.escape import shown
 
 #: The first descriptor that a launcher passes on.
 FIRST = 3
+
+#: More are not passed on: systemd stops at 1024.
+_MOST_DESCRIPTORS = 9999
 
 _KEYWORD = "use_external_socket"
 _KINDS = {
@@ -28,10 +33,10 @@ class Inherited:
 
     def __init__(self, environment: Mapping[str, str], first: int = FIRST) -> None:
         self._first = first
-        count = environment.get("LISTEN_FDS", "")
         ours = environment.get("LISTEN_PID", str(os.getpid())) == str(os.getpid())
+        count = _count(environment.get("LISTEN_FDS", "")) if ours else 0
         self._names = environment.get("LISTEN_FDNAMES", "").split(":")
-        self._unused = list(range(int(count))) if ours and count.isdecimal() else []
+        self._unused = list(range(count))
 
     def take(self, which: object, kind: int) -> socket.socket | None:
         """The socket WHICH: True for the first that is not used, a position, or a name.
@@ -67,8 +72,14 @@ class Inherited:
                 raise ProcessArgumentError(_KEYWORD, f"no socket named {which!r} was inherited")
             return named[0]
         if which not in self._unused:
-            raise ProcessArgumentError(_KEYWORD, f"no socket was inherited at position {which}")
+            problem = f"no socket was inherited at position {shown(which)}"
+            raise ProcessArgumentError(_KEYWORD, problem)
         return int(which)
+
+
+def _count(text: str) -> int:
+    """How many descriptors LISTEN_FDS is about; 0 for what is no number that could be meant."""
+    return int(text) if text.isdecimal() and len(text) <= len(str(_MOST_DESCRIPTORS)) else 0
 
 
 def _problem(sock: socket.socket, kind: int) -> str | None:
@@ -80,17 +91,27 @@ def _problem(sock: socket.socket, kind: int) -> str | None:
     return None
 
 
-def first_environment() -> Mapping[str, str]:
-    """The environment that the process was started with.
+def first_environment(path: str = "/proc/self/environ") -> Mapping[str, str]:
+    """The environment that the program was started with, as far as that can be found out.
 
-    Twisted takes the variables in question out of `os.environ` when its endpoints are imported.
+    Each source may lack the variables that are wanted.  A program that sets its title overwrites the memory that
+    the kernel shows at PATH.  Twisted takes them out of `os.environ` when its endpoints are imported.
     """
     try:
-        with open("/proc/self/environ", encoding="utf-8", errors="surrogateescape") as file:
+        with open(path, encoding="utf-8", errors="surrogateescape") as file:
             settings = file.read().split("\0")
     except OSError:
-        return os.environ
-    return dict(setting.split("=", 1) for setting in settings if "=" in setting)
+        settings = []
+    shown = dict(item.split("=", 1) for item in settings if "=" in item)
+    return {**_taken_by_twisted(), **os.environ, **shown}
+
+
+def _taken_by_twisted() -> Mapping[str, str]:
+    """What Twisted has found, if its endpoints were imported before netproc."""
+    endpoints = sys.modules.get("twisted.internet.endpoints")
+    parser = getattr(endpoints, "_SystemdParser", None)
+    count = len(parser._sddaemon.inheritedDescriptors()) if parser is not None else 0
+    return {"LISTEN_FDS": str(count)} if count else {}
 
 
 #: Those of this process; known before twistd becomes another process to run in the background.

@@ -3,22 +3,19 @@
 `net/endpoints.py` listens through this module; `net/listener.py` removes the file in the end.
 
 * The file has its mode from the first moment on: 0600 unless the program says otherwise (D10).
-* A socket file that nobody listens on any more is replaced.  A live one, another's, and whatever is no
-  socket stay untouched, and the address is in use.  A lock on the directory keeps two servers that
-  start at once from replacing each other.
+* A socket file that no program has open any more is replaced.  A live one, another user's, and whatever is
+  no socket stay untouched, and the address is in use.  Nothing is locked: anybody who can read a directory
+  could hold a lock on it.
 * It is removed in the end if it is still the one that was made.
 """
 
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
+import secrets
 import socket
 import stat
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from twisted.logger import Logger
 
@@ -28,10 +25,6 @@ from ..core.errors import from_os_error
 log = Logger()
 
 DEFAULT_MODE = 0o600
-
-#: How long to wait for another server that is starting in the same directory, in seconds.
-_LOCK_TIMEOUT = 1.0
-_LOCK_INTERVAL = 0.005
 
 
 class SocketFile:
@@ -67,15 +60,14 @@ def bind(
             sock.bind(path)
             _listen(sock, backlog)
             return None
-        with _locked_directory(os.path.dirname(path) or b"."):
-            _bind(sock, path, DEFAULT_MODE if mode is None else mode)
-            made = SocketFile(path)
-            try:
-                _listen(sock, backlog)
-            except OSError:
-                made.remove()
-                raise
-            return made
+        _bind(sock, path, DEFAULT_MODE if mode is None else mode)
+        made = SocketFile(path)
+        try:
+            _listen(sock, backlog)
+        except OSError:
+            made.remove()
+            raise
+        return made
     except OSError as error:
         raise from_os_error(error, "Cannot bind server socket", text(address)) from error
 
@@ -90,70 +82,77 @@ def _identity(path: bytes) -> tuple[int, int]:
     return found.st_dev, found.st_ino
 
 
-@contextmanager
-def _locked_directory(path: bytes) -> Iterator[None]:
-    """Keep other starting servers out of a directory; one that we may not read goes unlocked."""
-    try:
-        directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    except PermissionError:
-        yield
-        return
-    try:
-        _lock(directory)
-        yield
-    finally:
-        os.close(directory)
-
-
-def _lock(directory: int) -> None:
-    deadline = time.monotonic() + _LOCK_TIMEOUT
-    while True:
-        try:
-            fcntl.flock(directory, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return
-        except BlockingIOError:
-            if time.monotonic() > deadline:
-                raise
-        time.sleep(_LOCK_INTERVAL)
-
-
 def _bind(sock: socket.socket, path: bytes, mode: int) -> None:
     try:
         _bind_with_mode(sock, path, mode)
     except OSError as error:
-        if error.errno != errno.EADDRINUSE or not _is_stale(path):
+        if error.errno != errno.EADDRINUSE or not _remove_stale(path):
             raise
-        os.unlink(path)
         _bind_with_mode(sock, path, mode)
 
 
 def _bind_with_mode(sock: socket.socket, path: bytes, mode: int) -> None:
+    """Bind SOCK to PATH; the umask gives the file exactly MODE.
+
+    Changing the mode afterwards would be too late, and by then something else could be in its place.
+    """
+    before = os.umask(0o777 & ~mode)
     try:
-        # Linux makes the file with the mode of the socket's own inode.
-        os.fchmod(sock.fileno(), mode)
         sock.bind(path)
-    except OSError as error:
-        if error.errno != errno.EINVAL:
-            raise
-        before = os.umask(0o777 & ~mode)
-        try:
-            sock.bind(path)
-        finally:
-            os.umask(before)
-    if stat.S_IMODE(os.lstat(path).st_mode) != mode:
-        # The umask took bits away that are wanted.
-        os.chmod(path, mode)
+    finally:
+        os.umask(before)
 
 
-def _is_stale(path: bytes) -> bool:
-    """Is it a socket of ours that nobody listens on?"""
-    found = os.lstat(path)
-    if not stat.S_ISSOCK(found.st_mode) or os.geteuid() not in (0, found.st_uid):
+def _remove_stale(path: bytes) -> bool:
+    """Remove the file at PATH if it is a socket of ours that no program has any more; whether that is done.
+
+    Another server may do the same at this moment, and then bind its own socket to PATH.  So the file is
+    moved aside first, and moved back if it is not the one that was looked at.
+    """
+    aside = path + b"." + secrets.token_hex(8).encode()
+    try:
+        found = os.lstat(path)
+        is_ours = stat.S_ISSOCK(found.st_mode) and os.geteuid() in (0, found.st_uid)
+        if not is_ours or not _is_dead(path):
+            return False
+        os.rename(path, aside)
+    except FileNotFoundError:
+        # The other server has removed it.
+        return True
+    if not _is_same_file(found, os.lstat(aside)):
+        os.rename(aside, path)
         return False
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        probe.setblocking(False)
+    os.unlink(aside)
+    return True
+
+
+def _is_same_file(one: os.stat_result, other: os.stat_result) -> bool:
+    """Whether they are of one file, and not of a later one with the same number."""
+    return os.path.samestat(one, other) and one.st_mtime_ns == other.st_mtime_ns
+
+
+def _is_dead(path: bytes) -> bool:
+    """Whether no program has the socket at PATH open.
+
+    The kernel compares the kinds of sockets before anything else, so a stream socket refuses this probe,
+    also one that does not listen yet, and its server does not see it.
+    """
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as probe:
         try:
             probe.connect(path)
         except OSError as error:
             return error.errno == errno.ECONNREFUSED
     return False
+
+
+def is_same_socket(one: bytes, other: bytes) -> bool:
+    """Whether two names are those of one UNIX socket, however its path is spelled."""
+    if one == other:
+        return True
+    if one.startswith(b"\0") or other.startswith(b"\0"):
+        return False
+    try:
+        return os.path.samefile(one, other)
+    except OSError:
+        # The socket may have been removed since it sent.
+        return os.path.realpath(one) == os.path.realpath(other)

@@ -17,7 +17,7 @@ from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.internet.interfaces import IAddress
 
 from ..core import options
-from ..core.address import LOOPBACK, SocketAddress, text
+from ..core.address import LOOPBACK, SocketAddress, inet_address, text
 from ..core.errors import from_os_error
 from . import rawaddress
 
@@ -57,7 +57,7 @@ def set_option(sock: socket.socket, keyword: str, value: object) -> None:
 
 def _join(sock: socket.socket, group: options.Group) -> None:
     """Join GROUP, and send by its interface too if it has one."""
-    index = socket.if_nametoindex(group.interface) if group.interface else 0
+    index = socket.if_nametoindex(os.fsdecode(group.interface)) if group.interface else 0
     packed = struct.pack("@i", index)
     if (sock.family == socket.AF_INET6) != (len(group.address) == _IPV6_SIZE):
         raise OSError(errno.EAFNOSUPPORT, os.strerror(errno.EAFNOSUPPORT))
@@ -195,11 +195,13 @@ def twisted_address(address: SocketAddress | None) -> IAddress:
 
 def from_twisted_address(address: object) -> SocketAddress | None:
     """The address of a foreign transport, None for a kind that netproc does not know."""
-    if isinstance(address, IPv4Address):
-        return SocketAddress(socket.AF_INET, (address.host, address.port))
-    if isinstance(address, IPv6Address):
-        raw = (address.host, address.port, address.flowInfo, address.scopeID)
-        return SocketAddress(socket.AF_INET6, raw)
+    if isinstance(address, (IPv4Address, IPv6Address)):
+        more = (address.flowInfo, address.scopeID) if isinstance(address, IPv6Address) else ()
+        try:
+            return inet_address(address.host, address.port, *more)
+        except ValueError:
+            # A transport that knows the name of its peer only.
+            return None
     if isinstance(address, UNIXAddress):
         return SocketAddress(socket.AF_UNIX, address.name or "")
     return None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import socket
 
 from hypothesis import given
@@ -11,6 +13,9 @@ from twisted.trial.unittest import SynchronousTestCase
 from netproc.core import address
 from netproc.core.address import SocketAddress
 from netproc.core.errors import ProcessArgumentError
+from netproc.test import oddvalues
+
+LOOPBACK_NUMBER = socket.if_nametoindex("lo")
 
 V4 = (127, 0, 0, 1, 80)
 V6 = (0x2001, 0xDB8, 0, 0, 0, 0, 0, 0xFF, 443)
@@ -69,12 +74,51 @@ class ParseTests(SynchronousTestCase):
             ((127, 0, 0, "1", 80), "octet '1' is not in 0…255"),
             ((0, 0, 0, 0, 0, 0, 0, 65536, 80), "group 65536 is not in 0…65535"),
             ((99, (256,)), "byte 256 is not in 0…255"),
+            ((2**31, (1, 2)), "2147483648 cannot be the number of an address family"),
+            ((10**5000, ()), "a value of type int cannot be the number of an address family"),
+            ((10, (0, 7, 0, 16, 0, 0)), "flow label 1048576 is not in 0…1048575"),
+            (("::1", 70000), "port 70000 is not in 0…65535"),
         ):
             error = self.assertRaises(ProcessArgumentError, address.parse, value, "local")
             self.assertEqual(problem, error.problem)
 
+    def test_hosts_as_text(self) -> None:
+        for value, expected in (
+            (("127.0.0.1", 80), ("127.0.0.1", 80)),
+            (("2001:DB8::FF", 443), ("2001:db8::ff", 443, 0, 0)),
+            (["fe80::1%lo", 7], ("fe80::1", 7, 0, LOOPBACK_NUMBER)),
+            (("fe80::1%4711", 7), ("fe80::1", 7, 0, 4711)),
+        ):
+            self.assertEqual(expected, address.parse(value, "local").raw)
+        for host, problem in (
+            ("localhost", "'localhost' is not a numeric address"),
+            ("\ud800", "'\\ud800' is not a numeric address"),
+            ("fe80::1%nope", "there is no network interface 'nope'"),
+            ("fe80::1%\ud800", "there is no network interface '\\ud800'"),
+            ("fe80::1%" + "9" * 5000, f"there is no network interface {'9' * 199!r}"[:-1] + "…"),
+        ):
+            error = self.assertRaises(ProcessArgumentError, address.parse, (host, 7), "local")
+            self.assertEqual(problem, error.problem)
+
+    def test_hosts_are_spelled_as_the_kernel_does(self) -> None:
+        """So addresses can be compared by their text."""
+        mapped = (0, 0, 0, 0, 0, 0xFFFF, 0x7F00, 1, 7)
+        for value in (mapped, ("::ffff:127.0.0.1", 7), ("::FFFF:7f00:1", 7)):
+            self.assertEqual(("::ffff:127.0.0.1", 7, 0, 0), address.parse(value, "x").raw)
+
+    def test_nuls_belong_to_abstract_names(self) -> None:
+        for name in (b"\0name", b"\0name\0", b"\0na\0me", b"\0name".ljust(108, b"\0"), bytes(108)):
+            for value in (os.fsdecode(name), (int(socket.AF_UNIX), tuple(name))):
+                found = address.parse(value, "remote")
+                self.assertEqual((name, os.fsdecode(name)), (found.raw, address.form(found)))
+
     def test_unix_names_that_cannot_be(self) -> None:
         for path, problem in (
+            (
+                "/tmp/\ud800",
+                "the name '/tmp/\\ud800' of a UNIX socket has characters that files cannot have",
+            ),
+            ("\0" + "a" * 108, "Service name too long: 109 bytes, 108 are possible"),
             ("a" * 108, "Service name too long: 108 bytes, 107 are possible"),
             ("", "empty name '' of a UNIX socket"),
             ("\0", "empty name '\\x00' of a UNIX socket"),
@@ -91,9 +135,26 @@ class PrintTests(SynchronousTestCase):
             self.assertEqual(value, address.form(address.parse(value, "local")))
         self.assertEqual("", address.form(SocketAddress(socket.AF_UNIX, "")))
 
-    def test_scope_is_no_part_of_the_form(self) -> None:
-        found = address.form(SocketAddress(socket.AF_INET6, ("fe80::1%lo", 7, 0, 1)))
-        self.assertEqual((0xFE80, 0, 0, 0, 0, 0, 0, 1, 7), found)
+    def test_the_zone_survives(self) -> None:
+        found = address.parse(("fe80::1%lo", 7), "local")
+        self.assertEqual(("fe80::1%lo", 7), address.form(found))
+        self.assertEqual("fe80::1%lo", address.numeric_host(found))
+        self.assertEqual("fe80:0:0:0:0:0:0:1%lo", address.host_text(found))
+        self.assertEqual("[fe80:0:0:0:0:0:0:1%lo]:7", address.text(found))
+        gone = SocketAddress(socket.AF_INET6, ("fe80::1", 7, 0, 999_999))
+        self.assertEqual(("fe80::1%999999", 7), address.form(gone))
+        self.assertEqual(gone, address.parse(address.form(gone), "local"))
+
+    def test_ipv4_clients_of_an_ipv6_server_are_shown_as_others_are(self) -> None:
+        found = address.parse(("::ffff:192.0.2.1", 7), "x")
+        self.assertEqual(
+            ("192.0.2.1", "192.0.2.1:7"), (address.host_text(found), address.text(found))
+        )
+        self.assertEqual((0, 0, 0, 0, 0, 0xFFFF, 0xC000, 0x201, 7), address.form(found))
+
+    def test_names_that_peers_choose_are_one_line(self) -> None:
+        found = SocketAddress(socket.AF_UNIX, b"\0evil\n[root] all is well \x1b[2J")
+        self.assertEqual("@evil\\n[root] all is well \\x1b[2J", address.text(found))
 
     def test_host_text_has_groups_in_the_right_order(self) -> None:
         self.assertEqual("127.0.0.1", address.host_text(address.parse(V4, "x")))
@@ -114,17 +175,42 @@ class PrintTests(SynchronousTestCase):
         self.assertEqual("-", address.text(SocketAddress(socket.AF_UNIX, "")))
 
     def test_wildcards(self) -> None:
-        for value, expected in (
-            ((0, 0, 0, 0, 7), True),
-            (V4, False),
-            ((0,) * 9, True),
-            ("/x", False),
+        for value, destination in (
+            (("0.0.0.0", 7), ("127.0.0.1", 7)),
+            (("::", 7), ("::1", 7)),
+            (("::ffff:0.0.0.0", 7), ("::ffff:127.0.0.1", 7)),
         ):
-            self.assertEqual(expected, address.parse(value, "x").is_wildcard)
+            found = address.parse(value, "x")
+            expected = address.parse(destination, "x")
+            self.assertEqual((True, expected), (found.is_wildcard, found.destination))
+        for value in (V4, V6, "/x"):
+            found = address.parse(value, "x")
+            self.assertEqual((False, found), (found.is_wildcard, found.destination))
 
     @given(st.one_of(v4_addresses, v6_addresses))
     def test_what_is_parsed_prints_the_same(self, value: tuple[int, ...]) -> None:
         self.assertEqual(value, address.form(address.parse(value, "x")))
+
+    @given(oddvalues.addresses)
+    def test_anything_else_is_a_faulty_argument(self, value: object) -> None:
+        try:
+            found = address.parse(value, "x")
+        except ProcessArgumentError:
+            return
+        self.assertTrue(address.text(found).isprintable())
+        again = address.parse(address.form(found), "x")
+        self.assertEqual(address.form(found), address.form(again))
+
+    @given(oddvalues.addresses)
+    def test_the_socket_module_takes_what_is_parsed(self, value: object) -> None:
+        try:
+            found = address.parse(value, "x")
+        except ProcessArgumentError:
+            return
+        if found.family in address.LOOPBACK:
+            with socket.socket(found.family, socket.SOCK_DGRAM) as sock:
+                with contextlib.suppress(OSError):
+                    sock.connect(found.raw)
 
     @given(paths)
     def test_paths_print_the_same(self, path: str) -> None:
@@ -150,6 +236,10 @@ class FormatTests(SynchronousTestCase):
             ("/tmp/sock", False, "/tmp/sock"),
             ((99, (1, 2)), False, "<Family 99>"),
             (("a", (1, 2)), False, None),
+            ((10**5000, (1, 2)), False, None),
+            (("fe80::1%lo", 7), False, "[fe80:0:0:0:0:0:0:1%lo]:7"),
+            (("fe80::1%lo", 7), True, "fe80:0:0:0:0:0:0:1%lo"),
+            (("localhost", 7), False, None),
             ((1, 2), False, None),
             ((), False, None),
             (None, False, None),

@@ -26,6 +26,8 @@ class LookupTests(NetprocTestCase):
         loopback6 = (0, 0, 0, 0, 0, 0, 0, 1, 0)
         self.assertEqual([loopback6], await network_lookup_address_info("::1", "ipv6"))
         self.assertEqual([], await network_lookup_address_info("127.0.0.1", "ipv6"))
+        found = await network_lookup_address_info("fe80::1%lo")
+        self.assertEqual([("fe80::1%lo", 0)], found)
 
     async def test_names(self) -> None:
         self.assertIn((127, 0, 0, 1, 0), await network_lookup_address_info("localhost", "ipv4"))
@@ -37,6 +39,8 @@ class LookupTests(NetprocTestCase):
             ("x", {"family": "bogus"}, "family: Unsupported lookup type 'bogus'"),
             ("x", {"timeout": 0}, "timeout: 0 is not a positive number of seconds"),
             ("é", {}, "name: 'é' is not the name of a host: give its IDNA form"),
+            ("x", {"family": []}, "family: Unsupported lookup type []"),
+            ("\ud800", {}, "name: '\\ud800' is not the name of a host: give its IDNA form"),
             (5, {}, "name: 5 is not the name of a host: give its IDNA form"),
         ):
             looking = network_lookup_address_info(name, **keywords)
@@ -139,9 +143,13 @@ class InterfaceTests(NetprocTestCase):
             (lambda: network_interface_list(family="x"), "family: Unsupported address family 'x'"),
             (
                 lambda: network_interface_info("x" * 16),
-                f"name: interface name too long: {'x' * 16!r}",
+                f"name: interface name too long: {'x' * 16!r}, 15 bytes are possible",
             ),
-            (lambda: network_interface_info(None), "name: None is not a string"),
+            (lambda: network_interface_info(None), "name: None is not the name of an interface"),
+            (
+                lambda: network_interface_info("\ud800"),
+                "name: '\\ud800' cannot be the name of an interface",
+            ),
         ):
             self.assertEqual(problem, str(self.assertRaises(ProcessArgumentError, call)))
 

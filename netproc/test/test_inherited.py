@@ -6,10 +6,12 @@ import os
 import socket
 from typing import Any
 
+from twisted.internet import endpoints
+from twisted.python.systemd import ListenFDs
 from twisted.trial.unittest import SynchronousTestCase
 
 from netproc.core.errors import ProcessArgumentError
-from netproc.net.inherited import Inherited
+from netproc.net.inherited import Inherited, first_environment
 
 STREAM, DGRAM, SEQPACKET = socket.SOCK_STREAM, socket.SOCK_DGRAM, socket.SOCK_SEQPACKET
 
@@ -81,6 +83,8 @@ class InheritedTests(SynchronousTestCase):
         self.assertEqual("no socket was inherited at position 1", self.problem(inherited, 1, DGRAM))
         self.assertEqual("no socket was inherited at position 2", self.problem(inherited, 2))
         self.assertEqual("no socket was inherited at position -1", self.problem(inherited, -1))
+        problem = "no socket was inherited at position a value of type int"
+        self.assertEqual(problem, self.problem(inherited, 10**5000))
 
     def test_by_name(self) -> None:
         sockets = [self.listening(), self.listening(SEQPACKET)]
@@ -109,9 +113,38 @@ class InheritedTests(SynchronousTestCase):
         self.assertIsNotNone(self.take(inherited, True, DGRAM))
 
     def test_none_for_others(self) -> None:
-        for environment in ({}, {"LISTEN_PID": "1"}, {"LISTEN_FDS": "x"}, {"LISTEN_FDS": "0"}):
+        for environment in (
+            {},
+            {"LISTEN_PID": "1"},
+            {"LISTEN_FDS": "x"},
+            {"LISTEN_FDS": "0"},
+            {"LISTEN_FDS": "9" * 5000},
+            {"LISTEN_FDS": "9" * 10},
+        ):
             inherited = Inherited(environment)
             self.assertIsNone(inherited.take(True, STREAM))
+
+    def test_a_program_that_has_set_its_title(self) -> None:
+        """Its title stands where its first environment was; `os.environ` is as before."""
+        self.patch(os, "environ", {"LISTEN_FDS": "2", "LISTEN_FDNAMES": "of Twisted's"})
+        path = self.mktemp()
+        for first, expected in (
+            ("worker: idle\0\0\0\0TEN_FDS=2\0", ("2", "of Twisted's")),
+            ("title\0LISTEN_FDNAMES=a:b\0", ("2", "a:b")),
+            ("LISTEN_FDS=1\0LISTEN_FDNAMES=a:b\0", ("1", "a:b")),
+        ):
+            with open(path, "w") as file:
+                file.write(first)
+            found = first_environment(path)
+            self.assertEqual(expected, (found["LISTEN_FDS"], found["LISTEN_FDNAMES"]))
+        self.assertEqual("2", first_environment(path + ".nothing")["LISTEN_FDS"])
+
+    def test_what_twisted_has_taken_before(self) -> None:
+        listening = ListenFDs([3, 4], ["a", "b"])
+        self.patch(endpoints._SystemdParser, "_sddaemon", listening)
+        self.patch(os, "environ", {"LISTEN_FDNAMES": "a:b"})
+        found = first_environment(self.mktemp())
+        self.assertEqual({"LISTEN_FDS": "2", "LISTEN_FDNAMES": "a:b"}, found)
 
     def test_not_asked_for(self) -> None:
         inherited = self.inherited(self.listening())

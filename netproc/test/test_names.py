@@ -211,5 +211,32 @@ class ListingTests(SynchronousTestCase):
         )
         self.assertEqual(expected, listing(processes))
 
+    def commands(self, *processes: FakeProcess) -> list[str]:
+        return [line.partition("Main    ")[2] for line in listing(processes).splitlines()[1:]]
+
+    def test_what_is_no_stream_is_a_datagram_process(self) -> None:
+        kinds = [
+            FakeProcess(kind, host="local", service=7, type=kind)
+            for kind in ("datagram", "seqpacket")
+        ]
+        self.assertEqual(["(datagram connection to local:7)"] * 2, self.commands(*kinds))
+
+    def test_what_was_made_by_an_address_is_shown_by_it(self) -> None:
+        found = self.commands(
+            FakeProcess("1", remote=(127, 0, 0, 1, 7)),
+            FakeProcess("2", server=True, local=("fe80::1%lo", 7)),
+            FakeProcess("3", host=True, service="/tmp/s", remote="\0a\nb"),
+            FakeProcess("4"),
+        )
+        self.assertEqual(
+            [
+                "(network connection to 127.0.0.1:7)",
+                "(network server on [fe80:0:0:0:0:0:0:1%lo]:7)",
+                "(network connection to \\x00a\\nb)",
+                "(network connection to -)",
+            ],
+            found,
+        )
+
     def test_nothing(self) -> None:
         self.assertEqual("Process  PID  Status  Buffer  TTY  Thread  Command\n", listing([]))

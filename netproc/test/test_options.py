@@ -22,23 +22,47 @@ class PackTests(SynchronousTestCase):
             self.assertEqual("priority", error.keyword)
 
     def test_numbers_that_the_kernel_cannot_hold(self) -> None:
-        error = self.assertRaises(ProcessArgumentError, options.pack, "priority", 2**31)
-        self.assertEqual("2147483648 is too large", error.problem)
+        for value, problem in (
+            (2**31, "2147483648 is not in -2147483648…2147483647"),
+            (10**5000, "a value of type int is not in -2147483648…2147483647"),
+        ):
+            for keyword in ("priority", "linger"):
+                error = self.assertRaises(ProcessArgumentError, options.check, keyword, value)
+                self.assertEqual((keyword, problem), (error.keyword, error.problem))
 
     def test_device_is_a_name(self) -> None:
         self.assertEqual(b"lo\0", options.pack("bindtodevice", "lo"))
         self.assertEqual(b"", options.pack("bindtodevice", None))
+        self.assertEqual(b"\xff\0", options.pack("bindtodevice", "\udcff"))
         error = self.assertRaises(ProcessArgumentError, options.pack, "bindtodevice", 7)
         self.assertEqual("bad option value 7, it takes a name or None", error.problem)
 
+    def test_interfaces_that_the_kernel_would_take_for_others(self) -> None:
+        for name, problem in (
+            ("l\0o", "'l\\x00o' cannot be the name of an interface"),
+            ("\ud800", "'\\ud800' cannot be the name of an interface"),
+            ("x" * 16, f"interface name too long: {'x' * 16!r}, 15 bytes are possible"),
+        ):
+            for keyword, value in (("bindtodevice", name), ("join", f"224.0.0.1%{name}")):
+                error = self.assertRaises(ProcessArgumentError, options.pack, keyword, value)
+                self.assertEqual((keyword, problem), (error.keyword, error.problem))
+
     def test_linger(self) -> None:
-        for value, expected in ((True, None), (None, None), ("t", None), (5, 5), (0, 0), (-3, 0)):
+        for value, expected in (
+            (True, None),
+            (None, None),
+            ("t", None),
+            (5, 5),
+            (0, 0),
+            (-3, 0),
+            (10**400, 2**31 - 1),
+        ):
             self.assertEqual(expected, options.linger_seconds(value))
 
     def test_groups(self) -> None:
         group = options.Group(b"\xef\1\2\3", None)
         self.assertEqual(group, options.pack("join", "239.1.2.3"))
-        self.assertEqual(group._replace(interface="lo"), options.pack("join", "239.1.2.3%lo"))
+        self.assertEqual(group._replace(interface=b"lo"), options.pack("join", "239.1.2.3%lo"))
         for value, problem in (
             ("10.0.0.1", "10.0.0.1 is not the address of a multicast group"),
             ("all", "'all' is not a numeric address"),

@@ -102,6 +102,7 @@ class HowToTryTests(SynchronousTestCase):
         for local, expected in (
             ((127, 0, 0, 1, 7007), "openssl s_client -quiet -connect 127.0.0.1:7007"),
             ((0, 0, 0, 0, 0, 0, 0, 1, 7007), "openssl s_client -quiet -connect [::1]:7007"),
+            (("fe80::1%lo", 7007), "openssl s_client -quiet -connect [fe80::1%lo]:7007"),
             ("/run/x", "openssl s_client -quiet -unix /run/x"),
             ("\0x", None),
         ):

@@ -172,7 +172,7 @@ class ServiceTests(NetprocTestCase):
     async def test_the_owner_of_a_socket_file(self) -> None:
         path = f"owner{os.getpid()}"
         owners: list[tuple[Any, ...]] = []
-        self.patch(os, "chown", lambda *arguments: owners.append(arguments))
+        self.patch(os, "lchown", lambda *arguments: owners.append(arguments))
         service = self.service(service=path, family="local", owner=(65534, -1))
         service.privilegedStartService()
         self.assertEqual([(path, 65534, -1)], owners)

@@ -8,7 +8,7 @@ from typing import Any
 from twisted.internet.address import HostnameAddress, IPv4Address, IPv6Address, UNIXAddress
 from twisted.trial.unittest import SynchronousTestCase
 
-from netproc.core.address import SocketAddress
+from netproc.core.address import SocketAddress, parse
 from netproc.core.spec import Lookup
 from netproc.net import sockets
 from netproc.net.resolve import resolve
@@ -34,6 +34,16 @@ class AddressTests(SynchronousTestCase):
         for name, raw in ((b"/x", b"/x"), (None, "")):
             found = sockets.from_twisted_address(UNIXAddress(name))
             self.assertEqual(SocketAddress(socket.AF_UNIX, raw), found)
+
+    def test_zones_survive(self) -> None:
+        ours = parse(("fe80::1%lo", 7), "remote")
+        theirs = sockets.twisted_address(ours)
+        self.assertEqual(ours, sockets.from_twisted_address(theirs))
+        named = IPv6Address("TCP", "fe80::1%lo", 7)
+        self.assertEqual(ours, sockets.from_twisted_address(named))
+
+    def test_a_name_is_no_address(self) -> None:
+        self.assertIsNone(sockets.from_twisted_address(IPv4Address("TCP", "some.example", 7)))
 
     def test_others_are_unknown(self) -> None:
         self.assertIsNone(sockets.from_twisted_address(HostnameAddress(b"x", 7)))

@@ -7,13 +7,17 @@ import socket
 from types import SimpleNamespace
 from typing import Any
 
+from hypothesis import given
+from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from netproc import make_network_process
 from netproc.core.buffer import Buffer
 from netproc.core.errors import ProcessArgumentError
 from netproc.core.limits import DEFAULT_LIMITS, Limits
+from netproc.core.options import KEYWORDS
 from netproc.core.spec import Lookup, ProcessSpec, name_to_verify, process_spec
+from netproc.test import oddvalues
 
 DEFAULTS = {
     name: parameter.default
@@ -60,6 +64,11 @@ class SpecTests(SynchronousTestCase):
             self.assertEqual(expected, lookup and lookup.service)
         for service in (-1, 65536, "65536", "-1"):
             self.bad("service", f"port {service} is not in 0…65535", service=service)
+        self.bad("service", "port a value of type int is not in 0…65535", service=10**5000)
+        for service in ("9" * 5000, "-" + "9" * 5000):
+            self.bad(
+                "service", "the port has 5000 digits, and 65535 is the highest", service=service
+            )
         self.bad("service", "it is missing", service=None)
         self.bad("service", "1.5 is not a string", service=1.5)
         self.bad("service", "it is empty", service=" ")
@@ -67,6 +76,9 @@ class SpecTests(SynchronousTestCase):
     def test_family(self) -> None:
         self.bad("family", "Unknown address family 'both'", family="both")
         self.bad("family", "Unknown address family True", family=True)
+        self.bad("family", "Unknown address family []", family=[])
+        problem = "2147483648 cannot be the number of an address family"
+        self.bad("family", problem, family=2**31)
 
     def test_local_family(self) -> None:
         found = spec(family="local", service="/run/x", host="ignored")
@@ -125,6 +137,40 @@ class SpecTests(SynchronousTestCase):
             if error.keyword == "buffer":
                 break
         self.assertEqual(["type", "server", "name", "local", "buffer"], found)
+
+    def test_order_of_the_checks_behind_the_place(self) -> None:
+        everything: dict[str, Any] = {
+            "mode": "x",
+            "priority": "x",
+            "coding": "x",
+            "tls_parameters": {},
+            "filter": 5,
+            "plist": 5,
+            "buffer": 5,
+        }
+        found = []
+        while everything:
+            error = self.assertRaises(
+                ProcessArgumentError, spec, remote=(127, 0, 0, 1, 9), **everything
+            )
+            found.append(error.keyword)
+            everything.pop(error.keyword)
+        expected = ["buffer", "plist", "filter", "tls_parameters", "coding", "priority", "mode"]
+        self.assertEqual(expected, found)
+
+    @given(st.dictionaries(st.sampled_from(sorted(DEFAULTS)), oddvalues.addresses, max_size=4))
+    def test_whatever_is_given_is_taken_or_a_faulty_argument(self, odd: dict[str, Any]) -> None:
+        try:
+            spec(**odd)
+        except ProcessArgumentError as error:
+            self.assertIn(error.keyword, [*odd, "service", "tls_parameters"])
+
+    @given(st.sampled_from(sorted(KEYWORDS)), oddvalues.values)
+    def test_so_are_options(self, keyword: str, value: object) -> None:
+        try:
+            spec(**{keyword: value})
+        except ProcessArgumentError as error:
+            self.assertEqual(keyword, error.keyword)
 
     def test_type(self) -> None:
         self.bad("type", "Unsupported connection type 'raw'", type="raw")

@@ -46,7 +46,8 @@ class ValueTests(SynchronousTestCase):
     def test_addresses(self) -> None:
         for text, value in (
             ("127.0.0.1:80", (127, 0, 0, 1, 80)),
-            ("[::1]:80", (0, 0, 0, 0, 0, 0, 0, 1, 80)),
+            ("[::1]:80", ("::1", 80)),
+            ("[fe80::1%lo]:80", ("fe80::1%lo", 80)),
             ("@name", "\0name"),
             ("/run/x", "/run/x"),
         ):

@@ -180,9 +180,16 @@ class UdpTests(DatagramTestCase):
         self.assertEqual(server.getsockname()[1], client.datagram_address[-1])
 
     async def test_broadcasting_any_sender_is_heard(self) -> None:
+        """Anything but None and False turns it on, at once or later."""
+        for keywords in ({"broadcast": True}, {"broadcast": 0}, {}):
+            await self.is_heard_by_all(keywords)
+
+    async def is_heard_by_all(self, keywords: dict[str, Any]) -> None:
         recorder = Recorder()
         server, stranger = self.socket(), self.socket()
-        client = await self.client(server.getsockname()[1], filter=recorder, broadcast=True)
+        client = await self.client(server.getsockname()[1], filter=recorder, **keywords)
+        if not keywords:
+            client.set_option("broadcast", 0)
         client.send(b"who is there?")
         _, address = server.recvfrom(20)
         stranger.sendto(b"me", address)

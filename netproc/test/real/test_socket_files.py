@@ -64,17 +64,23 @@ class SocketFileTests(NetprocTestCase):
             os.umask(before)
         self.assertEqual([0o600], modes)
 
-    async def test_systems_whose_sockets_have_no_mode_take_the_umask(self) -> None:
-        def fchmod(descriptor: int, mode: int) -> None:
-            raise OSError(errno.EINVAL, "Invalid argument")
+    async def test_the_mode_of_what_takes_its_place_is_not_changed(self) -> None:
+        """A link to another file, for instance, that somebody puts there as soon as it is bound."""
+        precious = self.path + "p"
+        with open(precious, "w"):
+            self.addCleanup(os.unlink, precious)
+        os.chmod(precious, 0o600)
+        bind = socket.socket.bind
 
-        self.patch(os, "fchmod", fchmod)
-        before = os.umask(0o022)
-        try:
-            await self.listen()
-            self.assertEqual((0o600, 0o022), (mode_of(self.path), os.umask(0o022)))
-        finally:
-            os.umask(before)
+        class Socket(socket.socket):
+            def bind(self, address: Any) -> None:
+                bind(self, address)
+                os.unlink(address)
+                os.symlink(precious, address)
+
+        self.patch(socket, "socket", Socket)
+        await self.listen(mode=0o666)
+        self.assertEqual(0o600, mode_of(precious))
 
     async def test_it_is_removed(self) -> None:
         server = await self.listen()
@@ -176,26 +182,66 @@ class SocketFileTests(NetprocTestCase):
         error = await self.failure_of(made, ProcessError)
         self.assertEqual(errno.ENOENT, error.errno)
 
-    async def test_a_directory_that_cannot_be_read_goes_unlocked(self) -> None:
-        real_open = os.open
-
-        def refuse(path: Any, flags: int, *more: Any) -> int:
-            if flags & os.O_DIRECTORY:
-                raise PermissionError(errno.EACCES, "Permission denied")
-            return real_open(path, flags, *more)
-
-        self.patch(socketfile.os, "open", refuse)
-        await self.listen()
-        self.assertEqual(0o600, mode_of(self.path))
-
-    async def test_servers_that_start_at_once_wait_for_each_other(self) -> None:
-        self.patch(socketfile, "_LOCK_TIMEOUT", 0.05)
+    async def test_a_lock_on_the_directory_hinders_nobody(self) -> None:
+        """Whoever can read a directory can lock it, and some systems advise to."""
         directory = os.open(".", os.O_RDONLY)
         self.addCleanup(os.close, directory)
-        fcntl.flock(directory, fcntl.LOCK_EX)
-        made = make_network_process(name="s", server=True, local=self.path)
-        await self.assertFailure(made, ProcessError)
-        fcntl.flock(directory, fcntl.LOCK_UN)
+        for kind in (fcntl.LOCK_SH, fcntl.LOCK_EX):
+            fcntl.flock(directory, kind)
+            server = await self.listen()
+            server.delete()
+
+    def stale(self) -> None:
+        with socket.socket(socket.AF_UNIX) as sock:
+            sock.bind(self.path)
+
+    async def test_one_that_does_not_listen_yet_is_in_use(self) -> None:
+        starting = socket.socket(socket.AF_UNIX)
+        self.addCleanup(starting.close)
+        starting.bind(self.path)
+        await self.in_use()
+        starting.listen()
+        await self.in_use()
+        starting.settimeout(0)
+        self.assertRaises(BlockingIOError, starting.accept)
+
+    def other_first(self, name: str) -> socket.socket:
+        """A server that replaces the stale file, just before the function NAME of `os` is called for it."""
+        self.stale()
+        other = socket.socket(socket.AF_UNIX)
+        self.addCleanup(other.close)
+        real = getattr(os, name)
+
+        def late(*paths: Any) -> Any:
+            setattr(os, name, real)
+            os.unlink(self.path)
+            other.bind(self.path)
+            other.listen()
+            return real(*paths)
+
+        self.patch(os, name, late)
+        return other
+
+    async def test_one_that_starts_at_the_same_time_keeps_its_place(self) -> None:
+        for name in ("lstat", "rename"):
+            with self.other_first(name):
+                await self.in_use()
+                with socket.socket(socket.AF_UNIX) as client:
+                    client.connect(self.path)
+            self.assertEqual(
+                [], [name for name in os.listdir() if name.startswith(self.path + ".")]
+            )
+            os.unlink(self.path)
+
+    async def test_a_stale_one_that_another_has_just_removed(self) -> None:
+        self.stale()
+        rename = os.rename
+
+        def late(*paths: Any) -> None:
+            os.unlink(self.path)
+            rename(*paths)
+
+        self.patch(os, "rename", late)
         await self.listen()
 
     async def test_what_fails_behind_the_bind_leaves_no_file(self) -> None:

@@ -1,0 +1,59 @@
+"""Values that programs give by mistake, for property tests: a check must refuse them or make sense of them."""
+
+from __future__ import annotations
+
+from hypothesis import strategies as st
+
+#: Python does not write the second one down, and neither fits anywhere in the kernel.
+huge_numbers = st.sampled_from([400, 5000]).map(lambda digits: 10**digits)
+
+numbers = st.one_of(
+    st.integers(),
+    st.sampled_from([-1, 0, 1, 2, 10, 65535, 65536, 2**31, 2**63]),
+    huge_numbers,
+    huge_numbers.map(lambda number: -number),
+    st.booleans(),
+    st.floats(),
+)
+
+#: Lone surrogates included.
+texts = st.one_of(
+    st.text(st.characters()),
+    st.sampled_from(
+        ["local", "ipv4", "ipv6", "datagram", "seqpacket", "::1", "127.0.0.1", "fe80::1%lo"]
+    ),
+    st.sampled_from(["9" * 5000, "\0", "\0a\0", "a\0b", "/tmp/\ud800", "::1%\ud800", "x" * 300]),
+    st.sampled_from(["224.0.0.1", "224.0.0.1%l\0o", "ff02::1%\ud800", "224.0.0.1%" + "x" * 16]),
+)
+
+
+class Broken:
+    """An object that raises whatever is done to it."""
+
+    def __eq__(self, other: object) -> bool:
+        raise LookupError("compared")
+
+    def __bool__(self) -> bool:
+        raise LookupError("asked for its truth")
+
+    def __repr__(self) -> str:
+        raise LookupError("shown")
+
+    __hash__ = None
+
+
+values = st.recursive(
+    st.one_of(st.none(), numbers, texts, st.binary(max_size=20), st.builds(Broken)),
+    lambda inner: st.one_of(st.lists(inner, max_size=10), st.tuples(inner, inner)),
+    max_leaves=12,
+)
+
+#: Address forms, and what looks like them.
+addresses = st.one_of(
+    values,
+    st.tuples(*[st.integers(-1, 256)] * 5),
+    st.tuples(*[st.integers(0, 65535)] * 9),
+    st.tuples(texts, numbers),
+    st.tuples(st.sampled_from([1, 2, 10]), st.binary(max_size=130).map(tuple)),
+    st.tuples(numbers, st.just((1, 2))),
+)
