@@ -49,6 +49,25 @@ class SeqpacketTests(NetprocTestCase):
         await self.until(made)
         return made()[0]
 
+    async def test_what_is_given_back_stays_a_packet(self) -> None:
+        given: list[bytes] = []
+
+        def filter(process: NetworkProcess, data: bytes) -> None:
+            given.append(data)
+            if len(given) == 1:
+                process.unread(data)
+
+        server = await self.server(filter=filter)
+        client = await self.client_of(server)
+        # Longer than a piece of a stream.
+        packets = [bytes(70_000), b"two"]
+        for packet in packets:
+            client.send(packet)
+            await self.until(lambda: given)
+        await self.until(lambda: len(given) == 3)
+        self.assertEqual([packets[0], *packets], given)
+        client.delete()
+
     async def test_three_sends_are_three_packets(self) -> None:
         server, recorder = await self.server(), Recorder()
         client = await self.client_of(server, filter=recorder)
