@@ -104,9 +104,10 @@ def process_spec(keywords: Mapping[str, object]) -> ProcessSpec:
     nowait = check("nowait", bool)
     if is_server and nowait:
         raise ProcessArgumentError("server", "'server' is incompatible with 'nowait'")
-    name = check("name", _name)
+    name = check("name", _string, "name")
     given = {key: value for key, value in keywords.items() if _is_shown(key, value)}
     place, lookup = _place(check, kind, is_server, given)
+    # The fields stand in the order of the checks.
     return ProcessSpec(
         name=name,
         kind=kind,
@@ -165,10 +166,6 @@ def _is_shown(key: str, value: object) -> bool:
     if key in _NOT_SHOWN or value is UNSET:
         return False
     return (value is not None and value is not False) or key in options.KEYWORDS
-
-
-def _name(name: object) -> str:
-    return _string(name, "name")
 
 
 _KINDS: Mapping[object, int] = {
