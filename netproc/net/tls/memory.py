@@ -20,14 +20,11 @@ from twisted.internet.interfaces import IDelayedCall
 from ...core.errors import ProcessError
 from ...core.limits import KIB
 from .channel import TLS_BROKEN, TLSChannel, error_of
-from .records import Incoming, RecordReader
+from .records import MOST_RECORDS, Incoming, RecordReader, weight
 
 #: What a record holds at most.
 _RECORD = 16 * KIB
 _PIECE = 64 * KIB
-
-#: Records read, and records written, for each connection before the reactor gets to do something else.
-MOST_RECORDS = 64
 
 #: Bytes of answers to requests for new keys that wait for the peer; with more, nothing is read.
 MOST_ANSWERS = 64 * KIB
@@ -118,9 +115,12 @@ class MemoryTLSChannel(TLSChannel):
             return  # called by the receiver: the loop goes on by itself
         self._reading = True
         try:
-            for _ in range(MOST_RECORDS):
-                if not (self._wants_input() and self._read_record()):
+            done = 0
+            while done < MOST_RECORDS and self._wants_input():
+                part = self._records.read(self._incoming.take)
+                if not part:
                     break
+                done += self._read_part(part)
         finally:
             self._reading = False
         self._answer()
@@ -134,24 +134,21 @@ class MemoryTLSChannel(TLSChannel):
         paused = self._paused and self._loss is None
         return self._receiver is not None and not (paused or self._closing)
 
-    def _read_record(self) -> bool:
-        """Give OpenSSL what has come of one record; False if nothing has."""
-        part = self._records.read(self._incoming.take)
-        if not part:
-            return False
+    def _read_part(self, part: bytes) -> int:
+        """Give OpenSSL a record, or PART of it; how many records that counts as."""
         self._connection.bio_write(part)
         if self._handshaking:
             self._shake_hands()
-        else:
-            self._tell()
-        return True
+        elif self._tell():
+            return 1
+        return weight(part)
 
-    def _tell(self) -> None:
-        """Tell what the record had, if it was a whole one with data in it, or the end."""
+    def _tell(self) -> bool:
+        """Tell the data of a record, or the end; whether there was data."""
         try:
             data = self._connection.recv(_RECORD)
         except SSL.WantReadError:
-            return
+            pass
         except SSL.ZeroReturnError:
             self._input_ended()
         except SSL.Error as error:
@@ -159,6 +156,8 @@ class MemoryTLSChannel(TLSChannel):
         else:
             assert self._receiver is not None
             self._receiver.data(data)
+            return True
+        return False
 
     def _answer(self) -> None:
         """Send what OpenSSL has answered, and see whether the peer reads such answers."""
