@@ -216,9 +216,10 @@ class MemoryTLSChannel(TLSChannel):
 
     def _encrypt(self, data: bytes) -> None:
         """Write DATA as records, some in each turn of the reactor."""
-        view = memoryview(data)
-        self._clear.extend(view[at : at + _RECORD] for at in range(0, len(view), _RECORD))
-        self._clear_size += len(view)
+        if not data:
+            return
+        self._clear.append(memoryview(data))
+        self._clear_size += len(data)
         if self._next_turn is None:
             self._encrypt_some()
             if self._clear:
@@ -228,7 +229,7 @@ class MemoryTLSChannel(TLSChannel):
         for _ in range(MOST_RECORDS):
             if not self._can_encrypt():
                 break
-            self._encrypt_record(self._clear.popleft())
+            self._encrypt_record()
         if not self._clear:
             due, self._after_output = self._after_output, []
             for step in due:
@@ -237,15 +238,17 @@ class MemoryTLSChannel(TLSChannel):
     def _can_encrypt(self) -> bool:
         return bool(self._clear) and self.failure is None and self._loss is None
 
-    def _encrypt_record(self, data: memoryview) -> None:
+    def _encrypt_record(self) -> None:
+        data = self._clear[0]
         try:
-            taken = self._connection.send(data)
+            taken = self._connection.send(data[:_RECORD])
         except SSL.Error as error:
-            self._clear.appendleft(data)
             self._break(error_of(TLS_BROKEN, error))
             return
         if taken < len(data):
-            self._clear.appendleft(data[taken:])
+            self._clear[0] = data[taken:]
+        else:
+            self._clear.popleft()
         self._clear_size -= taken
         self._send_records()
 
