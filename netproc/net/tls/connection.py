@@ -18,10 +18,7 @@ from typing import Any
 from OpenSSL import SSL
 
 from ...core.limits import KIB
-from .records import RecordReader
-
-#: The records that one call of `do_handshake` reads.  A handshake seldom has more than ten in each direction.
-MOST_RECORDS = 16
+from .records import MOST_RECORDS, RecordReader, weight
 
 _PIECE = 16 * KIB
 
@@ -47,17 +44,19 @@ class SocketConnection(SSL.Connection):
         self._flight = b""
 
     def do_handshake(self) -> None:
-        """Go on with the handshake, by `MOST_RECORDS` records at most.
+        """Go on with the handshake, by `MOST_RECORDS` records at most, or fewer large ones.
 
         Until the handshake is done, this raises WantReadError or WantWriteError, as OpenSSL on a socket does.
         """
-        for _ in range(MOST_RECORDS):
+        done = 0
+        while done < MOST_RECORDS:
             if self._wants_input:
                 # Nothing after a record: if the handshake ends with it, OpenSSL is to read the rest from the socket.
                 part = self._records.read(self._receive)
                 if not part:
                     break
                 self.bio_write(part)
+                done += weight(part)
             try:
                 super().do_handshake()
             except SSL.WantReadError:

@@ -20,14 +20,11 @@ from twisted.internet.interfaces import IDelayedCall
 from ...core.errors import ProcessError
 from ...core.limits import KIB
 from .channel import TLS_BROKEN, TLSChannel, error_of
-from .records import Incoming, RecordReader
+from .records import MOST_RECORDS, Incoming, RecordReader, weight
 
 #: What a record holds at most.
 _RECORD = 16 * KIB
 _PIECE = 64 * KIB
-
-#: Records read, and records written, for each connection before the reactor gets to do something else.
-MOST_RECORDS = 64
 
 #: Bytes of answers to requests for new keys that wait for the peer; with more, nothing is read.
 MOST_ANSWERS = 64 * KIB
@@ -118,9 +115,12 @@ class MemoryTLSChannel(TLSChannel):
             return  # called by the receiver: the loop goes on by itself
         self._reading = True
         try:
-            for _ in range(MOST_RECORDS):
-                if not (self._wants_input() and self._read_record()):
+            done = 0
+            while done < MOST_RECORDS and self._wants_input():
+                part = self._records.read(self._incoming.take)
+                if not part:
                     break
+                done += self._read_part(part)
         finally:
             self._reading = False
         self._answer()
@@ -134,24 +134,21 @@ class MemoryTLSChannel(TLSChannel):
         paused = self._paused and self._loss is None
         return self._receiver is not None and not (paused or self._closing)
 
-    def _read_record(self) -> bool:
-        """Give OpenSSL what has come of one record; False if nothing has."""
-        part = self._records.read(self._incoming.take)
-        if not part:
-            return False
+    def _read_part(self, part: bytes) -> int:
+        """Give OpenSSL a record, or PART of it; how many records that counts as."""
         self._connection.bio_write(part)
         if self._handshaking:
             self._shake_hands()
-        else:
-            self._tell()
-        return True
+        elif self._tell():
+            return 1
+        return weight(part)
 
-    def _tell(self) -> None:
-        """Tell what the record had, if it was a whole one with data in it, or the end."""
+    def _tell(self) -> bool:
+        """Tell the data of a record, or the end; whether there was data."""
         try:
             data = self._connection.recv(_RECORD)
         except SSL.WantReadError:
-            return
+            pass
         except SSL.ZeroReturnError:
             self._input_ended()
         except SSL.Error as error:
@@ -159,6 +156,8 @@ class MemoryTLSChannel(TLSChannel):
         else:
             assert self._receiver is not None
             self._receiver.data(data)
+            return True
+        return False
 
     def _answer(self) -> None:
         """Send what OpenSSL has answered, and see whether the peer reads such answers."""
@@ -217,9 +216,10 @@ class MemoryTLSChannel(TLSChannel):
 
     def _encrypt(self, data: bytes) -> None:
         """Write DATA as records, some in each turn of the reactor."""
-        view = memoryview(data)
-        self._clear.extend(view[at : at + _RECORD] for at in range(0, len(view), _RECORD))
-        self._clear_size += len(view)
+        if not data:
+            return
+        self._clear.append(memoryview(data))
+        self._clear_size += len(data)
         if self._next_turn is None:
             self._encrypt_some()
             if self._clear:
@@ -229,7 +229,7 @@ class MemoryTLSChannel(TLSChannel):
         for _ in range(MOST_RECORDS):
             if not self._can_encrypt():
                 break
-            self._encrypt_record(self._clear.popleft())
+            self._encrypt_record()
         if not self._clear:
             due, self._after_output = self._after_output, []
             for step in due:
@@ -238,15 +238,17 @@ class MemoryTLSChannel(TLSChannel):
     def _can_encrypt(self) -> bool:
         return bool(self._clear) and self.failure is None and self._loss is None
 
-    def _encrypt_record(self, data: memoryview) -> None:
+    def _encrypt_record(self) -> None:
+        data = self._clear[0]
         try:
-            taken = self._connection.send(data)
+            taken = self._connection.send(data[:_RECORD])
         except SSL.Error as error:
-            self._clear.appendleft(data)
             self._break(error_of(TLS_BROKEN, error))
             return
         if taken < len(data):
-            self._clear.appendleft(data[taken:])
+            self._clear[0] = data[taken:]
+        else:
+            self._clear.popleft()
         self._clear_size -= taken
         self._send_records()
 

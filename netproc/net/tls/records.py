@@ -8,8 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from ...core.limits import KIB
+
+#: The records that OpenSSL is given before the reactor gets to do something else, see `weight`.
+MOST_RECORDS = 64
+
+#: Handshake messages can be of 4 bytes, and OpenSSL takes some 3 µs for each.  So this size counts as one record.
+_WEIGHED = KIB // 4
+
 #: Kind, version and length.
 _HEADER_SIZE = 5
+
+
+def weight(part: bytes) -> int:
+    """How many records PART of a record counts as, which had no data in it."""
+    return 1 + len(part) // _WEIGHED
 
 
 class RecordReader:

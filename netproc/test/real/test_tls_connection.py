@@ -12,7 +12,8 @@ from collections.abc import Callable
 from OpenSSL import SSL
 from twisted.trial.unittest import SynchronousTestCase
 
-from netproc.net.tls.connection import MOST_RECORDS, SocketConnection
+from netproc.net.tls.connection import SocketConnection
+from netproc.net.tls.records import MOST_RECORDS
 from netproc.test.real.floods import HELLO_REQUEST, KeyUpdates
 from netproc.test.real.tls_standin import AUTHORITY
 

@@ -9,8 +9,9 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from netproc import NetworkProcess
 from netproc.net.tls import contexts
-from netproc.net.tls.memory import MOST_ANSWERS, MOST_RECORDS, MemoryTLSChannel
+from netproc.net.tls.memory import MOST_ANSWERS, MemoryTLSChannel
 from netproc.net.tls.onsocket import MOST_SENT, Wire
+from netproc.net.tls.records import MOST_RECORDS
 from netproc.test.real import test_unix, tls_standin
 from netproc.test.real.contract import MB, Fixture, Recorder
 from netproc.test.real.floods import HELLO_REQUEST, KeyUpdates
