@@ -11,7 +11,7 @@ from typing import Any
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from .core.address import parse, text
+from .core.address import text
 from .core.errors import NetprocError
 from .core.escape import escape
 from .ending import exit_with, say
@@ -49,9 +49,9 @@ class ProcessCommand(ProcessService):
         process.closed.addCallback(self._client_ended)
 
     def _announce(self, process: NetworkProcess) -> None:
-        local = process.contact("local")
+        # Not what `contact` shows, which has no zones.
+        place = process.shown.local
         name = escape(process.name)
-        place = parse(local, "local") if local is not None else None
         log.info("{name} listens on {place}", name=name, place=escape(text(place)))
         if place is not None and place.is_wildcard:
             log.warn("{name} can be reached from every network of this machine", name=name)
@@ -59,7 +59,7 @@ class ProcessCommand(ProcessService):
         if self._keywords["endpoint"] is None:
             # What an endpoint of Twisted's speaks is not known.
             does_tls = self._keywords["tls_parameters"] is not None
-            command = how_to_try(local, process.contact("type"), does_tls)
+            command = how_to_try(place, process.contact("type"), does_tls)
         if command is not None:
             log.info("try it: {command}", command=escape(command))
 
