@@ -14,6 +14,7 @@ from twisted.python.failure import Failure
 from .core.address import text
 from .core.errors import NetprocError
 from .core.escape import escape
+from .core.status import State
 from .ending import exit_with, say
 from .net.reactor import INetprocReactor
 from .process import NetworkProcess
@@ -72,7 +73,8 @@ class ProcessCommand(ProcessService):
             self._end(f"unexpected {failure.type.__name__ if failure.type else 'error'}")
 
     def _client_ended(self, process: NetworkProcess) -> None:
-        if process.status == "failed":
+        # Not `status`, which is "stop" for one that is stopped.
+        if process.life.state is State.FAILED:
             self._end(str(process.reason))
         elif self.running:
             if self._reporter is None:
