@@ -15,8 +15,9 @@ from .core.address import text
 from .core.errors import NetprocError
 from .core.escape import escape
 from .core.status import State
-from .ending import exit_with, say
+from .ending import exit_with, say, survive_signals
 from .net.reactor import INetprocReactor
+from .net.resolve import Resolver
 from .process import NetworkProcess
 from .report import Reporter, how_to_try
 from .service import ProcessService
@@ -39,6 +40,11 @@ class ProcessCommand(ProcessService):
             keywords = {**keywords, "sentinel": self._reporter.sentinel}
         super().__init__(owner=owner, reactor=reactor, **keywords)
         self._runner = reactor
+
+    def _start(self, resolver: Resolver) -> None:
+        # twistd has set its own handlers by now.
+        survive_signals(self._runner)
+        super()._start(resolver)
 
     def started(self, process: NetworkProcess) -> None:
         """Say where a server listens; end with a client."""
