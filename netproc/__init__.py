@@ -27,7 +27,7 @@ Public names are here; the modules behind them, in the order in which data passe
 * `service`, `tap`, `filters`: processes for twistd;
 * `epollreactor` with `net.corked` and `net.logcontext`: the netproc reactor, for any program of Twisted's;
 * `endpointstrings`, `processendpoints`, `processtransport`, `producing`: processes for protocols of Twisted's;
-* `__main__`, `opencommand`, `terminal`: a stream in the terminal;
+* `__main__`, `opencommand`, `terminal`: a stream in the terminal; `passwords`, of keys, for this and `tap`;
 * `net.info`, `supports`: what this machine has;
 * `devcert`: a certificate to try TLS with.
 """
