@@ -23,7 +23,7 @@ from .ending import option_name, say
 from .net.reactor import INetprocReactor, default_reactor
 from .open_stream import open_network_stream
 from .process import NetworkProcess
-from .tap import read_password_option, seconds, use_monotonic_clock, words
+from .tap import read_option, read_password_option, seconds, use_monotonic_clock, words
 from .terminal import Terminal
 
 #: Where the name of an option is not that of the keyword, or of the field of TLSParameters.
@@ -101,10 +101,9 @@ class OpenOptions(CommandOptions):
 
     def postOptions(self) -> None:
         """Read the values."""
-        try:
-            self["timeout"] = seconds(self["timeout"])
-        except ValueError as error:
-            raise usage.UsageError(f"--timeout: {error}") from error
+        for option, read in (("timeout", seconds), ("alpn", words)):
+            if self[option] is not None:
+                self[option] = read_option(option, read, self[option])
         if (self["key"] is None) is not (self["cert"] is None):
             raise usage.UsageError("--key, --cert: one needs the other")
         self["password"] = read_password_option(self, "password", "key")
@@ -119,7 +118,7 @@ class OpenOptions(CommandOptions):
         if self._trustfiles:
             fields["trustfiles"] = tuple(self._trustfiles)
         if self["alpn"] is not None:
-            fields["alpn"] = words(self["alpn"])
+            fields["alpn"] = self["alpn"]
         if self["key"] is not None:
             fields["keylist"] = ((self["key"], self["cert"]),)
         if self["password"] is not None:

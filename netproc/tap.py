@@ -147,7 +147,7 @@ def _one(text: str) -> tuple[str, ...]:
 
 def words(text: str) -> tuple[str, ...]:
     """A list with commas."""
-    return tuple(text.split(","))
+    return tuple(_text(text).split(","))
 
 
 #: The options in the order of the help: keyword, how its value is read, what it says.
@@ -218,6 +218,14 @@ _OF_SERVERS, _OF_CLIENTS = (_CLIENT_CA, _REQUIRE), (_TRUST, "tls-hostname")
 # -- options ------------------------------------------------------------------------------------
 
 
+def read_option(option: str, read: Callable[[str], object], value: str) -> Any:
+    """What READ makes of the VALUE of OPTION; its ValueError becomes a complaint about the option."""
+    try:
+        return read(value)
+    except ValueError as error:
+        raise usage.UsageError(f"--{option}: {error}") from error
+
+
 def read_password_option(options: usage.Options, option: str, key: str) -> bytes | None:
     """The password that OPTION names, if it was given; the option KEY has the file of the key."""
     source = options[option]
@@ -225,10 +233,8 @@ def read_password_option(options: usage.Options, option: str, key: str) -> bytes
         return None
     if options[key] is None:
         raise usage.UsageError(f"--{option}: it needs --{key}")
-    try:
-        return read_password(source, options[key])
-    except ValueError as error:
-        raise usage.UsageError(f"--{option}: {error}") from error
+    password: bytes = read_option(option, lambda text: read_password(text, options[key]), source)
+    return password
 
 
 class MakeOptions(usage.Options):
@@ -260,14 +266,14 @@ class MakeOptions(usage.Options):
         key, equals, value = pair.partition("=")
         if not equals:
             raise usage.UsageError(f"--plist: {pair!r} is not KEY=VALUE")
-        self._plist[key] = self._read("plist", lisp, value)
+        self._plist[key] = read_option("plist", lisp, value)
 
     def postOptions(self) -> None:
         """Read the values and check them together."""
         for keyword, read, _ in _OPTIONS:
             name = option_name(keyword)[2:]
             if self[name] is not None:
-                self.keywords[keyword] = self._read(name, read, self[name])
+                self.keywords[keyword] = read_option(name, read, self[name])
         if self.keywords.get("server") is True and self["endpoint"] is None:
             self.keywords["server"] = BACKLOG
         if self._plist:
@@ -276,14 +282,6 @@ class MakeOptions(usage.Options):
         if fields is not None:
             self.keywords["tls_parameters"] = fields
         self._check()
-
-    @staticmethod
-    def _read(option: str, read: Callable[[str], object], value: str) -> Any:
-        """What READ makes of the VALUE of OPTION."""
-        try:
-            return read(value)
-        except ValueError as error:
-            raise usage.UsageError(f"--{option}: {error}") from error
 
     def _tls_fields(self) -> dict[str, object] | None:
         """The fields of TLSParameters, None if there is to be no TLS."""
@@ -296,7 +294,7 @@ class MakeOptions(usage.Options):
         fields: dict[str, object] = {}
         for name, field, read, _ in _TLS_OPTIONS:
             if self[name] is not None:
-                fields[field] = self._read(name, read, self[name])
+                fields[field] = read_option(name, read, self[name])
         key, certificate = self[_KEY], self[_CERTIFICATE]
         if (key is None) is not (certificate is None):
             raise usage.UsageError(f"--{_KEY}, --{_CERTIFICATE}: one needs the other")
@@ -311,7 +309,7 @@ class MakeOptions(usage.Options):
         return fields if fields or self._is_on("tls") else None
 
     def _is_on(self, option: str) -> bool:
-        return self[option] is not None and bool(self._read(option, lisp, self[option]))
+        return self[option] is not None and bool(read_option(option, lisp, self[option]))
 
     def _check(self) -> None:
         given = self.keywords

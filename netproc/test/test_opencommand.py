@@ -68,6 +68,7 @@ class OptionTests(SynchronousTestCase):
             (["h", "7", "--foo"], "option --foo not recognized"),
             (["h", "7", "--type"], "option --type requires argument"),
             (["h", "7", "--key", "/nope"], "--key, --cert: one needs the other"),
+            (["h", "7", "--alpn", "\udcff"], "--alpn: \\udcff is not text in UTF-8"),
             (["h", "7", "--password", "secret"], "--password: it needs --key"),
             (
                 ["h", "7", "--key=k", "--cert=c", "--password=secret"],

@@ -182,6 +182,7 @@ class ComplaintTests(SynchronousTestCase):
             ((*server, "--local", "127.0.0.1:" + "9" * 5000), "--local: 99999999999999999999… has too many digits"),
             ((*server, "--local", "[::1]:" + "9" * 5000), "--local: port 99999999999999999999 is not in 0…65535"),
             ((*server, "--bindtodevice", "\udcff"), "--bindtodevice: \\udcff is not text in UTF-8"),
+            ((*server, "--tls-alpn", "\udcff"), "--tls-alpn: \\udcff is not text in UTF-8"),
             ((*server, "--tls-password", "secret"), "--tls-password: it needs --tls-key"),
             (
                 (*server, "--tls-key", "k", "--tls-cert", "c", "--tls-password", "secret"),
