@@ -22,12 +22,13 @@ Public names are here; the modules behind them, in the order in which data passe
 * `reading` (or `packets`) with `core.delivery`, `core.decoders`, `core.codecnames`, and `sending` with
   `core.flow`: the two halves of a process; `core.throttle` for what they log;
 * `process` and `settings` with `core.status`, `core.contact`, `core.buffer`, `core.names`: the object itself;
+* `shutdown`: what happens to them when the reactor stops;
 * `defaults`, `callbacks`: the functions it calls; `framing` with `core.framing`, and `transactions`: filters for
   programs;
 * `service`, `tap`, `filters`: processes for twistd;
 * `epollreactor` with `net.corked` and `net.logcontext`: the netproc reactor, for any program of Twisted's;
 * `endpointstrings`, `processendpoints`, `processtransport`: processes for protocols of Twisted's;
-* `__main__`, `opencommand`, `terminal`: a stream in the terminal;
+* `__main__`, `opencommand`, `terminal`: a stream in the terminal; `passwords`, of keys, for this and `tap`;
 * `net.info`, `supports`: what this machine has;
 * `devcert`: a certificate to try TLS with.
 """

@@ -11,12 +11,13 @@ from typing import Any
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from .core.address import parse, text
+from .core.address import text
 from .core.errors import NetprocError
 from .core.escape import escape
 from .core.status import State
-from .ending import exit_with, say
+from .ending import exit_with, say, survive_signals
 from .net.reactor import INetprocReactor
+from .net.resolve import Resolver
 from .process import NetworkProcess
 from .report import Reporter, how_to_try
 from .service import ProcessService
@@ -40,6 +41,11 @@ class ProcessCommand(ProcessService):
         super().__init__(owner=owner, reactor=reactor, **keywords)
         self._runner = reactor
 
+    def _start(self, resolver: Resolver) -> None:
+        # twistd has set its own handlers by now.
+        survive_signals(self._runner)
+        super()._start(resolver)
+
     def started(self, process: NetworkProcess) -> None:
         """Say where a server listens; end with a client."""
         if process.is_server:
@@ -50,9 +56,9 @@ class ProcessCommand(ProcessService):
         process.closed.addCallback(self._client_ended)
 
     def _announce(self, process: NetworkProcess) -> None:
-        local = process.contact("local")
+        # Not what `contact` shows, which has no zones.
+        place = process.shown.local
         name = escape(process.name)
-        place = parse(local, "local") if local is not None else None
         log.info("{name} listens on {place}", name=name, place=escape(text(place)))
         if place is not None and place.is_wildcard:
             log.warn("{name} can be reached from every network of this machine", name=name)
@@ -60,7 +66,7 @@ class ProcessCommand(ProcessService):
         if self._keywords["endpoint"] is None:
             # What an endpoint of Twisted's speaks is not known.
             does_tls = self._keywords["tls_parameters"] is not None
-            command = how_to_try(local, process.contact("type"), does_tls)
+            command = how_to_try(place, process.contact("type"), does_tls)
         if command is not None:
             log.info("try it: {command}", command=escape(command))
 
@@ -73,7 +79,7 @@ class ProcessCommand(ProcessService):
             self._end(f"unexpected {failure.type.__name__ if failure.type else 'error'}")
 
     def _client_ended(self, process: NetworkProcess) -> None:
-        # Not by `status`, which says "stop" of a stopped one.
+        # Not `status`, which is "stop" for one that is stopped.
         if process.life.state is State.FAILED:
             self._end(str(process.reason))
         elif self.running:

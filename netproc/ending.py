@@ -1,4 +1,4 @@
-"""How a command ends: with one line on standard error and an exit status.
+"""How a command ends: with one line on standard error and an exit status, and not by every signal.
 
 `command.py` and `tap.py` use this, because twistd and twist have no way for a service to say it: an exception
 before the reactor runs prints a traceback, and after it the exit status is always 0.
@@ -8,11 +8,21 @@ from __future__ import annotations
 
 import atexit
 import os
+import signal
 import sys
 from types import TracebackType
+from typing import Final
+
+from twisted.logger import Logger
 
 from .core.errors import NetprocError, ProcessArgumentError
 from .core.escape import escape
+from .net.reactor import INetprocReactor
+
+log = Logger()
+
+#: Signals that scripts send to every daemon: to reload, to rotate a log.
+_SURVIVED: Final = (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 
 
 class _Exit:
@@ -47,6 +57,23 @@ def one_line_errors() -> None:
             previous(kind, error, traceback)
 
     sys.excepthook = hook
+
+
+def survive_signals(reactor: INetprocReactor) -> None:
+    """Let SIGHUP, SIGUSR1 and SIGUSR2 be logged; otherwise they would end the program.
+
+    A signal that is ignored stays so (nohup), and so does one that has a handler: under ``twistd --logfile`` SIGUSR1
+    rotates the log.
+    """
+
+    def note(number: int, frame: object) -> None:
+        name = signal.Signals(number).name
+        # As an event of its own: a signal may come in the middle of a log line.
+        reactor.callFromThread(log.info, "{name} came; it does nothing", name=name)
+
+    for number in _SURVIVED:
+        if signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, note)
 
 
 def exit_with(status: int) -> None:

@@ -192,8 +192,9 @@ class Life:
     def lost(self, reason: ProcessError | None) -> None:
         """See Receiver: what has come is delivered first."""
         if not self._process.reactor.running:
-            # The reactor lets go of all descriptors when it stops: nobody has broken this one.
-            self._channel_ended(None)
+            # A reactor that stops closes all descriptors.  That matters only if output was lost.
+            channel = self._process.sending.channel
+            self._channel_ended(reason if channel is not None and channel.unsent else None)
             self.delete()
             return
         reading = self._process.reading
@@ -298,7 +299,6 @@ class Life:
         process.sending.detach()
         process.reading.detach()
         del self._process
-        if process.table.observers:
-            process.table.tell(process, "gone", None)
+        process.table.closed(process)
         if self._waiters is not None:
             self._waiters.fire(process)

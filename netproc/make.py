@@ -10,7 +10,6 @@ import inspect
 from collections.abc import Mapping
 from socket import SOCK_DGRAM
 from typing import Any
-from weakref import WeakKeyDictionary, WeakSet, ref
 
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.interfaces import IStreamClientEndpoint, IStreamServerEndpoint
@@ -30,6 +29,7 @@ from .net.tls.attach import Security
 from .process import DEFAULT_TABLE, LogFunction, NetworkProcess, Table
 from .server import ServerMaker
 from .settings import Filter, Sentinel
+from .shutdown import end_with_reactor
 
 
 def make_network_process(
@@ -150,7 +150,7 @@ def new_process(spec: ProcessSpec, table: Table, reactor: INetprocReactor) -> Ne
     )
     if spec.stopped:
         process.stop()
-    _end_with_reactor(table, reactor)
+    end_with_reactor(table, reactor)
     return process
 
 
@@ -160,23 +160,3 @@ KEYWORDS: Mapping[str, Any] = {
     for key, parameter in inspect.signature(make_network_process).parameters.items()
     if key not in ("table", "reactor")
 }
-
-
-#: The tables whose processes end when a reactor does.
-_ending: WeakKeyDictionary[INetprocReactor, WeakSet[Table]] = WeakKeyDictionary()
-
-
-def _end_with_reactor(table: Table, reactor: INetprocReactor) -> None:
-    """Processes that nobody deletes get their terminal event when REACTOR stops (D20)."""
-    tables = _ending.setdefault(reactor, WeakSet())
-    if table in tables:
-        return
-    tables.add(table)
-    known = ref(table)
-
-    def end_all() -> None:
-        ending = known()
-        for process in ending.processes() if ending is not None else ():
-            process.delete()
-
-    reactor.addSystemEventTrigger("during", "shutdown", end_all)

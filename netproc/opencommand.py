@@ -23,7 +23,7 @@ from .ending import option_name, say
 from .net.reactor import INetprocReactor, default_reactor
 from .open_stream import open_network_stream
 from .process import NetworkProcess
-from .tap import seconds, use_monotonic_clock, words
+from .tap import read_option, read_password_option, seconds, use_monotonic_clock, words
 from .terminal import Terminal
 
 #: Where the name of an option is not that of the keyword, or of the field of TLSParameters.
@@ -36,6 +36,7 @@ _OPTIONS = {
     "priority": "--priority",
     "alpn": "--alpn",
     "keylist": "--key",
+    "password": "--password",
 }
 
 
@@ -64,7 +65,12 @@ class OpenOptions(CommandOptions):
         ["alpn", None, None, "Application protocols, with commas between them."],
         ["key", None, None, "File of our private key, for servers that want to know us."],
         ["cert", None, None, "File of its certificate."],
+        ["password", None, None, "Password of the key: file:PATH, env:NAME or prompt."],
         ["timeout", None, "30", "Seconds for connecting, and for the dialogue."],
+    ]
+
+    optFlags: ClassVar[list[Any]] = [
+        ["no-shutdown", None, "Go on at the end of the input, until the server ends."]
     ]
 
     def __init__(self) -> None:
@@ -96,12 +102,12 @@ class OpenOptions(CommandOptions):
 
     def postOptions(self) -> None:
         """Read the values."""
-        try:
-            self["timeout"] = seconds(self["timeout"])
-        except ValueError as error:
-            raise usage.UsageError(f"--timeout: {error}") from error
+        for option, read in (("timeout", seconds), ("alpn", words)):
+            if self[option] is not None:
+                self[option] = read_option(option, read, self[option])
         if (self["key"] is None) is not (self["cert"] is None):
             raise usage.UsageError("--key, --cert: one needs the other")
+        self["password"] = read_password_option(self, "password", "key")
 
     def keywords(self) -> dict[str, Any]:
         """Those of open_network_stream."""
@@ -117,9 +123,11 @@ class OpenOptions(CommandOptions):
         if self._trustfiles:
             fields["trustfiles"] = tuple(self._trustfiles)
         if self["alpn"] is not None:
-            fields["alpn"] = words(self["alpn"])
+            fields["alpn"] = self["alpn"]
         if self["key"] is not None:
             fields["keylist"] = ((self["key"], self["cert"]),)
+        if self["password"] is not None:
+            fields["password"] = self["password"]
         return fields or None
 
     def run(self) -> int:
@@ -128,7 +136,7 @@ class OpenOptions(CommandOptions):
         use_monotonic_clock(reactor)
         # Nothing has to be cleaned up, so Ctrl-C does what it does to other programs.
         signal.signal(signal.SIGINT, signal.SIG_DFL)
-        command = _OpenCommand(reactor)
+        command = _OpenCommand(reactor, shuts=not self["no-shutdown"])
         reactor.callWhenRunning(command.start, self.keywords())
         reactor.run(installSignalHandlers=False)  # type: ignore[call-arg]
         return command.status
@@ -137,8 +145,10 @@ class OpenOptions(CommandOptions):
 class _OpenCommand:
     """One stream, from the connect to the end."""
 
-    def __init__(self, reactor: INetprocReactor) -> None:
+    def __init__(self, reactor: INetprocReactor, *, shuts: bool) -> None:
         self._reactor = reactor
+        # Whether the end of the input shuts the sending side.
+        self._shuts = shuts
         self._terminal = Terminal(reactor)
         self.status = os.EX_OK
 
@@ -193,7 +203,8 @@ class _OpenCommand:
             while data := await self._terminal.read():
                 process.send(data)
                 await process.drain()
-            process.send_eof()
+            if self._shuts:
+                process.send_eof()
         except ProcessError:
             # It has ended, which tells why.
             pass
@@ -229,7 +240,8 @@ def complaint(error: ProcessArgumentError, keywords: Mapping[str, Any]) -> str:
         return f"{_OPTIONS.get(keyword) or option_name(keyword)}: {problem}"
     field, _, what = problem.partition(": ")
     if field in _OPTIONS:
-        return f"{_OPTIONS[field]}: {what}"
+        also = ", --password" if field == "keylist" and "password" in what else ""
+        return f"{_OPTIONS[field]}{also}: {what}"
     # It is not about one field: these options are all that was said of TLS.
     return f"{', '.join(_OPTIONS[field] for field in keywords[keyword])}: {problem}"
 

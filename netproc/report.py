@@ -6,16 +6,21 @@ function of the user's.
 
 from __future__ import annotations
 
-from socket import SOCK_SEQPACKET
+import os
+import shlex
+from socket import AF_UNIX, SOCK_SEQPACKET
 
 from twisted.logger import Logger
 
-from .core.address import LOOPBACK, Address, numeric_host, parse
+from .core.address import LOOPBACK, Address, SocketAddress, numeric_host, parse
 from .core.escape import escape
 from .defaults import default_sentinel
 from .process import NetworkProcess
 
 log = Logger()
+
+#: Characters that have a meaning in the addresses of socat.
+_SOCATS = frozenset(":,!\"'(){}[]")
 
 
 class Reporter:
@@ -50,32 +55,39 @@ class Reporter:
         )
 
 
-def how_to_try(local: Address | None, kind: str | None, tls: bool = False) -> str | None:
+def how_to_try(
+    local: Address | SocketAddress | None, kind: str | None, tls: bool = False
+) -> str | None:
     """A command line that talks to a server of that KIND (its `type`) at LOCAL, with or without TLS;
     None if there is no telling.
     """
-    place = parse(local, "local") if local is not None else None
-    if isinstance(local, str):
-        if tls:
-            return None if local.startswith("\0") else f"openssl s_client -quiet -unix {local}"
-        return _try_unix(local, kind)
-    if place is None or place.family not in LOOPBACK:
+    place = local if isinstance(local, SocketAddress) or local is None else parse(local, "local")
+    if place is None:
+        return None
+    if place.family == AF_UNIX:
+        return _try_unix(os.fsdecode(place.raw), kind, tls)
+    if place.family not in LOOPBACK:
         return None
     host = numeric_host(place.destination)
     if tls:
-        shown = f"[{host}]" if ":" in host else host
+        shown = f"[{shlex.quote(host)}]" if ":" in host else host
         return f"openssl s_client -quiet -connect {shown}:{place.raw[1]}"
-    return f"nc {'-u' if kind == 'datagram' else '-N'} {host} {place.raw[1]}"
+    return f"nc {'-u' if kind == 'datagram' else '-N'} {shlex.quote(host)} {place.raw[1]}"
 
 
-def _try_unix(path: str, kind: str | None) -> str:
-    if path.startswith("\0"):
-        address = (
-            f"ABSTRACT-SENDTO:{path[1:]}" if kind == "datagram" else f"ABSTRACT-CONNECT:{path[1:]}"
-        )
-    elif kind == "seqpacket":
-        address = f"UNIX-CONNECT:{path}"
-    else:
-        return f"nc {'-uU' if kind == 'datagram' else '-NU'} {path}"
+def _try_unix(path: str, kind: str | None, tls: bool) -> str | None:
+    """The same for the PATH of a UNIX socket, or an abstract name."""
+    is_abstract = path.startswith("\0")
+    if "\\" in path or not path.removeprefix("\0").isprintable():
+        return None  # the log would show something else
+    if tls:
+        return None if is_abstract else f"openssl s_client -quiet -unix {shlex.quote(path)}"
+    if not is_abstract and kind != "seqpacket":
+        return f"nc {'-uU' if kind == 'datagram' else '-NU'} {shlex.quote(path)}"
+    if _SOCATS & set(path):
+        return None
+    how = "CONNECT" if kind != "datagram" else "SENDTO"
+    address = f"ABSTRACT-{how}:{path[1:]}" if is_abstract else f"UNIX-CONNECT:{path}"
     # Socat has the number of the type, not its name.
-    return f"socat - {address}" + (f",type={SOCK_SEQPACKET.value}" if kind == "seqpacket" else "")
+    by_kind = f",type={SOCK_SEQPACKET.value}" if kind == "seqpacket" else ""
+    return f"socat - {shlex.quote(address + by_kind)}"

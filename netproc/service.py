@@ -17,6 +17,7 @@ from twisted.python.failure import Failure
 
 from .core.errors import NetprocError, from_os_error
 from .core.escape import escape
+from .core.spec import makes_server
 from .make import KEYWORDS, make
 from .net.resolve import Resolver, resolve, resolve_blocking
 from .process import DEFAULT_TABLE, NetworkProcess
@@ -53,7 +54,7 @@ class ProcessService(Service):
     def privilegedStartService(self) -> None:
         """Let a server listen."""
         super().privilegedStartService()
-        if self._keywords["server"]:
+        if makes_server(self._keywords["server"]):
             self._start(resolve_blocking)
 
     def startService(self) -> None:

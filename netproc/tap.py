@@ -8,25 +8,35 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 import sys
 import time
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from twisted.application.service import IService
 from twisted.python import reflect, usage
 
 from .command import ProcessCommand
 from .core.errors import ProcessArgumentError
-from .core.spec import process_spec
+from .core.escape import escape
+from .core.spec import makes_server, process_spec
 from .ending import one_line_errors, option_name, say
 from .make import KEYWORDS
 from .net.reactor import INetprocReactor, default_reactor
 from .net.tls import contexts
+from .passwords import read_password
 
 #: Exit statuses for a wrong command line.
 WRONG_FOR_TWISTD = 1
 WRONG_FOR_TWIST = os.EX_USAGE
+
+
+#: What `--server t` asks for: as much as the system allows.  Emacs's 5 makes clients of a busy server wait for seconds.
+BACKLOG: Final = 2**31 - 1
+
+#: Python refuses to read integers of more than 4300 digits; no option needs more than these.
+_MOST_DIGITS: Final = 20
 
 
 # -- values -------------------------------------------------------------------------------------
@@ -36,7 +46,11 @@ def lisp(text: str) -> object:
     """t, nil and integers as in Lisp; anything else stands for itself."""
     if text in ("t", "nil"):
         return True if text == "t" else None
-    return int(text) if re.fullmatch(r"[-+]?[0-9]+", text) else text
+    if not re.fullmatch(r"[-+]?[0-9]+", text):
+        return text
+    if len(text) > _MOST_DIGITS:
+        raise ValueError(f"{text[:_MOST_DIGITS]}… has too many digits")
+    return int(text)
 
 
 def octal(text: str) -> int:
@@ -56,11 +70,21 @@ def seconds(text: str) -> float:
 
 def address(text: str) -> object:
     """HOST:PORT with a numeric host, [HOST]:PORT for IPv6, @NAME of an abstract socket, or a path."""
-    if match := re.fullmatch(r"(\d+)\.(\d+)\.(\d+)\.(\d+):(\d+)", text):
-        return tuple(map(int, match.groups()))
-    if match := re.fullmatch(r"\[(.+)\]:(\d+)", text):
-        return match[1], int(match[2])
+    if match := re.fullmatch(r"([0-9]+)\.([0-9]+)\.([0-9]+)\.([0-9]+):([0-9]+)", text):
+        return tuple(map(lisp, match.groups()))
+    if match := re.fullmatch(r"\[(.+)\]:([0-9]+)", text):
+        return match[1], int(match[2][:_MOST_DIGITS])
     return "\0" + text[1:] if text.startswith("@") else text
+
+
+def _zone(name: str) -> int:
+    """The number of the interface NAME."""
+    try:
+        return socket.if_nametoindex(name)
+    except OSError:
+        if re.fullmatch(r"[0-9]{1,9}", name):
+            return int(name)
+        raise ValueError(f"{name!r} is no network interface") from None
 
 
 def function(name: str) -> object:
@@ -97,6 +121,10 @@ def _problem(error: Exception) -> str:
 
 def _text(text: str) -> str:
     """Strings are never taken for anything else."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValueError(f"{escape(text)} is not text in UTF-8") from None
     return text
 
 
@@ -106,13 +134,13 @@ def _one(text: str) -> tuple[str, ...]:
 
 def words(text: str) -> tuple[str, ...]:
     """A list with commas."""
-    return tuple(text.split(","))
+    return tuple(_text(text).split(","))
 
 
 #: The options in the order of the help: keyword, how its value is read, what it says.
 _OPTIONS: tuple[tuple[str, Callable[[str], object], str], ...] = (
     ("name", _text, "The name of the process (required)."),
-    ("server", lisp, "t, or the length of the backlog: a server; otherwise a client."),
+    ("server", lisp, "t, or the length of the backlog: a server.  Otherwise a client."),
     ("host", _text, "Host name or address; local (the default) is this machine."),
     ("service", lisp, "Port, name of a service, path of a UNIX socket; t is any free port."),
     ("family", lisp, "local (a UNIX socket), ipv4 or ipv6."),
@@ -168,12 +196,32 @@ _TLS_OPTIONS: tuple[tuple[str, str, Callable[[str], object], str], ...] = (
     ("tls-alpn", "alpn", words, "TLS: application protocols, with commas between them."),
 )
 _KEY, _CERTIFICATE, _REQUIRE = "tls-key", "tls-cert", "tls-require-client-cert"
+_PASSWORD = "tls-password"
 _TRUST, _CLIENT_CA = "tls-trust", "tls-client-ca"
 #: Options that only a server has, and only a client.
 _OF_SERVERS, _OF_CLIENTS = (_CLIENT_CA, _REQUIRE), (_TRUST, "tls-hostname")
 
 
 # -- options ------------------------------------------------------------------------------------
+
+
+def read_option(option: str, read: Callable[[str], object], value: str) -> Any:
+    """What READ makes of the VALUE of OPTION; its ValueError becomes a complaint about the option."""
+    try:
+        return read(value)
+    except ValueError as error:
+        raise usage.UsageError(f"--{option}: {error}") from error
+
+
+def read_password_option(options: usage.Options, option: str, key: str) -> bytes | None:
+    """The password that OPTION names, if it was given; the option KEY has the file of the key."""
+    source = options[option]
+    if source is None:
+        return None
+    if options[key] is None:
+        raise usage.UsageError(f"--{option}: it needs --{key}")
+    password: bytes = read_option(option, lambda text: read_password(text, options[key]), source)
+    return password
 
 
 class MakeOptions(usage.Options):
@@ -190,6 +238,7 @@ class MakeOptions(usage.Options):
         ["tls", None, None, "t: TLS; the options below imply it."],
         [_KEY, None, None, "TLS: file of the private key; servers need one."],
         [_CERTIFICATE, None, None, "TLS: file of its certificate, with those between."],
+        [_PASSWORD, None, None, "TLS: password of the key: file:PATH, env:NAME or prompt."],
         [_REQUIRE, None, None, "TLS: t: clients must have a certificate."],
         *([name, None, None, help_text] for name, _, _, help_text in _TLS_OPTIONS),
     ]
@@ -204,17 +253,16 @@ class MakeOptions(usage.Options):
         key, equals, value = pair.partition("=")
         if not equals:
             raise usage.UsageError(f"--plist: {pair!r} is not KEY=VALUE")
-        self._plist[key] = lisp(value)
+        self._plist[key] = read_option("plist", lisp, value)
 
     def postOptions(self) -> None:
         """Read the values and check them together."""
         for keyword, read, _ in _OPTIONS:
-            value = self[option_name(keyword)[2:]]
-            if value is not None:
-                try:
-                    self.keywords[keyword] = read(value)
-                except ValueError as error:
-                    raise usage.UsageError(f"{option_name(keyword)}: {error}") from error
+            name = option_name(keyword)[2:]
+            if self[name] is not None:
+                self.keywords[keyword] = read_option(name, read, self[name])
+        if self.keywords.get("server") is True and self["endpoint"] is None:
+            self.keywords["server"] = BACKLOG
         if self._plist:
             self.keywords["plist"] = self._plist
         fields = self._tls_fields()
@@ -224,7 +272,7 @@ class MakeOptions(usage.Options):
 
     def _tls_fields(self) -> dict[str, object] | None:
         """The fields of TLSParameters, None if there is to be no TLS."""
-        is_server = bool(self.keywords.get("server"))
+        is_server = makes_server(self.keywords.get("server"))
         for name in _OF_CLIENTS if is_server else _OF_SERVERS:
             if self[name] is not None:
                 raise usage.UsageError(
@@ -233,17 +281,22 @@ class MakeOptions(usage.Options):
         fields: dict[str, object] = {}
         for name, field, read, _ in _TLS_OPTIONS:
             if self[name] is not None:
-                fields[field] = read(self[name])
+                fields[field] = read_option(name, read, self[name])
         key, certificate = self[_KEY], self[_CERTIFICATE]
         if (key is None) is not (certificate is None):
             raise usage.UsageError(f"--{_KEY}, --{_CERTIFICATE}: one needs the other")
         if key is not None:
             fields["keylist"] = ((key, certificate),)
+        password = read_password_option(self, _PASSWORD, _KEY)
+        if password is not None:
+            fields["password"] = password
         if self[_CLIENT_CA] is not None or self[_REQUIRE] is not None:
-            required = self[_REQUIRE] is not None and bool(lisp(self[_REQUIRE]))
+            required = self._is_on(_REQUIRE)
             fields["request_client_certificate"] = "required" if required else "optional"
-        wanted = self["tls"] is not None and bool(lisp(self["tls"]))
-        return fields if fields or wanted else None
+        return fields if fields or self._is_on("tls") else None
+
+    def _is_on(self, option: str) -> bool:
+        return self[option] is not None and bool(read_option(option, lisp, self[option]))
 
     def _check(self) -> None:
         given = self.keywords
@@ -265,7 +318,7 @@ class MakeOptions(usage.Options):
         field, _, problem = error.problem.partition(": ")
         given = [name for name, of, _, _ in _TLS_OPTIONS if of == field and self[name] is not None]
         if field == "keylist":
-            given = [_KEY, _CERTIFICATE]
+            given = [_KEY, _CERTIFICATE, *([_PASSWORD] if "password" in problem else [])]
         elif field == "trustfiles" and not given:
             given = [_CLIENT_CA]
         if not given:

@@ -75,6 +75,8 @@ class ProcessTable(Generic[P]):
         self._numbers: dict[str, _Numbers] = {}
         self._buffers: dict[str, Buffer] = {}
         self._connections = 0
+        #: Processes that have ended, until their descriptors are closed.
+        self.closing: set[P] = set()
         #: Empty nearly always; who is in it hears every event.
         self.observers: dict[object, Observer[P]] = {}
 
@@ -124,9 +126,16 @@ class ProcessTable(Generic[P]):
             self.tell(process, "made", None)
 
     def leave(self, process: P) -> None:
-        """PROCESS has ended."""
+        """PROCESS has ended; its descriptor may still be open."""
         if self._processes.get(process.name) is process:
             self._free(process.name)
+        self.closing.add(process)
+
+    def closed(self, process: P) -> None:
+        """The descriptor of PROCESS, which has ended, is closed."""
+        self.closing.discard(process)
+        if self.observers:
+            self.tell(process, "gone", None)
 
     def processes(self) -> list[P]:
         """All of them, newest first (N3)."""

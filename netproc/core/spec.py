@@ -197,9 +197,14 @@ def _external(which: object) -> bool | int | str:
     raise ProcessArgumentError("use_external_socket", problem)
 
 
+def makes_server(server: object) -> bool:
+    """Whether SERVER, the value of that keyword, makes a server: 0 does, with a backlog of 0 (N35)."""
+    return server is not None and server is not False
+
+
 def _backlog(server: object) -> int | None:
     """True is a backlog of 5, an integer is the backlog (N35), None or False a client."""
-    if server is None or server is False:
+    if not makes_server(server):
         return None
     if isinstance(server, int) and server is not True:
         return server if abs(server) < 2**31 else DEFAULT_BACKLOG
@@ -243,7 +248,7 @@ def _check_endpoint(keywords: Mapping[str, object], kind: int) -> None:
     for key in sorted(options.KEYWORDS):
         if keywords[key] is not UNSET:
             raise ProcessArgumentError(key, "not possible with an endpoint, which has the socket")
-    if keywords["server"] not in (None, False, True):
+    if makes_server(keywords["server"]) and keywords["server"] is not True:
         raise ProcessArgumentError("server", "an endpoint has a backlog of its own: say True")
 
 

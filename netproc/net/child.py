@@ -1,26 +1,33 @@
-"""A command's standard input and output in the place of a connection.
+"""A command's standard input and output instead of a connection.
 
-`open_stream.py` connects by a ChildEndpoint; Twisted runs the command, and `net/foreign.py`'s channel works over the
-transport that is made here of its pipes.  The channel is lost when the command has ended and all its output been read.
+`open_stream.py` connects by a ChildEndpoint.  Twisted runs the command, and the channel of `net/foreign.py` works over
+the transport that this module makes of the command's pipes.
+
+The channel is lost when the command has ended, after all that the pipes held at that time.  The pipes themselves may
+stay open for much longer: a process that the command has started in the background (ssh's ControlMaster) keeps them.
 """
 
 from __future__ import annotations
 
 import errno
+import os
 import signal
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from fcntl import ioctl
+from termios import FIONREAD
 
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.error import ConnectionDone, ProcessExitedAlready
 from twisted.internet.interfaces import (
     IAddress,
-    IProcessTransport,
     IProtocol,
     IProtocolFactory,
     IStreamClientEndpoint,
 )
-from twisted.internet.protocol import ProcessProtocol
+from twisted.internet.process import Process, ProcessReader
+from twisted.internet.protocol import ProcessProtocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -58,7 +65,7 @@ class ChildEndpoint:
 class _Child(ProcessProtocol):
     """Tells CHANNEL of the command; standard error is output like the other, as in Emacs."""
 
-    transport: IProcessTransport
+    transport: Process
 
     def __init__(self, channel: ForeignChannel, reactor: INetprocReactor) -> None:
         self._channel = channel
@@ -77,18 +84,29 @@ class _Child(ProcessProtocol):
     errReceived = outReceived
 
     def inConnectionLost(self) -> None:
-        assert self._made is not None
+        if self._made is None:
+            return
         if not self._made.shut_wanted:
             problem = "the command has closed its standard input"
             self._channel.receiver.output_lost(ProcessError(errno.EPIPE, problem))
         self._channel.writeConnectionLost()
 
-    def processEnded(self, reason: Failure) -> None:
-        channel = self._channel
-        del self._channel, self._made
+    def processExited(self, reason: Failure) -> None:
+        # Twisted may tell this while it starts the command.  The caller of `connect` is to have the channel first.
+        self._reactor.callLater(0, self._end, Failure(_ending(reason.value)))
+
+    def _end(self, reason: Failure) -> None:
+        """End the channel for REASON, after all that the command has written."""
+        channel, made = self._channel, self._made
+        assert made is not None
         with suppress(ValueError):  # the reactor has just run it
             self._reactor.removeSystemEventTrigger(self._trigger)
-        channel.connectionLost(Failure(_ending(reason.value)))
+        for data in made.held_output():
+            channel.dataReceived(data)
+        del self._channel
+        self._made = None
+        made.close()
+        channel.connectionLost(reason)
 
 
 def _ending(reason: object) -> Exception:
@@ -105,7 +123,7 @@ class _ChildTransport:
 
     disconnecting = False
 
-    def __init__(self, process: IProcessTransport) -> None:
+    def __init__(self, process: Process) -> None:
         self._process = process
         #: Is the standard input to be closed, by us?
         self.shut_wanted = False
@@ -120,16 +138,16 @@ class _ChildTransport:
         self._process.writeToChild(0, data)
 
     def registerProducer(self, producer: object, streaming: bool) -> None:
-        self._process.registerProducer(producer, streaming)  # type: ignore[attr-defined]
+        self._process.registerProducer(producer, streaming)
 
     def unregisterProducer(self) -> None:
-        self._process.unregisterProducer()  # type: ignore[attr-defined]
+        self._process.unregisterProducer()
 
     def pauseProducing(self) -> None:
-        self._process.pauseProducing()  # type: ignore[attr-defined]
+        self._process.pauseProducing()
 
     def resumeProducing(self) -> None:
-        self._process.resumeProducing()  # type: ignore[attr-defined]
+        self._process.resumeProducing()
 
     def loseWriteConnection(self) -> None:
         """Close the standard input, behind what is queued."""
@@ -147,3 +165,16 @@ class _ChildTransport:
         """End it."""
         with suppress(ProcessExitedAlready):
             self._process.signalProcess(signal.SIGKILL)
+
+    def held_output(self) -> Iterator[bytes]:
+        """Read what the pipes hold now: no more, since somebody else may go on writing."""
+        for pipe in self._process.pipes.values():
+            if isinstance(pipe, ProcessReader):
+                size = int.from_bytes(ioctl(pipe.fileno(), FIONREAD, bytes(4)), sys.byteorder)
+                if size:
+                    yield os.read(pipe.fileno(), size)
+
+    def close(self) -> None:
+        """Close the pipes, whoever else has them."""
+        for pipe in [*self._process.pipes.values()]:
+            pipe.connectionLost(connectionDone)

@@ -30,6 +30,7 @@ from .reactor import INetprocReactor
 from .transport import StreamTransport
 
 BROKEN = "connection broken"
+STOPPED = f"{BROKEN}: the reactor has stopped"
 
 
 def reason_of(failure: Failure) -> ProcessError | None:
@@ -113,7 +114,7 @@ class StreamChannel(Protocol, ABC):
         """The descriptor is gone."""
         self._stop_waiting()
         self._count_unsent()
-        ended = reason_of(reason)
+        ended = reason_of(reason) if self._reactor.running else ProcessError(None, STOPPED)
         self.dataReceived = _discard  # type: ignore[method-assign]
         receiver = vars(self).pop("receiver", None)  # the two would keep each other
         self._gone = True

@@ -110,6 +110,7 @@ class NetprocTestCase(TestCase):
         self.assertEqual([], self.ledger.check())
         for table in self._tables:
             self.assertEqual([], list(table._processes), "these names are still reserved")
+            self.assertEqual(set(), table.closing, "these have not been closed")
         DEFAULT_TABLE._buffers.clear()
         await self._is_gone("selectables", lambda: _selectables() - self._selectables)
         await self._is_gone("descriptors", self._new_descriptors)

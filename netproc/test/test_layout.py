@@ -36,6 +36,7 @@ FLOOR_3 = {
     "epollreactor",
     "filters",
     "opencommand",
+    "passwords",
     "report",
     "service",
     "tap",

@@ -129,6 +129,15 @@ class TableTests(SynchronousTestCase):
         self.table.leave(FakeProcess("foo"))
         self.assertIn(process, self.table)
 
+    def test_who_has_ended_is_known_until_it_is_closed(self) -> None:
+        process = self.enter("foo")
+        self.table.leave(process)
+        self.assertEqual(({process}, []), (self.table.closing, self.table.processes()))
+        told: list[object] = []
+        self.table.observe(lambda *event: told.append(event))
+        self.table.closed(process)
+        self.assertEqual((set(), [(process, "gone", None)]), (self.table.closing, told))
+
     def test_connections_are_counted(self) -> None:
         self.assertEqual(1, self.table.next_connection())
         self.table.count_connection()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from twisted.python.usage import UsageError
@@ -56,6 +57,11 @@ class OptionTests(SynchronousTestCase):
         }
         self.assertEqual(expected, keywords["tls_parameters"])
 
+    def test_the_password_of_a_key(self) -> None:
+        self.patch(os, "environb", {b"PASSWORD": b"secret"})
+        keywords = read("h", "7", "--key=k", "--cert=c", "--password=env:PASSWORD")
+        self.assertEqual(b"secret", keywords["tls_parameters"]["password"])
+
     def test_what_cannot_be_read(self) -> None:
         for arguments, problem in (
             (["h"], "open: this takes HOST and SERVICE"),
@@ -63,6 +69,12 @@ class OptionTests(SynchronousTestCase):
             (["h", "7", "--foo"], "option --foo not recognized"),
             (["h", "7", "--type"], "option --type requires argument"),
             (["h", "7", "--key", "/nope"], "--key, --cert: one needs the other"),
+            (["h", "7", "--alpn", "\udcff"], "--alpn: \\udcff is not text in UTF-8"),
+            (["h", "7", "--password", "secret"], "--password: it needs --key"),
+            (
+                ["h", "7", "--key=k", "--cert=c", "--password=secret"],
+                "--password: this takes file:PATH, env:NAME or prompt, and not the password itself",
+            ),
             (["h", "7", "--timeout", "x"], "--timeout: 'x' is not a number of seconds"),
         ):
             error = self.assertRaises(UsageError, read, *arguments)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from socket import AF_INET6, if_indextoname
+
 from twisted.internet.testing import EventLoggingObserver
 from twisted.logger import formatEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
 from netproc import filters
+from netproc.core.address import SocketAddress
 from netproc.report import Reporter, how_to_try
 from netproc.test.real.contract import Fixture
 from netproc.test.real.peers import in_thread, request_and_half_close, reset
@@ -105,8 +108,33 @@ class HowToTryTests(SynchronousTestCase):
             (("fe80::1%lo", 7007), "openssl s_client -quiet -connect [fe80::1%lo]:7007"),
             ("/run/x", "openssl s_client -quiet -unix /run/x"),
             ("\0x", None),
+            ("/run/a b;c", "openssl s_client -quiet -unix '/run/a b;c'"),
+            (
+                SocketAddress(AF_INET6, ("fe80::1%lo", 7, 0, 1)),
+                "openssl s_client -quiet -connect [fe80::1%lo]:7",
+            ),
         ):
             self.assertEqual(expected, how_to_try(local, None, tls=True))
+
+    def test_a_shell_takes_it_as_it_is_meant(self) -> None:
+        for local, kind, expected in (
+            ("/tmp/a b;reboot", None, "nc -NU '/tmp/a b;reboot'"),
+            ("/tmp/$(x)", "datagram", "nc -uU '/tmp/$(x)'"),
+            ("/tmp/a b", "seqpacket", "socat - 'UNIX-CONNECT:/tmp/a b,type=5'"),
+            ("\0a b", None, "socat - 'ABSTRACT-CONNECT:a b'"),
+            # What socat or the log would show in another way.
+            ("/tmp/a,b", "seqpacket", None),
+            ("/tmp/a\nb", None, None),
+            ("/tmp/a\\b", None, None),
+            (SocketAddress(AF_INET6, ("fe80::1%lo", 7, 0, 1)), None, "nc -N fe80::1%lo 7"),
+            (
+                SocketAddress(AF_INET6, ("fe80::1", 7, 0, 1)),
+                None,
+                f"nc -N fe80::1%{if_indextoname(1)} 7",
+            ),
+            (SocketAddress(AF_INET6, ("fe80::1", 7, 0, 99999)), None, "nc -N fe80::1%99999 7"),
+        ):
+            self.assertEqual(expected, how_to_try(local, kind))
 
 
 del TcpFixture, UnixFixture

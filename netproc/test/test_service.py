@@ -35,6 +35,13 @@ class ServiceTests(NetprocTestCase):
         self.assertEqual([service.process], process_list())
         await service.stopService()
 
+    async def test_a_server_with_a_backlog_of_0_is_a_server(self) -> None:
+        service = self.service(server=0)
+        service.privilegedStartService()
+        assert service.process is not None
+        self.assertEqual("listen", service.process.status)
+        await service.stopService()
+
     async def test_a_server_listens_when_there_are_no_privileges(self) -> None:
         service = self.service()
         service.startService()

@@ -104,7 +104,8 @@ class SpecTests(SynchronousTestCase):
         problem = "not possible with an endpoint, which has the socket"
         self.bad("keepalive", problem, endpoint="tcp:h:80", service=None, keepalive=None)
         problem = "an endpoint has a backlog of its own: say True"
-        self.bad("server", problem, endpoint="tcp:80", service=None, server=7)
+        for backlog in (7, 1, 0):
+            self.bad("server", problem, endpoint="tcp:80", service=None, server=backlog)
 
     def test_mode(self) -> None:
         self.assertEqual(0o640, spec(server=True, local="/x", mode=0o640).mode)

@@ -7,8 +7,10 @@ import os
 import socket
 import sys
 import time
+from socket import AF_INET6
 from typing import Any
 
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IStreamServerEndpoint
 from twisted.internet.testing import EventLoggingObserver
@@ -22,6 +24,10 @@ from netproc import ProcessError, command, ending, filters, tap
 from netproc.command import ProcessCommand
 from netproc.make import KEYWORDS
 from netproc.test.base import NetprocTestCase, reactor
+from netproc.test.certificates import Authority, pem_of_key
+
+#: Port 80, no flow, fe80::1.
+LINK_LOCAL = (0, 80, 0, 0, 0, 0, 0xFE, 0x80, *bytes(13), 1)
 
 
 def parse(*arguments: str) -> dict[str, Any]:
@@ -50,8 +56,14 @@ class ValueTests(SynchronousTestCase):
             ("[fe80::1%lo]:80", ("fe80::1%lo", 80)),
             ("@name", "\0name"),
             ("/run/x", "/run/x"),
+            ("[fe80::1%lo]:80", (AF_INET6, (*LINK_LOCAL, 1, 0, 0, 0))),
+            ("[fe80::1%77]:80", (AF_INET6, (*LINK_LOCAL, 77, 0, 0, 0))),
+            ("١.0.0.1:80", "١.0.0.1:80"),
         ):
             self.assertEqual(value, tap.address(text))
+        self.assertRaisesRegex(
+            ValueError, "'no0' is no network interface", tap.address, "[fe80::1%no0]:80"
+        )
 
     def test_functions(self) -> None:
         self.assertIs(filters.echo, tap.function("netproc.filters.echo"))
@@ -83,6 +95,39 @@ class ValueTests(SynchronousTestCase):
         self.assertEqual(
             {"hostname": "h.example", "alpn": ("imap", "http/1.1")}, found["tls_parameters"]
         )
+
+    def test_a_server_has_the_backlog_that_the_system_allows(self) -> None:
+        server = ("--name", "p", "--filter", "netproc.filters.echo", "--server")
+        for arguments, backlog in (
+            (("t", "--service", "7"), 2**31 - 1),
+            (("0", "--service", "7"), 0),
+            (("7", "--service", "7"), 7),
+            (("t", "--endpoint", "tcp:7"), True),
+        ):
+            self.assertEqual(backlog, parse(*server, *arguments)["server"])
+
+    def test_the_password_of_a_key(self) -> None:
+        directory = self.mktemp()
+        os.mkdir(directory)
+        key, certificate = Authority("tap").issue("h")
+        locked = pem_of_key(load_pem_private_key(key, None), b"secret")
+        files = {"key": locked, "cert": certificate, "password": b"secret\n", "wrong": b"x\n"}
+        paths = {name: os.path.join(directory, name) for name in files}
+        for name, content in files.items():
+            with open(paths[name], "wb") as file:
+                file.write(content)
+        pair = ("--tls-key", paths["key"], "--tls-cert", paths["cert"])
+        server = ("--name", "p", "--service", "7", "--filter", "t", *pair, "--server")
+        for number in ("t", "0"):
+            found = parse(*server, number, "--tls-password", f"file:{paths['password']}")
+            self.assertEqual(b"secret", found["tls_parameters"]["password"])
+        for password, problem in (
+            ((), "the key is encrypted, give its password"),
+            (("--tls-password", f"file:{paths['wrong']}"), "wrong password or "),
+        ):
+            error = self.assertRaises(usage.UsageError, parse, *server, "t", *password)
+            self.assertTrue(str(error).startswith("--tls-key, --tls-cert, --tls-password: "), error)
+            self.assertIn(problem, str(error))
 
     def test_every_keyword_is_an_option(self) -> None:
         options = {keyword for keyword, _, _ in tap._OPTIONS} | {"plist", "tls_parameters"}
@@ -132,6 +177,18 @@ class ComplaintTests(SynchronousTestCase):
             ),
             ((*server, "--type", "raw"), "--type: Unsupported connection type 'raw'"),
             ((*server, "--plist", "x"), "--plist: 'x' is not KEY=VALUE"),
+            ((*server, "--plist", "a=" + "9" * 5000), "--plist: 99999999999999999999… has too many digits"),
+            ((*server, "--tls", "9" * 5000), "--tls: 99999999999999999999… has too many digits"),
+            ((*server, "--server", "9" * 5000), "--server: 99999999999999999999… has too many digits"),
+            ((*server, "--local", "127.0.0.1:" + "9" * 5000), "--local: 99999999999999999999… has too many digits"),
+            ((*server, "--local", "[::1]:" + "9" * 5000), "--local: port 99999999999999999999 is not in 0…65535"),
+            ((*server, "--bindtodevice", "\udcff"), "--bindtodevice: \\udcff is not text in UTF-8"),
+            ((*server, "--tls-alpn", "\udcff"), "--tls-alpn: \\udcff is not text in UTF-8"),
+            ((*server, "--tls-password", "secret"), "--tls-password: it needs --tls-key"),
+            (
+                (*server, "--tls-key", "k", "--tls-cert", "c", "--tls-password", "secret"),
+                "--tls-password: this takes file:PATH, env:NAME or prompt, and not the password itself",
+            ),
             (
                 ("--name", "p", "--server", "t", "--service", "7"),
                 "--server: it needs --filter or --buffer for what comes",

@@ -27,6 +27,9 @@ from .channel import TLS_BROKEN, TLSChannel, error_of
 #: The bytes of output that OpenSSL encrypts before the reactor gets to do something else.
 MOST_SENT = 1024 * KIB
 
+#: Linux has it.
+_TCP_QUICKACK = getattr(socket, "TCP_QUICKACK", None)
+
 
 class SocketTLSChannel(TLSChannel):
     """See TLSChannel."""
@@ -189,6 +192,8 @@ class Wire:
         if self.handshaking:
             EVENT.run(self._channel.go_on)
             raise BlockingIOError
+        if self._said_goodbye:
+            self._acknowledge_at_once()
         try:
             return self._connection.recv(RECORD)
         except SSL.WantReadError:
@@ -203,6 +208,16 @@ class Wire:
         except SSL.Error as error:
             EVENT.run(self._channel.broken, error)
             raise BlockingIOError from None
+
+    def _acknowledge_at_once(self) -> None:
+        """Let nothing that the peer writes wait in its kernel for our acknowledgement.
+
+        Our goodbye is data, which many a peer does not read.  When that peer closes, its kernel resets the connection
+        and drops what Nagle's algorithm holds back.  The kernel forgets this option again, so each read sets it.
+        """
+        if _TCP_QUICKACK is not None:
+            with suppress(OSError):  # a UNIX socket
+                self._socket.setsockopt(socket.IPPROTO_TCP, _TCP_QUICKACK, 1)
 
     def _input_failed(self, error: SSL.SysCallError) -> bytes:
         number = error.args[0]
@@ -268,6 +283,7 @@ class Wire:
             # Nobody listens, or it has been broken: then its alert was the last word.
             pass
         self._said_goodbye = True
+        self._acknowledge_at_once()
 
     def close(self) -> None:
         """Say goodbye, if that is due and there is room, and close the socket."""

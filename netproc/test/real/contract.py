@@ -469,7 +469,7 @@ class InputContract(Fixture):
         peer.sendall(b"caf\xc3")
         peer.close()
         await process.closed
-        self.assertEqual(("\udcc3", [BROKEN]), (recorder.data, self.events(process)))
+        self.assertEqual(("\udcc3", [*self.opened, BROKEN]), (recorder.data, self.events(process)))
 
     async def test_waiting_for_output_sees_the_end_that_has_come(self) -> None:
         recorder = Recorder()
@@ -479,7 +479,9 @@ class InputContract(Fixture):
         process.resume()
         while await process.accept_output(5):
             pass
-        self.assertEqual((b"x" * 20_000, [BROKEN]), (recorder.data, self.events(process)))
+        self.assertEqual(
+            (b"x" * 20_000, [*self.opened, BROKEN]), (recorder.data, self.events(process))
+        )
 
 
 class StreamContract(HalfCloseContract, CloseContract, StopContract, FlowContract, InputContract):

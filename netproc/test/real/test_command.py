@@ -79,6 +79,15 @@ class CommandTests(ProgramTestCase):
             self.assertEqual(WRONG[runner], await self.ends(server))
             self.assertEqual((complaint, ""), (server.errors, server.text()))
 
+    async def check_other_signals(self, runner: str, command: list[str]) -> None:
+        """They are logged, and the server goes on."""
+        server, port = await self.serve(command)
+        for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
+            server.signal(number)
+            await self.printed(server, f"{number.name} came; it does nothing")
+        peer = await in_thread(socket.create_connection, ("127.0.0.1", port), 10)
+        self.assertEqual(b"x", await in_thread(request_and_half_close, peer, b"x"))
+
     async def check_sigterm(self, runner: str, command: list[str]) -> None:
         """What was sent is written; a peer that does not read does not hold it up for ever."""
         server, port = await self.serve(command)
@@ -116,7 +125,7 @@ def _add(name: str, runner: str, reactor: str, command: list[str]) -> None:
 
 
 for _runner, _reactor, _command in combinations():
-    for _name in ("nc_echo", "busy_port", "wrong_option", "sigterm"):
+    for _name in ("nc_echo", "busy_port", "wrong_option", "other_signals", "sigterm"):
         _add(_name, _runner, _reactor, _command)
 
 
@@ -190,6 +199,25 @@ class TwistdTests(ProgramTestCase):
             self.assertEqual(1, await self.ends(program))
         problem = f"make client process failed: Connection refused: 127.0.0.1:{port}"
         self.assertEqual(f"netproc: {problem}\n", program.errors)
+
+    async def test_a_stopped_client_that_is_refused(self) -> None:
+        with socket.socket() as sock:
+            sock.bind(("127.0.0.1", 0))
+            port = str(sock.getsockname()[1])
+            program = self.twistd(
+                "-n", "netproc", "make", "--name", "c", "--service", port, "--nowait", "t", "--stop", "t"
+            )  # fmt: skip
+            self.assertEqual(1, await self.ends(program))
+        self.assertIn("Connection refused", program.errors)
+
+    async def test_sigusr1_rotates_a_log_file(self) -> None:
+        program = self.twistd("-n", "--pidfile=", "--logfile=d.log", *ECHO, "--service", "t")
+        await self.until(lambda: os.path.exists(os.path.join(program.directory, "d.log")))
+        await self.printed_to(program, "d.log", r"listens on (.*)")
+        program.signal(signal.SIGUSR1)
+        await self.until(lambda: os.path.exists(os.path.join(program.directory, "d.log.1")))
+        program.signal(signal.SIGHUP)
+        await self.printed_to(program, "d.log", "(SIGHUP) came")
 
     async def test_functions_of_the_working_directory(self) -> None:
         directory = self.mktemp()

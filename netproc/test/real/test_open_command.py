@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import os
 import pty
+import select
 import signal
 import socket
 import ssl
@@ -13,6 +14,7 @@ import sys
 import tempfile
 from typing import Any
 
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from OpenSSL import crypto
 from twisted.internet.defer import Deferred
 
@@ -20,7 +22,7 @@ import netproc
 from netproc import NetworkProcess, ProcessError
 from netproc.devcert import make_certificate
 from netproc.test.base import PATIENCE
-from netproc.test.certificates import Authority
+from netproc.test.certificates import Authority, pem_of_key
 from netproc.test.real.contract import MB, echo
 from netproc.test.real.peers import accept, in_thread, read_all, reset
 from netproc.test.real.programs import ProgramTestCase, environment, require
@@ -92,6 +94,22 @@ class StreamTests(OpenFixture):
         port = await self.server()
         found = await self.run_open("localhost", port, data=DATA)
         self.assertEqual((0, DATA, CLEAR), found)
+
+    async def test_the_end_of_the_input_need_not_shut_the_sending_side(self) -> None:
+        def answer() -> list[object]:
+            with accept(listener) as peer:
+                request = peer.recv(100)
+                # Nothing comes that would be readable, and so would the end.
+                ended, _, _ = select.select([peer], [], [], 0.3)
+                peer.sendall(b"answer")
+                return [request, ended]
+
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            heard = in_thread(answer)
+            port = listener.getsockname()[1]
+            found = await self.run_open("127.0.0.1", port, "--no-shutdown", data=b"question")
+        self.assertEqual((0, b"answer", CLEAR), found)
+        self.assertEqual([b"question", []], await heard)
 
     async def test_files(self) -> None:
         port = await self.server()
@@ -292,8 +310,13 @@ class TLSTests(OpenFixture):
         port = await self.server(tls_parameters=parameters)
         arguments = ["localhost", port, "--type", "tls", "--trust", trust]
         key, certificate = (self.file(pem) for pem in LOCALHOST)
-        found = await self.run_open(*arguments, "--key", key, "--cert", certificate, data=b"x")
-        self.assertEqual((0, b"x"), found[:2], found[2])
+        locked = self.file(pem_of_key(load_pem_private_key(LOCALHOST[0], None), b"secret"))
+        password = self.file(b"secret\n")
+        for ours in (["--key", key], ["--key", locked, "--password", f"file:{password}"]):
+            found = await self.run_open(*arguments, *ours, "--cert", certificate, data=b"x")
+            self.assertEqual((0, b"x"), found[:2], found[2])
+        problem = "--key, --password: .*: the key is encrypted, give its password"
+        await self.fails([*arguments, "--key", locked, "--cert", certificate], problem, 64)
 
     async def test_names(self) -> None:
         port = await self.server(tls_parameters=self.tls(AUTHORITY.issue("other.example")))

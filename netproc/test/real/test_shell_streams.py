@@ -123,6 +123,49 @@ class ShellStreamTests(NetprocTestCase):
         await process.closed
         self.assertEqual("exit", process.status)
 
+    async def leaves_a_child(self, command: str) -> tuple[NetworkProcess, Recorder]:
+        """The process of COMMAND, which leaves a child behind, and what it has printed after the child's id."""
+        recorder = Recorder()
+        process = await self.shell(command, coding="binary", filter=recorder)
+        self.addCleanup(lambda: os.kill(int(recorder.data.split()[0]), signal.SIGKILL))
+        return process, recorder
+
+    async def test_a_child_that_is_left_behind_does_not_keep_it_running(self) -> None:
+        for command, event in (
+            ("sleep 60 & echo $! done; exit 3", "exited abnormally with code 3\n"),
+            ("sleep 60 & echo $! done; kill -TERM $$", "terminated\n"),
+            ("exec 2>&-; sleep 60 & echo $! done", "finished\n"),
+        ):
+            process, recorder = await self.leaves_a_child(command)
+            await process.closed
+            self.assertEqual(b"done", recorder.data.split()[1])
+            self.assertEqual([event], self.events(process))
+
+    async def test_a_child_that_goes_on_writing(self) -> None:
+        process = await self.shell("yes & exit 0")
+        await process.closed
+        self.assertEqual(["finished\n"], self.events(process))
+
+    async def test_a_child_that_keeps_the_standard_input(self) -> None:
+        """What it has not read is of no use any more, and the pipe is closed."""
+        process, _ = await self.leaves_a_child("exec 3<&0; sleep 60 <&3 & echo $!; read x; exit 0")
+        process.send(b"x\n" + bytes(1_000_000))
+        await process.closed
+        self.assertEqual(["finished\n"], self.events(process))
+
+    async def test_all_output_comes_before_the_end_of_a_command_that_was_stopped(self) -> None:
+        process, recorder = await self.leaves_a_child(
+            "read x; sleep 60 & echo $!; head -c 60000 /dev/zero"
+        )
+        process.stop()
+        process.send(b"go\n")
+        await self.until(lambda: process.received > 60_000)
+        self.assertEqual(([], []), (recorder.pieces, self.events(process)))
+        process.resume()
+        await process.closed
+        self.assertEqual(60_000, recorder.data.count(b"\0"))
+        self.assertEqual(["finished\n"], self.events(process))
+
     async def test_delete(self) -> None:
         process = await self.shell("cat")
         process.delete()

@@ -6,7 +6,12 @@ import os
 import re
 import socket
 import time
+from pathlib import Path
+from typing import Any
 
+from netproc import NetworkProcess
+from netproc.test.certificates import Authority
+from netproc.test.real.contract import Recorder
 from netproc.test.real.peers import in_thread, request_and_half_close
 from netproc.test.real.programs import ProgramTestCase, require
 
@@ -96,6 +101,159 @@ class ReactorStopTests(ProgramTestCase):
             ],
             told,
         )
+
+
+#: Sends, and lets the reactor stop at once.  CLIENT makes a client, THEN may say how it goes on.
+LAST_WORDS = """
+import dataclasses, os, sys
+from twisted.internet import ssl, task
+from netproc import make_network_process, open_network_stream
+
+async def main(reactor):
+    client = await CLIENT
+    if client.status != "connect":
+        await task.deferLater(reactor, 0)
+    client.send("x" * int(sys.argv[1]) + "bye")
+    reactor.addSystemEventTrigger(
+        "after", "shutdown", lambda: print(client.unsent, client.reason, flush=True)
+    )
+    THEN
+
+task.react(main)
+"""
+
+TOO_LATE = """
+from twisted.internet import reactor, task
+from twisted.internet.defer import ensureDeferred
+from netproc import make_network_process
+
+async def farewell():
+    await task.deferLater(reactor, 0.1)
+    client = await CLIENT
+    client.send("x" * 10_000_000)
+    reactor.addSystemEventTrigger(
+        "after", "shutdown", lambda: print(client.unsent, client.reason, flush=True)
+    )
+
+reactor.addSystemEventTrigger("before", "shutdown", lambda: ensureDeferred(farewell()))
+reactor.callWhenRunning(reactor.stop)
+reactor.run()
+"""
+
+#: More than the kernel takes at once.
+MUCH = 4_000_000
+LINE = "make_network_process(name='c', {})"
+
+
+class LastWordsTests(ProgramTestCase):
+    """What was sent before the reactor stops is written."""
+
+    async def serve(self, **keywords: Any) -> tuple[NetworkProcess, Recorder]:
+        recorder = Recorder()
+        server = await self.make(
+            name="s", server=True, filter=recorder, coding="binary", **{"service": True, **keywords}
+        )
+        return server, recorder
+
+    async def says(self, client: str, size: int = MUCH, then: str = "pass") -> str:
+        """What the program prints that makes CLIENT, sends, and does THEN before its reactor stops."""
+        code = LAST_WORDS.replace("CLIENT", client).replace("THEN", then)
+        program = self.python("-c", code, str(size))
+        status = await self.ends(program, 20)
+        self.assertEqual("", program.errors)
+        self.assertEqual(0, status)
+        return program.text()
+
+    async def check(
+        self, recorder: Recorder, client: str, size: int = MUCH, then: str = "pass"
+    ) -> None:
+        self.assertEqual("0 None\n", await self.says(client, size, then))
+        await self.until(lambda: len(recorder.data) >= size + 3)
+        self.assertEqual((size + 3, b"bye"), (len(recorder.data), recorder.data[-3:]))
+
+    async def test_over_tcp(self) -> None:
+        for then in (
+            "pass",
+            "client.delete()",
+            "await task.deferLater(reactor, 0.01)",
+            "reactor.callLater(0, reactor.stop); await task.deferLater(reactor, 9)",
+        ):
+            server, recorder = await self.serve()
+            await self.check(
+                recorder, LINE.format(f"service={server.contact('service')}"), then=then
+            )
+
+    async def test_a_process_that_nothing_waits_for(self) -> None:
+        """There is time for what the system takes at once, and no more."""
+        server, recorder = await self.serve()
+        place = f"service={server.contact('service')}, noquery=True"
+        await self.check(recorder, LINE.format(place), 1000)
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            place = f"service={listener.getsockname()[1]}, noquery=True"
+            said = await self.says(LINE.format(place))
+        self.assertRegex(said, r"[1-9]\d+ connection broken: the reactor has stopped")
+
+    async def test_before_the_client_is_connected(self) -> None:
+        server, recorder = await self.serve()
+        place = f"service={server.contact('service')}, nowait=True"
+        await self.check(recorder, LINE.format(place))
+
+    async def test_over_unix_sockets(self) -> None:
+        for kind, size in ((None, MUCH), ("seqpacket", 1000), ("datagram", 1000)):
+            place = {"service": os.path.abspath(self.mktemp()), "family": "local", "type": kind}
+            _, recorder = await self.serve(**place)
+            await self.check(recorder, LINE.format(f"**{place}"), size)
+
+    async def test_over_tls(self) -> None:
+        directory = os.path.abspath(self.mktemp())
+        os.mkdir(directory)
+        trust, key = os.path.join(directory, "ca.pem"), os.path.join(directory, "key")
+        authority = Authority("last words")
+        Path(trust).write_bytes(authority.pem)
+        Path(key).write_bytes(b"".join(authority.issue("localhost")))
+        server, recorder = await self.serve(tls_parameters={"keylist": [(key, key)]})
+        port = server.contact("service")
+        ours = {"trustfiles": [trust], "system_trust": False}
+        read = f"ssl.trustRootFromCertificates([ssl.Certificate.loadPEM(open({trust!r}).read())])"
+        in_memory = f"ssl.optionsForClientTLS('localhost', trustRoot={read})"
+        for place in (
+            f"host='localhost', service={port}, tls_parameters={ours}",
+            f"host='localhost', service={port}, tls_parameters={in_memory}",
+            f"endpoint='tls:localhost:{port}:trustRoots={directory}'",
+        ):
+            recorder.pieces.clear()
+            await self.check(recorder, LINE.format(place))
+
+    async def test_over_a_foreign_endpoint(self) -> None:
+        server, recorder = await self.serve()
+        place = f"tcp:127.0.0.1:{server.contact('service')}"
+        await self.check(recorder, LINE.format(f"endpoint={place!r}"))
+
+    async def test_to_a_command(self) -> None:
+        path = os.path.abspath(self.mktemp())
+        command = f"cat > {path}"
+        client = f"open_network_stream('c', None, 'h', 1, type='shell', shell_command={command!r})"
+        await self.says(client)
+        self.assertEqual(MUCH + 3, os.path.getsize(path))
+
+    async def test_to_a_peer_that_does_not_read(self) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            place = f"service={listener.getsockname()[1]}"
+            limits = "client.limits = dataclasses.replace(client.limits, flush_timeout=0.1)"
+            said = await self.says(LINE.format(place), then=limits)
+        unsent, _, reason = said.strip().partition(" ")
+        self.assertGreater(int(unsent), 0)
+        self.assertEqual("connection broken: the peer does not read", reason)
+
+    async def test_what_is_sent_when_the_time_is_over(self) -> None:
+        """A client that is made while the others are being closed."""
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            place = f"service={listener.getsockname()[1]}"
+            program = self.python("-c", TOO_LATE.replace("CLIENT", LINE.format(place)))
+            self.assertEqual(0, await self.ends(program))
+        unsent, _, reason = program.text().strip().partition(" ")
+        self.assertGreater(int(unsent), 0)
+        self.assertEqual("connection broken: the reactor has stopped", reason)
 
 
 class ClockTests(ProgramTestCase):
