@@ -5,12 +5,14 @@ PORT ?= 7007
 VENV := .venv
 BIN := $(VENV)/bin
 REACTORS := epoll netproc poll select asyncio
+# Pythons that the classifiers in setup.cfg name, beside the one of the environment.
+OTHER_PYTHONS := 3.12 3.13
 # What must hold on every reactor.
 CONTRACT := $(addprefix netproc.test.real.test_,tcp unix foreign resets connecting datagrams seqpacket)
 # Tests of Twisted that use the installed reactor.
 GLOBAL_REACTOR := $(addprefix twisted.test.test_,tcp tcp_internals udp unix ssl process)
 
-.PHONY: help serve dev-cert test reactors twisted-suite conformance stress scan check-dist check lint types coverage docs bench bench-quick clean
+.PHONY: help serve dev-cert test reactors twisted-suite conformance stress scan check-dist check-versions check lint types coverage docs bench bench-quick clean
 
 help:
 	@echo "make serve [PORT=7007]  an echo server under twistd"
@@ -23,6 +25,7 @@ help:
 	@echo "make scan               sslscan and testssl.sh on a TLS server"
 	@echo "make check              lint, types, docs and the coverage of the tests, on the netproc reactor"
 	@echo "make check-dist         wheel, sdist and editable install, each in a fresh environment"
+	@echo "make check-versions     the same for the oldest releases of what netproc needs, and for other Pythons"
 	@echo "make bench              netproc beside plain Twisted, asyncio, uvloop, Emacs, socat and C; half an hour"
 	@echo "make bench-quick        the same in two minutes: does it work?"
 	@echo "make clean              remove what these made"
@@ -58,7 +61,7 @@ bench-quick: $(VENV)/with-bench
 # -- testing it ---------------------------------------------------------------------------------
 
 test: $(VENV)/with-test
-	$(BIN)/trial netproc
+	$(BIN)/trial -j2 netproc
 
 # Side by side: they mostly wait.
 reactors: $(VENV)/with-test
@@ -85,7 +88,10 @@ scan: $(VENV)/with-test
 	$(BIN)/python -m netproc.test.interop.scan
 
 check-dist: $(VENV)/with-check
-	.ci/check-dist $(BIN)/python
+	.ci/check-dist $(BIN)/python wheel sdist editable
+
+check-versions: $(VENV)/with-check
+	.ci/check-dist $(BIN)/python oldest $(OTHER_PYTHONS)
 
 check: lint types docs coverage
 

@@ -122,15 +122,15 @@ class Life:
         return self._step(cause, words)
 
     def listening(self, port: Port) -> None:
-        """PORT accepts connections; the contact shows where (N31)."""
+        """PORT accepts connections; the contact shows where (N31).  Raises ProcessError if it cannot be stopped."""
         process = self._process
+        if process.stopped:
+            port.pause()  # before anything else, since not every port can
         self.port = port
         self._gone = False
         process.shown.local = port.local
         self.show_port(port.local)
         self._step(Cause.LISTENING)
-        if process.stopped:
-            port.pause()
 
     def show_port(self, local: SocketAddress | None) -> None:
         """The contact shows the port of LOCAL."""

@@ -150,7 +150,8 @@ class Sending:
         """Fires when less than the low-water mark is pending, fails when that cannot be."""
         if self._lost is not None:
             return fail(without_traceback(self._lost))
-        if self.pending < self._process.limits.writable_below:
+        pending = self.pending
+        if not pending or pending < self._process.limits.writable_below:
             return succeed(None)
         if self.channel is not None:
             self.channel.when_writable()

@@ -70,16 +70,24 @@ class ServerMaker(ListenerWatcher):
                 port = await self._listen_foreign(self._foreign)
             else:
                 port = self._listen(await self._addresses())
+            self._begin(port)
         except BaseException:
             # An endpoint that does not stop for that finds that nobody wants its connections.
             self._given_up = True
             table.release(process.name)
             raise
-        process.life.listening(port)
         table.enter(process)
         process.closed.addCallback(_log_the_rest)
         process.closed.addCallback(self._give_up_openings)
         return process
+
+    def _begin(self, port: Port) -> None:
+        """The process listens at PORT, unless that cannot do what the program has asked for."""
+        try:
+            self._process.life.listening(port)
+        except BaseException:
+            port.close(lambda: None)
+            raise
 
     async def _addresses(self) -> Sequence[SocketAddress]:
         spec = self._spec

@@ -20,6 +20,10 @@ from .core.errors import ProcessError
 from .net.reactor import INetprocReactor
 from .process import NetworkProcess, Table
 
+#: Seconds for which a peer may go on sending.  Most peers answer the end of our output at once, and the others must not
+#: hold up the end of the program for longer.
+_LINGER = 0.5
+
 #: The tables whose processes end when a reactor does.
 _tables: WeakKeyDictionary[INetprocReactor, WeakSet[Table]] = WeakKeyDictionary()
 
@@ -62,12 +66,14 @@ async def _close(process: NetworkProcess) -> None:
     With `query_on_exit` off there is one turn of the reactor for it (D17).
     """
     reactor, waits = process.reactor, process.query_on_exit
-    flush, linger = process.limits.flush_timeout, process.limits.linger_timeout
+    flush = process.limits.flush_timeout
+    linger = min(process.limits.linger_timeout, _LINGER)
     if process.sending.channel is None and process.pending and waits:
         # It has something to send and is still connecting, which `delete` would give up.
         process.limits = replace(process.limits, low_water=1)
         with suppress(ProcessError, WaitTimeout):
             await process.drain().addTimeout(flush, reactor)
     if process.live:
+        process.limits = replace(process.limits, linger_timeout=linger)
         process.delete()
     await process.closed.addTimeout(flush + linger if waits else 0, reactor)

@@ -174,3 +174,12 @@ def receive(source: SSL.Connection, target: SSL.Connection) -> bytes:
         return target.recv(65536)
     except SSL.WantReadError:
         return b""
+
+
+def told(error: object) -> str:
+    """The text of ERROR.  Where there is clear text instead of TLS, OpenSSL before 4.0 looks at the length of
+    the record first, and newer ones at its version.
+    """
+    return str(error).replace(
+        "packet length too long; record layer failure", "wrong version number"
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import configparser
 import os
+import re
 import subprocess
 import sys
 
@@ -87,6 +88,16 @@ class SetupTests(SynchronousTestCase):
             if "__init__.py" in names:
                 found.add(os.path.relpath(directory, root).replace(os.sep, "."))
         self.assertEqual(found, listed)
+
+    def test_the_oldest_releases_are_those_that_are_allowed(self) -> None:
+        root = checkout()
+        config = configparser.ConfigParser()
+        config.read(os.path.join(root, "setup.cfg"))
+        needed = config["options"]["install_requires"] + config["options.extras_require"]["test"]
+        allowed = dict(re.findall(r"^(\S+) >= (\S+)$", needed, re.MULTILINE))
+        with open(os.path.join(root, ".ci", "oldest.txt")) as file:
+            tried = dict(re.findall(r"^(\S+) == (\S+)$", file.read(), re.MULTILINE))
+        self.assertEqual(allowed, tried)
 
     def test_the_plugin_directory_is_no_package(self) -> None:
         root = checkout()

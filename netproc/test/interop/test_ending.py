@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import subprocess
+import sys
 from typing import Any
 
 from netproc import NetworkProcess
@@ -184,3 +185,19 @@ class ClientTests(InteropTestCase):
             server.program.signal(signal.SIGKILL)
             await process.closed
             self.assertEqual((BROKEN, True), (self.events(process)[-1], process.truncated))
+
+
+class PipedTests(InteropTestCase):
+    """A conversation from a pipe, which ends before the server has answered."""
+
+    async def test_postfix_is_asked_to_quit(self) -> None:
+        """Postfix closes without reading our close_notify, if there is one."""
+        server = await self.serve(servers.postfix())
+        command = [
+            *(sys.executable, "-m", "netproc", "open", "localhost", str(server.port)),
+            *("--protocol", "smtp", "--type", "starttls", "--trust", self.trust_file()),
+            "--no-shutdown",
+        ]
+        for _ in range(5):
+            said = await in_thread(run_with_input, command, b"EHLO me\r\nNOOP\r\nQUIT\r\n")
+            self.assertEqual(b"250 2.0.0 Ok\r\n221 2.0.0 Bye\r\n", said[-29:])

@@ -12,6 +12,7 @@ from netproc import NetworkProcess, ProcessError, open_network_stream
 from netproc.core import xmpp
 from netproc.core.negotiate import StreamProperties
 from netproc.test.base import reactor
+from netproc.test.certificates import told
 from netproc.test.interop import servers
 from netproc.test.interop.launch import Configure, InteropTestCase
 from netproc.test.interop.wiretap import Wiretap
@@ -279,7 +280,7 @@ class RefusalTests(Fixture):
         server = await self.serve(servers.postfix())
         tap = await self.tapped(server.port)
         error = await self.refusal(tap.own_port, "smtp", type="tls")
-        self.assertEqual("TLS handshake failed: wrong version number", error)
+        self.assertEqual("TLS handshake failed: wrong version number", told(error))
         self.assertTrue(records(tap.from_client))
 
     async def test_an_anonymous_offer(self) -> None:

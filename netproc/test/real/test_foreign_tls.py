@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import gc
 import os
 import socket
 import ssl
@@ -350,6 +351,9 @@ class EndpointArgumentTests(NetprocTestCase):
             made = make_network_process(name="p", server=True, endpoint=description)
             error = await self.failure_of(made, ProcessError)
             self.assertEqual(errno.EADDRINUSE, error.errno)
+        # Twisted before 26.10 leaves the socket to the collector.
+        del made, error
+        gc.collect()
 
     async def test_a_connect_that_is_refused(self) -> None:
         with socket.socket() as sock:

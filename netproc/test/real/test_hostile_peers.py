@@ -15,6 +15,7 @@ from twisted.logger import LogEvent, formatEvent, globalLogPublisher
 
 from netproc import NetworkProcess, ProcessError, TLSParameters, open_network_stream
 from netproc.test.base import NetprocTestCase, reactor
+from netproc.test.certificates import told
 from netproc.test.real.hostile import Peer, cuts, records
 from netproc.test.real.peers import accept, in_thread
 
@@ -89,7 +90,7 @@ class Fixture(NetprocTestCase):
     def check_outcome(self, process: NetworkProcess, peer: Peer, problem: str) -> None:
         error = process.reason
         assert isinstance(error, ProcessError)
-        self.assertIn(problem, str(error))
+        self.assertIn(problem, told(error))
         code = error.errno
         event = f"failed: {error}\n" if code is None else f"failed with code {code}\n"
         self.assertEqual([event], self.events(process))

@@ -7,7 +7,8 @@ import socket
 from typing import Any
 
 import trustme
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.address import IPv4Address
+from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.internet.endpoints import SSL4ServerEndpoint, TCP4ClientEndpoint, wrapClientTLS
 from twisted.internet.interfaces import IStreamClientEndpoint, IStreamServerEndpoint
 from twisted.internet.protocol import Factory, Protocol
@@ -197,7 +198,12 @@ class OutputContract:
 
 
 class TcpOutputTests(OutputContract, TcpFixture):
-    pass
+    async def test_waiting_for_output_after_the_end(self) -> None:
+        process, _peer = await self.client_of_raw()
+        process.send(b"hello")
+        process.delete()
+        await process.closed
+        self.assertIs(None, await process.drain())
 
 
 class ForeignOutputTests(OutputContract, ForeignFixture):
@@ -295,6 +301,28 @@ class LateTests(NetprocTestCase):
         await self.failure_of(made, CancelledError)
         self.assertTrue(self.connection(factories[0]).disconnected)
         self.assertEqual([], list(self.ledger.events))
+
+
+class PausedPortTests(NetprocTestCase):
+    async def test_a_port_that_cannot_be_stopped(self) -> None:
+        """A server with `stop` over an endpoint whose port has no pauseProducing: it fails, and listens no more."""
+        stopped: list[bool] = []
+
+        class Port:
+            def getHost(self) -> IPv4Address:
+                return IPv4Address("TCP", "127.0.0.1", 1)
+
+            def stopListening(self) -> None:
+                stopped.append(True)
+
+        @implementer(IStreamServerEndpoint)
+        class Endpoint:
+            def listen(self, factory: Any) -> Deferred[Any]:
+                return succeed(Port())
+
+        made = self.make(name="s", server=True, stop=True, endpoint=Endpoint())
+        error = await self.failure_of(made, ProcessError)
+        self.assertEqual((errno.EOPNOTSUPP, [True]), (error.errno, stopped))
 
 
 class ManagerTests(NetprocTestCase):
