@@ -411,7 +411,7 @@ class SplitTests(SynchronousTestCase):
         last: bytes,
         cuts: list[int],
     ) -> None:
-        made = dataclasses.replace(SMALL, unsolicited=True)
+        made = dataclasses.replace(SMALL, unsolicited=lambda data: True)
         limits = Limits(answer_cap=20, dialogue_cap=40)
         script = [*script[:-1], *(answer + last for answer in script[-1:])]
 

@@ -91,20 +91,19 @@ class StartTlsContract:
     async def test_the_same_from_the_log_function(self) -> None:
         await self.check_garbage(log=self.when_logged)
 
-    async def test_in_the_sentinel_of_a_client(self) -> None:
+    async def starting_client(self, recorder: Recorder) -> tuple[NetworkProcess, socket.socket]:
+        """A client that starts TLS when it is open, and its peer."""
         listener, place = self.raw_server()
         self.addCleanup(listener.close)
-        recorder = Recorder()
-        process = await self.make(
-            name="c",
-            nowait=True,
-            coding="binary",
-            filter=recorder,
-            sentinel=self.when_open,
-            **place,
-        )
+        keywords = {"nowait": True, "filter": recorder, "sentinel": self.when_open, **place}
+        process = await self.make(name="c", coding="binary", **keywords)
         peer = await in_thread(accept, listener)
         self.addCleanup(peer.close)
+        return process, peer
+
+    async def test_in_the_sentinel_of_a_client(self) -> None:
+        recorder = Recorder()
+        process, peer = await self.starting_client(recorder)
         wrapped = await in_thread(AUTHORITY.raw_server.wrap_socket, peer, True)
         self.addCleanup(wrapped.close)
         await self.started[0]
@@ -113,19 +112,8 @@ class StartTlsContract:
         self.assertEqual(["open\n"], self.events(process))
 
     async def test_a_peer_of_a_client_that_does_no_tls(self) -> None:
-        listener, place = self.raw_server()
-        self.addCleanup(listener.close)
         recorder = Recorder()
-        process = await self.make(
-            name="c",
-            nowait=True,
-            coding="binary",
-            filter=recorder,
-            sentinel=self.when_open,
-            **place,
-        )
-        peer = await in_thread(accept, listener)
-        self.addCleanup(peer.close)
+        process, peer = await self.starting_client(recorder)
         peer.sendall(b"what is this?\r\n" * 10)
         await process.closed
         await self.failure_of(self.started[0], ProcessError)
