@@ -21,7 +21,7 @@ help:
 	@echo "make reactors           the contract of streams and the command line on each reactor"
 	@echo "make twisted-suite      the tests of reactors that ship with Twisted, on the netproc reactor"
 	@echo "make conformance        the scenarios, live, against the Emacs that is installed"
-	@echo "make stress             2,000 stalled TLS handshakes and 100 honest clients"
+	@echo "make stress             2,000 stalled TLS handshakes and 100 honest clients; each half-close 200 times"
 	@echo "make scan               sslscan and testssl.sh on a TLS server"
 	@echo "make check              lint, types, docs and the coverage of the tests, on the netproc reactor"
 	@echo "make check-dist         wheel, sdist and editable install, each in a fresh environment"
@@ -83,6 +83,7 @@ conformance: $(VENV)/with-test
 
 stress: $(VENV)/with-test
 	$(BIN)/python -m netproc.test.interop.stress
+	NETPROC_TIMES=200 $(BIN)/trial --temp-directory=_trial_temp_stress $(CONTRACT) netproc.test.real.test_tls netproc.test.real.test_tls_failures
 
 scan: $(VENV)/with-test
 	$(BIN)/python -m netproc.test.interop.scan

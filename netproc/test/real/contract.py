@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import errno
+import os
 import socket
 from typing import Any, ClassVar
 
@@ -26,6 +27,8 @@ from netproc.test.real.peers import (
 )
 
 BROKEN = "connection broken by remote peer\n"
+#: How often a test does what could go wrong by chance; "make stress" does it 200 times.
+TIMES = int(os.environ.get("NETPROC_TIMES", "20"))
 MB = 1_000_000
 
 
@@ -126,17 +129,17 @@ class HalfCloseContract(Fixture):
             self.assertEqual([*self.opened, BROKEN], self.events(process))
         self.assertEqual(times, complete)
 
-    def test_small_reply_of_server_200_of_200(self) -> Deferred[None]:
-        return Deferred.fromCoroutine(self.replies_of_server(b"request", 200))
+    def test_small_reply_of_server_every_time(self) -> Deferred[None]:
+        return Deferred.fromCoroutine(self.replies_of_server(b"request", TIMES))
 
-    def test_small_reply_of_client_200_of_200(self) -> Deferred[None]:
-        return Deferred.fromCoroutine(self.replies_of_client(b"request", 200))
+    def test_small_reply_of_client_every_time(self) -> Deferred[None]:
+        return Deferred.fromCoroutine(self.replies_of_client(b"request", TIMES))
 
-    def test_3_mb_reply_of_server_200_of_200(self) -> Deferred[None]:
-        return Deferred.fromCoroutine(self.replies_of_server(b"x" * 3 * MB, 200))
+    def test_3_mb_reply_of_server_every_time(self) -> Deferred[None]:
+        return Deferred.fromCoroutine(self.replies_of_server(b"x" * 3 * MB, TIMES))
 
-    def test_3_mb_reply_of_client_200_of_200(self) -> Deferred[None]:
-        return Deferred.fromCoroutine(self.replies_of_client(b"x" * 3 * MB, 200))
+    def test_3_mb_reply_of_client_every_time(self) -> Deferred[None]:
+        return Deferred.fromCoroutine(self.replies_of_client(b"x" * 3 * MB, TIMES))
 
     async def test_16_mb_through_an_echo_server_and_back(self) -> None:
         server = await self.server(filter=echo)
@@ -176,7 +179,7 @@ class HalfCloseContract(Fixture):
 class CloseContract(Fixture):
     """Closing is in order, and tells how it went."""
 
-    async def test_reply_and_delete_while_the_peer_uploads_200_of_200(self) -> None:
+    async def test_reply_and_delete_while_the_peer_uploads_every_time(self) -> None:
         reply = b"r" * 300_000
 
         def answer(process: NetworkProcess, data: bytes) -> None:
@@ -190,9 +193,9 @@ class CloseContract(Fixture):
 
         server = await self.server(filter=answer)
         whole = 0
-        for _ in range(200):
+        for _ in range(TIMES):
             whole += await in_thread(upload, self.raw_client(server)) == reply
-        self.assertEqual(200, whole)
+        self.assertEqual(TIMES, whole)
         for connection in self.connections(server):
             await connection.closed
             self.assertEqual((0, None), (connection.unsent, connection.reason))

@@ -20,7 +20,7 @@ from netproc.net.tls.channel import TLSChannel
 from netproc.test.base import PATIENCE, reactor
 from netproc.test.certificates import told
 from netproc.test.real import tls_standin
-from netproc.test.real.contract import BROKEN, Recorder, echo
+from netproc.test.real.contract import BROKEN, TIMES, Recorder, echo
 from netproc.test.real.peers import accept, in_thread, read_all, read_exactly
 from netproc.test.real.test_tls import TlsFixture
 from netproc.test.real.tls_standin import AUTHORITY, Parameters
@@ -296,16 +296,16 @@ class EndTests(Fixture):
             self.assertIs(truncated, process.contact("tls_truncated"))
             self.assertEqual((BROKEN, None), (self.events(process)[-1], process.reason))
 
-    async def test_replies_behind_a_bare_end_200_of_200(self) -> None:
+    async def test_replies_behind_a_bare_end_every_time(self) -> None:
         server = await self.server(filter=echo)
         whole = 0
-        for _ in range(200):
+        for _ in range(TIMES):
             peer = await self.connect_tls(server)
             await in_thread(peer.sendall, b"request")
             socket.socket.shutdown(peer, socket.SHUT_WR)
             whole += await in_thread(read_all, peer) == b"request"
             peer.close()
-        self.assertEqual(200, whole)
+        self.assertEqual(TIMES, whole)
         await self.all_closed(server)
 
     async def test_a_silent_peer_does_not_keep_what_is_deleted(self) -> None:
