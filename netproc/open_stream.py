@@ -344,7 +344,12 @@ class _StreamMaker(ClientMaker):
     def _refused(self, error: NetprocError) -> None:
         """See ClientMaker; note what `return_list` gives."""
         if self._properties is not None:
-            self._refusal = replace(self._properties, error=str(error))
+            told = str(error)
+            if self._properties.error is not None:
+                # The server's own refusal is why the stream was in clear text.
+                told = f"{told} ({self._properties.error})"
+                error.__cause__ = StartTLSError(self._properties.error)
+            self._refusal = replace(self._properties, error=told)
         elif self._dialogue is not None and self._dialogue.began:
             self._refusal = self._dialogue.negotiation.properties(str(error))
         self._dialogue = None

@@ -139,8 +139,10 @@ class Sending:
             try:
                 channel.write(data)
             except ProcessError as error:
-                # A packet that the system refuses; the others go out.
+                # A packet that the system refuses, as `send` would have said; the others go out.
+                self.sent -= len(data)
                 self._process.life.noticed(error)
+                self._end_drains(error)
         if self.eof:
             channel.write_eof()
         if self._drains:

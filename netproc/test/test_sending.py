@@ -119,10 +119,12 @@ class SendingTests(SynchronousTestCase):
         self.sending.channel = None
         for size in (2, 30, 4):
             self.sending.send(bytes(size))
+        drained = self.sending.drain()
         self.channel.longest = 10
         self.sending.connected(self.channel)
-        self.assertEqual((6, 0), (self.channel.pending, self.sending.pending - 6))
+        self.assertEqual((6, 6, 6), (self.channel.pending, self.sending.pending, self.sending.sent))
         self.assertEqual([errno.EMSGSIZE], [error.errno for error in self.noticed])
+        self.failureResultOf(drained, ProcessError)
 
     def test_the_cap_before_there_is_a_channel(self) -> None:
         self.sending.channel = None

@@ -71,8 +71,16 @@ class RefusedTLSTests(OpenStreamCase):
 
     async def test_the_manager_is_asked(self) -> None:
         opening, served = self.open(REFUSES, protocol="smtp", warn_unless_encrypted=True)
-        await self.failure_of(opening, SecurityError)
+        error = await self.failure_of(opening, SecurityError)
         self.assertEqual([*COMMANDS, b""], await served)
+        self.assertIn("the server refuses TLS: 454", str(error.__cause__))
+        opening, served = self.open(
+            REFUSES, protocol="smtp", warn_unless_encrypted=True, return_list=True
+        )
+        process, properties = await opening
+        self.assertIs(None, process)
+        self.assertIn("is not encrypted (the server refuses TLS: 454", properties.error)
+        await served
 
     async def test_a_cancel_while_the_manager_thinks(self) -> None:
         """It stays a cancel: the refusal is not why there is no stream."""
