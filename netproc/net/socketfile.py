@@ -4,18 +4,21 @@
 
 * The file has its mode from the first moment on: 0600 unless the program says otherwise (D10).
 * A socket file that no program has open any more is replaced.  A live one, another user's, and whatever is
-  no socket stay untouched, and the address is in use.  Nothing is locked: anybody who can read a directory
-  could hold a lock on it.
+  no socket stay untouched, and the address is in use.  The directory is not locked: anybody who can read it
+  could hold that lock.  Servers of one user that start at once take turns by a lock file of their own.
 * It is removed in the end if it is still the one that was made.
 """
 
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import secrets
 import socket
 import stat
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 
 from twisted.logger import Logger
 
@@ -33,7 +36,11 @@ class SocketFile:
     def __init__(self, path: bytes) -> None:
         # The program may go to another directory.
         self._path = os.path.abspath(path)
-        self._identity = _identity(path)
+        try:
+            self._identity: tuple[int, int] | None = _identity(path)
+        except FileNotFoundError:
+            # Another program has removed it, or has moved it aside for a moment: it cannot be known any more.
+            self._identity = None
 
     def remove(self) -> None:
         """Remove it, unless something else is in its place."""
@@ -104,26 +111,95 @@ def _bind_with_mode(sock: socket.socket, path: bytes, mode: int) -> None:
 
 
 def _remove_stale(path: bytes) -> bool:
-    """Remove the file at PATH if it is a socket of ours that no program has any more; whether that is done.
+    """Remove the file at PATH if it is a socket of ours that no program has any more.
 
-    Another server may do the same at this moment, and then bind its own socket to PATH.  So the file is
-    moved aside first, and moved back if it is not the one that was looked at.
+    The result tells whether the caller may bind now.
     """
-    aside = path + b"." + secrets.token_hex(8).encode()
     try:
         found = os.lstat(path)
         is_ours = stat.S_ISSOCK(found.st_mode) and os.geteuid() in (0, found.st_uid)
         if not is_ours or not _is_dead(path):
             return False
-        os.rename(path, aside)
+        with _turn(path, found) as is_our_turn:
+            return is_our_turn and _remove_if_same(path, found)
     except FileNotFoundError:
-        # The other server has removed it.
+        # Another server has removed it.
         return True
+
+
+@contextmanager
+def _turn(path: bytes, found: os.stat_result) -> Iterator[bool]:
+    """Give one server at a time the right to remove FOUND, the stale file at PATH; whether we have it.
+
+    Without this, a server could find the file stale, be slow, and then move away the file of a server that
+    has replaced it meanwhile.  The lock is on a file that only our user can open.  Its name belongs to this
+    one stale file, so nobody can hold an older lock for it.  A lock file that another user has put there is
+    no reason to wait: then we go on without a lock.
+    """
+    name = path + b".%x-%x" % (found.st_ino, found.st_mtime_ns)
+    with ExitStack() as cleanup:
+        try:
+            lock = os.open(name, os.O_RDONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
+        except OSError:
+            yield True
+            return
+        cleanup.callback(os.close, lock)
+        if os.fstat(lock).st_uid != os.geteuid():
+            yield True
+            return
+        has_turn = _lock(lock)
+        if has_turn:
+            # Before the lock is released: who opens the name now makes a new file, and finds FOUND gone.
+            cleanup.callback(_unlink_if_there, name)
+        yield has_turn
+
+
+def _unlink_if_there(name: bytes) -> None:
+    with suppress(FileNotFoundError):
+        os.unlink(name)
+
+
+def _lock(file: int) -> bool:
+    """Lock FILE without waiting; False if another server has the lock."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        # This file system has no locks.
+        return True
+    return True
+
+
+def _remove_if_same(path: bytes, found: os.stat_result) -> bool:
+    """Remove the file at PATH if it still is FOUND; whether that is done.
+
+    A program that does not use our lock may replace it at any moment.  So the file is moved aside first, and
+    moved back if it is not FOUND.
+    """
+    if not _is_same_file(found, os.lstat(path)):
+        return False
+    aside = path + b"." + secrets.token_hex(8).encode()
+    os.rename(path, aside)
     if not _is_same_file(found, os.lstat(aside)):
-        os.rename(aside, path)
+        _put_back(aside, path)
         return False
     os.unlink(aside)
     return True
+
+
+def _put_back(aside: bytes, path: bytes) -> None:
+    """Move the file ASIDE to PATH, where another program may have made a new file by now."""
+    try:
+        # Unlike rename, link never replaces a file.
+        os.link(aside, path, follow_symlinks=False)
+    except FileExistsError:
+        log.warn("{path} was replaced twice; the first file is now {aside}", path=path, aside=aside)
+    except OSError:
+        # A directory, another user's file, or a file system without links.
+        os.rename(aside, path)
+    else:
+        os.unlink(aside)
 
 
 def _is_same_file(one: os.stat_result, other: os.stat_result) -> bool:

@@ -7,9 +7,11 @@ import fcntl
 import os
 import socket
 import stat
+from collections.abc import Callable
 from typing import Any
 
 from netproc import NetworkProcess, ProcessError, make_network_process
+from netproc.core.address import SocketAddress
 from netproc.net import socketfile
 from netproc.test.base import NetprocTestCase
 
@@ -113,17 +115,10 @@ class SocketFileTests(NetprocTestCase):
         self.flushWarnings()
 
     async def test_a_stale_one_is_replaced(self) -> None:
-        stale = socket.socket(socket.AF_UNIX)
-        stale.bind(self.path)
-        stale.close()
-        server = await self.listen()
+        self.stale()
+        await self.listen()
         self.assertEqual(0o600, mode_of(self.path))
-        client = await self.make(name="c", remote=self.path)
-        client.delete()
-        await self.until(lambda: len(self.ledger.events) == 3)
-        for process in self.ledger.events:
-            process.delete()
-        del server
+        await self.connects()
 
     async def test_a_live_one_is_in_use(self) -> None:
         live = socket.socket(socket.AF_UNIX)
@@ -170,9 +165,7 @@ class SocketFileTests(NetprocTestCase):
         self.assertTrue(os.path.islink(self.path))
 
     async def test_a_stale_one_of_another_user_is_not_touched(self) -> None:
-        stale = socket.socket(socket.AF_UNIX)
-        stale.bind(self.path)
-        stale.close()
+        self.stale()
         owner = os.lstat(self.path).st_uid
         self.patch(socketfile.os, "geteuid", lambda: owner + 1)
         await self.in_use()
@@ -243,6 +236,154 @@ class SocketFileTests(NetprocTestCase):
 
         self.patch(os, "rename", late)
         await self.listen()
+
+    def beside(self) -> list[str]:
+        return [name for name in os.listdir() if name.startswith(self.path + ".")]
+
+    def bound(self) -> socket.socket:
+        """A server at the path, started by netproc's own rules."""
+        sock = socket.socket(socket.AF_UNIX)
+        self.addCleanup(sock.close)
+        address = SocketAddress(socket.AF_UNIX, self.path.encode())
+        self.assertIsNotNone(socketfile.bind(sock, address, 5, None))
+        return sock
+
+    def at_step(
+        self, owner: Any, name: str, step: Callable[[], object], late: bool = False
+    ) -> None:
+        """Do STEP once, just before (LATE: after) the next call of the function NAME of OWNER."""
+        real = getattr(owner, name)
+
+        def stepping(*arguments: Any, **keywords: Any) -> Any:
+            setattr(owner, name, real)
+            if late:
+                result = real(*arguments, **keywords)
+                step()
+                return result
+            step()
+            return real(*arguments, **keywords)
+
+        self.patch(owner, name, stepping)
+
+    async def connects(self) -> None:
+        """A client reaches the server of netproc at the path, and both go."""
+        await self.make(name="c", remote=self.path)
+        await self.until(lambda: len(self.ledger.events) == 3)
+        for process in self.ledger.events:
+            process.delete()
+        self.assertEqual([], self.beside())
+
+    def serves(self) -> None:
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(self.path)
+        self.assertEqual([], self.beside())
+
+    async def test_a_slow_one_never_moves_the_file_of_a_faster_one(self) -> None:
+        """The faster one replaces the stale file after the slow one has found it stale."""
+        for late in (False, True):
+            self.stale()
+            moved: list[Any] = []
+            rename = os.rename
+
+            def record(*paths: Any, moved: list[Any] = moved, rename: Any = rename) -> None:
+                moved.append(paths)
+                rename(*paths)
+
+            self.patch(socketfile.os, "rename", record)
+            self.at_step(socketfile, "_is_dead", self.bound, late=late)
+            await self.in_use()
+            self.serves()
+            self.assertEqual(1, len(moved))
+            os.unlink(self.path)
+
+    async def test_while_one_replaces_the_file_the_others_are_told_that_it_is_in_use(self) -> None:
+        self.stale()
+        self.at_step(os, "rename", lambda: self.assertRaises(ProcessError, self.bound))
+        await self.listen()
+        await self.connects()
+
+    async def test_one_that_binds_as_soon_as_the_stale_one_is_gone_has_the_place(self) -> None:
+        self.stale()
+        self.at_step(os, "rename", self.bound, late=True)
+        await self.in_use()
+        self.serves()
+
+    async def test_what_a_program_that_died_has_left_does_not_hinder(self) -> None:
+        self.stale()
+        found = os.lstat(self.path)
+        with open(f"{self.path}.{found.st_ino:x}-{found.st_mtime_ns:x}", "w"):
+            await self.listen()
+        self.assertEqual([], self.beside())
+
+    async def test_a_lock_that_cannot_be_had_does_not_hinder(self) -> None:
+        """Another user has put something there, or the file system has no locks."""
+
+        def refuse(*arguments: object) -> None:
+            raise OSError(errno.ENOLCK, "No locks available")
+
+        self.stale()
+        found = os.lstat(self.path)
+        name = f"{self.path}.{found.st_ino:x}-{found.st_mtime_ns:x}"
+        os.symlink("/nosuchfile", name)
+        server = await self.listen()
+        server.delete()
+        os.unlink(name)
+
+        self.stale()
+        self.patch(socketfile.fcntl, "flock", refuse)
+        await self.listen()
+        self.assertEqual([], self.beside())
+
+    async def test_another_users_lock_file_is_left_alone(self) -> None:
+        self.stale()
+        fstat = os.fstat
+
+        def of_another(file: int) -> Any:
+            found = fstat(file)
+            return os.stat_result((*found[:4], found.st_uid + 1, *found[5:]))
+
+        self.patch(socketfile.os, "fstat", of_another)
+        await self.listen()
+        (left,) = self.beside()
+        os.unlink(left)
+
+    async def test_one_whose_file_is_aside_for_a_moment_serves(self) -> None:
+        aside = self.path + ".aside"
+        self.at_step(socketfile, "SocketFile", lambda: os.rename(self.path, aside))
+        await self.listen()
+        os.rename(aside, self.path)
+        await self.connects()
+
+    async def test_putting_back_never_replaces_a_third_file(self) -> None:
+        """Programs without our lock replace the file just before it is moved aside, and just after."""
+        self.other_first("rename")
+        third = socket.socket(socket.AF_UNIX)
+        self.addCleanup(third.close)
+
+        def take() -> None:
+            third.bind(self.path)
+            third.listen()
+
+        self.at_step(os, "link", take)
+        await self.in_use()
+        third.settimeout(0)
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(self.path)
+            third.accept()[0].close()
+        (left,) = self.beside()
+        os.unlink(left)
+
+    async def test_a_directory_moved_aside_is_put_back(self) -> None:
+        self.stale()
+
+        def replace() -> None:
+            os.unlink(self.path)
+            os.mkdir(self.path)
+
+        self.at_step(os, "rename", replace)
+        await self.in_use()
+        self.assertEqual([], self.beside())
+        os.rmdir(self.path)
 
     async def test_what_fails_behind_the_bind_leaves_no_file(self) -> None:
         class Socket(socket.socket):
