@@ -150,12 +150,12 @@ def _turn(path: bytes, found: os.stat_result) -> Iterator[bool]:
         has_turn = _lock(lock)
         if has_turn:
             # Before the lock is released: who opens the name now makes a new file, and finds FOUND gone.
-            cleanup.callback(_unlink_if_there, name)
+            cleanup.callback(_unlink_if_possible, name)
         yield has_turn
 
 
-def _unlink_if_there(name: bytes) -> None:
-    with suppress(FileNotFoundError):
+def _unlink_if_possible(name: bytes) -> None:
+    with suppress(OSError):
         os.unlink(name)
 
 
