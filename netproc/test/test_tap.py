@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import socket
@@ -30,6 +31,13 @@ def parse(*arguments: str) -> dict[str, Any]:
     options = tap.MakeOptions()
     options.parseOptions(arguments)
     return options.keywords
+
+
+class Full(io.BytesIO):
+    """A file on a full disk."""
+
+    def write(self, data: Any) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
 
 
 class ValueTests(SynchronousTestCase):
@@ -284,6 +292,13 @@ class EndingTests(SynchronousTestCase):
         self.patch(sys, "__stderr__", None)
         ending.say("nobody hears")
 
+    def test_a_standard_error_that_takes_nothing_is_no_error(self) -> None:
+        closed, full = io.StringIO(), io.TextIOWrapper(Full(), write_through=True)
+        closed.close()
+        for stream in (closed, full):
+            self.patch(sys, "__stderr__", stream)
+            ending.say("nobody hears")
+
     def test_the_exit_status(self) -> None:
         left: list[int] = []
         self.patch(os, "_exit", left.append)
@@ -385,7 +400,7 @@ class CommandTests(NetprocTestCase):
             self.start(service=port, **keywords)
             await self.until(lambda: len(self.said) == 2)
             refused = f"make client process failed: Connection refused: 127.0.0.1:{port}"
-            self.assertEqual([refused, "status 1"], self.said)
+            self.assertEqual(["status 1", refused], self.said)
             sock.close()
 
     async def test_an_endpoint_that_fails_later(self) -> None:
@@ -400,10 +415,10 @@ class CommandTests(NetprocTestCase):
         self.assertEqual(0, self.stopped)
         later.errback(RuntimeError("no such onion"))
         self.assertEqual(1, self.stopped)
-        self.assertEqual(["Cannot bind server socket: no such onion", "status 1"], self.said)
+        self.assertEqual(["status 1", "Cannot bind server socket: no such onion"], self.said)
 
     async def test_what_nobody_expected(self) -> None:
         service = self.start(server=True, service=True)
         service.failed(Failure(ZeroDivisionError()))
-        self.assertEqual(["unexpected ZeroDivisionError", "status 1"], self.said)
+        self.assertEqual(["status 1", "unexpected ZeroDivisionError"], self.said)
         self.flushLoggedErrors(ZeroDivisionError)
