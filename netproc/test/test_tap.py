@@ -204,6 +204,14 @@ class ComplaintTests(SynchronousTestCase):
         os.mkdir(directory)
         with open(os.path.join(directory, "broken_for_tap.py"), "w") as file:
             file.write("def (\n")
+        for name, raised in (
+            ("ends_for_tap", "raise SystemExit(3)"),
+            ("broken_off_for_tap", "raise KeyboardInterrupt"),
+            ("odd_for_tap", "class E(Exception):\n    __str__ = None\nraise E"),
+            ("long_for_tap", "raise ValueError('a\\nb' * 1000)"),
+        ):
+            with open(os.path.join(directory, f"{name}.py"), "w") as file:
+                file.write(raised)
         self.addCleanup(os.chdir, os.getcwd())
         os.chdir(directory)
         self.patch(sys, "path", list(sys.path))
@@ -211,11 +219,19 @@ class ComplaintTests(SynchronousTestCase):
             ("nosuchmodule.f", "cannot import 'nosuchmodule.f': "),
             ("netproc.filters.nosuch", "cannot import 'netproc.filters.nosuch': "),
             ("broken_for_tap.f", "cannot import 'broken_for_tap.f': SyntaxError: "),
+            ("ends_for_tap.f", "cannot import 'ends_for_tap.f': SystemExit: 3"),
+            (
+                "broken_off_for_tap.f",
+                "cannot import 'broken_off_for_tap.f': KeyboardInterrupt: KeyboardInterrupt",
+            ),
+            ("odd_for_tap.f", "cannot import 'odd_for_tap.f': E: E"),
+            ("long_for_tap.f", "cannot import 'long_for_tap.f': ValueError: a\\nba\\nb"),
             ("a..b", "cannot import 'a..b': "),
             ("netproc.filters", "'netproc.filters' is not a function"),
         ):
             found = self.complaint("--name", "p", "--filter", name)
             self.assertTrue(found.startswith("--filter: " + expected), found)
+            self.assertTrue(found.isprintable(), found)
 
     def test_the_exit_status_is_that_of_the_runner(self) -> None:
         said: list[str] = []
