@@ -27,7 +27,7 @@ from .answers import (
     to_bytes,
 )
 from .dialects import dialect
-from .errors import ProcessArgumentError
+from .errors import ProcessArgumentError, argument
 from .escape import error_text, escape, shown
 from .negotiate import NETWORK, PLAIN, SHELL, STARTTLS, TLS, StreamType
 from .spec import name_to_verify
@@ -59,11 +59,26 @@ class StreamSpec:
     command: str | None
 
 
+#: The keywords of which only the truth counts.
+_FLAGS = (
+    "return_list",
+    "nowait",
+    "always_query_capabilities",
+    "use_starttls_if_possible",
+    "warn_unless_encrypted",
+    "nogreeting",
+)
+
+
 def stream_spec(keywords: Mapping[str, object]) -> StreamSpec:
     """Check KEYWORDS, all those of open_network_stream by their names.
 
     Raises ProcessArgumentError that names the first faulty one.
     """
+    for flag in _FLAGS:
+        # A program's own object may raise when it is asked for its truth.
+        with argument(flag):
+            bool(keywords.get(flag))
     stream_type = _type(keywords["type"])
     made = _dialect(keywords)
     if keywords["nogreeting"]:

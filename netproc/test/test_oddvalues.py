@@ -27,6 +27,7 @@ STREAM = {
 STREAM_ONLY = (
     "type", "protocol", "client_name", "shell_command", "end_of_command", "end_of_capability",
     "capability_command", "success", "starttls_function",
+    "return_list", "always_query_capabilities", "warn_unless_encrypted", "nogreeting",
 )  # fmt: skip
 
 
