@@ -90,6 +90,6 @@ class ProcessCommand(ProcessService):
     def _end(self, problem: str) -> None:
         """End the program with PROBLEM."""
         log.error("{problem}", problem=escape(problem))
-        say(problem)
         exit_with(1)
+        say(problem)
         self._runner.stop()

@@ -7,6 +7,7 @@ before the reactor runs prints a traceback, and after it the exit status is alwa
 from __future__ import annotations
 
 import atexit
+import contextlib
 import os
 import signal
 import sys
@@ -32,8 +33,14 @@ class _Exit:
 
 
 def say(problem: str) -> None:
-    """Write PROBLEM as one line to the real standard error: twistd has put its log in its place."""
-    if sys.__stderr__ is not None:
+    """Write PROBLEM as one line to the real standard error: twistd has put its log in its place.
+
+    A standard error that takes nothing, as a full disk or a closed pipe, changes nothing about how the program ends.
+    """
+    if sys.__stderr__ is None:
+        return
+    # ValueError: the program has closed the file.
+    with contextlib.suppress(OSError, ValueError):
         print(f"netproc: {escape(problem)}", file=sys.__stderr__, flush=True)
 
 
@@ -84,7 +91,8 @@ def exit_with(status: int) -> None:
 def _leave() -> None:
     if _Exit.status:
         for stream in (sys.stdout, sys.stderr):
-            stream.flush()
+            with contextlib.suppress(OSError, ValueError, AttributeError):
+                stream.flush()
         os._exit(_Exit.status)
 
 

@@ -14,6 +14,7 @@ from twisted.python import usage
 
 from .core.dialects import dialect
 from .core.errors import ProcessArgumentError
+from .core.escape import shown
 from .core.options import KEYWORDS as NETWORK_OPTIONS
 from .core.spec import LONGEST_BACKLOG
 from .ending import option_name
@@ -75,7 +76,7 @@ def _backlog(text: str) -> int:
         return LONGEST_BACKLOG
     if isinstance(server, int):
         return server
-    problem = f"{text!r} does not make a server: give t, or the length of the backlog"
+    problem = f"{shown(text)} does not make a server: give t, or the length of the backlog"
     raise ProcessArgumentError("server", problem)
 
 

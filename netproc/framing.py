@@ -16,6 +16,7 @@ from twisted.internet.defer import Deferred
 from . import callbacks
 from .core.decoders import Text
 from .core.errors import ProcessArgumentError, ProcessError
+from .core.escape import shown
 from .core.framing import LengthSplitter, LineSplitter, Splitter, TooLongError
 from .core.limits import KIB, MIB, check_size
 from .process import NetworkProcess
@@ -44,7 +45,7 @@ class _Framing:
         self, function: MessageFunction, make_splitter: Callable[[Text], Splitter], too_long: str
     ) -> None:
         if not callable(function):
-            raise ProcessArgumentError("function", f"{function!r} is not a function")
+            raise ProcessArgumentError("function", f"{shown(function)} is not a function")
         self._function = function
         self._make_splitter = make_splitter
         self._too_long = too_long
@@ -116,14 +117,14 @@ def lines(function: MessageFunction, max_length: int = 64 * KIB, delimiter: str 
     process with ProcessError(EMSGSIZE) as its `reason`.  An unfinished line at the end is dropped.
     """
     if not isinstance(delimiter, str) or not delimiter:
-        raise ProcessArgumentError("delimiter", f"{delimiter!r} is no text to end a line")
+        raise ProcessArgumentError("delimiter", f"{shown(delimiter)} is no text to end a line")
     check_size("max_length", max_length)
 
     def make_splitter(data: Text) -> Splitter:
         text = isinstance(data, str)
         return LineSplitter(delimiter if text else delimiter.encode(), max_length)
 
-    return _Framing(function, make_splitter, f"a line is longer than {max_length}")
+    return _Framing(function, make_splitter, f"a line is longer than {shown(max_length)}")
 
 
 def length_prefixed(
@@ -138,10 +139,10 @@ def length_prefixed(
     MAX_LENGTH bytes ends the process with ProcessError(EMSGSIZE) as its `reason`, a process that is not
     binary with EINVAL.
     """
-    if isinstance(size, bool) or size not in (1, 2, 4, 8):
-        raise ProcessArgumentError("size", f"{size!r} is none of 1, 2, 4 and 8")
-    if byteorder not in ("big", "little"):
-        raise ProcessArgumentError("byteorder", f"{byteorder!r} is neither 'big' nor 'little'")
+    if type(size) is not int or size not in (1, 2, 4, 8):
+        raise ProcessArgumentError("size", f"{shown(size)} is none of 1, 2, 4 and 8")
+    if not isinstance(byteorder, str) or byteorder not in ("big", "little"):
+        raise ProcessArgumentError("byteorder", f"{shown(byteorder)} is neither 'big' nor 'little'")
     check_size("max_length", max_length)
 
     def make_splitter(data: Text) -> Splitter:
@@ -149,4 +150,4 @@ def length_prefixed(
             raise ProcessError(errno.EINVAL, "messages with a length need a binary coding system")
         return LengthSplitter(size, byteorder, max_length)
 
-    return _Framing(function, make_splitter, f"a message is longer than {max_length} bytes")
+    return _Framing(function, make_splitter, f"a message is longer than {shown(max_length)} bytes")

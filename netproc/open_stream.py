@@ -21,6 +21,7 @@ from .client import ClientMaker
 from .clientcert import client_certificate as find_client_certificate
 from .core.buffer import Buffer
 from .core.errors import NetprocError, ProcessArgumentError, ProcessError, StartTLSError
+from .core.escape import escape, shown
 from .core.limits import DEFAULT_LIMITS, check_seconds
 from .core.negotiate import NETWORK, PLAIN, SHELL, TLS, Negotiation, StreamProperties
 from .core.spec import ProcessSpec, process_spec
@@ -124,7 +125,7 @@ def _stream(given: Mapping[str, Any]) -> StreamSpec:
         return replace(stream, type=TLS)
     problem = "nothing begins TLS here: give a type or a protocol that does"
     if stream.type is not NETWORK:
-        problem = f"the type {given['type']!r} has no TLS"
+        problem = f"the type {shown(given['type'])} has no TLS"
     raise ProcessArgumentError("tls_parameters", problem)
 
 
@@ -141,7 +142,7 @@ def _check(given: Mapping[str, Any], stream: StreamSpec, table: Table) -> None:
         raise ProcessArgumentError("host" if given["host"] is None else "service", "it is missing")
     buffer = given["buffer"]
     if not stream.bare and isinstance(buffer, str) and table.get_buffer(buffer) is None:
-        raise ProcessArgumentError("buffer", f"No buffer named {buffer}")
+        raise ProcessArgumentError("buffer", f"No buffer named {escape(buffer)}")
 
 
 def _command(stream: StreamSpec) -> tuple[str, ...] | None:

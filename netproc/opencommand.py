@@ -18,6 +18,7 @@ from twisted.python.failure import Failure
 
 from ._version import __version__
 from .core.errors import NetprocError, ProcessArgumentError, ProcessError, os_error_text
+from .core.escape import shown
 from .core.negotiate import StreamProperties
 from .ending import option_name, say
 from .net.reactor import INetprocReactor, default_reactor
@@ -226,11 +227,11 @@ class _OpenCommand:
             self._fail(f"{process.unsent} bytes could not be sent")
 
     def _unexpected(self, failure: Failure) -> None:
-        self._fail(f"unexpected error: {failure.value!r}")
+        self._fail(f"unexpected error: {shown(failure.value)}")
 
     def _fail(self, problem: str, status: int = 1) -> None:
-        say(problem)
         self.status = status
+        say(problem)
 
 
 def complaint(error: ProcessArgumentError, keywords: Mapping[str, Any]) -> str:

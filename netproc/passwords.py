@@ -10,6 +10,7 @@ import getpass
 import os
 
 from .core.errors import os_error_text
+from .core.escape import shown
 
 #: More than this is no password: somebody has named the wrong file.
 LONGEST = 1024
@@ -45,7 +46,7 @@ def _first_line(path: str) -> bytes:
 def _variable(name: str) -> bytes:
     value = os.environb.get(os.fsencode(name))
     if value is None:
-        raise ValueError(f"the environment has no variable {name!r}")
+        raise ValueError(f"the environment has no variable {shown(name)}")
     return value
 
 

@@ -241,6 +241,8 @@ class NetworkProcess(ProcessSettings):
             return self.shown.host_and_service()
         if key is True:
             return self.shown.everything()
+        if not isinstance(key, str):
+            raise ProcessArgumentError("key", f"{shown(key)} is not the name of a keyword")
         if key == "peer_credentials":
             channel = self.sending.channel
             return channel.peer_credentials() if channel is not None and self.live else None
@@ -248,9 +250,7 @@ class NetworkProcess(ProcessSettings):
             return self.truncated
         if key == "tls_start":
             return self._tls_mark.position if self._tls_mark is not None else None
-        if isinstance(key, str):
-            return self.shown.get(key)
-        raise ProcessArgumentError("key", f"{key!r} is not the name of a keyword")
+        return self.shown.get(key)
 
     # -- sending ----------------------------------------------------------------------------
 

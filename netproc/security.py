@@ -18,6 +18,7 @@ from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.threads import deferToThread
 
 from .core.errors import ProcessArgumentError, SecurityError
+from .core.escape import shown
 from .core.trust import (
     Level,
     Problem,
@@ -60,8 +61,8 @@ class SecurityManager:
         pins: str | os.PathLike[str] | None = None,
         ask: Ask = refuse,
     ) -> None:
-        if level not in LEVELS:
-            raise ProcessArgumentError("level", f"{level!r} is none of {', '.join(LEVELS)}")
+        if not isinstance(level, str) or level not in LEVELS:
+            raise ProcessArgumentError("level", f"{shown(level)} is none of {', '.join(LEVELS)}")
         self._level = LEVELS[level]
         self._store: PinStore = PinMemory() if pins is None else PinFile(pins)
         # A file is read and written where it can hold up nothing else.

@@ -16,7 +16,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from .core.errors import NetprocError, from_os_error
-from .core.escape import escape
+from .core.escape import escape, shown
 from .core.spec import makes_server
 from .make import KEYWORDS, make
 from .net.resolve import Resolver, resolve, resolve_blocking
@@ -44,7 +44,7 @@ class ProcessService(Service):
         self._reactor = keywords.pop("reactor", None)
         unknown = set(keywords) - set(KEYWORDS)
         if unknown:
-            raise TypeError(f"ProcessService got an unexpected keyword {min(unknown)!r}")
+            raise TypeError(f"ProcessService got an unexpected keyword {shown(min(unknown))}")
         if "name" not in keywords:
             raise TypeError("ProcessService needs the keyword 'name'")
         self._keywords: dict[str, Any] = {**KEYWORDS, **keywords}

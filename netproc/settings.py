@@ -16,7 +16,7 @@ from .core.buffer import Buffer, Mark
 from .core.coding import Coding, Decoder, Text, coding_pair
 from .core.contact import Contact
 from .core.errors import ProcessArgumentError, not_running
-from .core.escape import shown
+from .core.escape import escape, shown
 from .core.limits import Limits
 from .core.names import ProcessTable
 from .defaults import default_filter, default_sentinel
@@ -96,7 +96,7 @@ class ProcessSettings:
     @filter.setter
     def filter(self, value: Filter | bool | None) -> None:
         if value is not None and value is not True and not callable(value):
-            raise ProcessArgumentError("filter", f"{value!r} is not a function")
+            raise ProcessArgumentError("filter", f"{shown(value)} is not a function")
         with self._somebody_else():
             self._set_filter(value)
             self.shown.set("filter", self.filter)
@@ -119,7 +119,7 @@ class ProcessSettings:
     @sentinel.setter
     def sentinel(self, value: Sentinel | None) -> None:
         if value is not None and not callable(value):
-            raise ProcessArgumentError("sentinel", f"{value!r} is not a function")
+            raise ProcessArgumentError("sentinel", f"{shown(value)} is not a function")
         self._sentinel = value or default_sentinel
         self.shown.set("sentinel", self._sentinel)
 
@@ -133,7 +133,7 @@ class ProcessSettings:
     @plist.setter
     def plist(self, value: Mapping[str, object] | None) -> None:
         if value is not None and not isinstance(value, Mapping):
-            raise ProcessArgumentError("plist", f"{value!r} is not a dictionary")
+            raise ProcessArgumentError("plist", f"{shown(value)} is not a dictionary")
         self._plist = dict(value or {})
 
     @property
@@ -233,7 +233,7 @@ class ProcessSettings:
         elif no_error:
             return None
         else:
-            raise ProcessArgumentError(name, "Unknown or unsupported option")
+            raise ProcessArgumentError(escape(name), "Unknown or unsupported option")
         self.shown.set(name, value)
         return True
 
@@ -272,7 +272,7 @@ class ProcessSettings:
     @buffer.setter
     def buffer(self, value: Buffer | None) -> None:
         if value is not None and not isinstance(value, Buffer):
-            raise ProcessArgumentError("buffer", f"{value!r} is not a buffer")
+            raise ProcessArgumentError("buffer", f"{shown(value)} is not a buffer")
         if value is not self._buffer:
             self._buffer = value
             if value is not None:

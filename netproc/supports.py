@@ -9,6 +9,8 @@ import socket
 from collections.abc import Mapping, Sequence
 
 from .core import options
+from .core.errors import ProcessArgumentError, argument
+from .core.escape import shown
 
 _VALUES: Mapping[str, Sequence[object]] = {
     "family": ("local", "ipv4", "ipv6") if socket.has_ipv6 else ("local", "ipv4"),
@@ -27,6 +29,16 @@ def supports(*keywords: str, **values: object) -> bool:
     supports(":keepalive"), supports(type="datagram", family="ipv6").  What every system has is not asked
     for: Emacs too says no to (:nowait nil), and to :server without a value.  Emacs: (featurep 'make-network-process …), and gnutls-available-p for tls=True.
     """
-    return all(options.exists(keyword.removeprefix(":")) for keyword in keywords) and all(
-        value in _VALUES.get(keyword, ()) for keyword, value in values.items()
-    )
+    exist = [options.exists(_name(keyword)) for keyword in keywords]
+    return all(exist) and all(_has(keyword, value) for keyword, value in values.items())
+
+
+def _name(keyword: object) -> str:
+    if not isinstance(keyword, str):
+        raise ProcessArgumentError("keywords", f"{shown(keyword)} is not the name of an option")
+    return keyword.removeprefix(":")
+
+
+def _has(keyword: str, value: object) -> bool:
+    with argument(keyword):
+        return value in _VALUES.get(keyword, ())

@@ -19,7 +19,7 @@ from twisted.python import reflect, usage
 
 from .command import ProcessCommand
 from .core.errors import ProcessArgumentError
-from .core.escape import escape
+from .core.escape import error_text, escape, shown
 from .core.spec import makes_server, process_spec
 from .ending import one_line_errors, option_name, say
 from .make import KEYWORDS
@@ -56,7 +56,7 @@ def lisp(text: str) -> object:
 def octal(text: str) -> int:
     """The mode of a file."""
     if not re.fullmatch(r"(0o?)?[0-7]+", text):
-        raise ValueError(f"{text!r} is not an octal number, as 600")
+        raise ValueError(f"{shown(text)} is not an octal number, as 600")
     return int(text.removeprefix("0o"), 8)
 
 
@@ -65,7 +65,7 @@ def seconds(text: str) -> float:
     try:
         return float(text)
     except ValueError:
-        raise ValueError(f"{text!r} is not a number of seconds") from None
+        raise ValueError(f"{shown(text)} is not a number of seconds") from None
 
 
 def address(text: str) -> object:
@@ -84,7 +84,7 @@ def _zone(name: str) -> int:
     except OSError:
         if re.fullmatch(r"[0-9]{1,9}", name):
             return int(name)
-        raise ValueError(f"{name!r} is no network interface") from None
+        raise ValueError(f"{shown(name)} is no network interface") from None
 
 
 def function(name: str) -> object:
@@ -96,10 +96,12 @@ def function(name: str) -> object:
         return lisp(name)
     try:
         found = _import(name)
-    except Exception as error:
-        raise ValueError(f"cannot import {name!r}: {_problem(error)}") from error
+    except BaseException as error:
+        # A module may end the program, with SystemExit or KeyboardInterrupt, when it is imported.
+        problem = f"{type(error).__name__}: {error_text(error)}"
+        raise ValueError(f"cannot import {shown(name)}: {problem}") from error
     if not callable(found):
-        raise ValueError(f"{name!r} is not a function")
+        raise ValueError(f"{shown(name)} is not a function")
     return found
 
 
@@ -113,10 +115,6 @@ def _import(name: str) -> object:
         # Behind the installed packages, whose names a file here must not take.
         sys.path.append(here)
         return reflect.namedAny(name)
-
-
-def _problem(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}".splitlines()[0]
 
 
 def _text(text: str) -> str:
@@ -252,7 +250,7 @@ class MakeOptions(usage.Options):
         """KEY=VALUE: put a value into the property list; repeatable."""
         key, equals, value = pair.partition("=")
         if not equals:
-            raise usage.UsageError(f"--plist: {pair!r} is not KEY=VALUE")
+            raise usage.UsageError(f"--plist: {shown(pair)} is not KEY=VALUE")
         self._plist[key] = read_option("plist", lisp, value)
 
     def postOptions(self) -> None:

@@ -19,7 +19,7 @@ from twisted.python.failure import Failure
 
 from .core.decoders import Text
 from .core.errors import NetprocError, ProcessArgumentError, ProcessError
-from .core.escape import shown
+from .core.escape import error_text, shown
 from .core.limits import KIB, MIB, check_seconds, check_size
 from .core.search import Answer
 from .core.throttle import Throttle
@@ -69,7 +69,7 @@ class TransactionQueue:
     """A queue of questions over PROCESS, whose filter it becomes (tq-create)."""
 
     def __init__(self, process: NetworkProcess) -> None:
-        if not callable(getattr(process, "send", None)):
+        if not isinstance(process, NetworkProcess):
             raise ProcessArgumentError("process", f"{shown(process)} is not a process")
         self._process = process
         # Not sent yet; and those that are, in the order of their answers.
@@ -121,10 +121,10 @@ class TransactionQueue:
         kind = str if self._process.filter_multibyte else bytes
         try:
             end = re.compile(regexp)  # type: ignore[call-overload]
-        except (TypeError, ValueError, re.error) as error:
-            raise ProcessArgumentError("regexp", f"{regexp!r}: {error}") from None
+        except (TypeError, ValueError, RecursionError, OverflowError, re.error) as error:
+            raise ProcessArgumentError("regexp", f"{shown(regexp)}: {error_text(error)}") from None
         if not isinstance(end.pattern, kind):
-            problem = f"{end.pattern!r} is not {kind.__name__}, as what comes is"
+            problem = f"{shown(end.pattern)} is not {kind.__name__}, as what comes is"
             raise ProcessArgumentError("regexp", problem)
         return end  # type: ignore[no-any-return]
 
@@ -166,7 +166,7 @@ class TransactionQueue:
             asked, received = _first(self._sent), self._received
             size = received.find(asked.end, thorough or received.size > asked.max_length)
             if (received.size if size is None else size) > asked.max_length:
-                problem = f"the answer is longer than {asked.max_length}"
+                problem = f"the answer is longer than {shown(asked.max_length)}"
                 self._give_up(asked, ProcessError(errno.EMSGSIZE, problem))
                 return
             if size is None:

@@ -185,7 +185,7 @@ class Buffer:
         if not self.live:
             raise ProcessArgumentError("buffer", "it is killed")
         if self.read_only:
-            raise ProcessArgumentError("buffer", f"{self.name!r} is read-only")
+            raise ProcessArgumentError("buffer", f"{shown(self.name)} is read-only")
 
     def check_position(self, keyword: str, position: object) -> int:
         """Return POSITION if it is one in this text; otherwise raise ProcessArgumentError."""

@@ -27,6 +27,7 @@ from .decoders import (
     encode_units,
 )
 from .errors import ProcessArgumentError
+from .escape import escape, shown
 
 __all__ = ["DEFAULT", "Coding", "CodingSystem", "Decoder", "Text", "coding_pair", "coding_system"]
 
@@ -210,11 +211,11 @@ _found: dict[str, CodingSystem] = {}
 def coding_system(name: object) -> CodingSystem:
     """The coding system NAME, or ProcessArgumentError."""
     if not isinstance(name, str):
-        raise ProcessArgumentError("coding", f"{name!r} is not the name of a coding system")
+        raise ProcessArgumentError("coding", f"{shown(name)} is not the name of a coding system")
     if name not in _found:
         system = _known(name)
         if system is None:
-            raise ProcessArgumentError("coding", f"Invalid coding system: {name}")
+            raise ProcessArgumentError("coding", f"Invalid coding system: {escape(name)}")
         _found[name] = system
     return _found[name]
 
@@ -229,7 +230,7 @@ def coding_pair(value: object) -> Coding:
         return DEFAULT
     if isinstance(value, (tuple, list)):
         if len(value) != 2:
-            raise ProcessArgumentError("coding", f"{value!r} is not (decoding, encoding)")
+            raise ProcessArgumentError("coding", f"{shown(value)} is not (decoding, encoding)")
         decoding, encoding = value
         return (
             DEFAULT[0] if decoding is None else coding_system(decoding),

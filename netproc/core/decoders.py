@@ -92,7 +92,8 @@ class Utf8Decoder:
 
     def decode(self, data: bytes) -> str:
         """The complete characters of the tail so far and DATA."""
-        if data[-1] < 0x80 and not self.tail:
+        # A slice, because a transport of another library may deliver an empty piece.
+        if data[-1:] < b"\x80" and not self.tail:
             # Nothing is unfinished: half the time of what follows.
             try:
                 return data.decode()
@@ -343,7 +344,7 @@ class UndecidedDecoder:
                 pass
             else:
                 if text.isascii():
-                    self._began = True
+                    self._began = self._began or bool(text)
                     return text
         data, self._tail = self._tail + data, b""
         return self._look(data)

@@ -28,6 +28,7 @@ from .answers import (
     pattern,
 )
 from .errors import ProcessArgumentError
+from .escape import shown
 
 # --- Replies of FTP (RFC 959, section 4.2). -------------------------------------------------------------
 
@@ -319,12 +320,14 @@ def dialect(protocol: object, domain: str, client_name: object = None) -> Dialec
     DOMAIN is what an XMPP client asks for, CLIENT_NAME is the name that a client of mail servers says.
     """
     if not isinstance(protocol, str) or protocol not in DIALECTS:
-        raise ProcessArgumentError("protocol", f"{protocol!r} is none of {', '.join(DIALECTS)}")
+        raise ProcessArgumentError(
+            "protocol", f"{shown(protocol)} is none of {', '.join(DIALECTS)}"
+        )
     row = DIALECTS[protocol]
     if protocol in _HELLO:
         command = f"{_HELLO[protocol]} {_checked(client_name)}\r\n".encode()
     elif client_name is not None:
-        problem = f"the protocol {protocol!r} says no name; {' and '.join(_HELLO)} do"
+        problem = f"the protocol {shown(protocol)} says no name; {' and '.join(_HELLO)} do"
         raise ProcessArgumentError("client_name", problem)
     elif protocol == "xmpp":
         command = _xmpp_header(domain)
@@ -337,9 +340,7 @@ def _checked(name: object) -> str:
     if name is None:
         return _NO_NAME
     if not isinstance(name, str) or not re.fullmatch("[!-~]{1,255}", name):
-        problem = (
-            f"{name!r} is neither a domain like mail.example.org nor an address like [192.0.2.1]"
-        )
+        problem = f"{shown(name)} is neither a domain like mail.example.org nor an address like [192.0.2.1]"
         raise ProcessArgumentError("client_name", problem)
     return name
 
@@ -348,4 +349,4 @@ def _xmpp_header(domain: str) -> bytes:
     try:
         return xmpp.header(domain)
     except UnicodeEncodeError:
-        raise ProcessArgumentError("host", f"{domain!r} cannot be encoded in UTF-8") from None
+        raise ProcessArgumentError("host", f"{shown(domain)} cannot be encoded in UTF-8") from None

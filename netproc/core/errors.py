@@ -19,6 +19,8 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from .escape import error_text
+
 
 class NetprocError(Exception):
     """What all errors of netproc have in common."""
@@ -48,7 +50,7 @@ def argument(keyword: str) -> Iterator[None]:
     except NetprocError:
         raise
     except Exception as error:
-        problem = f"this value cannot be used ({type(error).__name__}: {error})"
+        problem = f"this value cannot be used ({type(error).__name__}: {error_text(error)})"
         raise ProcessArgumentError(keyword, problem) from error
 
 

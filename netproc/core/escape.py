@@ -29,4 +29,19 @@ def shown(value: object) -> str:
     except Exception:
         # Python refuses to print an int of more than 4300 digits, and a program's own class may do anything.
         return f"a value of type {type(value).__name__}"
-    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
+    return _one_line(text)
+
+
+def error_text(error: BaseException) -> str:
+    """Return how an error message shows the text of ERROR, or its type if it has no text or raises when it is asked."""
+    try:
+        text = str(error)
+    except Exception:
+        text = ""
+    return _one_line(text or type(error).__name__)
+
+
+def _one_line(text: str) -> str:
+    """Return TEXT without its end if it is long; what is not printable has a backslash form, backslashes stay."""
+    line = "".join(char if char.isprintable() else _escape_char(char) for char in text[:LONGEST])
+    return line if len(text) <= LONGEST else f"{line}…"

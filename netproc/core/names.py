@@ -150,7 +150,7 @@ class ProcessTable(Generic[P]):
             return self._processes.get(name)
         if name is not None and hasattr(name, "contact"):
             return name  # type: ignore[return-value]
-        raise ProcessArgumentError("name", f"{name!r} is neither a name nor a process")
+        raise ProcessArgumentError("name", f"{shown(name)} is neither a name nor a process")
 
     def __contains__(self, process: object) -> bool:
         name = getattr(process, "name", None)
@@ -158,16 +158,16 @@ class ProcessTable(Generic[P]):
 
     # -- buffers ----------------------------------------------------------------------------
 
-    def get_buffer(self, name: str) -> Buffer | None:
+    def get_buffer(self, name: object) -> Buffer | None:
         """The buffer NAME, or None."""
-        return self._buffers.get(name)
+        return self._buffers.get(name) if isinstance(name, str) else None
 
     def get_buffer_create(self, buffer: object) -> Buffer:
         """The buffer of that name, made if need be; a buffer is returned as it is."""
         if isinstance(buffer, Buffer):
             return buffer
         if not isinstance(buffer, str):
-            raise ProcessArgumentError("buffer", f"{buffer!r} is neither a buffer nor a name")
+            raise ProcessArgumentError("buffer", f"{shown(buffer)} is neither a buffer nor a name")
         if not buffer:
             raise ProcessArgumentError("buffer", "the name of a buffer must not be empty")
         found = self._buffers.get(buffer)

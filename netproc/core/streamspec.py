@@ -27,7 +27,8 @@ from .answers import (
     to_bytes,
 )
 from .dialects import dialect
-from .errors import ProcessArgumentError
+from .errors import ProcessArgumentError, argument
+from .escape import error_text, escape, shown
 from .negotiate import NETWORK, PLAIN, SHELL, STARTTLS, TLS, StreamType
 from .spec import name_to_verify
 
@@ -58,11 +59,26 @@ class StreamSpec:
     command: str | None
 
 
+#: The keywords of which only the truth counts.
+_FLAGS = (
+    "return_list",
+    "nowait",
+    "always_query_capabilities",
+    "use_starttls_if_possible",
+    "warn_unless_encrypted",
+    "nogreeting",
+)
+
+
 def stream_spec(keywords: Mapping[str, object]) -> StreamSpec:
     """Check KEYWORDS, all those of open_network_stream by their names.
 
     Raises ProcessArgumentError that names the first faulty one.
     """
+    for flag in _FLAGS:
+        # A program's own object may raise when it is asked for its truth.
+        with argument(flag):
+            bool(keywords.get(flag))
     stream_type = _type(keywords["type"])
     made = _dialect(keywords)
     if keywords["nogreeting"]:
@@ -87,7 +103,7 @@ def _shell_command(stream_type: StreamType, keywords: Mapping[str, object]) -> s
             raise ProcessArgumentError(keyword, "only the type shell runs one")
         return None
     if not isinstance(template, str):
-        raise ProcessArgumentError(keyword, f"{template!r} is no command")
+        raise ProcessArgumentError(keyword, f"{shown(template)} is no command")
     _check_argument(keyword, template)
 
     def value(match: re.Match[str]) -> str:
@@ -95,11 +111,11 @@ def _shell_command(stream_type: StreamType, keywords: Mapping[str, object]) -> s
         if letter == "%":
             return "%"
         if letter not in _PLACES:
-            raise ProcessArgumentError(keyword, f"Invalid format character: %{letter}")
+            raise ProcessArgumentError(keyword, f"Invalid format character: %{escape(letter)}")
         word = _word(_PLACES[letter], keywords[_PLACES[letter]])
         if "'" in word and not _OUTSIDE_QUOTES.fullmatch(template, 0, match.start()):
             problem = (
-                f"%{letter} stands where its value {word} would not be one word of the shell; "
+                f"%{letter} stands where its value {escape(word)} would not be one word of the shell; "
                 f"write %{letter} without quotes around it, since netproc quotes the value"
             )
             raise ProcessArgumentError(keyword, problem)
@@ -128,7 +144,7 @@ def _word(keyword: str, value: object) -> str:
     """VALUE as one word of a command, whatever it is, and never an option."""
     text = str(value)
     if text.startswith("-"):
-        raise ProcessArgumentError(keyword, f"{text!r} could be an option of the command")
+        raise ProcessArgumentError(keyword, f"{shown(text)} could be an option of the command")
     _check_argument(keyword, text)
     return shlex.quote(text)
 
@@ -136,13 +152,13 @@ def _word(keyword: str, value: object) -> str:
 def _check_argument(keyword: str, text: str) -> None:
     """Raise ProcessArgumentError if TEXT cannot be in the argument of a program."""
     if "\0" in text:
-        raise ProcessArgumentError(keyword, f"{text!r} has a NUL character in it")
+        raise ProcessArgumentError(keyword, f"{shown(text)} has a NUL character in it")
     _encoded(keyword, text)
 
 
 def _type(value: object) -> StreamType:
     if (value is not None and not isinstance(value, str)) or value not in TYPES:
-        raise ProcessArgumentError("type", f"Invalid connection type {value!r}")
+        raise ProcessArgumentError("type", f"Invalid connection type {shown(value)}")
     return TYPES[value]
 
 
@@ -197,7 +213,7 @@ def _upgrade(
     if function is None:
         return None
     if not callable(function):
-        raise ProcessArgumentError("starttls_function", f"{function!r} is no function")
+        raise ProcessArgumentError("starttls_function", f"{shown(function)} is no function")
     if ask is None or success is None:
         return None
     if end is None:
@@ -230,7 +246,9 @@ def _end_by(keyword: str, function: Callable[..., object]) -> End:
         found = _call(keyword, function, bytes(data))
         if found is None or (type(found) is int and 0 <= found <= len(data)):
             return found
-        raise ProcessArgumentError(keyword, f"the function gave {found!r}, no place in its bytes")
+        raise ProcessArgumentError(
+            keyword, f"the function gave {shown(found)}, no place in its bytes"
+        )
 
     return Polled(end)
 
@@ -247,12 +265,14 @@ def _pattern(keyword: str, value: object) -> re.Pattern[str]:
     if isinstance(value, re.Pattern) and isinstance(value.pattern, str):
         return value
     if not isinstance(value, str):
-        raise ProcessArgumentError(keyword, f"{value!r} is neither a pattern nor a function")
+        raise ProcessArgumentError(keyword, f"{shown(value)} is neither a pattern nor a function")
     try:
         return pattern(value)
     # What is nested too deeply, and numbers and flags that cannot be, are other errors than those of the grammar.
     except (re.error, RecursionError, OverflowError, ValueError) as error:
-        raise ProcessArgumentError(keyword, f"{value!r} is no pattern: {error}") from None
+        raise ProcessArgumentError(
+            keyword, f"{shown(value)} is no pattern: {error_text(error)}"
+        ) from None
 
 
 def _command(keyword: str, value: object) -> Command | None:
@@ -267,7 +287,7 @@ def _said(keyword: str, value: object) -> bytes | None:
     if value is None or isinstance(value, bytes):
         return value
     if not isinstance(value, str):
-        raise ProcessArgumentError(keyword, f"{value!r} is no command")
+        raise ProcessArgumentError(keyword, f"{shown(value)} is no command")
     return _encoded(keyword, value)
 
 
@@ -275,7 +295,7 @@ def _encoded(keyword: str, text: str) -> bytes:
     try:
         return to_bytes(text)
     except UnicodeEncodeError:
-        raise ProcessArgumentError(keyword, f"{text!r} has no encoding") from None
+        raise ProcessArgumentError(keyword, f"{shown(text)} has no encoding") from None
 
 
 def _call(keyword: str, function: Callable[..., object], argument: object) -> object:
@@ -283,4 +303,4 @@ def _call(keyword: str, function: Callable[..., object], argument: object) -> ob
     try:
         return function(argument)
     except Exception as error:
-        raise ProcessArgumentError(keyword, f"the function failed: {error!r}") from error
+        raise ProcessArgumentError(keyword, f"the function failed: {shown(error)}") from error

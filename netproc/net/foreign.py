@@ -29,6 +29,7 @@ from twisted.protocols.tls import TLSMemoryBIOProtocol
 from zope.interface import Interface, alsoProvides, implementer
 
 from ..core.errors import ProcessArgumentError, ProcessError, from_os_error
+from ..core.escape import error_text, shown
 from ..core.limits import DEFAULT_LIMITS, KIB
 from .channel import Pieces
 from .reactor import INetprocReactor
@@ -292,7 +293,7 @@ def client_endpoint(endpoint: object, reactor: INetprocReactor) -> IStreamClient
     if isinstance(endpoint, str):
         endpoint = _described(clientFromString, reactor, endpoint)
     if not IStreamClientEndpoint.providedBy(endpoint):
-        raise ProcessArgumentError("endpoint", f"{endpoint!r} is not an endpoint for clients")
+        raise ProcessArgumentError("endpoint", f"{shown(endpoint)} is not an endpoint for clients")
     return endpoint
 
 
@@ -301,7 +302,7 @@ def server_endpoint(endpoint: object, reactor: INetprocReactor) -> IStreamServer
     if isinstance(endpoint, str):
         endpoint = _described(serverFromString, reactor, endpoint)
     if not IStreamServerEndpoint.providedBy(endpoint):
-        raise ProcessArgumentError("endpoint", f"{endpoint!r} is not an endpoint for servers")
+        raise ProcessArgumentError("endpoint", f"{shown(endpoint)} is not an endpoint for servers")
     return endpoint
 
 
@@ -312,8 +313,9 @@ def _described(
         return parse(reactor, description)
     except Exception as error:
         # The parsers, which may be anybody's plugins, raise whatever they stumble over.
-        problem = str(error) or type(error).__name__
-        raise ProcessArgumentError("endpoint", f"{description!r}: {problem}") from error
+        raise ProcessArgumentError(
+            "endpoint", f"{shown(description)}: {error_text(error)}"
+        ) from error
 
 
 def network_error(error: BaseException, what: str) -> ProcessError:

@@ -69,7 +69,9 @@ class Inherited:
         if isinstance(which, str):
             named = [p for p in self._unused if p < len(self._names) and self._names[p] == which]
             if not named:
-                raise ProcessArgumentError(_KEYWORD, f"no socket named {which!r} was inherited")
+                raise ProcessArgumentError(
+                    _KEYWORD, f"no socket named {shown(which)} was inherited"
+                )
             return named[0]
         if which not in self._unused:
             problem = f"no socket was inherited at position {shown(which)}"

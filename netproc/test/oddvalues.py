@@ -23,6 +23,7 @@ texts = st.one_of(
         ["local", "ipv4", "ipv6", "datagram", "seqpacket", "::1", "127.0.0.1", "fe80::1%lo"]
     ),
     st.sampled_from(["9" * 5000, "\0", "\0a\0", "a\0b", "/tmp/\ud800", "::1%\ud800", "x" * 300]),
+    st.sampled_from(["a\nb", "\ud800", "x" * 100_000]),
     st.sampled_from(["224.0.0.1", "224.0.0.1%l\0o", "ff02::1%\ud800", "224.0.0.1%" + "x" * 16]),
 )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -56,6 +57,10 @@ def split(data: bytes, cuts: list[int]) -> list[bytes]:
 
 def bytewise(data: bytes) -> list[bytes]:
     return [data[i : i + 1] for i in range(len(data))]
+
+
+def padded_with_nothing(data: bytes) -> list[bytes]:
+    return [piece for one in bytewise(data) for piece in (b"", one)] + [b""]
 
 
 class Utf8Tests(SynchronousTestCase):
@@ -198,6 +203,16 @@ class CodecTests(SynchronousTestCase):
         self.assertEqual("a\udce9", text_of("us-ascii-unix", [b"a\xe9"]))
         self.assertEqual("\udc81", text_of("windows-1252-unix", [b"\x81"]))
         self.assertEqual("\udcfe日", text_of("euc-jp-unix", [b"\xfe", b"\xc6\xfc"]))
+
+    def test_an_empty_piece_is_nothing(self) -> None:
+        for name in [*CODECS, *UTF_16, "undecided", "prefer-utf-8", "raw-text", "no-conversion"]:
+            for data in (b"\xef\xbb\xbfa\r\n", b"\xfe\xff\0a\0\r", b"\xc3\xa9\xff", b"\x1b$BF|"):
+                plain, padded = coding_system(name).decoder(), coding_system(name).decoder()
+                whole: Any = [plain.decode(piece) for piece in bytewise(data)]
+                got: Any = [padded.decode(piece) for piece in padded_with_nothing(data)]
+                empty = whole[0][:0]
+                self.assertEqual(empty.join(whole), empty.join(got), name)
+                self.assertEqual(plain.finish(), padded.finish(), name)
 
     def test_what_a_system_has_not_is_replaced(self) -> None:
         self.assertEqual(b"? ?\xe9", coding_system("us-ascii").encode("é 你\udce9"))

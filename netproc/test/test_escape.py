@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from netproc.core.escape import LONGEST, escape, shown
+from netproc.core.escape import LONGEST, error_text, escape, shown
 
 
 class EscapeTests(SynchronousTestCase):
@@ -47,3 +47,22 @@ class ShownTests(SynchronousTestCase):
             (Odd(), "a value of type Odd"),
         ):
             self.assertEqual(expected, shown(value))
+
+    def test_a_program_may_print_its_objects_on_many_lines(self) -> None:
+        class Table:
+            def __repr__(self) -> str:
+                return "a\\b\n\ud800" + "x" * 300
+
+        self.assertEqual(r"a\b\n\ud800" + "x" * 195 + "…", shown(Table()))
+
+    def test_errors(self) -> None:
+        class Odd(Exception):
+            def __str__(self) -> str:
+                raise ZeroDivisionError
+
+        for error, expected in (
+            (ValueError("a\nb"), r"a\nb"),
+            (ValueError(), "ValueError"),
+            (Odd(), "Odd"),
+        ):
+            self.assertEqual(expected, error_text(error))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import socket
@@ -30,6 +31,13 @@ def parse(*arguments: str) -> dict[str, Any]:
     options = tap.MakeOptions()
     options.parseOptions(arguments)
     return options.keywords
+
+
+class Full(io.BytesIO):
+    """A file on a full disk."""
+
+    def write(self, data: Any) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
 
 
 class ValueTests(SynchronousTestCase):
@@ -196,6 +204,14 @@ class ComplaintTests(SynchronousTestCase):
         os.mkdir(directory)
         with open(os.path.join(directory, "broken_for_tap.py"), "w") as file:
             file.write("def (\n")
+        for name, raised in (
+            ("ends_for_tap", "raise SystemExit(3)"),
+            ("broken_off_for_tap", "raise KeyboardInterrupt"),
+            ("odd_for_tap", "class E(Exception):\n    __str__ = None\nraise E"),
+            ("long_for_tap", "raise ValueError('a\\nb' * 1000)"),
+        ):
+            with open(os.path.join(directory, f"{name}.py"), "w") as file:
+                file.write(raised)
         self.addCleanup(os.chdir, os.getcwd())
         os.chdir(directory)
         self.patch(sys, "path", list(sys.path))
@@ -203,11 +219,19 @@ class ComplaintTests(SynchronousTestCase):
             ("nosuchmodule.f", "cannot import 'nosuchmodule.f': "),
             ("netproc.filters.nosuch", "cannot import 'netproc.filters.nosuch': "),
             ("broken_for_tap.f", "cannot import 'broken_for_tap.f': SyntaxError: "),
+            ("ends_for_tap.f", "cannot import 'ends_for_tap.f': SystemExit: 3"),
+            (
+                "broken_off_for_tap.f",
+                "cannot import 'broken_off_for_tap.f': KeyboardInterrupt: KeyboardInterrupt",
+            ),
+            ("odd_for_tap.f", "cannot import 'odd_for_tap.f': E: E"),
+            ("long_for_tap.f", "cannot import 'long_for_tap.f': ValueError: a\\nba\\nb"),
             ("a..b", "cannot import 'a..b': "),
             ("netproc.filters", "'netproc.filters' is not a function"),
         ):
             found = self.complaint("--name", "p", "--filter", name)
             self.assertTrue(found.startswith("--filter: " + expected), found)
+            self.assertTrue(found.isprintable(), found)
 
     def test_the_exit_status_is_that_of_the_runner(self) -> None:
         said: list[str] = []
@@ -283,6 +307,13 @@ class EndingTests(SynchronousTestCase):
         self.assertEqual("netproc: evil\\nline\n", stream.getvalue())
         self.patch(sys, "__stderr__", None)
         ending.say("nobody hears")
+
+    def test_a_standard_error_that_takes_nothing_is_no_error(self) -> None:
+        closed, full = io.StringIO(), io.TextIOWrapper(Full(), write_through=True)
+        closed.close()
+        for stream in (closed, full):
+            self.patch(sys, "__stderr__", stream)
+            ending.say("nobody hears")
 
     def test_the_exit_status(self) -> None:
         left: list[int] = []
@@ -385,7 +416,7 @@ class CommandTests(NetprocTestCase):
             self.start(service=port, **keywords)
             await self.until(lambda: len(self.said) == 2)
             refused = f"make client process failed: Connection refused: 127.0.0.1:{port}"
-            self.assertEqual([refused, "status 1"], self.said)
+            self.assertEqual(["status 1", refused], self.said)
             sock.close()
 
     async def test_an_endpoint_that_fails_later(self) -> None:
@@ -400,10 +431,10 @@ class CommandTests(NetprocTestCase):
         self.assertEqual(0, self.stopped)
         later.errback(RuntimeError("no such onion"))
         self.assertEqual(1, self.stopped)
-        self.assertEqual(["Cannot bind server socket: no such onion", "status 1"], self.said)
+        self.assertEqual(["status 1", "Cannot bind server socket: no such onion"], self.said)
 
     async def test_what_nobody_expected(self) -> None:
         service = self.start(server=True, service=True)
         service.failed(Failure(ZeroDivisionError()))
-        self.assertEqual(["unexpected ZeroDivisionError", "status 1"], self.said)
+        self.assertEqual(["status 1", "unexpected ZeroDivisionError"], self.said)
         self.flushLoggedErrors(ZeroDivisionError)

@@ -7,6 +7,7 @@ from twisted.internet.ssl import CertificateOptions, optionsForClientTLS
 from twisted.trial.unittest import SynchronousTestCase
 
 from netproc.core.errors import ProcessArgumentError
+from netproc.core.escape import shown
 from netproc.net.tls.parameters import TLSParameters, parse, tls_boot_parameters
 
 PAIR = (b"secret key", b"certificate")
@@ -40,7 +41,7 @@ class ParametersTests(SynchronousTestCase):
         self.refused("hostname: ''", hostname="")
         self.refused("hostname: non-ASCII", hostname="bücher.example")
         for name in (".", "a\nb", "a\0b", "a b", ".a", "a..b", "a" * 64, "a." * 128, "::1%a\nb"):
-            self.refused(f"hostname: {name!r} is no name", hostname=name)
+            self.refused(f"hostname: {shown(name)} is no name", hostname=name)
         self.refused("priority: 5", priority=5)
         self.refused("trustfiles: 'x.pem' is no list", trustfiles="x.pem")
         self.refused("crlfiles: 7 is no name", crlfiles=[7])

@@ -17,6 +17,7 @@ from twisted.internet.interfaces import (
     IOpenSSLServerConnectionCreator,
 )
 
+from ...core import escape
 from ...core.errors import ProcessArgumentError
 from ...core.options import UNSET
 from .names import is_host
@@ -47,7 +48,7 @@ def refuse(problem: str) -> ProcessArgumentError:
 
 def shown(value: object) -> str:
     """VALUE as an error shows it: by its type only, if a private key may be in it."""
-    text = repr(value)
+    text = escape.shown(value)
     is_secret = isinstance(value, (bytes, bytearray)) or "-----BEGIN" in text
     return f"this {type(value).__name__}" if is_secret else text
 
@@ -158,7 +159,7 @@ def check_hostname(name: str) -> str:
     :raises ProcessArgumentError: if not.
     """
     if not name.isascii():
-        raise refuse(f"hostname: non-ASCII name {name!r}: give its IDNA form")
+        raise refuse(f"hostname: non-ASCII name {escape.shown(name)}: give its IDNA form")
     if not name.isprintable() or not is_host(name):
         raise refuse(f"hostname: {shown(name)} is no name of a host")
     return name
@@ -179,7 +180,7 @@ def _alpn(value: object) -> tuple[bytes, ...]:
     protocols = tuple(_encoded("alpn", p) if isinstance(p, str) else p for p in value)
     for protocol in protocols:
         if not isinstance(protocol, bytes) or not 1 <= len(protocol) <= 255:
-            raise refuse(f"alpn: {protocol!r} is no name of a protocol")
+            raise refuse(f"alpn: {escape.shown(protocol)} is no name of a protocol")
     if sum(len(protocol) + 1 for protocol in protocols) > 65535:
         raise refuse("alpn: these protocols are too many")
     return protocols
@@ -197,7 +198,7 @@ def _sni(value: object) -> str | tuple[tuple[str, KeyPair], ...]:
     found = {}
     for name, pair in items:
         if not isinstance(name, str) or not name.isascii():
-            raise refuse(f"sni: {name!r} is no ASCII name of a host")
+            raise refuse(f"sni: {escape.shown(name)} is no ASCII name of a host")
         found[name.lower()] = _key_pair("sni", pair)
     return tuple(sorted(found.items(), key=lambda item: item[0]))
 

@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 
 from twisted.trial.unittest import SkipTest
 
@@ -132,13 +133,13 @@ for _runner, _reactor, _command in combinations():
 class TwistdTests(ProgramTestCase):
     """What only one runner has."""
 
-    def twistd(self, *arguments: str) -> Program:
+    def twistd(self, *arguments: str, wrapper: Sequence[str] = ()) -> Program:
         command = twistd_runners().get("twistd")
         if command is None:
             command = [sys.executable, "-c", "from twisted.scripts.twistd import run; run()"]
         else:
             command = command[:1]
-        return self.start(*command, *arguments)
+        return self.start(*wrapper, *command, *arguments)
 
     async def test_help(self) -> None:
         for arguments in (["netproc", "--help"], ["netproc", "make", "--help"]):
@@ -199,6 +200,16 @@ class TwistdTests(ProgramTestCase):
             self.assertEqual(1, await self.ends(program))
         problem = f"make client process failed: Connection refused: 127.0.0.1:{port}"
         self.assertEqual(f"netproc: {problem}\n", program.errors)
+
+    async def test_an_error_that_cannot_be_written(self) -> None:
+        with socket.socket() as sock:
+            sock.bind(("127.0.0.1", 0))
+            port = str(sock.getsockname()[1])
+            program = self.twistd(
+                "-n", "--logfile=log", "netproc", "make", "--name", "c", "--service", port,
+                wrapper=["sh", "-c", 'exec "$@" 2>/dev/full', "sh"],
+            )  # fmt: skip
+            self.assertEqual(1, await self.ends(program))
 
     async def test_a_stopped_client_that_is_refused(self) -> None:
         with socket.socket() as sock:

@@ -422,6 +422,22 @@ class FailureTests(OpenFixture):
         self.assertEqual(4, len(said), said)
         self.assertIn(b"standard output: Bad file descriptor", done.stderr)
 
+    async def test_errors_that_cannot_be_written(self) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            port = taken.getsockname()[1]
+
+        def statuses() -> list[int]:
+            reading, broken = os.pipe()
+            os.close(reading)
+            with open("/dev/full", "wb") as full, open(broken, "wb") as pipe:
+                return [
+                    self.popen("open", *arguments, stderr=errors).wait(3 * PATIENCE)
+                    for errors in (full, pipe)
+                    for arguments in (["127.0.0.1", port], ["127.0.0.1"])
+                ]
+
+        self.assertEqual([1, os.EX_USAGE] * 2, await in_thread(statuses))
+
     async def test_wrong_options(self) -> None:
         for arguments, complaint in (
             (["h"], "open: this takes HOST and SERVICE"),

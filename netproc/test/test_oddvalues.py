@@ -1,0 +1,96 @@
+"""Whatever a program gives by mistake is taken, or refused with one printable line of limited length."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.internet.defer import Deferred
+from twisted.trial.unittest import SynchronousTestCase
+
+import netproc
+from netproc import ProcessArgumentError, TransactionQueue, open_network_stream
+from netproc.core.coding import coding_pair
+from netproc.core.names import ProcessTable
+from netproc.core.streamspec import stream_spec
+from netproc.security import SecurityManager
+from netproc.test import oddvalues
+
+STREAM = {
+    name: None if parameter.default is inspect.Parameter.empty else parameter.default
+    for name, parameter in inspect.signature(open_network_stream).parameters.items()
+}
+#: What describes a stream besides the process.
+STREAM_ONLY = (
+    "type", "protocol", "client_name", "shell_command", "end_of_command", "end_of_capability",
+    "capability_command", "success", "starttls_function",
+    "return_list", "always_query_capabilities", "warn_unless_encrypted", "nogreeting",
+)  # fmt: skip
+
+
+def generator() -> Any:
+    yield
+
+
+class OddValueTests(SynchronousTestCase):
+    def check(self, function: Callable[..., object], *arguments: Any, **keywords: Any) -> None:
+        try:
+            function(*arguments, **keywords)
+        except ProcessArgumentError as error:
+            self.check_message(error)
+
+    def check_message(self, error: BaseException) -> None:
+        self.assertTrue(str(error).isprintable(), repr(error))
+        self.assertLess(len(str(error)), 1000)
+
+    @given(st.sampled_from(STREAM_ONLY), oddvalues.values, st.sampled_from([None, "shell", "tls"]))
+    def test_streams(self, keyword: str, value: object, kind: str | None) -> None:
+        given = {**STREAM, "host": "localhost", "service": 1, "type": kind, keyword: value}
+        if kind == "shell":
+            given = {"shell_command": "true", **given}
+        self.check(stream_spec, given)
+
+    def test_a_stream_is_never_refused_by_an_error_at_once(self) -> None:
+        for keyword in STREAM_ONLY:
+            for value in ((1, 2, 10**5000), oddvalues.Broken(), "a\n\ud800" * 100_000):
+                keywords: dict[str, Any] = {"type": "tls", keyword: value}
+                opening: Deferred[Any] = open_network_stream(
+                    "x", None, "localhost", 1, table=ProcessTable(), **keywords
+                )
+                errors: list[Any] = []
+                opening.addErrback(errors.append)
+                opening.cancel()
+                self.check_message(errors[0].value)
+
+    @given(oddvalues.values)
+    def test_framings(self, value: Any) -> None:
+        def function(process: object, message: object) -> None:
+            pass
+
+        for framing, keywords in (
+            (netproc.lines, ("max_length", "delimiter")),
+            (netproc.length_prefixed, ("size", "byteorder", "max_length")),
+        ):
+            self.check(framing, value)
+            for keyword in keywords:
+                self.check(framing, function, **{keyword: value})
+
+    @given(oddvalues.values)
+    def test_tables(self, value: Any) -> None:
+        table = ProcessTable[Any]()
+        for function in (table.get, table.get_buffer, table.get_buffer_create):
+            self.check(function, value)
+
+    @given(oddvalues.values)
+    def test_the_rest(self, value: Any) -> None:
+        self.check(coding_pair, value)
+        self.check(netproc.supports, value)
+        self.check(netproc.supports, type=value)
+        self.check(lambda: SecurityManager(level=value))
+
+    @given(st.one_of(oddvalues.values, st.builds(generator)))
+    def test_transaction_queues(self, value: Any) -> None:
+        self.check_message(self.assertRaises(ProcessArgumentError, TransactionQueue, value))
