@@ -31,7 +31,7 @@ from .icmp import pending_errors
 from .packetbuffer import receiver_of
 from .packetinfo import answers_of
 from .reactor import INetprocReactor
-from .socketfile import is_same_socket
+from .socketfile import spellings
 
 #: Packets read before the reactor gets to do something else.
 MOST_PACKETS = 64
@@ -64,10 +64,14 @@ class DatagramChannel:
         self.receiver: Receiver
         self.fileno = sock.fileno
         self.local: SocketAddress | None = sockets.local_address(sock)
-        # Where writes go: who sent last, or was chosen.
-        self._to: Any = remote.raw if remote is not None else None
         # Whose packets are wanted: a client's server only.
         self._only_remote = only_remote
+        # The names of that server, if it has a UNIX socket.
+        self._remote_names: frozenset[bytes] = frozenset()
+        # Where writes go: who sent last, or was chosen.
+        self._to: Any = None
+        if remote is not None:
+            self._choose(remote)
         #: Bytes that are not with the kernel yet.
         self.pending = 0
         self.unsent = 0
@@ -138,11 +142,11 @@ class DatagramChannel:
                 self.receiver.noticed(problem)
 
     def _is_remote(self, sender: Any) -> bool:
-        """Whether SENDER is the remote, however one or the other is spelled."""
+        """Whether SENDER is the remote, however we have spelled that."""
         if not sender or not self._to:
             return False
         if self._socket.family == socket.AF_UNIX:
-            return is_same_socket(os.fsencode(sender), os.fsencode(self._to))
+            return os.fsencode(sender) in self._remote_names
         if isinstance(sender, tuple):
             # The flow label of IPv6 does not count, and no interface is any.
             zones = (sender[3:], (0,))
@@ -210,7 +214,12 @@ class DatagramChannel:
         if remote.family != self._socket.family:
             problem = f"{text(remote)} is not of the socket's family"
             raise ProcessArgumentError("datagram_address", problem)
-        self._to = remote.destination.raw
+        self._choose(remote.destination)
+
+    def _choose(self, remote: SocketAddress) -> None:
+        self._to = remote.raw
+        if self._only_remote and remote.family == socket.AF_UNIX:
+            self._remote_names = spellings(remote.raw)
 
     # -- sending --------------------------------------------------------------------------------
 

@@ -221,14 +221,16 @@ def _is_dead(path: bytes) -> bool:
     return False
 
 
-def is_same_socket(one: bytes, other: bytes) -> bool:
-    """Whether two names are those of one UNIX socket, however its path is spelled."""
-    if one == other:
-        return True
-    if one.startswith(b"\0") or other.startswith(b"\0"):
-        return False
+def spellings(name: bytes) -> frozenset[bytes]:
+    """The names by which the kernel may tell us of the socket that we call NAME.
+
+    They are NAME itself, its absolute path, and where that leads now.  A name that a peer has chosen must
+    not be resolved: it could be a link to any file.
+    """
+    if name.startswith(b"\0"):
+        return frozenset({name})
     try:
-        return os.path.samefile(one, other)
+        return frozenset({name, os.path.abspath(name), os.path.realpath(name)})
     except OSError:
-        # The socket may have been removed since it sent.
-        return os.path.realpath(one) == os.path.realpath(other)
+        # The working directory may have been removed.
+        return frozenset({name})

@@ -145,33 +145,59 @@ class RemoteTests(AddressTestCase):
             self.assertEqual([b"answer"], heard.pieces)
             self.assertEqual(loopback, server.getsockname()[0])
 
-    async def test_a_path_however_it_is_spelled(self) -> None:
-        """Directories and files may be links; the kernel tells how the server spells it."""
+    def directory(self) -> str:
+        """The relative name of a new directory, short enough for sockets in it."""
         directory = self.mktemp()[-40:].replace("/", "_")
         os.mkdir(directory)
+        return directory
+
+    async def test_a_path_however_the_client_spells_it(self) -> None:
+        """Directories and files may be links."""
+        directory = self.directory()
+        absolute = os.path.abspath(directory)
+        await self.server(local=f"{absolute}/s", service=None)
         os.symlink(directory, directory + "l")
         os.symlink("s", directory + "/link")
-        absolute = os.path.abspath(directory)
         self.addCleanup(os.unlink, directory + "l")
-        for local in (f"{directory}/s", f"{absolute}/s"):
-            server = await self.server(local=local, service=None)
-            os.link(f"{directory}/s", f"{directory}/hard")
-            for spelling in (
-                f"{directory}/s",
-                f"{absolute}/s",
-                f"{absolute}/./s",
-                f"{directory}l/s",
-                f"{directory}/link",
-                f"{directory}/hard",
-            ):
-                await self.is_answered(remote=spelling)
-            os.unlink(f"{directory}/hard")
-            server.delete()
+        for spelling in (
+            f"{directory}/s",
+            f"{absolute}/s",
+            f"{absolute}/./s",
+            f"{directory}l/s",
+            f"{directory}/link",
+        ):
+            await self.is_answered(remote=spelling)
+
+    async def test_a_server_with_a_relative_name_is_known_by_that(self) -> None:
+        directory = self.directory()
+        await self.server(local=f"{directory}/s", service=None)
+        await self.is_answered(remote=f"{directory}/s")
+
+    async def test_names_that_lead_to_the_remote_are_strangers(self) -> None:
+        """The peer chooses its name: a link to the server's file, or relative to its own directory."""
+        directory, elsewhere = (os.path.abspath(self.directory()) for _ in "ab")
+        server = await self.server(local=f"{directory}/s", service=None)
+        client, heard = await self.client(remote=f"{directory}/s")
+        here = os.getcwd()
+        self.addCleanup(os.chdir, here)
+        os.chdir(elsewhere)
+        for name in ("s", f"{elsewhere}/link"):
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as stranger:
+                stranger.bind(name)
+                os.unlink(name)
+                os.symlink(f"{directory}/s", name)
+                stranger.sendto(b"stranger", client.contact("local"))
+        os.chdir(directory)
+        client.send(b"question")
+        await self.until(lambda: heard.pieces)
+        os.chdir(here)
+        self.assertEqual([b"question"], heard.pieces)
+        del server
 
     async def test_an_answer_of_a_server_that_has_gone_since(self) -> None:
-        directory = self.mktemp()[-40:].replace("/", "_")
-        os.mkdir(directory)
-        server = await self.server(local=f"{directory}/s", service=None, filter=True)
+        directory = self.directory()
+        path = os.path.abspath(f"{directory}/s")
+        server = await self.server(local=path, service=None, filter=True)
         client, heard = await self.client(remote=f"./{directory}/s", stop=True)
         client.send(b"question")
         server.filter = echo
