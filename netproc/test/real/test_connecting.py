@@ -10,12 +10,13 @@ from typing import Any
 from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.internet.task import deferLater
 
-from netproc import NetworkProcess, ProcessError, make_network_process
+from netproc import NetworkProcess, ProcessError, client, make_network_process
 from netproc.core.address import SocketAddress
 from netproc.core.spec import Lookup
 from netproc.make import KEYWORDS, make
-from netproc.net import sockets
+from netproc.net import connector, sockets
 from netproc.net.connector import Connector, interleave
+from netproc.net.endpoints import ClientEndpoint
 from netproc.test.base import NetprocTestCase, install_resolver, reactor
 from netproc.test.real.peers import silent_listener
 
@@ -80,17 +81,16 @@ class ConnectingTests(NetprocTestCase):
         return connecting.addCallback(close)
 
     async def test_the_next_address_at_once_when_one_refuses(self) -> None:
-        clock = Clock()
+        self.patch(connector, "ATTEMPT_DELAY", 3600)
         good = v4(self.listener())
         bad = [v6(self.refusing("::1")), v6(self.refusing("::1"))]
         self.assertEqual(good, await self.connect(*bad, good))
-        self.assertLess(clock.seconds, 0.2)
 
     async def test_the_next_address_after_250_ms_when_one_is_silent(self) -> None:
         clock = Clock()
         good = v6(self.listener("::1"))
         self.assertEqual(good, await self.connect(v4(self.silent()), good))
-        self.assertTrue(0.2 < clock.seconds < 1, clock.seconds)
+        self.assertGreater(clock.seconds, 0.2)
 
     async def test_the_error_names_every_address(self) -> None:
         ports = [self.refusing(), self.refusing("::1")]
@@ -109,7 +109,7 @@ class ConnectingTests(NetprocTestCase):
         self.assertEqual(errno.ETIMEDOUT, error.errno)
         for address in addresses:
             self.assertIn(str(address.raw[1]), str(error))
-        self.assertTrue(0.3 < clock.seconds < 2, clock.seconds)
+        self.assertGreater(clock.seconds, 0.3)
 
     async def test_no_time_to_try_any_address(self) -> None:
         addresses = [v4(self.silent()), v4(self.silent())]
@@ -204,7 +204,7 @@ class LookupTests(NetprocTestCase):
         error = await self.failure_of(made, ProcessError)
         self.assertEqual(errno.ETIMEDOUT, error.errno)
         self.assertIn("some.example", str(error))
-        self.assertTrue(0.15 < clock.seconds < 2, clock.seconds)
+        self.assertGreater(clock.seconds, 0.15)
 
     async def test_a_slow_look_up_leaves_less_for_the_connect(self) -> None:
         silent = ConnectingTests.silent(self)
@@ -212,10 +212,16 @@ class LookupTests(NetprocTestCase):
         def slow(lookup: Lookup, reactor: Any) -> Deferred[Sequence[SocketAddress]]:
             return deferLater(reactor, 0.2, lambda: [v4(silent)])
 
-        clock = Clock()
+        left: list[float] = []
+
+        def endpoint(*, timeout: float, **fields: Any) -> ClientEndpoint:
+            left.append(timeout)
+            return ClientEndpoint(timeout=timeout, **fields)
+
+        self.patch(client, "ClientEndpoint", endpoint)
         made = self.make_with(slow, host="some.example", service=7, connect_timeout=0.5)
         await self.assertFailure(made, ProcessError)
-        self.assertTrue(0.4 < clock.seconds < 0.69, clock.seconds)
+        self.assertLessEqual(left[0], 0.3)
 
     async def test_numeric_hosts_and_local_never_touch_the_thread_pool(self) -> None:
         def forbidden(*arguments: Any) -> None:

@@ -14,7 +14,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import LogEvent, formatEvent, globalLogPublisher
 
 from netproc import NetworkProcess, ProcessError, TLSParameters, open_network_stream
-from netproc.test.base import NetprocTestCase, reactor
+from netproc.test.base import NetprocTestCase
 from netproc.test.certificates import told
 from netproc.test.real.hostile import Peer, cuts, records
 from netproc.test.real.peers import accept, in_thread
@@ -226,10 +226,8 @@ class DialogueTests(Fixture):
             (answer, "no answer to STARTTLS within 0.3 s"),
             (handshake, "no TLS handshake within 0.3 s"),
         ):
-            began = reactor.seconds()
             process = await self.check(script, what, timeout=0.3)
             self.assertEqual(errno.ETIMEDOUT, process.exit_status)
-            self.assertLess(reactor.seconds() - began, 1)
 
     async def test_what_a_terminal_would_obey(self) -> None:
         """A greeting that refuses, with controls in it: the log has none."""
@@ -397,11 +395,9 @@ class HandshakeTests(Fixture):
         self.assertEqual(errno.ETIMEDOUT, process.exit_status)
 
     async def test_silence_of_a_server_that_begins_with_tls(self) -> None:
-        began = reactor.seconds()
         process, peer = await self.opening(type="tls", timeout=0.2)
         await process.closed
         self.assertEqual([f"failed with code {errno.ETIMEDOUT}\n"], self.events(process))
-        self.assertLess(reactor.seconds() - began, 2)
         peer.listen()
         self.assertEqual([22], records(peer.heard))
 

@@ -12,7 +12,6 @@ from twisted.internet.defer import Deferred
 
 from netproc import NetworkProcess, ProcessError, TLSParameters
 from netproc.framing import length_prefixed, lines
-from netproc.test.base import reactor
 from netproc.test.real.contract import BROKEN, Recorder
 from netproc.test.real.hostile import Peer, cuts, records
 from netproc.test.real.peers import connect
@@ -129,7 +128,6 @@ class ServerTests(Fixture):
             tls_parameters=serving(),
             handshake_timeout=0.3,
         )
-        began = reactor.seconds()
         half = b"\x16\x03\x01\x01\x00\x01\x00\x00\xfc\x03\x03"
         for garbage in (*GARBAGE, half, b"\x16"):
             peer = Peer(self, connect(socket.AF_INET, ("127.0.0.1", server.contact("service"))))
@@ -139,7 +137,6 @@ class ServerTests(Fixture):
             peer.close()
             # An alert at most.
             self.assertIn(records(peer.heard), ([], [21]), garbage)
-        self.assertLess(reactor.seconds() - began, 2)
         self.assertEqual(([server], []), (list(self.ledger.events), heard.pieces))
 
     async def test_a_hello_byte_by_byte(self) -> None:
@@ -147,7 +144,6 @@ class ServerTests(Fixture):
         server = await self.make(
             name="s", server=True, service=True, tls_parameters=serving(), handshake_timeout=0.3
         )
-        began = reactor.seconds()
         peer = Peer(self, connect(socket.AF_INET, ("127.0.0.1", server.contact("service"))))
         self.addCleanup(peer.close)
         await peer.say(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03")
@@ -155,7 +151,6 @@ class ServerTests(Fixture):
             await peer.say(b"x")
             await self.turn(0.01)
             peer.listen()
-        self.assertLess(reactor.seconds() - began, 2)
         self.assertEqual([server], list(self.ledger.events))
 
 

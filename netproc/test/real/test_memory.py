@@ -40,10 +40,8 @@ class StalledPeerTests(TcpFixture):
 
         # Another connection is served meanwhile.
         other = self.raw_client(server)
-        began = process.reactor.seconds()
         other.sendall(b"ping")
         self.assertEqual(b"ping", await in_thread(read_exactly, other, 4))
-        self.assertLess(process.reactor.seconds() - began, 0.05)
         other.close()
 
         process.delete()
