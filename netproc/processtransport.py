@@ -67,6 +67,8 @@ class ProcessTransport:
         self._shut_wanted = False
         self._shut = False
         self._write_over = False
+        # Why nothing can be written any more, once that is so.
+        self._output_error: ProcessError | None = None
 
     def connect(self) -> None:
         """Connect the protocol; nothing else is told to it before `begin`."""
@@ -140,8 +142,13 @@ class ProcessTransport:
         What the peer has sent is still read, and then the process ends.  But if the protocol has paused the input,
         or wants no more of it, the connection ends at once: the protocol may never resume.
         """
-        if self._process.stopped or self.disconnecting:
-            self._process.life.delete(reason)
+        self._output_error = reason
+        self._give_up_if_paused()
+
+    def _give_up_if_paused(self) -> None:
+        process = self._process
+        if self._output_error is not None and (process.stopped or self.disconnecting):
+            process.life.delete(self._output_error)
 
     def _closed(self, process: NetworkProcess) -> None:
         """The descriptor is gone."""
@@ -254,6 +261,9 @@ class ProcessTransport:
         """Read nothing until resumed."""
         if self._process.live:
             self._process.stop()
+            if self._output_error is not None:
+                # Not now: the protocol is in the middle of something.
+                self._process.reactor.callLater(0, self._give_up_if_paused)
 
     def resumeProducing(self) -> None:
         """Read again."""

@@ -270,6 +270,9 @@ class StreamTransport:
         """Read nothing until resumed."""
         self.paused = True
         self._update_reading()
+        if self.error is not None:
+            # Not now: the protocol is in the middle of something.
+            self._reactor.callLater(0, self._end_if_paused)
 
     def resumeProducing(self) -> None:
         """Read again."""
@@ -387,8 +390,13 @@ class StreamTransport:
         self._stop_writing()
         if self.watcher is not None:
             self.watcher.output_failed(error)
-        ends = self.eof or self.disconnecting or (self.paused and not self._is_for_channel)
-        if ends and self.connected:
+        if (self.eof or self.disconnecting) and self.connected:
+            self._end(lost_by(self.error))
+        self._end_if_paused()
+
+    def _end_if_paused(self) -> None:
+        """Writing has failed: a protocol that has paused may never resume, so it is told now."""
+        if self.connected and self.paused and self.error and not self._is_for_channel:
             self._end(lost_by(self.error))
 
     @property

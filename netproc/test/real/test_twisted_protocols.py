@@ -6,6 +6,7 @@ import socket
 from typing import Any
 
 from twisted.internet.interfaces import IPushProducer
+from twisted.internet.protocol import Protocol, connectionDone
 from twisted.protocols import portforward
 from twisted.python import log
 from twisted.python.failure import Failure
@@ -59,6 +60,23 @@ class Echo(Noting):
 
 
 @implementer(IPushProducer)
+class PausesLate(Protocol):
+    """Writes more than the kernel takes, and then wants no more input."""
+
+    heard = b""
+    lost = False
+
+    def dataReceived(self, data: bytes) -> None:
+        self.heard += data
+        if self.heard == data:
+            self.transport.write(b"x" * 8_000_000)
+        else:
+            self.transport.pauseProducing()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self.lost = True
+
+
 class PacedEcho(Echo):
     """Reads nothing while the peer does not read."""
 
@@ -147,6 +165,15 @@ class ProtocolContract(AnyEndpoints):
         protocol, peer = await self.serve_one(PacedEcho)
         peer.setblocking(False)
         await self.until(lambda: fill(peer) or protocol.paused)
+        reset(peer)
+        await self.until(lambda: protocol.lost)
+
+    async def test_a_pause_after_a_reset(self) -> None:
+        """The reset has come before the input that makes the protocol pause."""
+        protocol, peer = await self.serve_one(PausesLate)
+        peer.sendall(b"a")
+        await self.until(lambda: protocol.heard)
+        peer.sendall(b"b")
         reset(peer)
         await self.until(lambda: protocol.lost)
 
