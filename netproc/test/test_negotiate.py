@@ -259,6 +259,8 @@ class ListenTests(SynchronousTestCase):
         machine.receive(b"hello" + b"x" * 2000)
         machine.receive(b"x")
         self.assertEqual([Wake(0.05)], machine.actions())
+        machine.receive(b"x")
+        self.assertEqual([], machine.actions())
         machine.receive(b"y\n" + b"z" * 1000)
         machine.receive(b"tls\n")
         machine.receive(b"yes\n")
