@@ -18,10 +18,11 @@ class EdgeTests(SynchronousTestCase):
         table.closed(process)
         self.assertEqual(set(), table.closing)
 
-    def test_a_shell_command_that_is_no_text(self) -> None:
-        opening = open_network_stream("s", None, "h", 1, type="shell", shell_command=5)
-        error = self.failureResultOf(opening, ProcessArgumentError).value
-        self.assertEqual("shell_command", error.keyword)
+    def test_a_shell_command_that_cannot_be(self) -> None:
+        for command in (5, "run %x"):
+            opening = open_network_stream("s", None, "h", 1, type="shell", shell_command=command)
+            error = self.failureResultOf(opening, ProcessArgumentError).value
+            self.assertEqual("shell_command", error.keyword)
 
     def test_no_xml_has_no_elements(self) -> None:
         self.assertEqual([], xmpp._elements(b""))
