@@ -284,3 +284,6 @@ class GrammarTests(SynchronousTestCase):
                 self.assertEqual(whole, cut, (case, cuts))
             bytewise = converse(case.protocol, case.script, NETWORK, bytewise=True).comparable
             self.assertEqual(whole, bytewise, case)
+
+    def test_what_is_no_xml_yet_has_no_elements(self) -> None:
+        self.assertEqual([], xmpp._elements(b""))

@@ -201,6 +201,19 @@ class TableTests(SynchronousTestCase):
         self.table.tell(process, "gone", None)
         self.assertEqual(1, len(process.raised))
 
+    def test_a_process_is_known_until_its_descriptor_is_closed(self) -> None:
+        """Whether anybody observes the table or not."""
+        for observed in ([], [lambda *_: None]):
+            table: ProcessTable[FakeProcess] = ProcessTable()
+            for observer in observed:
+                table.observe(observer)
+            process = FakeProcess(table.reserve("p"))
+            table.enter(process)
+            table.leave(process)
+            self.assertEqual(([], {process}), (table.processes(), table.closing))
+            table.closed(process)
+            self.assertEqual(set(), table.closing)
+
 
 class ListingTests(SynchronousTestCase):
     def test_columns_are_those_of_emacs(self) -> None:

@@ -72,6 +72,13 @@ class TypeTests(SynchronousTestCase):
             assert made.command is not None
             self.assertIn(" 'a b'" if " %s" in template else "'a b'", made.command)
 
+    def test_shell_commands_that_cannot_be(self) -> None:
+        for command in (5, "run %x"):
+            error = self.assertRaises(
+                ProcessArgumentError, spec, type="shell", shell_command=command
+            )
+            self.assertEqual("shell_command", error.keyword)
+
     def test_words_that_would_not_be_words(self) -> None:
         """In quotes the shell would obey what is in them; where it cannot be told, the answer is no."""
         for template in (

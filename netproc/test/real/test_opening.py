@@ -247,47 +247,50 @@ class EarlyEndTests(NetprocTestCase):
         self.assertEqual(errno.EOPNOTSUPP, process.reason.errno)
 
 
-class LateTests(NetprocTestCase):
+@implementer(IStreamClientEndpoint, IStreamServerEndpoint)
+class Stubborn:
     """An endpoint that goes on although it was cancelled."""
 
-    def connection(self, factory: Any) -> StringTransport:
-        """What happens to a connection that comes when it is too late."""
+    def __init__(self) -> None:
+        self.factories: list[Any] = []
+
+    def connect(self, factory: Any) -> Deferred[Any]:
+        self.factories.append(factory)
+        return Deferred()
+
+    listen = connect
+
+
+class LateTests(NetprocTestCase):
+    """Connections that come when nobody wants them any more."""
+
+    def connection(self, endpoint: Stubborn) -> StringTransport:
+        """What happens to one."""
         transport = StringTransport()
-        factory.buildProtocol(None).makeConnection(transport)
+        endpoint.factories[0].buildProtocol(None).makeConnection(transport)
         return transport
 
     async def test_a_client_that_was_given_up(self) -> None:
-        factories: list[Any] = []
-
-        @implementer(IStreamClientEndpoint)
-        class Stubborn:
-            def connect(self, factory: Any) -> Deferred[Any]:
-                factories.append(factory)
-                return Deferred()
-
-        made = self.make(name="c", endpoint=Stubborn(), connect_timeout=0.01)
+        endpoint = Stubborn()
+        made = self.make(name="c", endpoint=endpoint, connect_timeout=0.01)
         await self.failure_of(made, ProcessError)
-        self.assertTrue(self.connection(factories[0]).disconnected)
-        process = await self.make(name="c", endpoint=Stubborn(), nowait=True)
-        await self.until(lambda: len(factories) == 2)
+        self.assertTrue(self.connection(endpoint).disconnected)
+
+    async def test_a_client_that_was_deleted(self) -> None:
+        endpoint = Stubborn()
+        process = await self.make(name="c", endpoint=endpoint, nowait=True)
+        await self.until(lambda: endpoint.factories)
         process.delete()
         await process.closed
-        self.assertTrue(self.connection(factories[1]).disconnected)
+        self.assertTrue(self.connection(endpoint).disconnected)
         self.assertEqual(["deleted\n"], self.events(process))
 
     async def test_a_server_that_was_given_up(self) -> None:
-        factories: list[Any] = []
-
-        @implementer(IStreamServerEndpoint)
-        class Stubborn:
-            def listen(self, factory: Any) -> Deferred[Any]:
-                factories.append(factory)
-                return Deferred()
-
-        made = self.make(name="s", server=True, endpoint=Stubborn())
+        endpoint = Stubborn()
+        made = self.make(name="s", server=True, endpoint=endpoint)
         made.cancel()
         await self.failure_of(made, CancelledError)
-        self.assertTrue(self.connection(factories[0]).disconnected)
+        self.assertTrue(self.connection(endpoint).disconnected)
         self.assertEqual([], list(self.ledger.events))
 
 
