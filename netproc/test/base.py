@@ -6,6 +6,7 @@ import os
 import threading
 import warnings
 from collections.abc import Callable, Collection
+from tempfile import TemporaryDirectory
 from types import SimpleNamespace
 from typing import Any, TypeVar
 
@@ -141,6 +142,10 @@ class NetprocTestCase(TestCase):
     def turn(self, seconds: float = 0) -> Deferred[None]:
         """Let the reactor work."""
         return deferLater(reactor, seconds, lambda: None)
+
+    def socket_path(self) -> str:
+        """A path for a UNIX socket: a short one, since the kernel takes 107 bytes at most."""
+        return os.path.join(self.enterContext(TemporaryDirectory(prefix="np")), "s")
 
     def make(self, **keywords: Any) -> Deferred[NetworkProcess]:
         """make_network_process; the process is deleted when the test is over."""

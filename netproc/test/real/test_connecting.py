@@ -162,7 +162,7 @@ class ConnectingTests(NetprocTestCase):
 
     def full_unix_server(self) -> tuple[socket.socket, SocketAddress]:
         """A server whose backlog is full, and where it listens."""
-        path = self.mktemp()[-60:].replace("/", "_")
+        path = self.socket_path()
         listener = socket.socket(socket.AF_UNIX)
         self.addCleanup(listener.close)
         listener.bind(path)

@@ -32,7 +32,7 @@ class OpeningTests(DatagramTestCase):
             return sock.getsockname()[1]
 
     async def test_more_than_the_kernel_takes_sent_before_it_is_open(self) -> None:
-        path = self.mktemp()[-60:].replace("/", "_")
+        path = self.socket_path()
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as receiver:
             receiver.bind(path)
             client = await self.make(
@@ -62,7 +62,7 @@ class OpeningTests(DatagramTestCase):
             raise error
 
         patched = self.patch(what, name, fail)
-        path = self.mktemp()[-60:].replace("/", "_")
+        path = self.socket_path()
         for place in ({"service": True}, {"local": path, "family": None}):
             made = self.make(name="s", server=True, type="datagram", **place)
             await self.failure_of(made, ProcessError)

@@ -371,11 +371,8 @@ class IcmpTests(DatagramTestCase):
 
 
 class UnixDatagramTests(PacketTestCase):
-    def path(self) -> str:
-        return self.mktemp()[-60:].replace("/", "_")
-
     async def server(self, **keywords: Any) -> NetworkProcess:
-        keywords = {"name": "server", "local": self.path(), "filter": echo, **keywords}
+        keywords = {"name": "server", "local": self.socket_path(), "filter": echo, **keywords}
         return await self.make(server=True, type="datagram", coding="binary", **keywords)
 
     async def client_of(self, server: NetworkProcess, **keywords: Any) -> NetworkProcess:
@@ -412,7 +409,7 @@ class UnixDatagramTests(PacketTestCase):
         self.assertEqual([b"hello"], recorder.pieces)
 
     async def test_the_file(self) -> None:
-        path = self.path()
+        path = self.socket_path()
         server = await self.server(local=path, mode=0o620)
         self.assertEqual(0o620, os.stat(path).st_mode & 0o777)
         busy = await self.failure_of(
@@ -424,14 +421,14 @@ class UnixDatagramTests(PacketTestCase):
         self.assertFalse(os.path.exists(path))
 
     async def test_a_stale_file_is_replaced(self) -> None:
-        path = self.path()
+        path = self.socket_path()
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
             sock.bind(path)
         server = await self.server(local=path)
         self.assertEqual("open", server.status)
 
     async def test_an_abstract_name(self) -> None:
-        server = await self.server(local="\0" + self.path())
+        server = await self.server(local="\0" + self.socket_path())
         recorder = Recorder()
         client = await self.client_of(server, filter=recorder)
         client.send(b"x")
@@ -447,7 +444,7 @@ class UnixDatagramTests(PacketTestCase):
 
     async def full(self) -> tuple[NetworkProcess, socket.socket]:
         """A client with packets pending, and the receiver that does not read."""
-        path = self.path()
+        path = self.socket_path()
         receiver = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.addCleanup(receiver.close)
         receiver.settimeout(PATIENCE)
@@ -518,7 +515,7 @@ class UnixDatagramTests(PacketTestCase):
         self.assertEqual(5000, client.unsent)
 
     async def test_an_echo_to_a_peer_that_does_not_read_stays_bounded(self) -> None:
-        path = self.path()
+        path = self.socket_path()
         server = await self.server(local=path)
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as peer:
             peer.bind(b"")

@@ -13,7 +13,7 @@ from netproc.test.real.contract import Recorder, echo
 
 class RawTests(NetprocTestCase):
     async def test_the_known_families_spelled_raw(self) -> None:
-        path = self.mktemp()[-60:].replace("/", "_")
+        path = self.socket_path()
         loopback6 = (0, 0, 0, 0, *[0] * 15, 1, 0, 0, 0, 0)
         for family, raw in (
             (socket.AF_INET, (0, 0, 127, 0, 0, 1)),

@@ -14,13 +14,10 @@ from netproc.test.real.peers import in_thread, reset
 
 
 class SeqpacketTests(NetprocTestCase):
-    def path(self) -> str:
-        return self.mktemp()[-60:].replace("/", "_")
-
     async def server(self, **keywords: Any) -> NetworkProcess:
         keywords = {"name": "server", "coding": "binary", "filter": echo, **keywords}
         made = await self.make(
-            server=True, type="seqpacket", family="local", service=self.path(), **keywords
+            server=True, type="seqpacket", family="local", service=self.socket_path(), **keywords
         )
         self.addCleanup(self.delete_connections)
         return made

@@ -200,7 +200,7 @@ class LastWordsTests(ProgramTestCase):
 
     async def test_over_unix_sockets(self) -> None:
         for kind, size in ((None, MUCH), ("seqpacket", 1000), ("datagram", 1000)):
-            place = {"service": os.path.abspath(self.mktemp()), "family": "local", "type": kind}
+            place = {"service": self.socket_path(), "family": "local", "type": kind}
             _, recorder = await self.serve(**place)
             await self.check(recorder, LINE.format(f"**{place}"), size)
 

@@ -12,18 +12,10 @@ from netproc.test.real.peers import connect, in_thread, read_all
 
 
 class UnixFixture(Fixture):
-    """Over sockets with files in the test's own directory."""
-
-    _counter = 0
-
-    def path(self) -> str:
-        """A path that is not in use, short enough for a socket."""
-        self._counter += 1
-        directory = self.mktemp()
-        return f"{directory[-60:].replace('/', '_')}{self._counter}"
+    """Over sockets with files."""
 
     def server_place(self) -> dict[str, Any]:
-        return {"family": "local", "service": self.path()}
+        return {"family": "local", "service": self.socket_path()}
 
     def client_place(self, server: NetworkProcess) -> dict[str, Any]:
         return {"family": "local", "service": server.contact("service")}
@@ -32,7 +24,7 @@ class UnixFixture(Fixture):
         return connect(socket.AF_UNIX, server.contact("service"))
 
     def raw_server(self) -> tuple[socket.socket, dict[str, Any]]:
-        path = self.path()
+        path = self.socket_path()
         listener = socket.socket(socket.AF_UNIX)
         listener.bind(path)
         listener.listen()
