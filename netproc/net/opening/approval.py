@@ -44,7 +44,7 @@ class Approval(Stage):
     def begin(self, unread: bytes) -> None:
         """See Stage."""
         if self._clear_text_only and isinstance(self.channel, TLSChannel):
-            self.opening.go_on(self.channel, unread)
+            self.proceed(unread)
             return
         self._unread = [unread]
         self.channel.pause()
@@ -62,7 +62,7 @@ class Approval(Stage):
         self._unread.append(data)
 
     def _accept(self, _: None) -> None:
-        self.opening.go_on(self.channel, b"".join(self._unread))
+        self.proceed(b"".join(self._unread))
 
     def _object(self, failure: Failure) -> None:
         error = failure.value

@@ -80,6 +80,8 @@ class Dialogue(Stage):
     def _act(self) -> None:
         """Do what the machine wants."""
         for action in self.negotiation.actions():
+            if self.opening.over:
+                return  # the connection was lost by the action before
             match action:
                 case Send(data):
                     self.channel.write(data)
@@ -112,7 +114,7 @@ class Dialogue(Stage):
             # It belongs to TLS, or is no part of anything.
             self._said[:] = [b"".join(self._said)[: -len(unread)]]
         self._said_in_clear = sum(map(len, self._said))
-        self.opening.go_on(self.channel, unread, detour=[*self._upgrade(), self])
+        self.proceed(unread, detour=[*self._upgrade(), self])
 
     def _finish(self, properties: StreamProperties, unread: bytes) -> None:
         """Go on with UNREAD.  The text before it becomes the beginning of the stream's buffer, as in Emacs."""
@@ -122,4 +124,4 @@ class Dialogue(Stage):
         tls_start = self._said_in_clear
         secure = None if tls_start is None else said[tls_start:]
         self._done(properties, Said(said[:tls_start], secure))
-        self.opening.go_on(self.channel, unread)
+        self.proceed(unread)

@@ -67,10 +67,7 @@ class TransportHandshake(Stage):
     def begin(self, unread: bytes) -> None:
         """See Stage."""
         assert isinstance(self.channel, ForeignChannel)
-        self.channel.when_secure(self._secure)
-
-    def _secure(self) -> None:
-        self.opening.go_on(self.channel)
+        self.channel.when_secure(self.proceed)
 
     def too_late(self, seconds: float) -> ProcessError:
         """See Stage."""

@@ -2,7 +2,7 @@
 
 `client.py`, `server.py` and `open_stream.py` make an Opening with the stages of their connection.  It hands the channel to one
 stage after the other, and at the end to the maker, which gives it to the process.  A stage is a Receiver (`net/channel.py`):
-it gets the channel and the input that the stage before it has not used, and it ends by calling `go_on` or `refuse`.
+it gets the channel and the input that the stage before it has not used, and it ends by calling `proceed`, or `refuse` of the opening.
 
 Three rules keep the hand-over safe:
 
@@ -72,6 +72,11 @@ class Stage:
         The channel may be paused: a stage that needs input resumes it.
         """
         raise NotImplementedError
+
+    def proceed(self, unread: bytes = b"", *, detour: Iterable[Stage] = ()) -> None:
+        """Hand the channel on, with UNREAD; after the end of the opening nothing happens."""
+        if not self.opening.over:
+            self.opening.go_on(self.channel, unread, detour=detour)
 
     def cancel(self) -> None:
         """Stop: the opening is over, and this stage was the last one."""

@@ -319,7 +319,7 @@ class PausedPortTests(NetprocTestCase):
 class ManagerTests(NetprocTestCase):
     """The program gives a stream up from within the security manager's question."""
 
-    async def check(self, nowait: bool) -> None:
+    async def check(self, nowait: bool, later: bool = False) -> None:
         streams: list[Any] = []
 
         def ask(host: str, port: int, problems: object) -> str:
@@ -328,6 +328,10 @@ class ManagerTests(NetprocTestCase):
             else:
                 streams[0].cancel()
             return "always"
+
+        async def ask_later(host: str, port: int, problems: object) -> str:
+            await self.turn()
+            return ask(host, port, problems)
 
         with socket.create_server(("127.0.0.1", 0)) as listener:
             opening = open_network_stream(
@@ -338,7 +342,7 @@ class ManagerTests(NetprocTestCase):
                 type="plain",
                 nowait=nowait,
                 warn_unless_encrypted=True,
-                security_manager=SecurityManager(ask=ask),
+                security_manager=SecurityManager(ask=ask_later if later else ask),
             )
             streams.append(await opening if nowait else opening)
             peer = await in_thread(accept, listener)
@@ -362,6 +366,12 @@ class ManagerTests(NetprocTestCase):
 
     async def test_deleted(self) -> None:
         await self.check(nowait=True)
+
+    async def test_cancelled_by_a_coroutine(self) -> None:
+        await self.check(nowait=False, later=True)
+
+    async def test_deleted_by_a_coroutine(self) -> None:
+        await self.check(nowait=True, later=True)
 
 
 class ServerEndTests(NetprocTestCase):
