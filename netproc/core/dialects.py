@@ -40,8 +40,9 @@ def _ftp_reply(data: bytearray, start: int = 0) -> Scan[int]:
     end = yield from line_end(data, start)
     if not _CODE.match(data, start):
         raise ForeignAnswerError(bytes(data[start : end - 1]))
-    code, line = bytes(data[start : start + 3]), start
-    while data[line + 3 : line + 4] == b"-" or not data.startswith(code, line):
+    last = re.compile(re.escape(bytes(data[start : start + 3])) + rb"[ \r\n]")
+    line = start
+    while not last.match(data, line):
         line, end = end, (yield from line_end(data, end))
     return end
 

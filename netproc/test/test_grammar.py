@@ -116,6 +116,7 @@ GRAMMAR = [
     case("irc", "RFC 1459, 4.6.2: a ping", greeting=b"PING :1\r\n", answer=b"\r\n670 * :go\r\n"),
     # -- FTP.
     case("ftp", "RFC 959, 4.2: any lines", greeting=b"220-h\r\n150 users\r\n150\r\n\r\n220 x\r\n"),
+    case("ftp", "RFC 959, 4.2: a longer number", greeting=b"220-h\r\n2200 users\r\n220 x\r\n"),
     case("ftp", "RFC 959, 4.2: another hyphen", greeting=b"220-h\r\n220-x\r\n221 y\r\n220 z\r\n"),
     case("ftp", "RFC 959, 5.4: soon", greeting=b"120-wait\r\n220 x\r\n120 2 minutes\r\n220 now\r\n"),
     case("ftp", "no text", greeting=b"220\r\n", answer=b"234\r\n"),
