@@ -20,8 +20,8 @@ from ...core.errors import ProcessError
 from ...core.limits import KIB
 from ..channel import Channel
 from ..event import EVENT
+from ..reads import RECORD
 from ..stream import OwnChannel
-from ..transport import RECORD
 from .channel import TLS_BROKEN, TLSChannel, error_of
 
 #: The bytes of output that OpenSSL encrypts before the reactor gets to do something else.

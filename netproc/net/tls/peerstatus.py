@@ -9,6 +9,7 @@ import datetime
 import functools
 import re
 import ssl
+import warnings as python_warnings
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -125,11 +126,14 @@ def describe(der: bytes) -> dict[str, object]:
         readers = _readers(Certificate(der))
     except ValueError as error:
         return {**described, "problem": f"not in DER: {error}"}
-    for key, read in readers.items():
-        try:
-            described[key] = read()
-        except Exception as error:
-            problems.append(f"{key}: {error!r}")
+    with python_warnings.catch_warnings():
+        # `cryptography` warns of odd values, with words that the peer can vary, so that it could fill a log.
+        python_warnings.simplefilter("ignore")
+        for key, read in readers.items():
+            try:
+                described[key] = read()
+            except Exception as error:
+                problems.append(f"{key}: {error!r}")
     if problems:
         described["problem"] = "; ".join(problems)
     return described

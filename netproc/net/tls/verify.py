@@ -7,6 +7,7 @@ be decided is a problem: an exception, a callback that never came.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Final, Protocol
 
 from OpenSSL import SSL, crypto
@@ -121,32 +122,38 @@ class Verification:
         """OpenSSL's question about one certificate; False ends the handshake with an alert."""
         # What goes wrong in what a peer made up is a no, and the reason of the refusal.
         try:
-            return self._accepts(Certificate(der_of(certificate)), code, depth, bool(ok))
+            return self._accepts(certificate, code, depth, bool(ok))
         except Exception as error:
             self._unreadable = f"certificate cannot be read ({error})"
             return False
 
-    def _accepts(self, certificate: Certificate, code: int, depth: int, ok: bool) -> bool:
+    def _accepts(self, certificate: crypto.X509, code: int, depth: int, ok: bool) -> bool:
         if not ok and not self._is_excused(code, certificate):
             if code not in self._codes:
                 self._codes.append(code)
             if self._checks_chain:
                 return False
         if depth == 1:
-            self._issuer = certificate
+            # The chain is OpenSSL's matter: without an issuer only a stapled answer cannot be judged, and so is not valid.
+            with suppress(ValueError):
+                self._issuer = Certificate(der_of(certificate))
         if depth == 0:
+            leaf = Certificate(der_of(certificate))
             self._leaf_was_verified = True
             # Here, and not after the handshake only: the wrong server gets no certificate of ours.
-            self._is_for_another = self._checks_name and not self._has_name(certificate)
+            self._is_for_another = self._checks_name and not self._has_name(leaf)
             return not self._is_for_another
         return True
 
-    def _is_excused(self, code: int, certificate: Certificate) -> bool:
+    def _is_excused(self, code: int, certificate: crypto.X509) -> bool:
         flags = self._parameters.verify_flags
         if code in (_NOT_YET, _EXPIRED):
             return bool(
                 flags & DISABLE_TIME_CHECKS
-                or (certificate.is_self_issued and flags & DISABLE_TRUSTED_TIME_CHECKS)
+                or (
+                    flags & DISABLE_TRUSTED_TIME_CHECKS
+                    and Certificate(der_of(certificate)).is_self_issued
+                )
             )
         return code in _NO_CRL and not self._parameters.crl_strict
 
