@@ -92,13 +92,15 @@ class Utf8Decoder:
 
     def decode(self, data: bytes) -> str:
         """The complete characters of the tail so far and DATA."""
-        # A slice, because a transport of another library may deliver an empty piece.
-        if data[-1:] < b"\x80" and not self.tail:
-            # Nothing is unfinished: half the time of what follows.
-            try:
+        try:
+            if data[-1] < 0x80 and not self.tail:
+                # Nothing is unfinished: half the time of what follows.
                 return data.decode()
-            except UnicodeDecodeError:
-                pass
+        except IndexError:
+            # A transport of another library may deliver an empty piece.
+            return ""
+        except UnicodeDecodeError:
+            pass
         return self._decode_carefully(self.tail + data)
 
     def _decode_carefully(self, data: bytes) -> str:
