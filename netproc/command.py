@@ -59,7 +59,7 @@ class ProcessCommand(ProcessService):
         # Not what `contact` shows, which has no zones.
         place = process.shown.local
         name = escape(process.name)
-        log.info("{name} listens on {place}", name=name, place=escape(text(place)))
+        log.info("{name} listens on {place}", name=name, place=text(place))
         if place is not None and place.is_wildcard:
             log.warn("{name} can be reached from every network of this machine", name=name)
         command = None

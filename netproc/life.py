@@ -18,7 +18,7 @@ from .core.address import LOOPBACK, SocketAddress, host_text
 from .core.errors import CommandError, ProcessError, without_traceback
 from .core.escape import escape
 from .core.status import Cause, State
-from .core.throttle import Throttle
+from .core.throttle import Throttle, not_logged
 from .waiting import Waiters
 
 if TYPE_CHECKING:
@@ -180,13 +180,13 @@ class Life:
         self.last_error = without_traceback(error)
         if self._throttle is None:
             self._throttle = Throttle()
-        more = self._throttle.passes(process.reactor.seconds())
-        if more is not None:
+        suppressed = self._throttle.passes(process.reactor.seconds())
+        if suppressed is not None:
             log.info(
-                "{name}: {error} (and {more} more since the last line)",
-                name=process.name,
+                "{name}: {error}{more}",
+                name=escape(process.name),
                 error=escape(str(error)),
-                more=more,
+                more=not_logged(suppressed),
             )
 
     def lost(self, reason: ProcessError | None) -> None:

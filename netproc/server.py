@@ -184,7 +184,7 @@ class ServerMaker(ListenerWatcher):
             log.info(
                 "{name}: a connection failed: {peer}: {reason}{more}",
                 name=escape(process.name),
-                peer=escape(address.text(channel.remote)),
+                peer=address.text(channel.remote),
                 reason=escape(str(reason)),
                 more=not_logged(suppressed),
             )

@@ -19,10 +19,10 @@ from twisted.python.failure import Failure
 
 from .core.decoders import Text
 from .core.errors import NetprocError, ProcessArgumentError, ProcessError
-from .core.escape import error_text, shown
+from .core.escape import error_text, escape, shown
 from .core.limits import KIB, MIB, check_seconds, check_size
 from .core.search import Answer
-from .core.throttle import Throttle
+from .core.throttle import Throttle, not_logged
 from .process import NetworkProcess
 
 log = Logger()
@@ -196,9 +196,9 @@ class TransactionQueue:
         suppressed = self._dropping.passes(self._process.reactor.seconds()) if received else None
         if suppressed is not None:
             log.info(
-                "{name}: what nobody asked for is dropped ({suppressed} more times not logged)",
-                name=self._process.name,
-                suppressed=suppressed,
+                "{name}: dropped input that is no answer{more}",
+                name=escape(self._process.name),
+                more=not_logged(suppressed),
             )
 
     def _too_late(self, asked: _Transaction) -> None:

@@ -31,7 +31,7 @@ from zope.interface import implementer
 
 from ..core.address import SocketAddress
 from ..core.address import text as address_text
-from ..core.throttle import Throttle
+from ..core.throttle import Throttle, not_logged
 from .event import EVENT
 from .reactor import INetprocReactor
 from .seqpacket import transport_type
@@ -270,11 +270,11 @@ class Listener:
 
     def _log_failure(self, error: OSError) -> None:
         """One line a second, however often it fails."""
-        more = self._throttle.passes(self._reactor.seconds())
-        if more is not None:
+        suppressed = self._throttle.passes(self._reactor.seconds())
+        if suppressed is not None:
             log.warn(
-                "{where}: cannot accept: {what} (and {more} more since the last line)",
+                "{where}: cannot accept: {what}{more}",
                 where=address_text(self.local),
                 what=os.strerror(error.errno or 0),
-                more=more,
+                more=not_logged(suppressed),
             )

@@ -223,4 +223,4 @@ class TransactionTests(TcpFixture):
         self.addCleanup(globalLogPublisher.removeObserver, observer)
         for _ in range(20):
             queue._receive(process, "again")
-        self.assertEqual(1, sum("nobody asked" in event["log_format"] for event in logged))
+        self.assertEqual(1, sum("is no answer" in event["log_format"] for event in logged))
