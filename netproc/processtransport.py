@@ -62,6 +62,8 @@ class ProcessTransport:
         self._producing: Producing | None = None
         self._tls: Connection | None = None
         self._aborted = False
+        # Whether that is going on.
+        self._aborting = False
         # Of the two directions: has the peer ended, is our end wanted, begun, written?
         self._read_over = False
         self._shut_wanted = False
@@ -152,6 +154,9 @@ class ProcessTransport:
 
     def _closed(self, process: NetworkProcess) -> None:
         """The descriptor is gone."""
+        if self._aborting:
+            process.reactor.callLater(0, self._closed, process)
+            return
         self.connected = False
         self.disconnected = True
         producing, self._producing = self._producing, None
@@ -184,17 +189,20 @@ class ProcessTransport:
 
     def write(self, data: bytes) -> None:
         """Send DATA.  What cannot be sent any more is dropped, and connectionLost tells."""
-        if isinstance(data, str):
-            raise TypeError("a transport takes bytes, not str")
+        if not isinstance(data, bytes):
+            raise TypeError(f"a transport takes bytes, not {type(data).__name__}")
         process = self._process
-        if self._shut_wanted and self._producing is None:
+        if self._aborted or (self._shut_wanted and self._producing is None):
             return
         try:
             process.send(data)
         except ProcessError:
             return
-        if self._producing is not None and process.pending > process.limits.high_water:
-            self._guard(self._producing.congested)
+        if self._producing is not None:
+            if process.pending > process.limits.high_water:
+                self._guard(self._producing.congested)
+            if self.disconnecting or self._shut_wanted:
+                self._finish_soon()
 
     def writeSequence(self, data: Iterable[bytes]) -> None:
         """Write all of DATA."""
@@ -225,7 +233,9 @@ class ProcessTransport:
     def _writable(self) -> None:
         if self._producing is not None:
             self._guard(self._producing.writable)
-            self._finish()
+            if self._read_over:
+                # Otherwise the producer that has been resumed may write what it has, or unregister, before the close.
+                self._finish()
 
     def loseWriteConnection(self) -> None:
         """Shut the writing side, behind what is pending and what a producer has."""
@@ -307,12 +317,10 @@ class ProcessTransport:
             self._process.delete()
 
     def abortConnection(self) -> None:
-        """Close by a reset; the protocol hears of it, and of nothing else, in the reactor's next turn."""
-        if not self._aborted and not self.disconnected:
-            self._aborted = self.disconnecting = True
-            self._process.reactor.callLater(0, self._abort)
-
-    def _abort(self) -> None:
+        """Close by a reset.  The protocol is told that, and nothing else, but not before this returns."""
+        if self._aborted or self.disconnected:
+            return
+        self._aborted = self.disconnecting = self._aborting = True
         process = self._process
         process.linger = 0
         process.delete()
@@ -320,6 +328,7 @@ class ProcessTransport:
         if channel is not None:
             # It was closing already.
             channel.abort()
+        self._aborting = False
 
     # -- TLS ------------------------------------------------------------------------------------
 

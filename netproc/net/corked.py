@@ -21,7 +21,7 @@ from twisted.python import log, sendmsg
 
 from .event import EVENT
 from .logcontext import LOG_CONTEXT
-from .transport import READ_MAX, READ_MIN, next_read_size
+from .reads import READ_MAX, READ_MIN, next_read_size
 
 #: Room for what comes along with bytes, as Twisted has it.
 _MESSAGE_SPACE = CMSG_SPACE(4096)

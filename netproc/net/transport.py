@@ -40,29 +40,13 @@ from twisted.python.log import callWithContext
 from zope.interface import implementer
 
 from ..core.address import LOOPBACK, SocketAddress
-from ..core.limits import DEFAULT_LIMITS, KIB
+from ..core.limits import DEFAULT_LIMITS
 from .event import EVENT
 from .producer import Producing
 from .reactor import INetprocReactor
+from .reads import READ_MAX, READ_MIN, RECORD, next_read_size
 from .sendqueue import Queue, SendQueue, Wire
 from .sockets import hang_up, twisted_address
-
-READ_MIN = 4 * KIB
-READ_MAX = 256 * KIB
-#: The most that a record of TLS holds.
-RECORD = 16 * KIB
-
-
-def _let_malloc_keep_memory() -> None:
-    """Free a large block once: from then on glibc keeps the memory of reads for the next ones.
-
-    Otherwise it gives each back to the system and takes it again, page by page, which halves the
-    speed of bulk traffic (mallopt(3), M_MMAP_THRESHOLD: it adapts to what is freed).
-    """
-    bytearray(8 * READ_MAX)
-
-
-_let_malloc_keep_memory()
 
 #: A send that fails with one of these is tried again when the socket is writable.
 _TRY_AGAIN = frozenset({errno.EAGAIN, errno.EWOULDBLOCK, errno.ENOBUFS})
@@ -295,6 +279,8 @@ class StreamTransport:
 
     def write(self, data: bytes) -> None:
         """Send DATA when the event that runs has ended, or as soon as the peer reads."""
+        if type(data) is not bytes:
+            raise TypeError(f"a transport takes bytes, not {type(data).__name__}")
         if self.write_shut or self._shut_due or not data:
             return
         self.queue.append(data)
@@ -351,22 +337,33 @@ class StreamTransport:
                 or self._shut_due
             ):
                 return  # what nearly always happens: nothing waits for anything
-        if self._tell_writable and self.queue.pending < self.low_water:
+        resumed = False
+        if self._tell_writable and self.queue.pending < self._writable_below:
             self._tell_writable = False
             if self.watcher is not None:
                 self.watcher.writable()
+                # A producer that is resumed may write what it has before the close, but not for a peer that has ended.
+                resumed = isinstance(self.watcher, Producing) and not self.eof
         if self.queue.pending:
             self._flush_due = True
             self._start_writing()
             if self.watcher is not None and self.queue.pending > self.high_water:
                 self.watcher.congested()
         elif self.connected:
-            self._written()
+            self._written(resumed)
 
-    def _written(self) -> None:
-        """The queue is empty: do what was to be done then, unless a producer goes on."""
+    @property
+    def _writable_below(self) -> int:
+        """A paused producer for which the close waits is resumed when all is written: what it writes then comes last."""
+        waits = (self.disconnecting or self._shut_due) and isinstance(self.watcher, Producing)
+        return 1 if waits else self.low_water
+
+    def _written(self, resumed: bool) -> None:
+        """The queue is empty: do what was to be done then, unless a producer goes on, or has just been RESUMED."""
         if not self._flush_due:
             self._stop_writing()
+        if resumed:
+            return
         if isinstance(self.watcher, Producing) and self.watcher.has_more:
             return
         if self.disconnecting:
@@ -572,13 +569,6 @@ def log_prefix(protocol: IProtocol) -> str:
     """What the lines of PROTOCOL in the log begin with."""
     prefix = getattr(protocol, "logPrefix", None)
     return str(prefix()) if prefix is not None else type(protocol).__name__
-
-
-def next_read_size(size: int, got: int) -> int:
-    """How much to read at a time when the last time it was SIZE and GOT bytes came."""
-    if got == size:
-        return min(size * 4, READ_MAX)
-    return max(size // 4, READ_MIN) if got * 4 <= size else size
 
 
 def lost_by(error: OSError) -> Failure:

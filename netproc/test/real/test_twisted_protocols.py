@@ -14,6 +14,7 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request, Site
 from zope.interface import implementer
 
+from netproc.test.base import reactor
 from netproc.test.real.peers import fill, in_thread, read_all, read_exactly, reset
 from netproc.test.real.protocols import (
     AnyEndpoints,
@@ -60,6 +61,40 @@ class Echo(Noting):
 
 
 @implementer(IPushProducer)
+class WritesLast(Protocol):
+    """Closes while its producer is paused, which writes its last word some time after it has been resumed."""
+
+    paused = False
+
+    def dataReceived(self, data: bytes) -> None:
+        self.transport.registerProducer(self, True)
+        self.transport.write(b"x" * 8_000_000)
+
+    def pauseProducing(self) -> None:
+        self.paused = True
+
+    def resumeProducing(self) -> None:
+        if self.paused:
+            self.paused = False
+            reactor.callLater(0.01, self.finish)
+
+    def stopProducing(self) -> None:
+        pass
+
+    def finish(self) -> None:
+        self.transport.write(b"last")
+        self.transport.unregisterProducer()
+
+
+class Aborts(Protocol):
+    """Resets the connection, and goes on writing."""
+
+    def dataReceived(self, data: bytes) -> None:
+        self.transport.write(b"before")
+        self.transport.abortConnection()
+        self.transport.write(b"after")
+
+
 class PausesLate(Protocol):
     """Writes more than the kernel takes, and then wants no more input."""
 
@@ -167,6 +202,29 @@ class ProtocolContract(AnyEndpoints):
         await self.until(lambda: fill(peer) or protocol.paused)
         reset(peer)
         await self.until(lambda: protocol.lost)
+
+    async def test_a_paused_producer_has_the_last_word(self) -> None:
+        protocol, peer = await self.serve_one(WritesLast)
+        peer.sendall(b"x")
+        await self.until(lambda: protocol.paused)
+        protocol.transport.loseConnection()
+        data = await in_thread(read_all, peer)
+        self.assertEqual((8_000_004, b"last"), (len(data), data[-4:]))
+
+    async def test_an_abort_sends_nothing(self) -> None:
+        # The first piece comes with the connection, or later.
+        for later in (False, True):
+            factory = Kept(Aborts)
+            peer = self.peer(await self.serve(factory))
+            if later:
+                await self.until(lambda factory=factory: factory.made)
+            peer.sendall(b"x")
+            await self.failure_of(in_thread(peer.recv, 1), ConnectionResetError)
+
+    async def test_only_bytes_are_written(self) -> None:
+        protocol, _peer = await self.serve_one(Noting)
+        for wrong in ("text", None, 5):
+            self.assertRaises(TypeError, protocol.transport.write, wrong)
 
     async def test_a_pause_after_a_reset(self) -> None:
         """The reset has come before the input that makes the protocol pause."""
