@@ -1,17 +1,83 @@
 """Sphinx settings: "make docs" builds the pages into docs/_build/html."""
 
-from netproc import __version__
+from typing import Any
+
+from docutils import nodes
+from sphinx.addnodes import pending_xref
+from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
+from twisted.internet import interfaces
+from zope.interface.interface import InterfaceClass
+
+import netproc
+from netproc.net.reactor import INetprocReactor
 
 project = "netproc"
 author = "The netproc developers"
-release = version = __version__
+release = version = netproc.__version__
 
 exclude_patterns = ["_build"]
 html_theme = "furo"
-html_title = f"netproc {__version__}"
+html_title = f"netproc {netproc.__version__}"
 html_copy_source = False
 default_role = "code"
 highlight_language = "python"
 nitpicky = True
-# Twisted's and Python's own names are not documented here.
-nitpick_ignore_regex = [("py:.*", r"(twisted\..*|Deferred|OSError|ValueError|Exception)")]
+
+# -- the reference ------------------------------------------------------------------------------
+
+extensions = [
+    "sphinx.ext.autodoc",
+    "sphinx.ext.intersphinx",
+    "sphinx.ext.napoleon",
+    "sphinx.ext.viewcode",
+]
+
+# A bare name in a page, such as :py:func:`lines`, is a public name of the package.
+rst_prolog = ".. py:currentmodule:: netproc\n"
+add_module_names = False
+python_maximum_signature_line_length = 88
+
+# The signature has the defaults; the types stand beside the descriptions of the parameters.
+autodoc_typehints = "description"
+autodoc_typehints_description_target = "documented"
+autodoc_preserve_defaults = True
+python_use_unqualified_type_names = True
+napoleon_numpy_docstring = False
+
+# The source of a public name is in the module that defines it, and not in netproc/__init__.py.
+viewcode_follow_imported_members = True
+
+# The inventories are short lists of the names that the pages use, so that a build needs no network.
+intersphinx_mapping = {
+    "python": ("https://docs.python.org/3", "inventories/python.txt"),
+    "twisted": ("https://docs.twisted.org/en/stable/api", "inventories/twisted.txt"),
+    "pyopenssl": ("https://www.pyopenssl.org/en/stable", "inventories/pyopenssl.txt"),
+}
+
+# Sphinx names a type in an annotation by this attribute, which interfaces of zope.interface do not have.
+for interface in (INetprocReactor, *vars(interfaces).values()):
+    if isinstance(interface, InterfaceClass):
+        interface.__qualname__ = interface.__name__
+
+
+def resolve_our_own(
+    app: Sphinx, env: BuildEnvironment, node: pending_xref, contnode: nodes.TextElement
+) -> nodes.Element | None:
+    """Link a public name that an annotation gives with its module; leave a private one as text."""
+    target: str = node.get("reftarget", "")
+    module, _, name = target.rpartition(".")
+    if node.get("refdomain") != "py" or module.partition(".")[0] != "netproc":
+        return None
+    if name not in netproc.__all__:
+        return contnode
+    python = env.domains.python_domain
+    document: Any = node.get("refdoc")
+    return python.resolve_xref(
+        env, document, app.builder, "obj", f"netproc.{name}", node, contnode
+    )
+
+
+def setup(app: Sphinx) -> None:
+    """Sphinx calls this."""
+    app.connect("missing-reference", resolve_our_own)

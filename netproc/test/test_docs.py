@@ -6,6 +6,7 @@ import dataclasses
 import inspect
 import os
 import re
+from collections.abc import Callable
 
 import attrs
 from twisted.python.reflect import namedAny
@@ -14,7 +15,6 @@ from twisted.trial.unittest import SynchronousTestCase
 import netproc
 from netproc.core import errors, options
 from netproc.core.codecnames import CODECS
-from netproc.make import KEYWORDS
 from netproc.opencommand import OpenOptions
 from netproc.tap import MakeOptions
 from netproc.test.conformance.differences import DIFFERENCES
@@ -54,11 +54,25 @@ def numbers_in_the_source() -> set[str]:
     return found
 
 
+def described(function: Callable[..., object]) -> list[str]:
+    """The parameters that the docstring of FUNCTION describes."""
+    _, _, section = inspect.cleandoc(function.__doc__ or "").partition("\nArgs:\n")
+    # The section ends where the indentation does.
+    return re.findall(r"(?m)^    (\w+): \S", re.split(r"(?m)^\S", section)[0])
+
+
 class ReferenceTests(SynchronousTestCase):
-    def test_every_keyword_is_there(self) -> None:
-        text = page("make") + page("options")
-        for keyword in KEYWORDS:
-            self.assertIn(f"`{keyword}`", text)
+    def test_every_parameter_is_described(self) -> None:
+        """In the order of the signature, and no other."""
+        for name in sorted(netproc.__all__):
+            function = getattr(netproc, name)
+            if inspect.isfunction(function):
+                parameters = [*inspect.signature(function).parameters]
+                self.assertEqual(parameters, described(function), name)
+
+    def test_no_number_of_the_source_is_in_what_users_read(self) -> None:
+        for name in os.listdir(os.path.join(checkout(), "docs/reference")):
+            self.assertEqual([], re.findall(r"\b[NPHFD]\d+\b", page(name[:-4])), name)
 
     def test_every_option_is_there(self) -> None:
         for keyword in options.KEYWORDS:
