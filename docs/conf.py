@@ -61,12 +61,18 @@ for interface in (INetprocReactor, *vars(interfaces).values()):
         interface.__qualname__ = interface.__name__
 
 
+# Types that only annotations name.  Their values are described where a parameter takes one.
+ALIASES = {"Filter", "Sentinel"}
+
+
 def resolve_our_own(
     app: Sphinx, env: BuildEnvironment, node: pending_xref, contnode: nodes.TextElement
 ) -> nodes.Element | None:
     """Link a public name that an annotation gives with its module; leave a private one as text."""
     target: str = node.get("reftarget", "")
     module, _, name = target.rpartition(".")
+    if target in ALIASES:
+        return contnode
     if node.get("refdomain") != "py" or module.partition(".")[0] != "netproc":
         return None
     if name not in netproc.__all__:
