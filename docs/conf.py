@@ -62,7 +62,7 @@ for interface in (INetprocReactor, *vars(interfaces).values()):
 
 
 # Types that only annotations name.  Their values are described where a parameter takes one.
-ALIASES = {"Filter", "Sentinel"}
+ALIASES = {"Ask", "Filter", "Sentinel"}
 
 
 def resolve_our_own(

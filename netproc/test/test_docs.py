@@ -15,6 +15,7 @@ from twisted.trial.unittest import SynchronousTestCase
 import netproc
 from netproc.core import errors, options
 from netproc.core.codecnames import CODECS
+from netproc.core.trust import _CHECKS, UNENCRYPTED
 from netproc.opencommand import OpenOptions
 from netproc.tap import MakeOptions
 from netproc.test.conformance.differences import DIFFERENCES
@@ -54,11 +55,11 @@ def numbers_in_the_source() -> set[str]:
     return found
 
 
-def described(function: Callable[..., object]) -> list[str]:
-    """The parameters that the docstring of FUNCTION describes."""
-    _, _, section = inspect.cleandoc(function.__doc__ or "").partition("\nArgs:\n")
+def described(thing: Callable[..., object], section: str = "Args") -> list[str]:
+    """What a SECTION of the docstring of THING describes: the parameters of a function, the fields of a class."""
+    _, _, text = inspect.cleandoc(thing.__doc__ or "").partition(f"\n{section}:\n")
     # The section ends where the indentation does.
-    return re.findall(r"(?m)^    (\w+): \S", re.split(r"(?m)^\S", section)[0])
+    return re.findall(r"(?m)^    (\w+): \S", re.split(r"(?m)^\S", text)[0])
 
 
 class ReferenceTests(SynchronousTestCase):
@@ -90,17 +91,14 @@ class ReferenceTests(SynchronousTestCase):
         for name in set(netproc.__all__) - {"__version__"}:
             self.assertRegex(text, rf"\b{name}\b")
 
-    def test_every_field_of_tls_parameters_is_there(self) -> None:
-        for field in attrs.fields(netproc.TLSParameters):
-            self.assertIn(f"      * - `{field.name}`\n", page("tls"))
+    def test_every_field_of_tls_parameters_is_described(self) -> None:
+        fields = [field.name for field in attrs.fields(netproc.TLSParameters)]
+        self.assertEqual(sorted(fields), sorted(described(netproc.TLSParameters)))
 
-    def test_every_name_of_boot_parameters_and_of_streams_is_there(self) -> None:
-        _, _, boot = page("tls").partition("tls_boot_parameters(")
-        for name in inspect.signature(netproc.tls_boot_parameters).parameters:
-            self.assertRegex(boot.partition(")")[0], rf"\b{name}\b")
-        _, _, stream = page("tls").partition("open_network_stream(")
-        for name in inspect.signature(netproc.open_network_stream).parameters:
-            self.assertRegex(stream, rf"\n      \* - .*`{name}`")
+    def test_every_condition_of_the_security_manager_is_there(self) -> None:
+        text = page("security-manager")
+        for condition in {check.condition for check in _CHECKS} | {UNENCRYPTED}:
+            self.assertIn(f'"{condition}"', text)
 
     def test_every_limit_is_there_with_its_default(self) -> None:
         for field in dataclasses.fields(netproc.Limits):
