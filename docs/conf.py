@@ -79,9 +79,7 @@ def resolve_our_own(
         return contnode
     python = env.domains.python_domain
     document: Any = node.get("refdoc")
-    return python.resolve_xref(
-        env, document, app.builder, "obj", f"netproc.{name}", node, contnode
-    )
+    return python.resolve_xref(env, document, app.builder, "obj", f"netproc.{name}", node, contnode)
 
 
 def setup(app: Sphinx) -> None:

@@ -151,7 +151,7 @@ def make_network_process(
         oobinline: Network option: whether out-of-band data is received in line.
         priority: Network option: the protocol-defined priority of sent packets.
         reuseaddr: Network option: whether a server may use a port of which old connections still exist.
-        bindtodevice: Network option: the interface whose traffic alone the process receives.
+        bindtodevice: Network option: the network interface that the process uses.
         nodelay: Network option: whether small pieces are sent at once.
         reuseport: Network option: whether several servers may share the port.  Emacs does not have this and the
             following options.

@@ -149,7 +149,7 @@ class NetworkProcess(ProcessSettings):
 
     @property
     def type(self) -> str:
-        """"network", or "real" for a command, which `open_network_stream` runs for the type "shell".
+        """ "network", or "real" for a command, which `open_network_stream` runs for the type "shell".
 
         Emacs: ``process-type``, which has more types.
         """

@@ -295,10 +295,18 @@ def text(address: SocketAddress | None) -> str:
 
 
 def format_network_address(address: object, omit_port: bool = False) -> str | None:
-    """ADDRESS, an address form with or without a port, as text; None for anything else (N46).
+    """Return an address as text.
 
-    With OMIT_PORT neither the port nor the brackets around IPv6 are shown.  Emacs:
-    format-network-address.
+    For example "127.0.0.1:80", "[0:0:0:0:0:0:0:1]:80", or the path of a UNIX socket.
+
+    Emacs: ``format-network-address``.
+
+    Args:
+        address: The address, with or without a port.
+        omit_port: Whether to leave out the port, and the brackets around an IPv6 address.
+
+    Returns:
+        The text, or None if `address` is not an address.
     """
     if isinstance(address, str):
         return address

@@ -102,7 +102,7 @@ class ReferenceTests(SynchronousTestCase):
 
     def test_every_limit_is_there_with_its_default(self) -> None:
         for field in dataclasses.fields(netproc.Limits):
-            row = f"      * - `{field.name}`\n        - {field.default:,}\n"
+            row = f"   * - `{field.name}`\n     - {field.default:,}\n"
             self.assertIn(row, page("limits"))
 
     def test_every_error_is_there(self) -> None:
