@@ -10,7 +10,7 @@ from twisted.internet import interfaces
 from zope.interface.interface import InterfaceClass
 
 import netproc
-from netproc.net.reactor import INetprocReactor
+from netproc.net.interfaces import INetprocReactor
 
 project = "netproc"
 author = "The netproc developers"

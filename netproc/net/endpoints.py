@@ -26,8 +26,8 @@ from ..core.limits import DEFAULT_LIMITS
 from ..core.spec import LONGEST_BACKLOG
 from . import socketfile, sockets
 from .connector import Connector
+from .interfaces import INetprocReactor
 from .listener import Listener, ListenerWatcher
-from .reactor import INetprocReactor
 from .seqpacket import transport_type
 from .transport import StreamTransport
 
@@ -41,7 +41,7 @@ class ClientEndpoint:
 
     Args:
         reactor: The reactor.
-        addresses: The addresses, as `netproc.core.address.parse` and `netproc.net.resolve.resolve` return them.
+        addresses: The addresses, as `netproc.endpoints.parse_address` and `netproc.endpoints.resolve` return them.
         options: Network options and their values.
         timeout: Seconds for all addresses together.
         kind: `socket.SOCK_STREAM` or `socket.SOCK_SEQPACKET`.
@@ -109,12 +109,12 @@ class ServerEndpoint:
 
     Args:
         reactor: The reactor.
-        addresses: The addresses, as `netproc.core.address.parse` and `netproc.net.resolve.resolve` return them.
+        addresses: The addresses, as `netproc.endpoints.parse_address` and `netproc.endpoints.resolve` return them.
         options: Network options and their values.
         backlog: The number of clients that may wait to be accepted.  The kernel uses its own limit
             (``net.core.somaxconn`` on Linux) instead of a larger number.
         mode: The mode of the file of a UNIX socket.  None is 0600.
-        watcher: A `netproc.net.listener.ListenerWatcher` that is notified when accepting fails.
+        watcher: A `netproc.endpoints.ListenerWatcher` that is notified when accepting fails.
         kind: `socket.SOCK_STREAM` or `socket.SOCK_SEQPACKET`.
         inherited: A socket that listens already.  If you pass it, `addresses`, `backlog` and `mode` are not used.
     """

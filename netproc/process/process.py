@@ -1,0 +1,600 @@
+"""NetworkProcess: one connection or server, as the program sees it.
+
+`make.py` makes it; `life.py` says where it is in its life, `reading.py` and `sending.py` are its two halves.
+Here is what programs set, ask and call, and how the program's own functions are called.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
+
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.logger import Logger
+
+from ..core import status
+from ..core.address import SocketAddress, text
+from ..core.buffer import Buffer, Mark
+from ..core.coding import Coding, Text
+from ..core.contact import Contact
+from ..core.delivery import Delivery, PacketDelivery
+from ..core.errors import ProcessArgumentError, ProcessError, not_running
+from ..core.escape import escape, shown
+from ..core.limits import Limits, check_patience
+from ..core.status import SENDING
+from ..core.table import ProcessTable
+from ..core.throttle import MOST_COMPLAINTS, Throttle, not_logged
+from ..net.interfaces import INetprocReactor
+from ..net.tls.channel import TLSChannel
+from . import callbacks
+from .defaults import default_filter, default_sentinel
+from .input import STOPPED, Reading
+from .lifecycle import Life
+from .output import Sending
+from .packets import PacketReading
+from .settings import Filter, ProcessSettings, Sentinel
+from .starttls import start_tls
+from .waiting import Waiters, look
+
+#: Called with the server, the new process or None, and the message.
+LogFunction: TypeAlias = Callable[["NetworkProcess", "NetworkProcess | None", str], object]
+
+Table: TypeAlias = ProcessTable["NetworkProcess"]
+
+#: The types whose filter gets packet by packet.
+_OF_PACKETS = frozenset({"datagram", "seqpacket"})
+
+#: How often `accept_output` looks for more.  Reads grow to 256 KiB, so that this is about 2 MB.
+_MOST_LOOKS = 16
+
+#: The table of whoever names none.
+DEFAULT_TABLE: Table = ProcessTable()
+
+log = Logger()
+
+
+class NetworkProcess(ProcessSettings):
+    """A client, a server, a connection of a server, or a command that runs instead of a connection.
+
+    `make_network_process` and `open_network_stream` make processes.  A server makes one for each client that connects.
+
+    You may call all methods from any callback, including the filter, the sentinel and the log function of the same
+    process.  Like the rest of Twisted, a process is **not thread-safe**: use it in the thread of the reactor only, and
+    call `reactor.callFromThread` from other threads.
+
+    Attributes:
+        name: The unique name of the process.  A connection of a server is called ``SERVER <HOST:PORT>``, or
+            ``SERVER <N>`` if the peer has no IP address.  You cannot change it.
+            Emacs: ``process-name``.
+        accepted_by: The server that accepted this connection.  It is None for other processes.  Do not change it.
+        table: The `ProcessTable` that lists the process and its buffer.  Do not change it.
+        reactor: The reactor that runs it.  Do not change it.
+        query_on_exit: Whether a service or a reactor that stops waits for this process.  You can set it.
+            Emacs: ``process-query-on-exit-flag``.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_complaints",
+        "_log",
+        "_stopped",
+        "_tls_host",
+        "accepted_by",
+        "query_on_exit",
+        "reactor",
+        "waiters",
+    )
+
+    def __init__(
+        self,
+        name: str,
+        table: Table,
+        reactor: INetprocReactor,
+        *,
+        contact: Contact,
+        coding: Coding,
+        filter: Filter | bool | None,
+        sentinel: Sentinel | None,
+        log: LogFunction | None = None,
+        plist: Mapping[str, object],
+        filter_multibyte: bool,
+        query_on_exit: bool = True,
+        linger: object = None,
+        limits: Limits,
+        accepted_by: NetworkProcess | None = None,
+        tls_host: str | None = None,
+    ) -> None:
+        self.name = name
+        self.table = table
+        self.reactor = reactor
+        self.shown = contact
+        self._coding = coding
+        self._filter_multibyte = filter_multibyte
+        self._decodes = filter_multibyte
+        self._sentinel: Sentinel = sentinel or default_sentinel
+        self._log = log
+        self._plist = dict(plist) if plist else None
+        self.linger = linger
+        self._limits = limits
+        #: The server that made this connection, None for what was made otherwise.
+        self.accepted_by = accepted_by
+        # Whose certificate `start_tls` expects.
+        self._tls_host = tls_host
+        #: Does a service's drain wait for it (D17)?
+        self.query_on_exit = query_on_exit
+
+        self._complaints: Throttle | None = None
+        self._stopped = False
+        self._buffer: Buffer | None = None
+        self._mark: Mark | None = None
+        self._own_buffer: Buffer | None = None
+        self._tls_mark: Mark | None = None
+        self.life = Life(self)
+        if contact.get("type") in _OF_PACKETS:
+            self.reading = PacketReading(self, PacketDelivery(coding, filter_multibyte))
+        else:
+            self.reading = Reading(self, Delivery(coding, filter_multibyte))
+        self.sending = Sending(self)
+        #: Who waits in `accept_output`.
+        self.waiters: Waiters[bool] | None = None
+        self.call_filter: Filter = default_filter
+        self._set_filter(filter)
+
+    def __repr__(self) -> str:
+        ends = f"{text(self.shown.local)} {text(self.shown.remote)}"
+        return f"<NetworkProcess {self.name!r} {self.status} {ends}>"
+
+    # -- what it is -------------------------------------------------------------------------
+
+    @property
+    def type(self) -> str:
+        """ "network", or "real" for a command, which `open_network_stream` runs for the type "shell".
+
+        Emacs: ``process-type``, which has more types.
+        """
+        return "network" if self.command is None else "real"
+
+    @property
+    def command(self) -> tuple[str, ...] | None:
+        """The program and its arguments if the process is a command, else None.
+
+        Emacs: ``process-command``.
+        """
+        return self.shown.get("command")  # type: ignore[return-value]
+
+    @property
+    def status(self) -> str:
+        """One of "connect", "open", "listen", "stop", "closed" and "failed".
+
+        For a command, it is "run", "stop", "exit" or "signal".
+        Emacs: ``process-status``.
+        """
+        state = self.life.state
+        return status.shown(state, self._stopped)
+
+    @property
+    def stopped(self) -> bool:
+        """Whether `stop` was called, and `resume` was not called since."""
+        return self._stopped
+
+    @property
+    def is_server(self) -> bool:
+        """Whether the process was made as a server."""
+        return self.life.port is not None or self.shown.get("server") is not None
+
+    @property
+    def is_datagram(self) -> bool:
+        """Whether the process sends and receives datagrams."""
+        return self.shown.get("type") == "datagram"
+
+    @property
+    def shows_packets(self) -> bool:
+        """Whether each call of the filter receives one packet, as in datagram and seqpacket processes."""
+        return isinstance(self.reading, PacketReading)
+
+    @property
+    def received(self) -> int:
+        """The number of bytes that the process has received."""
+        return self.reading.received
+
+    @property
+    def sent(self) -> int:
+        """The number of bytes that `send` has accepted."""
+        return self.sending.sent
+
+    @property
+    def pending(self) -> int:
+        """The number of bytes that `send` has accepted and the system has not taken yet."""
+        return self.sending.pending
+
+    @property
+    def exit_status(self) -> int | str:
+        """0 while the process is live or after it was deleted, and 256 after the peer has ended the connection.
+
+        After a failure it is the errno, or a text if there is no errno.  For a command it is the exit status, or the
+        number of the signal that ended it.
+        Emacs: ``process-exit-status``.
+        """
+        return self.life.exit_status
+
+    @property
+    def reason(self) -> ProcessError | None:
+        """The error that ended the process.  None while the process is live, and after an orderly end."""
+        return self.life.reason
+
+    @property
+    def last_error(self) -> ProcessError | None:
+        """The last error that did not end the process, or None.
+
+        For a datagram process it is an ICMP error or a packet that was refused.  For a stream that is not encrypted although
+        it could have had TLS, it is the server's refusal.
+        """
+        return self.life.last_error
+
+    @property
+    def unsent(self) -> int:
+        """The number of bytes that `send` has accepted and the system never got; final when `closed` has fired."""
+        return self.life.unsent
+
+    @property
+    def truncated(self) -> bool:
+        """Whether the input may have been cut off.
+
+        It is True after an end over TLS if the peer did not send close_notify, which says that the input is complete.
+        """
+        return self.life.truncated
+
+    def peer_status(self) -> dict[str, object] | None:
+        """Return what is known about the TLS connection and about the certificates of the peer.
+
+        Emacs: ``gnutls-peer-status``.
+
+        Returns:
+            A dictionary, or None if the process does not use TLS or has ended.  The keys include "protocol", "cipher",
+            "warnings" (what is wrong with the certificate, absent if nothing is), "certificates" (those that the peer sent),
+            "verified_chain", "alpn" and "sni".  The page "TLS" of the reference lists all keys.
+        """
+        channel = self.sending.channel if self.live else None
+        return channel.peer_status() if isinstance(channel, TLSChannel) else None
+
+    @property
+    def closed(self) -> Deferred[NetworkProcess]:
+        """A new Deferred that fires with the process after it has ended and its descriptor is closed.
+
+        It never fails.  `reason` and `unsent` are final when it fires.
+        """
+        return self.life.closed(self)
+
+    def contact(self, key: str | bool | None = None) -> Any:
+        """Return how the process was made and where it is connected.
+
+        You can call it at any time, even while the process connects and after it has ended.  A connection of a server shows
+        the keywords of its server, except that "server" is None and the host, the service and the addresses are those of the
+        connection.  Over a UNIX socket its host is True.
+
+        Emacs: ``process-contact``.
+
+        Args:
+            key: What to return.
+
+                * None: the pair ``(host, service)``.  For a client these are the values that were given.  A server has its
+                  actual port here, and a connection the host and port of its peer.  For a command, `contact` returns True.
+                * True: a new dictionary of the keywords that were given, and of the actual addresses "local" and "remote".
+                  `tls_parameters`, `endpoint`, `mode`, `filter_multibyte` and the timeouts are not included.
+                * The name of a keyword: its value, or None.  "local" and "remote" are the actual addresses.
+                * "peer_credentials": (process id, user id, group id) of the peer of an open UNIX connection, or None.
+                * "tls_start": the position in the buffer at which TLS began, if the connection switched to TLS.  The text
+                  before this position was not encrypted, so anyone may have written it.
+
+        Raises:
+            ProcessArgumentError: `key` is not None, True or a str.
+        """
+        self._note_sender()
+        if key is None and self.type == "real":
+            return True
+        if key is None:
+            return self.shown.host_and_service()
+        if key is True:
+            return self.shown.everything()
+        if not isinstance(key, str):
+            raise ProcessArgumentError("key", f"{shown(key)} is not the name of a keyword")
+        if key == "peer_credentials":
+            channel = self.sending.channel
+            return channel.peer_credentials() if channel is not None and self.live else None
+        if key == "tls_truncated":
+            return self.truncated
+        if key == "tls_start":
+            return self._tls_mark.position if self._tls_mark is not None else None
+        return self.shown.get(key)
+
+    # -- sending ----------------------------------------------------------------------------
+
+    def send(self, data: Text | bytearray | memoryview) -> None:
+        """Queue data to be sent.  The call never blocks.
+
+        netproc gives everything that is sent during one reactor event to the system in one call, when the event ends.  Data
+        that is sent while the process connects waits until the connection is open.
+
+        Emacs: ``process-send-string`` and ``process-send-region``.
+
+        Args:
+            data: The coding system encodes str.  bytes, bytearray and memoryview are sent as they are, except that line ends
+                are converted if the coding system says so.  In a datagram or seqpacket process, each call sends one packet.
+
+        Raises:
+            ProcessError: With the errno ENOTCONN, the process is not connected, has ended, or is a server.  With EPIPE,
+                `send_eof` was called before.  With EMSGSIZE, the packet is too long.  With ENOBUFS, more than
+                `limits.send_cap` bytes would be pending; none of the data is queued then.  A connection that is known to be lost
+                raises its error.
+            ProcessArgumentError: The data has another type, or characters that cannot be encoded.
+        """
+        encoding = self._coding[1]
+        if isinstance(data, str):
+            payload = encoding.encode(data)
+        elif isinstance(data, bytes):
+            payload = data if encoding.keeps_bytes else encoding.encode_bytes(data)
+        elif isinstance(data, (bytearray, memoryview)):
+            payload = encoding.encode_bytes(bytes(data))
+        else:
+            raise ProcessArgumentError("data", f"{type(data).__name__} is neither str nor bytes")
+        if self.life.state not in SENDING:
+            raise not_running(self.name)
+        if payload:
+            self.sending.send(payload)
+        # Not when it is refused: what stands before the first text has to be sent then.
+        if encoding.unsettled and data and isinstance(data, str):
+            self._coding = (self._coding[0], encoding.settled)
+
+    def send_eof(self) -> None:
+        """Close the sending side after the pending data.  The process still receives data.
+
+        A second call does nothing, and so does a call in a datagram process.
+        Emacs: ``process-send-eof``.
+
+        Raises:
+            ProcessError: With the errno ENOTCONN, the process is not connected.  With EOPNOTSUPP, the transport of its
+                `endpoint` cannot close one side.
+        """
+        if self.life.state not in SENDING:
+            raise not_running(self.name)
+        if not self.is_datagram:
+            self.sending.send_eof()
+
+    def start_tls(self, parameters: object, unread: bytes = b"") -> Deferred[NetworkProcess]:
+        """Switch the connection to TLS.
+
+        On a connection that a server accepted, this side takes the server role.  On a client process it takes the client role.
+        Data that you send before the handshake is complete waits for it.
+        Emacs: ``gnutls-negotiate``.
+
+        Args:
+            parameters: The same as `tls_parameters` of `make_network_process`.
+            unread: The last part of the data that the filter has received, as bytes, if it is already part of TLS.  The
+                filters of `lines` and `length_prefixed` pass it on their own.
+
+        Returns:
+            A Deferred that fires with the process after the handshake, when the peer has been verified.  If it fails with
+            `ProcessError` or `ProcessArgumentError`, the connection ends with this error as its `reason`.
+
+            In four cases it fails and the process goes on as before: the process is not open (ENOTCONN), `send_eof` was
+            called (EPIPE), the process uses TLS already (EALREADY), or it is not a stream (EOPNOTSUPP).
+
+            If you cancel the Deferred, the process is deleted.
+        """
+        return start_tls(self, parameters, unread, self._tls_host)
+
+    def drain(self) -> Deferred[None]:
+        """Wait until most of the output has been written.
+
+        Returns:
+            A Deferred that fires with None when less than `limits.low_water` bytes are pending.  If that is so already, it
+            has fired when the call returns.  It fails with `ProcessError` if the pending data can never be written.
+        """
+        return self.sending.drain()
+
+    # -- stopping and waiting -----------------------------------------------------------------
+
+    def stop(self) -> None:
+        """Deliver no more data or, for a server, accept no more connections, until `resume` is called.
+
+        The process still sends data.  It does not notice the end of the connection while it is stopped.  The sentinel is not
+        called.
+        Emacs: ``stop-process``.
+
+        Raises:
+            ProcessError: With the errno EOPNOTSUPP, the transport of the `endpoint` cannot pause.
+        """
+        if self.life.port is not None:
+            self.life.port.pause()
+        else:
+            if self.sending.channel is not None:
+                self.sending.channel.check_pausable()
+            self.reading.hold(STOPPED)
+        self._stopped = True
+
+    def resume(self) -> None:
+        """Continue after `stop`.  Data that has waited is delivered, and so is the end of the connection.
+        Emacs: ``continue-process``.
+        """
+        self._stopped = False
+        if self.life.port is not None:
+            self.life.port.resume()
+        else:
+            self.reading.release(STOPPED)
+
+    def accept_output(self, timeout: float | None = None) -> Deferred[bool]:
+        """Wait until data has been delivered to the filter or the buffer.
+
+        Before the Deferred fires, netproc delivers everything else that has arrived already.  If the connection has ended by
+        then, the sentinel is called first.
+        Emacs: ``accept-process-output``.
+
+        Args:
+            timeout: The longest wait, in seconds.  None waits without a limit.  With 0 or less, netproc looks once at what
+                has arrived.
+
+        Returns:
+            A Deferred that fires with True after data was delivered, and with False after the process has ended or the
+            timeout has passed.  If the process is a server or has ended already, it has fired with False when the call
+            returns.  It fails with `ProcessArgumentError` if the timeout is not a number.  It fails with `ProcessError` and
+            the errno EDEADLK if the filter of this process calls the method, because the filter would wait for itself.
+        """
+        try:
+            check_patience("timeout", timeout)
+        except ProcessArgumentError as error:
+            return fail(error)
+        if self.reading.in_filter:
+            problem = f"the filter of process {self.name} waits for its own input"
+            return fail(ProcessError(errno.EDEADLK, problem))
+        if not self.live or self.life.port is not None:
+            return succeed(False)
+        self.waiters = self.waiters or Waiters()
+        waiter = self.waiters.add_with_timeout(timeout, False, self.reactor)
+        self.reading.update()
+        return waiter.addCallback(self._accept_the_rest)
+
+    def _accept_the_rest(self, delivered: bool) -> bool | Deferred[bool]:
+        return Deferred.fromCoroutine(self._look_on()) if delivered else False
+
+    async def _look_on(self) -> bool:
+        """Let what has arrived be delivered, as far as a few looks of the reactor bring it."""
+        for _ in range(_MOST_LOOKS):
+            received = self.received
+            await look(self.reactor)
+            if received == self.received:
+                break
+        return True
+
+    def delivered(self, what: Text) -> None:
+        """The filter has been given WHAT: tell those who watch."""
+        self.table.tell(self, "delivered", what)
+        if self.waiters:
+            self.waiters.fire(True)
+            if self.live:
+                self.reading.update()
+
+    def delete(self) -> None:
+        r"""End the process.
+
+        The sentinel is called with "deleted\n", or with "killed\n" for a command, before the call returns.  The filter is not
+        called any more.  netproc then writes the pending output and closes the connection; `drain` and `closed` still fire.
+        If the process has ended already, the call does nothing.  The connections of a server stay open.
+        Emacs: ``delete-process``.
+        """
+        self.life.delete()
+
+    def fail(self, error: ProcessError) -> None:
+        """End the process as `delete` does, because of an error.
+
+        netproc logs the error, and the error becomes the `reason`.  If the process has ended already, the call does nothing.
+
+        Args:
+            error: The reason.
+
+        Raises:
+            ProcessArgumentError: `error` is not a `ProcessError`.
+        """
+        if not isinstance(error, ProcessError):
+            raise ProcessArgumentError("error", f"{shown(error)} is not a ProcessError")
+        if not self.live:
+            return
+        suppressed = self.complaints.passes(self.reactor.seconds())
+        if suppressed is not None:
+            log.info(
+                "{name}: {error}{more}",
+                name=escape(self.name),
+                error=escape(str(error)),
+                more=not_logged(suppressed),
+            )
+        self.life.delete(error)
+
+    def unread(self, text: Text) -> None:
+        """Give back input that the filter has not used.
+
+        netproc calls the filter again with this text, before any newer input.  If another filter has been set, that filter
+        receives the text.
+
+        * If the filter used a part of its input and gives back the rest, it is called again at once.
+        * If the filter gives back everything, it needs more input.  netproc calls it again when more has arrived, with
+          the text and the new input in one piece.  If the connection ends first, the text is dropped.
+        * After another filter, buffer or coding system was set, and after `resume`, the text is delivered again at once.
+        * In datagram and seqpacket processes netproc does not join packets.  A packet that was given back is delivered
+          again when the next packet arrives, and before it.
+
+        A filter that uses nothing and gives back too much ends the process with EMSGSIZE; see "Limits" in the reference.
+        If you set another coding system, call `unread` before that, so that the new coding system decodes this text too.
+
+        Args:
+            text: The input, or the last part of it, of the type that the filter receives.
+
+        Raises:
+            ProcessArgumentError: `text` is str and the filter receives bytes, or the other way round.
+        """
+        if not isinstance(text, str if self.filter_multibyte else bytes):
+            raise ProcessArgumentError("text", f"{type(text).__name__} is not what comes")
+        if self.live:
+            self.reading.put_back(text)
+
+    # -- calling the program ------------------------------------------------------------------
+
+    def tell(self, event: str | None) -> None:
+        """Call the sentinel, which is looked up now (N81), if there is something to tell."""
+        if event is None:
+            return
+        if self.table.observers:
+            self.table.tell(self, "sentinel", event)
+        if self._buffer is not None or self._sentinel is not default_sentinel:
+            # Without a buffer the default sentinel does nothing.
+            self.call("sentinel", self._sentinel, self, event)
+
+    def call(self, what: str, function: Callable[..., object], *arguments: object) -> None:
+        """Call a sentinel or log function; errors are logged, what takes time is not waited for."""
+        try:
+            result = function(*arguments)
+        except BaseException as error:
+            callbacks.raised(error, self, what)
+        else:
+            callbacks.pending(result, self, what)
+
+    def observer_raised(self, error: BaseException) -> None:
+        """Log the ERROR that an observer of the table raised when it was told of this process."""
+        callbacks.raised(error, self, "observer")
+
+    @property
+    def complaints(self) -> Throttle:
+        """Limits the log lines that peers can cause; a server has one with all its connections."""
+        owner = self.accepted_by or self
+        owner._complaints = owner._complaints or Throttle(MOST_COMPLAINTS)
+        return owner._complaints
+
+    @property
+    def logs(self) -> bool:
+        """Does anybody hear what `log` is told?"""
+        return self._log is not None or bool(self.table.observers)
+
+    def log(self, connection: NetworkProcess | None, message: str) -> None:
+        """Call the log function of a server."""
+        self.table.tell(self, "log", message)
+        if self._log is not None:
+            self.call("log", self._log, self, connection, message)
+
+    # -- for server.py --------------------------------------------------------------------------
+
+    def new_connection(
+        self, name: str, local: SocketAddress | None, remote: SocketAddress | None
+    ) -> NetworkProcess:
+        """A process NAME that begins as the connections of this server do (N93)."""
+        return NetworkProcess(
+            name,
+            self.table,
+            self.reactor,
+            contact=self.shown.for_connection(local, remote),
+            coding=self._coding,
+            filter=self.filter,
+            sentinel=self._sentinel,
+            plist=self._plist or {},
+            filter_multibyte=self._filter_multibyte,
+            limits=self._limits,
+            accepted_by=self,
+        )
