@@ -124,7 +124,7 @@ class ProcessService(Service):
         else:
             log.failure("The process could not be made", failure)
 
-    def stopService(self) -> Deferred[None]:
+    def stopService(self) -> Deferred[None]:  # D17
         """Delete the process and, if it is a server, its connections.
 
         netproc writes their pending output first.

@@ -294,7 +294,7 @@ def text(address: SocketAddress | None) -> str:
     return escape(f"@{found[1:]}" if found.startswith("\0") else found) or "-"
 
 
-def format_network_address(address: object, omit_port: bool = False) -> str | None:
+def format_network_address(address: object, omit_port: bool = False) -> str | None:  # N46
     """Return an address as text.
 
     For example "127.0.0.1:80", "[0:0:0:0:0:0:0:1]:80", or the path of a UNIX socket.

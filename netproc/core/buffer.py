@@ -60,8 +60,8 @@ class Buffer:
 
     def __init__(self, name: str, on_kill: Callable[[Buffer], None]) -> None:
         self.name: str | None = name
-        self.read_only = False
-        self.multibyte = True
+        self.read_only = False  # N180
+        self.multibyte = True  # N183
         self._limit = DEFAULT_LIMIT
         self._on_kill = on_kill
         # The text up to where it was changed last: in pieces, and then in small ones that are not joined yet.
@@ -94,7 +94,7 @@ class Buffer:
         return self._joined()
 
     @property
-    def point(self) -> int:
+    def point(self) -> int:  # N180
         """A position for your program, for example how far it has read.  You can set it.
 
         It moves with the text around it.
@@ -169,7 +169,7 @@ class Buffer:
         self._tell_room()
         return "".join(taken)
 
-    def kill(self) -> None:
+    def kill(self) -> None:  # N98
         """Delete the processes that use the buffer, and then the buffer."""
         if self.live:
             self._on_kill(self)

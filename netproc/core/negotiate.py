@@ -65,7 +65,7 @@ SHELL = StreamType(WhenTLS.NEVER, queries=True)
 
 
 @dataclass(frozen=True, slots=True)
-class StreamProperties:
+class StreamProperties:  # N263
     """What netproc has found out while it opened a stream.
 
     Attributes:

@@ -140,11 +140,11 @@ class ProcessTable(Generic[P]):
         if self.observers:
             self.tell(process, "gone", None)
 
-    def processes(self) -> list[P]:
+    def processes(self) -> list[P]:  # N3
         """Return the processes that have not ended, the newest first."""
         return [p for p in reversed(self._processes.values()) if p is not None]
 
-    def get(self, name: object) -> P | None:
+    def get(self, name: object) -> P | None:  # N3
         """Return the process with this name, or None.
 
         Args:
@@ -189,7 +189,7 @@ class ProcessTable(Generic[P]):
             found = self._buffers[buffer] = Buffer(buffer, self._buffer_killed)
         return found
 
-    def buffer_process(self, buffer: Buffer | str | None) -> P | None:
+    def buffer_process(self, buffer: Buffer | str | None) -> P | None:  # N11
         """Return the newest process that uses this buffer, or None."""
         found = self._buffers.get(buffer) if isinstance(buffer, str) else buffer
         if found is None:

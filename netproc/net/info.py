@@ -40,7 +40,7 @@ def network_lookup_address_info(
     *,
     timeout: float = DEFAULT_LIMITS.connect_timeout,
     reactor: INetprocReactor | None = None,
-) -> Deferred[list[Address]]:
+) -> Deferred[list[Address]]:  # N47
     """Look up the addresses of a host.
 
     Emacs: ``network-lookup-address-info``.
@@ -92,7 +92,7 @@ def _check_family(family: object, complaint: str) -> None:
         raise ProcessArgumentError("family", f"{complaint} {shown(family)}")
 
 
-class InterfaceInfo(NamedTuple):
+class InterfaceInfo(NamedTuple):  # N49
     """What `network_interface_info` returns.
 
     Attributes:
@@ -112,7 +112,7 @@ class InterfaceInfo(NamedTuple):
     ipv6: tuple[Address, ...]
 
 
-def network_interface_list(full: bool = False, family: str | None = None) -> list[Interface]:
+def network_interface_list(full: bool = False, family: str | None = None) -> list[Interface]:  # N48
     """List the network interfaces with their addresses.
 
     Emacs: ``network-interface-list``.
@@ -143,7 +143,7 @@ def network_interface_list(full: bool = False, family: str | None = None) -> lis
     return entries
 
 
-def network_interface_info(name: str) -> InterfaceInfo | None:
+def network_interface_info(name: str) -> InterfaceInfo | None:  # N49
     """Describe a network interface.
 
     Emacs: ``network-interface-info``.

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from .process import NetworkProcess
 
 
-def default_filter(process: NetworkProcess, text: Text) -> None:
+def default_filter(process: NetworkProcess, text: Text) -> None:  # N180
     """Insert the text into the buffer of the process, at its mark.  Without a buffer, the text is dropped.
 
     If the buffer's `point` is at the mark or after it, it moves along with the text.  The text is inserted even if the
@@ -29,7 +29,7 @@ def default_filter(process: NetworkProcess, text: Text) -> None:
     process.insert_in_buffer(text)
 
 
-def default_sentinel(process: NetworkProcess, event: str) -> None:
+def default_sentinel(process: NetworkProcess, event: str) -> None:  # N85
     r"""Insert "\nProcess NAME EVENT" into the buffer of the process, at its mark, if the process is not open.
 
     If the process is open, even if it is stopped, or has no buffer, nothing is inserted.

@@ -19,7 +19,7 @@ from .process import DEFAULT_TABLE, NetworkProcess, Table
 from .waiting import Waiters
 
 
-def process_list(*, table: Table = DEFAULT_TABLE) -> list[NetworkProcess]:
+def process_list(*, table: Table = DEFAULT_TABLE) -> list[NetworkProcess]:  # N3
     """Return the processes that have not ended, the newest first.
 
     Emacs: ``process-list``.
@@ -30,7 +30,7 @@ def process_list(*, table: Table = DEFAULT_TABLE) -> list[NetworkProcess]:
     return table.processes()
 
 
-def list_processes(query_only: bool = False, *, table: Table = DEFAULT_TABLE) -> str:
+def list_processes(query_only: bool = False, *, table: Table = DEFAULT_TABLE) -> str:  # N13
     """Return the processes that have not ended as a text table, sorted by name.
 
     Emacs: ``list-processes``.
@@ -44,7 +44,7 @@ def list_processes(query_only: bool = False, *, table: Table = DEFAULT_TABLE) ->
 
 def get_process(
     name: str | NetworkProcess, *, table: Table = DEFAULT_TABLE
-) -> NetworkProcess | None:
+) -> NetworkProcess | None:  # N3
     """Return the process with this name, or None.
 
     Emacs: ``get-process``.
@@ -88,7 +88,7 @@ def get_buffer_create(name: str | Buffer, *, table: Table = DEFAULT_TABLE) -> Bu
 
 def get_buffer_process(
     buffer: Buffer | str | None, *, table: Table = DEFAULT_TABLE
-) -> NetworkProcess | None:
+) -> NetworkProcess | None:  # N11
     """Return the newest process that uses this buffer, or None.
 
     Emacs: ``get-buffer-process``.
@@ -106,7 +106,7 @@ def accept_process_output(
     *,
     table: Table = DEFAULT_TABLE,
     reactor: INetprocReactor | None = None,
-) -> Deferred[bool]:
+) -> Deferred[bool]:  # N168
     """Wait until data of a process, or of any process, has been delivered to the filter or the buffer.
 
     Accepting a connection or calling a sentinel is not output.

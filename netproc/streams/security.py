@@ -45,7 +45,7 @@ def refuse(host: str, port: int, problems: tuple[Problem, ...]) -> Answer:
     return "no"
 
 
-class SecurityManager:
+class SecurityManager:  # N251
     """Remembers the public keys of servers, and refuses connections that do not match.
 
     Use it if verified certificates are not enough, or if `verify_error` lets the verification only warn.  The manager
@@ -93,7 +93,7 @@ class SecurityManager:
         *,
         save_fingerprint: bool = False,
         warn_unencrypted: bool = False,
-    ) -> Deferred[None]:
+    ) -> Deferred[None]:  # N254
         """Decide about a connection that was not opened by `open_network_stream`.
 
         Emacs: ``nsm-verify-connection``.

@@ -18,10 +18,6 @@ from netproc.commands.tap import MakeOptions
 from netproc.core import errors, options
 from netproc.core.codecnames import CODECS
 from netproc.core.trust import _CHECKS, UNENCRYPTED
-from netproc.opencommand import OpenOptions
-from netproc.tap import MakeOptions
-=======
-from netproc.making.make import KEYWORDS
 from netproc.test.conformance.differences import DIFFERENCES
 from netproc.test.conformance.test_scenarios import scenario_names
 from netproc.test.test_layout import PACKAGE, modules

@@ -365,7 +365,7 @@ def tls_boot_parameters(
     verify_error: object = UNSET,
     verify_hostname_error: object = None,
     **more: Any,
-) -> TLSParameters:
+) -> TLSParameters:  # N230
     """Make `TLSParameters` with the parameter names of Emacs.
 
     Emacs: ``gnutls-boot-parameters``.
