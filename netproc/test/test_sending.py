@@ -10,8 +10,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from netproc.core.errors import ProcessError
 from netproc.core.limits import Limits
-from netproc.reading import CONGESTED, FILTERING
-from netproc.sending import Sending
+from netproc.process.input import CONGESTED, FILTERING
+from netproc.process.output import Sending
 
 
 class Channel:

@@ -10,7 +10,7 @@ from twisted.internet.defer import succeed
 
 from netproc import NetworkProcess, ProcessArgumentError
 from netproc.core.address import form, parse
-from netproc.make import KEYWORDS, make
+from netproc.making.make import KEYWORDS, make
 from netproc.net import inherited, packetinfo
 from netproc.test.base import PATIENCE, NetprocTestCase
 from netproc.test.real.contract import Recorder, echo

@@ -14,9 +14,9 @@ from twisted.internet.defer import Deferred
 from netproc import NetworkProcess, ProcessError
 from netproc.core import options
 from netproc.core.errors import NetprocError
-from netproc.life import Life
 from netproc.net import datagram, icmp
-from netproc.process import DEFAULT_TABLE
+from netproc.process.lifecycle import Life
+from netproc.process.process import DEFAULT_TABLE
 from netproc.test import oddvalues
 from netproc.test.real.contract import Recorder
 from netproc.test.real.test_datagrams import DatagramTestCase, PacketTestCase
