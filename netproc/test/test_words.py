@@ -86,6 +86,8 @@ class WordsTests(SynchronousTestCase):
     def test_a_docstring_is_no_question(self) -> None:
         text = 'def f():\n    """Is it open?"""\n\nask("Is it open?")\n'
         self.assertEqual([2], self.lines("a.py", text))
+        text = "#: Is it\n#: open?\nx = 1\n# Is it open?\n#: How open. Is it?\ny = 2\n"
+        self.assertEqual([1], self.lines("a.py", text))
 
     def test_examples_of_what_not_to_write_are_allowed(self) -> None:
         text = f"Text.\n\nBefore: {HABIT} it,\nand {HABIT} that.\n\nAfter: {HABIT} it.\n"
