@@ -1,8 +1,8 @@
 """The states of a process: one table of transitions, and the only home of the event strings.
 
-The lifecycle of a process calls `step` with a *cause*, which is something that has happened. The
-result is the new state and the event with which the sentinel is called. When the documentation is
-built, `docs/_ext/lifecycle.py` makes its picture and its list of transitions from `TABLE`.
+`process/lifecycle.py` calls `step` with a *cause*, which is something that has happened. The result
+is the new state and the event with which the sentinel is called. When the documentation is built,
+`docs/_ext/lifecycle.py` makes its picture and its list of transitions from `TABLE`.
 
 The table keeps three rules. Nothing leaves a terminal state, except that deleting a failed process
 closes it. A terminal state is entered with exactly one event. A pair that is not in the table
