@@ -37,10 +37,10 @@ FILLINGS = {
 
 
 def transitions() -> list[tuple[State, Cause, Step]]:
-    """Every row of the table, in the order of the states, live ones first."""
+    """Every row of the table, ordered by the state before it, live ones first, and that after it."""
     rows = [(state, cause, step) for (state, cause), step in TABLE.items()]
-    order = list(State)
-    return sorted(rows, key=lambda row: (row[0] in ENDED, order.index(row[0])))
+    number = {state: (state in ENDED, i) for i, state in enumerate(State)}
+    return sorted(rows, key=lambda row: (number[row[0]], number[row[2].state]))
 
 
 def state_name(state: State) -> str:
