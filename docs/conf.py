@@ -1,5 +1,7 @@
 """Sphinx settings: "make docs" builds the pages into docs/_build/html."""
 
+import os
+import sys
 from typing import Any
 
 from docutils import nodes
@@ -26,7 +28,9 @@ nitpicky = True
 
 # -- the reference ------------------------------------------------------------------------------
 
+sys.path.append(os.path.join(os.path.dirname(__file__), "_ext"))
 extensions = [
+    "lifecycle",
     "sphinx.ext.autodoc",
     "sphinx.ext.intersphinx",
     "sphinx.ext.napoleon",

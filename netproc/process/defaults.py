@@ -26,7 +26,7 @@ def default_filter(process: NetworkProcess, text: Text) -> None:  # N180
         process: The process.
         text: What the process has received.
     """
-    process.insert_in_buffer(text)
+    process._insert_in_buffer(text)
 
 
 def default_sentinel(process: NetworkProcess, event: str) -> None:  # N85
@@ -40,5 +40,5 @@ def default_sentinel(process: NetworkProcess, event: str) -> None:  # N85
         process: The process.
         event: The event.
     """
-    if process.buffer is not None and process.life.state not in FLOWING:
-        process.insert_in_buffer(f"\nProcess {process.name} {event}")
+    if process.buffer is not None and process._lifecycle.state not in FLOWING:
+        process._insert_in_buffer(f"\nProcess {process.name} {event}")

@@ -29,10 +29,10 @@ from ..net.interfaces import INetprocReactor
 from ..net.tls.channel import TLSChannel
 from . import callbacks
 from .defaults import default_filter, default_sentinel
-from .input import STOPPED, Reading
-from .lifecycle import Life
-from .output import Sending
-from .packets import PacketReading
+from .input import STOPPED, Input
+from .lifecycle import Lifecycle
+from .output import Output
+from .packets import PacketInput
 from .settings import Filter, ProcessSettings, Sentinel
 from .starttls import start_tls
 from .waiting import Waiters, look
@@ -76,14 +76,14 @@ class NetworkProcess(ProcessSettings):
 
     __slots__ = (
         "__weakref__",
-        "_complaints",
-        "_log",
+        "_log_function",
+        "_own_complaints",
         "_stopped",
         "_tls_host",
+        "_waiters",
         "accepted_by",
         "query_on_exit",
         "reactor",
-        "waiters",
     )
 
     def __init__(
@@ -108,14 +108,14 @@ class NetworkProcess(ProcessSettings):
         self.name = name
         self.table = table
         self.reactor = reactor
-        self.shown = contact
+        self._contact = contact
         self._coding = coding
         self._filter_multibyte = filter_multibyte
         self._decodes = filter_multibyte
         self._sentinel: Sentinel = sentinel or default_sentinel
-        self._log = log
+        self._log_function = log
         self._plist = dict(plist) if plist else None
-        self.linger = linger
+        self._linger = linger
         self._limits = limits
         #: The server that made this connection, None for what was made otherwise.
         self.accepted_by = accepted_by
@@ -124,25 +124,25 @@ class NetworkProcess(ProcessSettings):
         #: Does a service's drain wait for it (D17)?
         self.query_on_exit = query_on_exit
 
-        self._complaints: Throttle | None = None
+        self._own_complaints: Throttle | None = None
         self._stopped = False
         self._buffer: Buffer | None = None
         self._mark: Mark | None = None
         self._own_buffer: Buffer | None = None
         self._tls_mark: Mark | None = None
-        self.life = Life(self)
+        self._lifecycle = Lifecycle(self)
         if contact.get("type") in _OF_PACKETS:
-            self.reading = PacketReading(self, PacketDelivery(coding, filter_multibyte))
+            self._input = PacketInput(self, PacketDelivery(coding, filter_multibyte))
         else:
-            self.reading = Reading(self, Delivery(coding, filter_multibyte))
-        self.sending = Sending(self)
+            self._input = Input(self, Delivery(coding, filter_multibyte))
+        self._output = Output(self)
         #: Who waits in `accept_output`.
-        self.waiters: Waiters[bool] | None = None
-        self.call_filter: Filter = default_filter
+        self._waiters: Waiters[bool] | None = None
+        self._call_filter: Filter = default_filter
         self._set_filter(filter)
 
     def __repr__(self) -> str:
-        ends = f"{text(self.shown.local)} {text(self.shown.remote)}"
+        ends = f"{text(self._contact.local)} {text(self._contact.remote)}"
         return f"<NetworkProcess {self.name!r} {self.status} {ends}>"
 
     # -- what it is -------------------------------------------------------------------------
@@ -161,16 +161,16 @@ class NetworkProcess(ProcessSettings):
 
         Emacs: ``process-command``.
         """
-        return self.shown.get("command")  # type: ignore[return-value]
+        return self._contact.get("command")  # type: ignore[return-value]
 
     @property
-    def status(self) -> str:  # N60
+    def status(self) -> str:
         """One of "connect", "open", "listen", "stop", "closed" and "failed".
 
         For a command, it is "run", "stop", "exit" or "signal".
         Emacs: ``process-status``.
         """
-        state = self.life.state
+        state = self._lifecycle.state
         return status.shown(state, self._stopped)
 
     @property
@@ -181,47 +181,47 @@ class NetworkProcess(ProcessSettings):
     @property
     def is_server(self) -> bool:
         """Whether the process was made as a server."""
-        return self.life.port is not None or self.shown.get("server") is not None
+        return self._lifecycle.port is not None or self._contact.get("server") is not None
 
     @property
     def is_datagram(self) -> bool:
         """Whether the process sends and receives datagrams."""
-        return self.shown.get("type") == "datagram"
+        return self._contact.get("type") == "datagram"
 
     @property
     def shows_packets(self) -> bool:
         """Whether each call of the filter receives one packet, as in datagram and seqpacket processes."""
-        return isinstance(self.reading, PacketReading)
+        return isinstance(self._input, PacketInput)
 
     @property
     def received(self) -> int:
         """The number of bytes that the process has received."""
-        return self.reading.received
+        return self._input.received
 
     @property
     def sent(self) -> int:
         """The number of bytes that `send` has accepted."""
-        return self.sending.sent
+        return self._output.sent
 
     @property
     def pending(self) -> int:
         """The number of bytes that `send` has accepted and the system has not taken yet."""
-        return self.sending.pending
+        return self._output.pending
 
     @property
-    def exit_status(self) -> int | str:  # N61
+    def exit_status(self) -> int | str:
         """0 while the process is live or after it was deleted, and 256 after the peer has ended the connection.
 
         After a failure it is the errno, or a text if there is no errno.  For a command it is the exit status, or the
         number of the signal that ended it.
         Emacs: ``process-exit-status``.
         """
-        return self.life.exit_status
+        return self._lifecycle.exit_status
 
     @property
     def reason(self) -> ProcessError | None:
         """The error that ended the process.  None while the process is live, and after an orderly end."""
-        return self.life.reason
+        return self._lifecycle.reason
 
     @property
     def last_error(self) -> ProcessError | None:
@@ -230,12 +230,12 @@ class NetworkProcess(ProcessSettings):
         For a datagram process it is an ICMP error or a packet that was refused.  For a stream that is not encrypted although
         it could have had TLS, it is the server's refusal.
         """
-        return self.life.last_error
+        return self._lifecycle.last_error
 
     @property
     def unsent(self) -> int:
         """The number of bytes that `send` has accepted and the system never got; final when `closed` has fired."""
-        return self.life.unsent
+        return self._lifecycle.unsent
 
     @property
     def truncated(self) -> bool:
@@ -243,7 +243,7 @@ class NetworkProcess(ProcessSettings):
 
         It is True after an end over TLS if the peer did not send close_notify, which says that the input is complete.
         """
-        return self.life.truncated
+        return self._lifecycle.truncated
 
     def peer_status(self) -> dict[str, object] | None:
         """Return what is known about the TLS connection and about the certificates of the peer.
@@ -255,7 +255,7 @@ class NetworkProcess(ProcessSettings):
             "warnings" (what is wrong with the certificate, absent if nothing is), "certificates" (those that the peer sent),
             "verified_chain", "alpn" and "sni".  The page "TLS" of the reference lists all keys.
         """
-        channel = self.sending.channel if self.live else None
+        channel = self._output.channel if self.live else None
         return channel.peer_status() if isinstance(channel, TLSChannel) else None
 
     @property
@@ -264,9 +264,9 @@ class NetworkProcess(ProcessSettings):
 
         It never fails.  `reason` and `unsent` are final when it fires.
         """
-        return self.life.closed(self)
+        return self._lifecycle.closed(self)
 
-    def contact(self, key: str | bool | None = None) -> Any:  # N120
+    def contact(self, key: str | bool | None = None) -> Any:
         """Return how the process was made and where it is connected.
 
         You can call it at any time, even while the process connects and after it has ended.  A connection of a server shows
@@ -294,23 +294,23 @@ class NetworkProcess(ProcessSettings):
         if key is None and self.type == "real":
             return True
         if key is None:
-            return self.shown.host_and_service()
+            return self._contact.host_and_service()
         if key is True:
-            return self.shown.everything()
+            return self._contact.everything()
         if not isinstance(key, str):
             raise ProcessArgumentError("key", f"{shown(key)} is not the name of a keyword")
         if key == "peer_credentials":
-            channel = self.sending.channel
+            channel = self._output.channel
             return channel.peer_credentials() if channel is not None and self.live else None
         if key == "tls_truncated":
             return self.truncated
         if key == "tls_start":
             return self._tls_mark.position if self._tls_mark is not None else None
-        return self.shown.get(key)
+        return self._contact.get(key)
 
     # -- sending ----------------------------------------------------------------------------
 
-    def send(self, data: Text | bytearray | memoryview) -> None:  # N198, D13
+    def send(self, data: Text | bytearray | memoryview) -> None:
         """Queue data to be sent.  The call never blocks.
 
         netproc gives everything that is sent during one reactor event to the system in one call, when the event ends.  Data
@@ -338,15 +338,15 @@ class NetworkProcess(ProcessSettings):
             payload = encoding.encode_bytes(bytes(data))
         else:
             raise ProcessArgumentError("data", f"{type(data).__name__} is neither str nor bytes")
-        if self.life.state not in SENDING:
+        if self._lifecycle.state not in SENDING:
             raise not_running(self.name)
         if payload:
-            self.sending.send(payload)
+            self._output.send(payload)
         # Not when it is refused: what stands before the first text has to be sent then.
         if encoding.unsettled and data and isinstance(data, str):
             self._coding = (self._coding[0], encoding.settled)
 
-    def send_eof(self) -> None:  # N152, N106
+    def send_eof(self) -> None:
         """Close the sending side after the pending data.  The process still receives data.
 
         A second call does nothing, and so does a call in a datagram process.
@@ -356,10 +356,10 @@ class NetworkProcess(ProcessSettings):
             ProcessError: With the errno ENOTCONN, the process is not connected.  With EOPNOTSUPP, the transport of its
                 `endpoint` cannot close one side.
         """
-        if self.life.state not in SENDING:
+        if self._lifecycle.state not in SENDING:
             raise not_running(self.name)
         if not self.is_datagram:
-            self.sending.send_eof()
+            self._output.send_eof()
 
     def start_tls(self, parameters: object, unread: bytes = b"") -> Deferred[NetworkProcess]:
         """Switch the connection to TLS.
@@ -391,11 +391,11 @@ class NetworkProcess(ProcessSettings):
             A Deferred that fires with None when less than `limits.low_water` bytes are pending.  If that is so already, it
             has fired when the call returns.  It fails with `ProcessError` if the pending data can never be written.
         """
-        return self.sending.drain()
+        return self._output.drain()
 
     # -- stopping and waiting -----------------------------------------------------------------
 
-    def stop(self) -> None:  # N140
+    def stop(self) -> None:
         """Deliver no more data or, for a server, accept no more connections, until `resume` is called.
 
         The process still sends data.  It does not notice the end of the connection while it is stopped.  The sentinel is not
@@ -405,12 +405,12 @@ class NetworkProcess(ProcessSettings):
         Raises:
             ProcessError: With the errno EOPNOTSUPP, the transport of the `endpoint` cannot pause.
         """
-        if self.life.port is not None:
-            self.life.port.pause()
+        if self._lifecycle.port is not None:
+            self._lifecycle.port.pause()
         else:
-            if self.sending.channel is not None:
-                self.sending.channel.check_pausable()
-            self.reading.hold(STOPPED)
+            if self._output.channel is not None:
+                self._output.channel.check_pausable()
+            self._input.hold(STOPPED)
         self._stopped = True
 
     def resume(self) -> None:
@@ -418,12 +418,12 @@ class NetworkProcess(ProcessSettings):
         Emacs: ``continue-process``.
         """
         self._stopped = False
-        if self.life.port is not None:
-            self.life.port.resume()
+        if self._lifecycle.port is not None:
+            self._lifecycle.port.resume()
         else:
-            self.reading.release(STOPPED)
+            self._input.release(STOPPED)
 
-    def accept_output(self, timeout: float | None = None) -> Deferred[bool]:  # N168
+    def accept_output(self, timeout: float | None = None) -> Deferred[bool]:
         """Wait until data has been delivered to the filter or the buffer.
 
         Before the Deferred fires, netproc delivers everything else that has arrived already.  If the connection has ended by
@@ -444,14 +444,14 @@ class NetworkProcess(ProcessSettings):
             check_patience("timeout", timeout)
         except ProcessArgumentError as error:
             return fail(error)
-        if self.reading.in_filter:
+        if self._input.in_filter:
             problem = f"the filter of process {self.name} waits for its own input"
             return fail(ProcessError(errno.EDEADLK, problem))
-        if not self.live or self.life.port is not None:
+        if not self.live or self._lifecycle.port is not None:
             return succeed(False)
-        self.waiters = self.waiters or Waiters()
-        waiter = self.waiters.add_with_timeout(timeout, False, self.reactor)
-        self.reading.update()
+        self._waiters = self._waiters or Waiters()
+        waiter = self._waiters.add_with_timeout(timeout, False, self.reactor)
+        self._input.update()
         return waiter.addCallback(self._accept_the_rest)
 
     def _accept_the_rest(self, delivered: bool) -> bool | Deferred[bool]:
@@ -466,13 +466,13 @@ class NetworkProcess(ProcessSettings):
                 break
         return True
 
-    def delivered(self, what: Text) -> None:
+    def _delivered(self, what: Text) -> None:
         """The filter has been given WHAT: tell those who watch."""
         self.table.tell(self, "delivered", what)
-        if self.waiters:
-            self.waiters.fire(True)
+        if self._waiters:
+            self._waiters.fire(True)
             if self.live:
-                self.reading.update()
+                self._input.update()
 
     def delete(self) -> None:
         r"""End the process.
@@ -482,7 +482,7 @@ class NetworkProcess(ProcessSettings):
         If the process has ended already, the call does nothing.  The connections of a server stay open.
         Emacs: ``delete-process``.
         """
-        self.life.delete()
+        self._lifecycle.delete()
 
     def fail(self, error: ProcessError) -> None:
         """End the process as `delete` does, because of an error.
@@ -499,7 +499,7 @@ class NetworkProcess(ProcessSettings):
             raise ProcessArgumentError("error", f"{shown(error)} is not a ProcessError")
         if not self.live:
             return
-        suppressed = self.complaints.passes(self.reactor.seconds())
+        suppressed = self._complaints.passes(self.reactor.seconds())
         if suppressed is not None:
             log.info(
                 "{name}: {error}{more}",
@@ -507,7 +507,7 @@ class NetworkProcess(ProcessSettings):
                 error=escape(str(error)),
                 more=not_logged(suppressed),
             )
-        self.life.delete(error)
+        self._lifecycle.delete(error)
 
     def unread(self, text: Text) -> None:
         """Give back input that the filter has not used.
@@ -534,11 +534,11 @@ class NetworkProcess(ProcessSettings):
         if not isinstance(text, str if self.filter_multibyte else bytes):
             raise ProcessArgumentError("text", f"{type(text).__name__} is not what comes")
         if self.live:
-            self.reading.put_back(text)
+            self._input.prepend(text)
 
     # -- calling the program ------------------------------------------------------------------
 
-    def tell(self, event: str | None) -> None:
+    def _tell(self, event: str | None) -> None:
         """Call the sentinel, which is looked up now (N81), if there is something to tell."""
         if event is None:
             return
@@ -546,9 +546,9 @@ class NetworkProcess(ProcessSettings):
             self.table.tell(self, "sentinel", event)
         if self._buffer is not None or self._sentinel is not default_sentinel:
             # Without a buffer the default sentinel does nothing.
-            self.call("sentinel", self._sentinel, self, event)
+            self._call("sentinel", self._sentinel, self, event)
 
-    def call(self, what: str, function: Callable[..., object], *arguments: object) -> None:
+    def _call(self, what: str, function: Callable[..., object], *arguments: object) -> None:
         """Call a sentinel or log function; errors are logged, what takes time is not waited for."""
         try:
             result = function(*arguments)
@@ -557,31 +557,31 @@ class NetworkProcess(ProcessSettings):
         else:
             callbacks.pending(result, self, what)
 
-    def observer_raised(self, error: BaseException) -> None:
+    def _observer_raised(self, error: BaseException) -> None:
         """Log the ERROR that an observer of the table raised when it was told of this process."""
         callbacks.raised(error, self, "observer")
 
     @property
-    def complaints(self) -> Throttle:
+    def _complaints(self) -> Throttle:
         """Limits the log lines that peers can cause; a server has one with all its connections."""
         owner = self.accepted_by or self
-        owner._complaints = owner._complaints or Throttle(MOST_COMPLAINTS)
-        return owner._complaints
+        owner._own_complaints = owner._own_complaints or Throttle(MOST_COMPLAINTS)
+        return owner._own_complaints
 
     @property
-    def logs(self) -> bool:
+    def _has_log(self) -> bool:
         """Does anybody hear what `log` is told?"""
-        return self._log is not None or bool(self.table.observers)
+        return self._log_function is not None or bool(self.table.observers)
 
-    def log(self, connection: NetworkProcess | None, message: str) -> None:
+    def _call_log(self, connection: NetworkProcess | None, message: str) -> None:
         """Call the log function of a server."""
         self.table.tell(self, "log", message)
-        if self._log is not None:
-            self.call("log", self._log, self, connection, message)
+        if self._log_function is not None:
+            self._call("log", self._log_function, self, connection, message)
 
     # -- for server.py --------------------------------------------------------------------------
 
-    def new_connection(
+    def _new_connection(
         self, name: str, local: SocketAddress | None, remote: SocketAddress | None
     ) -> NetworkProcess:
         """A process NAME that begins as the connections of this server do (N93)."""
@@ -589,7 +589,7 @@ class NetworkProcess(ProcessSettings):
             name,
             self.table,
             self.reactor,
-            contact=self.shown.for_connection(local, remote),
+            contact=self._contact.for_connection(local, remote),
             coding=self._coding,
             filter=self.filter,
             sentinel=self._sentinel,
