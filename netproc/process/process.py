@@ -164,7 +164,7 @@ class NetworkProcess(ProcessSettings):
         return self._contact.get("command")  # type: ignore[return-value]
 
     @property
-    def status(self) -> str:
+    def status(self) -> str:  # N60
         """One of "connect", "open", "listen", "stop", "closed" and "failed".
 
         For a command, it is "run", "stop", "exit" or "signal".
@@ -209,7 +209,7 @@ class NetworkProcess(ProcessSettings):
         return self._output.pending
 
     @property
-    def exit_status(self) -> int | str:
+    def exit_status(self) -> int | str:  # N61
         """0 while the process is live or after it was deleted, and 256 after the peer has ended the connection.
 
         After a failure it is the errno, or a text if there is no errno.  For a command it is the exit status, or the
@@ -266,7 +266,7 @@ class NetworkProcess(ProcessSettings):
         """
         return self._lifecycle.closed(self)
 
-    def contact(self, key: str | bool | None = None) -> Any:
+    def contact(self, key: str | bool | None = None) -> Any:  # N120
         """Return how the process was made and where it is connected.
 
         You can call it at any time, even while the process connects and after it has ended.  A connection of a server shows
@@ -310,7 +310,7 @@ class NetworkProcess(ProcessSettings):
 
     # -- sending ----------------------------------------------------------------------------
 
-    def send(self, data: Text | bytearray | memoryview) -> None:
+    def send(self, data: Text | bytearray | memoryview) -> None:  # N198, D13
         """Queue data to be sent.  The call never blocks.
 
         netproc gives everything that is sent during one reactor event to the system in one call, when the event ends.  Data
@@ -346,7 +346,7 @@ class NetworkProcess(ProcessSettings):
         if encoding.unsettled and data and isinstance(data, str):
             self._coding = (self._coding[0], encoding.settled)
 
-    def send_eof(self) -> None:
+    def send_eof(self) -> None:  # N152, N106
         """Close the sending side after the pending data.  The process still receives data.
 
         A second call does nothing, and so does a call in a datagram process.
@@ -395,7 +395,7 @@ class NetworkProcess(ProcessSettings):
 
     # -- stopping and waiting -----------------------------------------------------------------
 
-    def stop(self) -> None:
+    def stop(self) -> None:  # N140
         """Deliver no more data or, for a server, accept no more connections, until `resume` is called.
 
         The process still sends data.  It does not notice the end of the connection while it is stopped.  The sentinel is not
@@ -423,7 +423,7 @@ class NetworkProcess(ProcessSettings):
         else:
             self._input.release(STOPPED)
 
-    def accept_output(self, timeout: float | None = None) -> Deferred[bool]:
+    def accept_output(self, timeout: float | None = None) -> Deferred[bool]:  # N168
         """Wait until data has been delivered to the filter or the buffer.
 
         Before the Deferred fires, netproc delivers everything else that has arrived already.  If the connection has ended by

@@ -219,7 +219,7 @@ class ProcessSettings:
         return self._coding[0].decoder(self._decodes)
 
     @property
-    def filter_multibyte(self) -> bool:
+    def filter_multibyte(self) -> bool:  # D11, N183
         """Whether the filter receives str.  It is False whenever the decoding system produces bytes.
 
         Emacs: ``process-filter-multibyte-p``.
@@ -252,7 +252,7 @@ class ProcessSettings:
         self._limits = value
         self._output.set_marks(value)
 
-    def set_option(self, name: str, value: object, no_error: bool = False) -> bool | None:
+    def set_option(self, name: str, value: object, no_error: bool = False) -> bool | None:  # N212
         """Set a network option now, and show the value in `contact`.
 
         Emacs: ``set-network-process-option``.
@@ -288,7 +288,7 @@ class ProcessSettings:
         return True
 
     @property
-    def datagram_address(self) -> Address | None:
+    def datagram_address(self) -> Address | None:  # N103, N104
         """The address to which a datagram process sends, which is that of the last sender or the one that you set.
 
         None if there is no address yet, and for processes of other types.  You can set it to an address of the same family.
@@ -317,7 +317,7 @@ class ProcessSettings:
     # -- the buffer -------------------------------------------------------------------------
 
     @property
-    def buffer(self) -> Buffer | None:
+    def buffer(self) -> Buffer | None:  # N182
         """The process buffer, or None.
 
         If you set another buffer, the mark moves to the end of that buffer.
