@@ -1,8 +1,8 @@
 """Sphinx settings: "make docs" builds the pages into docs/_build/html."""
 
 import os
+import pydoc
 import sys
-from typing import Any
 
 from docutils import nodes
 from sphinx.addnodes import pending_xref
@@ -65,7 +65,9 @@ for interface in (INetprocReactor, *vars(interfaces).values()):
         interface.__qualname__ = interface.__name__
 
 
-# Types that only annotations name.  Their values are described where a parameter takes one.
+# Where names are public.  Elsewhere they are private.
+DOORS = ("netproc", "netproc.endpoints", "netproc.service")
+# Types that annotations cannot name with their modules.
 ALIASES = {"Ask", "Filter", "Sentinel"}
 
 
@@ -74,16 +76,16 @@ def resolve_our_own(
 ) -> nodes.Element | None:
     """Link a public name that an annotation gives with its module; leave a private one as text."""
     target: str = node.get("reftarget", "")
-    module, _, name = target.rpartition(".")
-    if target in ALIASES:
-        return contnode
-    if node.get("refdomain") != "py" or module.partition(".")[0] != "netproc":
+    if node.get("refdomain") != "py" or not (target.startswith("netproc.") or target in ALIASES):
         return None
-    if name not in netproc.__all__:
-        return contnode
-    python = env.domains.python_domain
-    document: Any = node.get("refdoc")
-    return python.resolve_xref(env, document, app.builder, "obj", f"netproc.{name}", node, contnode)
+    name = target.rpartition(".")[2]
+    for door in DOORS:
+        found = env.domains.python_domain.resolve_xref(
+            env, node["refdoc"], app.builder, "obj", f"{door}.{name}", node, contnode
+        )
+        if found is not None:
+            return found
+    return contnode if target in ALIASES or hasattr(pydoc.locate(target), "__name__") else None
 
 
 def setup(app: Sphinx) -> None:

@@ -166,7 +166,11 @@ class ProcessTable(Generic[P]):
     # -- buffers ----------------------------------------------------------------------------
 
     def get_buffer(self, name: object) -> Buffer | None:
-        """Return the buffer with this name, or None."""
+        """Return the buffer with this name, or None.
+
+        Args:
+            name: The name of a buffer.
+        """
         return self._buffers.get(name) if isinstance(name, str) else None
 
     def get_buffer_create(self, buffer: object) -> Buffer:
@@ -190,7 +194,11 @@ class ProcessTable(Generic[P]):
         return found
 
     def buffer_process(self, buffer: Buffer | str | None) -> P | None:  # N11
-        """Return the newest process that uses this buffer, or None."""
+        """Return the newest process that uses this buffer, or None.
+
+        Args:
+            buffer: A buffer or the name of a buffer.
+        """
         found = self._buffers.get(buffer) if isinstance(buffer, str) else buffer
         if found is None:
             return None
