@@ -65,7 +65,7 @@ class NetworkProcess(ProcessSettings):
 
     Attributes:
         name: The unique name of the process.  A connection of a server is called ``SERVER <HOST:PORT>``, or
-            ``SERVER <N>`` if the peer has no IP address.  You cannot change it.
+            ``SERVER <N>`` if the peer has no IP address.  Do not change it.
             Emacs: ``process-name``.
         accepted_by: The server that accepted this connection.  It is None for other processes.  Do not change it.
         table: The `ProcessTable` that lists the process and its buffer.  Do not change it.
