@@ -46,7 +46,7 @@ class Peer:
         return [sys.executable, path, str(directory), *self.words]
 
 
-FAST = "netproc.epollreactor"
+FAST = "netproc.reactor"
 LAYER = frozenset({"pp1", "pp50", "bulk1"})
 SMALL = frozenset({"pp1", "pp50", "bulk1", "bulk8", "sink", "churn", "unix50", "pieces50"})
 

@@ -10,9 +10,9 @@ from typing import Any, ClassVar
 
 from twisted.python import usage
 
-from .ending import say
-from .opencommand import CommandOptions, OpenOptions
-from .terminal import keep_descriptors
+from .commands.exits import say
+from .commands.open import CommandOptions, OpenOptions
+from .commands.terminal import keep_descriptors
 
 
 class Options(CommandOptions):

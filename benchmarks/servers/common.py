@@ -54,7 +54,7 @@ def install_reactor() -> None:
 
         epollreactor.install()
         return
-    import_module("netproc.epollreactor").install(spin=SPIN if "spinning" in WORDS else 0.0)
+    import_module("netproc.reactor").install(spin=SPIN if "spinning" in WORDS else 0.0)
 
 
 #: For how many seconds the spinning reactor looks for events before it sleeps.

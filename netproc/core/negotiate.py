@@ -22,22 +22,8 @@ from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, TypeVar
 
-from .answers import (
-    Afterwards,
-    Dialect,
-    End,
-    ForeignAnswerError,
-    Scan,
-    Upgrade,
-    to_bytes,
-    to_text,
-)
-from .errors import (
-    AnswerSizeError,
-    NegotiationError,
-    NetprocError,
-    StartTLSError,
-)
+from .answers import Afterwards, Dialect, End, ForeignAnswerError, Scan, Upgrade, to_bytes, to_text
+from .errors import AnswerSizeError, NegotiationError, NetprocError, StartTLSError
 from .escape import escape
 from .limits import DEFAULT_LIMITS, Limits
 

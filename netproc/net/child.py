@@ -34,7 +34,7 @@ from zope.interface import implementer
 from ..core.errors import CommandError, ProcessError, from_os_error
 from ..core.status import exited_words, signal_words
 from .foreign import ForeignChannel
-from .reactor import INetprocReactor
+from .interfaces import INetprocReactor
 
 
 @implementer(IAddress)

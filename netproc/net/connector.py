@@ -25,7 +25,7 @@ from ..core.address import SocketAddress, text
 from ..core.errors import NetprocError, ProcessError, from_os_error
 from . import sockets
 from .event import EVENT
-from .reactor import INetprocReactor
+from .interfaces import INetprocReactor
 
 #: Seconds until the next address is tried beside the one that has not answered.
 ATTEMPT_DELAY = 0.25

@@ -28,9 +28,9 @@ from . import sockets
 from .channel import Receiver
 from .event import EVENT
 from .icmp import pending_errors
+from .interfaces import INetprocReactor
 from .packetbuffer import receiver_of
 from .packetinfo import answers_of
-from .reactor import INetprocReactor
 from .socketfile import spellings
 
 #: Packets read before the reactor gets to do something else.

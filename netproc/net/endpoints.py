@@ -26,8 +26,8 @@ from ..core.limits import DEFAULT_LIMITS
 from ..core.spec import LONGEST_BACKLOG
 from . import socketfile, sockets
 from .connector import Connector
+from .interfaces import INetprocReactor
 from .listener import Listener, ListenerWatcher
-from .reactor import INetprocReactor
 from .seqpacket import transport_type
 from .transport import StreamTransport
 

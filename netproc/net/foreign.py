@@ -32,7 +32,7 @@ from ..core.errors import ProcessArgumentError, ProcessError, from_os_error
 from ..core.escape import error_text, shown
 from ..core.limits import DEFAULT_LIMITS, KIB
 from .channel import Pieces
-from .reactor import INetprocReactor
+from .interfaces import INetprocReactor
 from .sockets import from_twisted_address
 from .stream import StreamChannel
 

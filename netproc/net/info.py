@@ -21,7 +21,7 @@ from ..core.errors import ProcessArgumentError, ProcessError
 from ..core.escape import escape, shown
 from ..core.limits import DEFAULT_LIMITS, check_seconds
 from ..core.spec import Lookup
-from .reactor import INetprocReactor, default_reactor
+from .interfaces import INetprocReactor, default_reactor
 from .resolve import resolve
 
 log = Logger()

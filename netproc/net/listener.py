@@ -33,7 +33,7 @@ from ..core.address import SocketAddress
 from ..core.address import text as address_text
 from ..core.throttle import Throttle, not_logged
 from .event import EVENT
-from .reactor import INetprocReactor
+from .interfaces import INetprocReactor
 from .seqpacket import transport_type
 from .socketfile import SocketFile
 from .sockets import hang_up, local_address, peer_address, set_option, twisted_address

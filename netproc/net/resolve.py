@@ -30,7 +30,7 @@ from zope.interface import implementer
 from ..core.address import SocketAddress
 from ..core.errors import ProcessError
 from ..core.spec import Lookup
-from .reactor import INetprocReactor
+from .interfaces import INetprocReactor
 from .sockets import from_twisted_address
 
 #: How the addresses of a look-up are found.

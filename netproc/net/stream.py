@@ -26,7 +26,7 @@ from ..core.address import SocketAddress
 from ..core.errors import ProcessError, from_os_error
 from . import sockets
 from .channel import Output, Receiver
-from .reactor import INetprocReactor
+from .interfaces import INetprocReactor
 from .transport import StreamTransport
 
 BROKEN = "connection broken"

@@ -42,8 +42,8 @@ from zope.interface import implementer
 from ..core.address import LOOPBACK, SocketAddress
 from ..core.limits import DEFAULT_LIMITS
 from .event import EVENT
+from .interfaces import INetprocReactor
 from .producer import Producing
-from .reactor import INetprocReactor
 from .reads import READ_MAX, READ_MIN, RECORD, next_read_size
 from .sendqueue import Queue, SendQueue, Wire
 from .sockets import hang_up, twisted_address

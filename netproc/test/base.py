@@ -15,9 +15,9 @@ from twisted.internet.task import deferLater
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from netproc import NetworkProcess, make_network_process
-from netproc.core.names import ProcessTable
-from netproc.net.reactor import default_reactor
-from netproc.process import DEFAULT_TABLE
+from netproc.core.table import ProcessTable
+from netproc.net.interfaces import default_reactor
+from netproc.process.process import DEFAULT_TABLE
 from netproc.test.ledger import Ledger
 
 #: How long anything may take before the test has failed.

@@ -7,9 +7,9 @@ import os
 from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
-from netproc import clientcert
-from netproc.clientcert import KeyPair, client_certificate
 from netproc.core.errors import ProcessArgumentError
+from netproc.streams import clientcert
+from netproc.streams.clientcert import KeyPair, client_certificate
 
 
 class ClientCertificateTests(SynchronousTestCase):

@@ -12,11 +12,11 @@ from twisted.python.reflect import namedAny
 from twisted.trial.unittest import SynchronousTestCase
 
 import netproc
+from netproc.commands.open import OpenOptions
+from netproc.commands.tap import MakeOptions
 from netproc.core import errors, options
 from netproc.core.codecnames import CODECS
-from netproc.make import KEYWORDS
-from netproc.opencommand import OpenOptions
-from netproc.tap import MakeOptions
+from netproc.making.make import KEYWORDS
 from netproc.test.conformance.differences import DIFFERENCES
 from netproc.test.conformance.test_scenarios import scenario_names
 from netproc.test.test_layout import PACKAGE, modules

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import functools
 import os
+import re
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -26,26 +28,15 @@ NOT_IN_CORE = {
 #: Constants and conversions of addresses are values.
 SOCKET_IN_CORE = {"core.address", "core.options", "core.spec"}
 
-#: Floor 3 runs what floor 2 is.
-FLOOR_3 = {
-    "__main__",
-    "command",
-    "devcert",
-    "ending",
-    "endpointstrings",
-    "epollreactor",
-    "filters",
-    "opencommand",
-    "passwords",
-    "report",
-    "service",
-    "tap",
-    "terminal",
-}
+#: What applications import besides `netproc` itself: these hand on names and stand above all floors.
+FRONT_DOORS = {"", "__main__", "service", "endpoints"}
+#: Values that no room owns.
+CELLAR = {"_platform", "_version"}
 
 MOST_LINES = 600
 
 
+@functools.cache
 def modules() -> dict[str, str]:
     """All modules but the tests, by name below netproc, and their paths."""
     found = {}
@@ -60,6 +51,7 @@ def modules() -> dict[str, str]:
     return found
 
 
+@functools.cache
 def tree(path: str) -> ast.Module:
     with open(path, encoding="utf-8") as file:
         return ast.parse(file.read())
@@ -73,6 +65,7 @@ def is_for_types_only(node: ast.AST) -> bool:
     )
 
 
+@functools.cache
 def imports(module: str, types_too: bool = True) -> set[str]:
     """What a module imports; names of netproc begin with a dot: ".core.spec"."""
     found: set[str] = set()
@@ -102,12 +95,21 @@ def neighbours(module: str, types_too: bool = True) -> set[str]:
     return {n[1:] for n in imports(module, types_too) if n.startswith(".") and n[1:] in modules()}
 
 
+def room(module: str) -> str:
+    """The folder at the top that a module is in; a front door is its own room."""
+    return module.partition(".")[0]
+
+
 def floor(module: str) -> int:
-    if module.startswith("core."):
-        return 0
-    if module.startswith("net."):
-        return 1
-    return 3 if module in FLOOR_3 else 2
+    """The number that the docstring of the room begins with; front doors stand above all."""
+    if module in CELLAR:
+        return -1
+    if room(module) in FRONT_DOORS or module == "__init__":
+        return 100
+    doc = ast.get_docstring(tree(modules()[f"{room(module)}.__init__"])) or ""
+    found = re.match(r"Floor (\d+): ", doc)
+    assert found, f"the docstring of {room(module)}/ does not begin with its floor"
+    return int(found[1])
 
 
 class LayoutTests(SynchronousTestCase):
@@ -125,7 +127,7 @@ class LayoutTests(SynchronousTestCase):
 
     def test_the_ground_floor_is_pure(self) -> None:
         for module in modules():
-            if floor(module) == 0:
+            if room(module) == "core":
                 outside = {name.split(".")[0] for name in imports(module)}
                 self.assertEqual(set(), outside & NOT_IN_CORE, module)
                 if "socket" in outside:
@@ -137,7 +139,7 @@ class LayoutTests(SynchronousTestCase):
                 if isinstance(node, ast.ImportFrom) and node.module == "twisted.internet":
                     names = {alias.name for alias in node.names}
                     if "reactor" in names:
-                        self.assertEqual("net.reactor", module)
+                        self.assertEqual("net.interfaces", module)
                         self.assertNotIn(node, tree(path).body)
 
     def test_no_file_is_too_long(self) -> None:

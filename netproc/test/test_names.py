@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from netproc.core.buffer import Buffer
 from netproc.core.errors import ProcessArgumentError
 from netproc.core.listing import listing
-from netproc.core.names import ProcessTable
+from netproc.core.table import ProcessTable
 from netproc.test.counting import growth
 
 
@@ -33,7 +33,7 @@ class FakeProcess:
     def delete(self) -> None:
         self.deleted = True
 
-    def observer_raised(self, error: BaseException) -> None:
+    def _observer_raised(self, error: BaseException) -> None:
         self.raised.append(error)
 
 

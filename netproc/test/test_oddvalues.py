@@ -14,9 +14,9 @@ from twisted.trial.unittest import SynchronousTestCase
 import netproc
 from netproc import ProcessArgumentError, TransactionQueue, open_network_stream
 from netproc.core.coding import coding_pair
-from netproc.core.names import ProcessTable
 from netproc.core.streamspec import stream_spec
-from netproc.security import SecurityManager
+from netproc.core.table import ProcessTable
+from netproc.streams.security import SecurityManager
 from netproc.test import oddvalues
 
 STREAM = {

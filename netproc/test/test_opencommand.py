@@ -9,8 +9,8 @@ from twisted.python.usage import UsageError
 from twisted.trial.unittest import SynchronousTestCase
 
 from netproc import ProcessArgumentError, open_network_stream
-from netproc.core.names import ProcessTable
-from netproc.opencommand import OpenOptions, complaint
+from netproc.commands.open import OpenOptions, complaint
+from netproc.core.table import ProcessTable
 
 
 def read(*arguments: str) -> dict[str, Any]:

@@ -42,7 +42,7 @@ def run_python(code: str) -> subprocess.CompletedProcess[str]:
 class PluginTests(SynchronousTestCase):
     def test_twistd_finds_one_command(self) -> None:
         found = [p for p in getPlugins(IServiceMaker) if p.tapname == "netproc"]
-        self.assertEqual(["netproc.tap"], [plugin.module for plugin in found])
+        self.assertEqual(["netproc.commands.tap"], [plugin.module for plugin in found])
 
     def test_twisted_finds_the_endpoints(self) -> None:
         for interface, prefixes in (
@@ -64,7 +64,7 @@ class PluginTests(SynchronousTestCase):
         self.assertEqual("[]\n", run_python(code).stdout)
 
     def test_importing_netproc_installs_no_reactor(self) -> None:
-        for module in ("netproc", "netproc.tap", "netproc.filters"):
+        for module in ("netproc", "netproc.commands.tap", "netproc.filters"):
             code = f"import sys, {module}; print('twisted.internet.reactor' in sys.modules)"
             self.assertEqual("False\n", run_python(code).stdout)
 

@@ -7,7 +7,7 @@ import os
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from netproc.passwords import LONGEST, read_password
+from netproc.commands.passwords import LONGEST, read_password
 
 
 class PasswordTests(SynchronousTestCase):

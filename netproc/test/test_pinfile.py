@@ -8,10 +8,10 @@ import threading
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from netproc import pinfile
 from netproc.core.errors import SecurityError
 from netproc.core.trust import Record
-from netproc.pinfile import PinFile, PinMemory, PinStore
+from netproc.streams import pinfile
+from netproc.streams.pinfile import PinFile, PinMemory, PinStore
 
 ONE = Record({"sha256:aa": frozenset()})
 TWO = Record({"sha256:bb": frozenset({"expired"})})

@@ -9,8 +9,8 @@ from twisted.logger import formatEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
 from netproc import filters
+from netproc.commands.report import Reporter, how_to_try
 from netproc.core.address import SocketAddress
-from netproc.report import Reporter, how_to_try
 from netproc.test.real.contract import Fixture
 from netproc.test.real.peers import in_thread, request_and_half_close, reset
 from netproc.test.real.test_tcp import TcpFixture

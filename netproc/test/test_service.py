@@ -11,6 +11,7 @@ from twisted.application.service import MultiService
 from twisted.internet.defer import Deferred
 
 from netproc import NetworkProcess, ProcessArgumentError, ProcessError, process_list
+from netproc.adapters import service as service_module
 from netproc.service import ProcessService
 from netproc.test.base import NetprocTestCase, install_resolver
 from netproc.test.real.contract import MB, echo
@@ -142,9 +143,8 @@ class ServiceTests(NetprocTestCase):
         await service.stopService()
 
     async def test_stopping_ends_within_its_time(self) -> None:
-        import netproc.service
 
-        self.patch(netproc.service, "STOP_FLUSH", 0.1)
+        self.patch(service_module, "STOP_FLUSH", 0.1)
         service = self.service(coding="binary")
         service.startService()
         peer = connect(socket.AF_INET, ("127.0.0.1", self.port(service)))

@@ -56,7 +56,7 @@ class TableTests(TcpFixture):
         self.assertFalse(await netproc.accept_process_output(None, 0.01))
         peer.sendall(b"x")
         self.assertTrue(await waiting)
-        self.assertEqual(1, len(netproc.process.DEFAULT_TABLE.observers))
+        self.assertEqual(1, len(netproc.process.process.DEFAULT_TABLE.observers))
 
 
 class AcceptOutputTests(TcpFixture):
@@ -107,7 +107,7 @@ class AcceptOutputTests(TcpFixture):
         waiting = process.accept_output(5)
         waiting.addErrback(lambda _: None)
         waiting.cancel()
-        self.assertFalse(process.waiters)
+        self.assertFalse(process._waiters)
 
 
 class ProcessTests(TcpFixture):

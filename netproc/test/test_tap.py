@@ -20,9 +20,12 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
-from netproc import ProcessError, command, ending, filters, tap
-from netproc.command import ProcessCommand
-from netproc.make import KEYWORDS
+from netproc import ProcessError, filters
+from netproc.commands import exits as ending
+from netproc.commands import make as command
+from netproc.commands import tap
+from netproc.commands.make import ProcessCommand
+from netproc.making.make import KEYWORDS
 from netproc.test.base import NetprocTestCase, reactor
 from netproc.test.certificates import Authority, pem_of_key
 

@@ -9,8 +9,8 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from netproc.core.errors import ProcessError
+from netproc.process.waiting import Waiters, in_time
 from netproc.test.counting import growth
-from netproc.waiting import Waiters, in_time
 
 
 def _cancel(_: object, other: Deferred[int]) -> None:

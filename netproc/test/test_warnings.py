@@ -17,7 +17,7 @@ def caller(module: str) -> Any:
 
 class WarningTests(NetprocTestCase):
     async def test_calls(self) -> None:
-        for module in ("netproc", "netproc.make", "netproc.net.tls.contexts"):
+        for module in ("netproc", "netproc.making.make", "netproc.net.tls.contexts"):
             with self.assertRaises(DeprecationWarning):
                 caller(module)()
         for module in ("netproc.test.test_make", "netprocess", "twisted.names"):

@@ -28,14 +28,14 @@ class _Netproc:
     def parseStreamClient(
         self, reactor: IReactorCore, *words: Any, **options: Any
     ) -> IStreamClientEndpoint:
-        from netproc.endpointstrings import netproc_client
+        from netproc.commands.endpointstrings import netproc_client
 
         return netproc_client(reactor, words, options)
 
     def parseStreamServer(
         self, reactor: IReactorCore, *words: Any, **options: Any
     ) -> IStreamServerEndpoint:
-        from netproc.endpointstrings import netproc_server
+        from netproc.commands.endpointstrings import netproc_server
 
         return netproc_server(reactor, words, options)
 
@@ -47,7 +47,7 @@ class _StartTLS:
     def parseStreamClient(
         self, reactor: IReactorCore, *words: Any, **options: Any
     ) -> IStreamClientEndpoint:
-        from netproc.endpointstrings import starttls_client
+        from netproc.commands.endpointstrings import starttls_client
 
         return starttls_client(reactor, words, options)
 

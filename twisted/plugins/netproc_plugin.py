@@ -8,7 +8,7 @@ from twisted.application.service import ServiceMaker
 
 netproc = ServiceMaker(
     "netproc",
-    "netproc.tap",
+    "netproc.commands.tap",
     "Network processes as in GNU Emacs: servers and clients from the command line.",
     "netproc",
 )

@@ -6,5 +6,5 @@ Twisted reads this file for every command of twistd in the environment, so it im
 from twisted.application.reactors import Reactor
 
 netproc = Reactor(
-    "netproc", "netproc.epollreactor", "a faster epoll reactor, which any application can use"
+    "netproc", "netproc.reactor", "a faster epoll reactor, which any application can use"
 )

@@ -13,7 +13,7 @@ from twisted.internet.interfaces import IDelayedCall
 
 from ...core.errors import NegotiationError
 from ...core.negotiate import Done, Failed, Negotiation, Send, StartTLS, StreamProperties, Wake
-from ..reactor import INetprocReactor
+from ..interfaces import INetprocReactor
 from .stages import Deadline, Stage
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from ...core.errors import ProcessError
 from ...core.limits import Limits
 from ..foreign import ForeignChannel
-from ..reactor import INetprocReactor
+from ..interfaces import INetprocReactor
 from ..stream import BROKEN, StreamChannel
 from ..tls.attach import tls_channel
 from ..tls.channel import Engine

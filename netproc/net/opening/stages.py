@@ -24,7 +24,7 @@ from ...core.errors import NetprocError, ProcessError
 from ...core.escape import escape
 from ...core.limits import Limits
 from ..channel import Channel
-from ..reactor import INetprocReactor
+from ..interfaces import INetprocReactor
 
 log = Logger()
 

@@ -12,7 +12,7 @@ from typing import Protocol
 from ...core.errors import ProcessError
 from ...core.limits import Limits
 from ..channel import Receiver
-from ..reactor import INetprocReactor
+from ..interfaces import INetprocReactor
 from ..stream import StreamChannel
 from .channel import Engine, TLSChannel
 from .memory import MemoryTLSChannel

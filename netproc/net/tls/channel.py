@@ -23,7 +23,7 @@ from ...core.address import SocketAddress
 from ...core.errors import ProcessError
 from ...core.limits import Limits
 from ..channel import Channel, Receiver
-from ..reactor import INetprocReactor
+from ..interfaces import INetprocReactor
 
 HANDSHAKE_FAILED = "TLS handshake failed"
 TLS_BROKEN = "TLS connection broken"

@@ -32,7 +32,7 @@ LEFT_OUT = {
     "test_lostFileDescriptor": "epoll forgets closed descriptors; Twisted skips it for its own too",
 }
 
-ReactorBuilder._reactors = ["netproc.epollreactor.EPollReactor"]
+ReactorBuilder._reactors = ["netproc.reactor.epoll.EPollReactor"]
 
 
 def _add_test_cases() -> None:

@@ -10,10 +10,11 @@ from typing import Any
 from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.internet.task import deferLater
 
-from netproc import NetworkProcess, ProcessError, client, make_network_process
+from netproc import NetworkProcess, ProcessError, make_network_process
 from netproc.core.address import SocketAddress
 from netproc.core.spec import Lookup
-from netproc.make import KEYWORDS, make
+from netproc.making import client
+from netproc.making.make import KEYWORDS, make
 from netproc.net import connector, sockets
 from netproc.net.connector import Connector, interleave
 from netproc.net.endpoints import ClientEndpoint

@@ -1,4 +1,4 @@
-"""`python -m netproc.devcert` as a user runs it, and the two commands that it prints."""
+"""`python -m netproc.commands.devcert` as a user runs it, and the two commands that it prints."""
 
 from __future__ import annotations
 
@@ -11,7 +11,14 @@ import subprocess
 from cryptography import x509
 
 from netproc import TLSParameters, filters, process_list
-from netproc.devcert import CERTIFICATE_FILE, DAYS, KEY_FILE, SUBJECT, find_twistd, how_to_try
+from netproc.commands.devcert import (
+    CERTIFICATE_FILE,
+    DAYS,
+    KEY_FILE,
+    SUBJECT,
+    find_twistd,
+    how_to_try,
+)
 from netproc.test.certificates import DAY, NOW
 from netproc.test.real.peers import in_thread
 from netproc.test.real.programs import (
@@ -27,12 +34,12 @@ from netproc.test.test_packaging import checkout
 class DevcertTests(ProgramTestCase):
     async def made(self) -> Program:
         """The command, which has ended in order; the files are in its directory."""
-        command = self.python("-m", "netproc.devcert")
+        command = self.python("-m", "netproc.commands.devcert")
         self.assertEqual((0, ""), (await self.ends(command), command.errors))
         return command
 
     async def refused(self, *arguments: str) -> str:
-        command = self.python("-m", "netproc.devcert", *arguments)
+        command = self.python("-m", "netproc.commands.devcert", *arguments)
         self.assertEqual(os.EX_CANTCREAT, await self.ends(command))
         self.assertEqual("", command.text())
         return command.errors
@@ -158,10 +165,10 @@ class DevcertTests(ProgramTestCase):
                 self.assertIn(line, text, page)
 
     async def test_help_and_wrong_arguments(self) -> None:
-        helped = self.python("-m", "netproc.devcert", "--help")
+        helped = self.python("-m", "netproc.commands.devcert", "--help")
         self.assertEqual(0, await self.ends(helped))
         self.assertIn(CERTIFICATE_FILE, helped.text())
-        wrong = self.python("-m", "netproc.devcert", "one", "two")
+        wrong = self.python("-m", "netproc.commands.devcert", "one", "two")
         self.assertEqual(2, await self.ends(wrong))
         self.assertIn("unrecognized arguments: two", wrong.errors)
         self.assertEqual([], [n for n in os.listdir(wrong.directory) if n.endswith(".pem")])

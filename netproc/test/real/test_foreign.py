@@ -13,7 +13,7 @@ from twisted.internet.interfaces import IStreamServerEndpoint
 from zope.interface import implementer
 
 from netproc import NetworkProcess, ProcessError
-from netproc.reading import CONGESTED
+from netproc.process.input import CONGESTED
 from netproc.test.base import PATIENCE
 from netproc.test.real.contract import BROKEN, Fixture, StreamContract, echo
 from netproc.test.real.peers import accept, connect, fill, in_thread, reset, silent_listener
@@ -90,7 +90,7 @@ class ResetTests(ForeignFixture):
         return [process for process in self.ledger.events if process.accepted_by is server]
 
     def waits(self, server: NetworkProcess) -> bool:
-        return any(c.reading.gate & CONGESTED for c in self.connections(server))
+        return any(c._input.gate & CONGESTED for c in self.connections(server))
 
 
 class CancelTests(ForeignFixture):

@@ -11,7 +11,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 
 from netproc import NetworkProcess, ProcessError, TLSParameters
-from netproc.framing import length_prefixed, lines
+from netproc.filters.framing import length_prefixed, lines
 from netproc.test.real.contract import BROKEN, Recorder
 from netproc.test.real.hostile import Peer, cuts, records
 from netproc.test.real.peers import connect

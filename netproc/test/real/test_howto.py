@@ -18,7 +18,7 @@ import textwrap
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from netproc import devcert
+from netproc.commands import devcert
 from netproc.test.certificates import NOW
 from netproc.test.real.peers import in_thread
 from netproc.test.real.programs import (

@@ -20,7 +20,7 @@ from twisted.internet.defer import Deferred
 
 import netproc
 from netproc import NetworkProcess, ProcessError
-from netproc.devcert import make_certificate
+from netproc.commands.devcert import make_certificate
 from netproc.test.base import PATIENCE
 from netproc.test.certificates import Authority, pem_of_key
 from netproc.test.real.contract import MB, echo

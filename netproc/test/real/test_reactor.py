@@ -18,8 +18,8 @@ from twisted.python import context, log
 from twisted.trial.unittest import SynchronousTestCase
 
 from netproc.core.address import SocketAddress
-from netproc.epollreactor import EPollReactor
 from netproc.net.endpoints import ServerEndpoint
+from netproc.reactor.epoll import EPollReactor
 from netproc.test.certificates import Authority
 
 DEADLINE = 20
@@ -305,7 +305,7 @@ except Exception as error:
 
 class InstallingTests(SynchronousTestCase):
     def test_its_name_is_netproc(self) -> None:
-        self.assertEqual((0, "<class 'netproc.epollreactor.EPollReactor'>"), run(INSTALL))
+        self.assertEqual((0, "<class 'netproc.reactor.epoll.EPollReactor'>"), run(INSTALL))
 
     def test_finding_the_plugin_imports_nothing(self) -> None:
         code = """

@@ -10,7 +10,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from netproc import NegotiationError, SecurityError, SecurityManager
 from netproc.core import negotiate
 from netproc.core.errors import StartTLSError
-from netproc.security import Answer
+from netproc.streams.security import Answer
 from netproc.test.real.test_open_stream import OpenStreamCase, Script, line, secure
 from netproc.test.transcripts import AGREES, XMPP_ANSWER, XMPP_ERROR, XMPP_OFFER
 

@@ -17,7 +17,7 @@ from netproc import (
     open_network_stream,
 )
 from netproc.core.trust import Problem
-from netproc.security import Answer
+from netproc.streams.security import Answer
 from netproc.test.real.test_open_stream import (
     CAPABILITIES,
     OpenStreamCase,

@@ -8,7 +8,8 @@ import sys
 
 from twisted.logger import LogEvent, globalLogPublisher
 
-from netproc import NetworkProcess, devcert, filters
+from netproc import NetworkProcess, filters
+from netproc.commands import devcert
 from netproc.test.base import NetprocTestCase
 from netproc.test.certificates import NOW
 from netproc.test.real.programs import Program, ProgramTestCase

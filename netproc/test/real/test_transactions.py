@@ -9,13 +9,8 @@ import socket
 from twisted.internet.defer import CancelledError
 from twisted.logger import globalLogPublisher
 
-from netproc import (
-    NetworkProcess,
-    ProcessArgumentError,
-    ProcessError,
-    TransactionQueue,
-    transactions,
-)
+from netproc import NetworkProcess, ProcessArgumentError, ProcessError, TransactionQueue
+from netproc.filters import transactions
 from netproc.test.real.peers import in_thread, read_exactly
 from netproc.test.real.test_tcp import TcpFixture
 
@@ -90,7 +85,7 @@ class TransactionTests(TcpFixture):
                 peer.sendall(piece)
                 await self.until(
                     lambda process=process: (
-                        process.received >= len(answer) - 1 and not process.reading.gate
+                        process.received >= len(answer) - 1 and not process._input.gate
                     )
                 )
             if then == "close":

@@ -1,0 +1,194 @@
+"""Endpoints whose connections are network processes, for any factory of Twisted's.
+
+`endpointstrings.py` makes them from descriptions; `make.py` and `open_stream.py` make the processes, which are listed as
+all others are, and `processtransport.py` gives each to a protocol.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import (
+    IAddress,
+    IListeningPort,
+    IProtocol,
+    IProtocolFactory,
+    IStreamClientEndpoint,
+    IStreamServerEndpoint,
+)
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from ..core.address import text
+from ..core.answers import to_bytes
+from ..core.coding import Text
+from ..core.errors import NegotiationError, ProcessError
+from ..making.make import KEYWORDS, make
+from ..net.interfaces import INetprocReactor
+from ..net.sockets import twisted_address
+from ..process.process import NetworkProcess
+from ..streams.openstream import open_network_stream
+from .transport import ProcessTransport
+
+log = Logger()
+
+#: A protocol gets the bytes that come, and nothing before it is there.
+_FOR_PROTOCOLS: Mapping[str, object] = {"coding": "binary", "filter_multibyte": False}
+
+#: Makes a process that is open and holds its input (filter=True).
+Opener = Callable[[], Deferred[NetworkProcess]]
+
+
+def client_opener(keywords: Mapping[str, object], reactor: INetprocReactor) -> Opener:
+    """Connects by KEYWORDS, those of make_network_process."""
+    all_of_them = {**KEYWORDS, **keywords, **_FOR_PROTOCOLS, "filter": True, "sentinel": _silent}
+    return lambda: make(all_of_them, None, reactor)
+
+
+def starttls_opener(
+    keywords: Mapping[str, Any], with_greeting: bool, reactor: INetprocReactor
+) -> Opener:
+    """Connects by KEYWORDS, those of open_network_stream, and goes over to TLS.
+
+    WITH_GREETING the first that comes is the server's greeting, though it came in clear text.
+    """
+
+    async def connect() -> NetworkProcess:
+        process, properties = await open_network_stream(
+            **keywords,
+            buffer=None,
+            type="starttls",
+            return_list=True,
+            coding="binary",
+            filter=True,
+            sentinel=_silent,
+            reactor=reactor,
+        )
+        if process is None:
+            raise NegotiationError(properties.error)
+        if with_greeting and properties.greeting:
+            process.unread(to_bytes(properties.greeting))
+        assert isinstance(process, NetworkProcess)
+        return process
+
+    return lambda: Deferred.fromCoroutine(connect())
+
+
+def _silent(process: NetworkProcess, event: str) -> None:
+    """The protocol hears of it in Twisted's words."""
+
+
+def _ignore(process: NetworkProcess, data: Text) -> None:
+    """Nothing comes before there is a protocol."""
+
+
+@implementer(IStreamClientEndpoint)
+@dataclass(frozen=True)
+class ProcessClientEndpoint:
+    """Connects by what `open_process` makes."""
+
+    open_process: Opener
+
+    def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
+        """Fires with the connected protocol, fails with ProcessError or ProcessArgumentError;
+        cancelling it gives the attempt up.
+        """
+        return Deferred.fromCoroutine(self._connect(protocolFactory))
+
+    async def _connect(self, factory: IProtocolFactory) -> IProtocol:
+        factory.doStart()
+        try:
+            process = await self.open_process()
+        except BaseException:
+            factory.doStop()
+            raise
+        process.closed.addCallback(lambda _: factory.doStop())
+        try:
+            protocol = factory.buildProtocol(twisted_address(process._contact.remote))
+            if protocol is None:
+                peer = text(process._contact.remote)
+                raise ProcessError(None, "the factory wants no protocol", peer)
+        except BaseException:
+            process.delete()
+            raise
+        transport = ProcessTransport(process, protocol)
+        transport.connect()
+        # Whoever waits for the Deferred sets the protocol up before anything comes.
+        process.reactor.callLater(0, transport.begin)
+        return protocol
+
+
+@implementer(IStreamServerEndpoint)
+@dataclass(frozen=True)
+class ProcessServerEndpoint:
+    """Listens by `keywords`, those of make_network_process."""
+
+    keywords: Mapping[str, object]
+    reactor: INetprocReactor
+
+    def listen(self, protocolFactory: IProtocolFactory) -> Deferred[IListeningPort]:
+        """Fires with the port, fails with ProcessError or ProcessArgumentError."""
+        accepting = _Accepting(protocolFactory)
+        keywords = {**KEYWORDS, "server": True, **self.keywords, **_FOR_PROTOCOLS}
+        made = make(
+            {**keywords, "filter": _ignore, "sentinel": accepting.event}, None, self.reactor
+        )
+        return made.addCallback(ProcessPort, protocolFactory)
+
+
+class _Accepting:
+    """Gives the connections of a server their protocols."""
+
+    def __init__(self, factory: IProtocolFactory) -> None:
+        self._factory = factory
+
+    def event(self, process: NetworkProcess, event: str) -> None:
+        """Something has happened to the server or a connection."""
+        if process.accepted_by is None or not process.live:
+            return
+        process.sentinel = _silent
+        try:
+            address = twisted_address(process._contact.remote)
+            protocol = self._factory.buildProtocol(address)
+        except Exception:
+            log.failure("The factory failed; the connection is closed")
+            protocol = None
+        if protocol is None:
+            process.delete()
+        else:
+            transport = ProcessTransport(process, protocol)
+            transport.connect()
+            transport.begin()
+
+
+@implementer(IListeningPort)
+class ProcessPort:
+    """The port of a server process; connections stay when it stops listening."""
+
+    def __init__(self, process: NetworkProcess, factory: IProtocolFactory) -> None:
+        self._process = process
+        factory.doStart()
+        process.closed.addCallback(lambda _: factory.doStop())
+
+    def startListening(self) -> None:
+        """It listens already."""
+
+    def stopListening(self) -> Deferred[None]:
+        """Fires when the descriptor is closed."""
+        self._process.delete()
+        return self._process.closed.addCallback(lambda _: None)
+
+    def getHost(self) -> IAddress:
+        """Where it listens."""
+        return twisted_address(self._process._contact.local)
+
+    def pauseProducing(self) -> None:
+        """Accept nothing until resumed."""
+        self._process.stop()
+
+    def resumeProducing(self) -> None:
+        """Accept again."""
+        self._process.resume()

@@ -1,0 +1,129 @@
+"""ProcessService: a network process that starts and stops with a Twisted application.
+
+Programs put it into a .tac file or a MultiService, `tap.py` makes one for `twistd netproc make`.  It makes
+the process by `make.py` and, when the application stops, lets what was sent be written.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from typing import Any
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred, DeferredList
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from ..core.errors import NetprocError, from_os_error
+from ..core.escape import escape, shown
+from ..core.spec import makes_server
+from ..making.make import KEYWORDS, make
+from ..net.resolve import Resolver, resolve, resolve_blocking
+from ..process.process import DEFAULT_TABLE, NetworkProcess
+
+log = Logger()
+
+#: Stopping is over within 10 seconds: so long for writing what was sent, the rest for closing.
+STOP_FLUSH = 7.0
+
+
+class ProcessService(Service):
+    """A server or client process as a service.
+
+    Takes the keywords of make_network_process.  A server listens when the service starts with
+    privileges, so that low ports and `twistd --uid` work; its host is looked up by a blocking call
+    then.  OWNER, as (user id, group id), becomes the owner of the file of a UNIX server.
+
+    `process` is the process once it is made.  Starting raises NetprocError when that fails at once.
+    """
+
+    def __init__(self, *, owner: tuple[int, int] | None = None, **keywords: Any) -> None:
+        self._owner = owner
+        self._table = keywords.pop("table", None)
+        self._reactor = keywords.pop("reactor", None)
+        unknown = set(keywords) - set(KEYWORDS)
+        if unknown:
+            raise TypeError(f"ProcessService got an unexpected keyword {shown(min(unknown))}")
+        if "name" not in keywords:
+            raise TypeError("ProcessService needs the keyword 'name'")
+        self._keywords: dict[str, Any] = {**KEYWORDS, **keywords}
+        self._attempt: Deferred[Any] | None = None
+        self.process: NetworkProcess | None = None
+
+    def privilegedStartService(self) -> None:
+        """Let a server listen."""
+        super().privilegedStartService()
+        if makes_server(self._keywords["server"]):
+            self._start(resolve_blocking)
+
+    def startService(self) -> None:
+        """Let a server listen that does not yet, or connect a client."""
+        super().startService()
+        if self._attempt is None:
+            self._start(resolve)
+
+    def _start(self, resolver: Resolver) -> None:
+        attempt = make(self._keywords, self._table, self._reactor, resolver)
+        attempt.addCallback(self._made)
+        if attempt.called and isinstance(attempt.result, Failure):
+            failure = attempt.result
+            attempt.addErrback(lambda _: None)
+            failure.raiseException()
+        attempt.addErrback(self._failed_later)
+        self._attempt = attempt
+
+    def _made(self, process: NetworkProcess) -> None:
+        self.process = process
+        local = process.contact("local")
+        if self._owner is not None and isinstance(local, str) and not local.startswith("\0"):
+            try:
+                # Something else could be in its place by now, a link to another file for instance.
+                os.lchown(local, *self._owner)
+            except OSError as error:
+                process.delete()
+                raise from_os_error(error, "Cannot give the socket to its owner", local) from None
+        self.started(process)
+
+    def _failed_later(self, failure: Failure) -> None:
+        if self.running:
+            self.failed(failure)
+
+    def started(self, process: NetworkProcess) -> None:
+        """The process is there; for subclasses."""
+
+    def failed(self, failure: Failure) -> None:
+        """Making the process has failed after the service started; for subclasses."""
+        if failure.check(NetprocError):
+            log.error("{error}", error=escape(failure.getErrorMessage()))
+        else:
+            log.failure("The process could not be made", failure)
+
+    def stopService(self) -> Deferred[None]:
+        """End the process and its connections, after what was sent has been written.
+
+        Fires within 10 seconds; does not wait for processes whose `query_on_exit` is off (D17).
+        """
+        super().stopService()
+        attempt, self._attempt = self._attempt, None
+        if attempt is not None and not attempt.called:
+            attempt.cancel()
+        waiting = []
+        for process in self._processes():
+            limits = process.limits
+            flush = min(limits.flush_timeout, STOP_FLUSH)
+            process.limits = dataclasses.replace(limits, flush_timeout=flush)
+            if process.query_on_exit:
+                waiting.append(process.closed)
+            process.delete()
+        self.process = None
+        return DeferredList(waiting).addCallback(lambda _: None)
+
+    def _processes(self) -> list[NetworkProcess]:
+        """The process, and the connections if it is a server: that first."""
+        process = self.process
+        if process is None:
+            return []
+        table = DEFAULT_TABLE if self._table is None else self._table
+        connections = [p for p in table.processes() if p.accepted_by is process]
+        return [process, *connections] if process.live else connections

@@ -1,0 +1,1 @@
+"""Floor 8: what people type: commands, their options, and endpoint descriptions."""

@@ -1,0 +1,217 @@
+"""The table of processes and buffers: unique names, look-up by name, who watches.
+
+`make.py` reserves names and enters processes, `process.py` takes them out when they end.  Every public
+function works on a table; there is one default (`netproc.process.DEFAULT_TABLE`).
+"""
+
+from __future__ import annotations
+
+import heapq
+import re
+from collections.abc import Callable
+from typing import Generic, Protocol, TypeVar
+
+from .buffer import Buffer
+from .errors import ProcessArgumentError
+from .escape import shown
+
+
+class Listed(Protocol):
+    """What the table needs to know of a process."""
+
+    @property
+    def name(self) -> str:
+        """Its unique name."""
+
+    @property
+    def buffer(self) -> Buffer | None:
+        """Its buffer."""
+
+    def delete(self) -> None:
+        """End it."""
+
+    def _observer_raised(self, error: BaseException) -> None:
+        """Report the ERROR of an observer that was told of it."""
+
+
+P = TypeVar("P", bound=Listed)
+
+#: Told of everything that happens: the process, what, and its text, event or message, or None.
+#: "made": it is listed; "log", "sentinel" and "filter": the function is about to be called;
+#: "delivered": the filter has been called; "gone": it has ended and its descriptor is closed.
+Observer = Callable[[P, str, object], None]
+
+
+#: What `reserve` makes of a name that is taken, and which name that was.
+_NUMBERED = re.compile(r"(.*)<([1-9][0-9]{0,11})>", re.DOTALL)
+
+
+class _Numbers:
+    """The numbers behind one name: which of them may be free."""
+
+    __slots__ = ("freed", "next")
+
+    def __init__(self) -> None:
+        #: The first that was never tried.
+        self.next = 1
+        #: Those before it that have become free; a heap.
+        self.freed: list[int] = []
+
+    def take(self) -> int:
+        """Return the first that may be free."""
+        if self.freed:
+            return heapq.heappop(self.freed)
+        self.next += 1
+        return self.next - 1
+
+
+class ProcessTable(Generic[P]):
+    """The processes that are alive and the buffers that are not killed."""
+
+    def __init__(self) -> None:
+        # In the order in which names were reserved; None until the process is entered.
+        self._processes: dict[str, P | None] = {}
+        # Of the names that were given more than once: trying all numbers for each would grow with the square.
+        self._numbers: dict[str, _Numbers] = {}
+        self._buffers: dict[str, Buffer] = {}
+        self._connections = 0
+        #: Processes that have ended, until their descriptors are closed.
+        self.closing: set[P] = set()
+        #: Empty nearly always; who is in it hears every event.
+        self.observers: dict[object, Observer[P]] = {}
+
+    # -- names ------------------------------------------------------------------------------
+
+    def reserve(self, name: str) -> str:
+        """Make NAME unique by "<1>", "<2>", … (N2) and keep it until `enter` or `release`."""
+        unique = name
+        if name in self._processes:
+            numbers = self._numbers.setdefault(name, _Numbers())
+            while unique in self._processes:
+                unique = f"{name}<{numbers.take()}>"
+        self._processes[unique] = None
+        return unique
+
+    def release(self, name: str) -> None:
+        """The process for which NAME was reserved will not be."""
+        if self._processes.get(name, self) is None:
+            self._free(name)
+
+    def _free(self, name: str) -> None:
+        """Let NAME be given again."""
+        del self._processes[name]
+        numbered = _NUMBERED.fullmatch(name)
+        numbers = self._numbers.get(numbered[1]) if numbered else None
+        if numbered is None or numbers is None or int(numbered[2]) >= numbers.next:
+            return
+        heapq.heappush(numbers.freed, int(numbered[2]))
+        if len(numbers.freed) >= numbers.next - 1:
+            # All are free.
+            del self._numbers[numbered[1]]
+
+    def next_connection(self) -> int:
+        """The number of the next accepted connection that has no address to be named by (N92)."""
+        return self._connections + 1
+
+    def count_connection(self) -> None:
+        """A connection has been accepted, of whatever family."""
+        self._connections += 1
+
+    # -- processes --------------------------------------------------------------------------
+
+    def enter(self, process: P) -> None:
+        """PROCESS, whose name was reserved, is listed from now on."""
+        self._processes[process.name] = process
+        if self.observers:
+            self.tell(process, "made", None)
+
+    def leave(self, process: P) -> None:
+        """PROCESS has ended; its descriptor may still be open."""
+        if self._processes.get(process.name) is process:
+            self._free(process.name)
+        self.closing.add(process)
+
+    def closed(self, process: P) -> None:
+        """The descriptor of PROCESS, which has ended, is closed."""
+        self.closing.discard(process)
+        if self.observers:
+            self.tell(process, "gone", None)
+
+    def processes(self) -> list[P]:
+        """All of them, newest first (N3)."""
+        return [p for p in reversed(self._processes.values()) if p is not None]
+
+    def get(self, name: object) -> P | None:
+        """The process of that name, or None; a process is returned as it is (N3).
+
+        Raises ProcessArgumentError for anything else.
+        """
+        if isinstance(name, str):
+            return self._processes.get(name)
+        if name is not None and hasattr(name, "contact"):
+            return name  # type: ignore[return-value]
+        raise ProcessArgumentError("name", f"{shown(name)} is neither a name nor a process")
+
+    def __contains__(self, process: object) -> bool:
+        name = getattr(process, "name", None)
+        return self._processes.get(name) is process if isinstance(name, str) else False
+
+    # -- buffers ----------------------------------------------------------------------------
+
+    def get_buffer(self, name: object) -> Buffer | None:
+        """The buffer NAME, or None."""
+        return self._buffers.get(name) if isinstance(name, str) else None
+
+    def get_buffer_create(self, buffer: object) -> Buffer:
+        """The buffer of that name, made if need be; a buffer is returned as it is."""
+        if isinstance(buffer, Buffer):
+            return buffer
+        if not isinstance(buffer, str):
+            raise ProcessArgumentError("buffer", f"{shown(buffer)} is neither a buffer nor a name")
+        if not buffer:
+            raise ProcessArgumentError("buffer", "the name of a buffer must not be empty")
+        found = self._buffers.get(buffer)
+        if found is None:
+            found = self._buffers[buffer] = Buffer(buffer, self._buffer_killed)
+        return found
+
+    def buffer_process(self, buffer: Buffer | str | None) -> P | None:
+        """The newest process whose buffer is BUFFER, or None (N11)."""
+        found = self._buffers.get(buffer) if isinstance(buffer, str) else buffer
+        if found is None:
+            return None
+        return next((process for process in self.processes() if process.buffer is found), None)
+
+    def forget_buffer(self, buffer: Buffer) -> None:
+        """BUFFER is not looked up by name any more; who has it keeps it."""
+        if buffer.name is not None and self._buffers.get(buffer.name) is buffer:
+            del self._buffers[buffer.name]
+
+    def _buffer_killed(self, buffer: Buffer) -> None:
+        for process in self.processes():
+            if process.buffer is buffer:
+                process.delete()
+        self.forget_buffer(buffer)
+
+    # -- watching ---------------------------------------------------------------------------
+
+    def observe(self, observer: Observer[P]) -> Callable[[], None]:
+        """Tell OBSERVER every event from now on; the result, called, ends that."""
+        if not callable(observer):
+            raise ProcessArgumentError("observer", f"{shown(observer)} is not a function")
+        # One that observes twice is told twice.
+        key = object()
+        self.observers[key] = observer
+
+        def stop() -> None:
+            self.observers.pop(key, None)
+
+        return stop
+
+    def tell(self, process: P, what: str, value: object) -> None:
+        """Let the observers know; what one of them raises is reported and hurts nobody else."""
+        for observer in tuple(self.observers.values()):
+            try:
+                observer(process, what, value)
+            except BaseException as error:
+                process._observer_raised(error)

@@ -1,0 +1,24 @@
+"""Front door for applications: netproc's endpoints, its look-up, and addresses.
+
+It hands on names of `net/endpoints.py`, `net/resolve.py` and `core/address.py`.
+"""
+
+from __future__ import annotations
+
+from .core.address import SocketAddress, format_network_address
+from .core.address import parse as parse_address
+from .core.spec import Lookup
+from .net.endpoints import ClientEndpoint, ServerEndpoint
+from .net.listener import ListenerWatcher
+from .net.resolve import resolve
+
+__all__ = [
+    "ClientEndpoint",
+    "ListenerWatcher",
+    "Lookup",
+    "ServerEndpoint",
+    "SocketAddress",
+    "format_network_address",
+    "parse_address",
+    "resolve",
+]

@@ -1,0 +1,153 @@
+"""Filters that give whole messages to a function: lines, or messages that say their length.
+
+Programs make one here and use it as a process's filter; `process/input.py` calls it with what has come, the splitters of
+`core/framing.py` cut it.  What is not with the function yet belongs to the process: `process/input.py` takes it back when
+another filter or coding system takes over, and this module gives it back when the process is stopped.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable
+from typing import Any, Literal
+
+from twisted.internet.defer import Deferred
+
+from ..core.decoders import Text
+from ..core.errors import ProcessArgumentError, ProcessError
+from ..core.escape import shown
+from ..core.framing import LengthSplitter, LineSplitter, Splitter, TooLongError
+from ..core.limits import KIB, MIB, check_size
+from ..process import callbacks
+from ..process.input import INTERRUPTING
+from ..process.process import NetworkProcess
+from ..process.settings import Filter
+
+#: Called with the process and a message; may be a coroutine function, as a filter may.
+MessageFunction = Callable[[NetworkProcess, Any], object]
+
+
+class _Stream:
+    """The input of one process, on its way through one framing: the UnusedInput of its Input."""
+
+    __slots__ = ("drain_unused", "framing", "splitter")
+
+    def __init__(self, framing: _Framing, splitter: Splitter) -> None:
+        self.framing = framing
+        self.splitter = splitter
+        self.drain_unused = splitter.drain_unused
+
+
+class _Framing:
+    """A filter that gives messages to a function; one serves any number of processes."""
+
+    def __init__(
+        self, function: MessageFunction, make_splitter: Callable[[Text], Splitter], too_long: str
+    ) -> None:
+        if not callable(function):
+            raise ProcessArgumentError("function", f"{shown(function)} is not a function")
+        self._function = function
+        self._make_splitter = make_splitter
+        self._too_long = too_long
+
+    def __call__(self, process: NetworkProcess, data: Text) -> object:
+        """The filter; the process's own, or called by it."""
+        try:
+            stream = self._feed(process, data)
+        except ProcessError as error:
+            process.fail(error)
+            return None
+        running = self._deliver(process, stream)
+        return None if running is None else self._go_on(process, stream, running)
+
+    def _feed(self, process: NetworkProcess, data: Any) -> _Stream:
+        """The stream of PROCESS, with DATA in it; what another framing keeps comes first."""
+        unused = process._input.unused
+        if not isinstance(unused, _Stream) or unused.framing is not self:
+            if unused is not None:
+                data = unused.drain_unused() + data
+            unused = process._input.unused = _Stream(self, self._make_splitter(data))
+        unused.splitter.feed(data)
+        return unused
+
+    def _deliver(self, process: NetworkProcess, stream: _Stream) -> Deferred[object] | None:
+        """Give messages to the function, up to one that takes its time: that is what is returned."""
+        while (message := self._next(process, stream)) is not None:
+            running = self._call(process, message)
+            if running is not None:
+                return running
+            process._output.hold_if_much()
+        return None
+
+    async def _go_on(
+        self, process: NetworkProcess, stream: _Stream, running: Deferred[object] | None
+    ) -> None:
+        while running is not None:
+            await running
+            running = self._deliver(process, stream)
+
+    def _next(self, process: NetworkProcess, stream: _Stream) -> Any:
+        """The next message, None if there is no whole one or it is not for this function any more."""
+        source = process._input
+        if source.unused is not stream:
+            return None
+        if source.gate & INTERRUPTING:
+            source.reclaim_unused()
+            return None
+        try:
+            return stream.splitter.take()
+        except TooLongError:
+            process.fail(ProcessError(errno.EMSGSIZE, self._too_long))
+            return None
+
+    def _call(self, process: NetworkProcess, message: Any) -> Deferred[object] | None:
+        """Call the function; errors are logged and the next message comes, as for any filter."""
+        try:
+            result = self._function(process, message)
+        except BaseException as error:
+            callbacks.raised(error, process, "filter")
+            return None
+        return callbacks.pending(result, process, "filter")
+
+
+def lines(function: MessageFunction, max_length: int = 64 * KIB, delimiter: str = "\n") -> Filter:
+    r"""A filter that calls FUNCTION(process, line) for each line, without its DELIMITER.
+
+    Lines are str or bytes as what comes is.  A line longer than MAX_LENGTH (characters or bytes) ends the
+    process with ProcessError(EMSGSIZE) as its `reason`.  An unfinished line at the end is dropped.
+    """
+    if not isinstance(delimiter, str) or not delimiter:
+        raise ProcessArgumentError("delimiter", f"{shown(delimiter)} is no text to end a line")
+    check_size("max_length", max_length)
+
+    def make_splitter(data: Text) -> Splitter:
+        text = isinstance(data, str)
+        return LineSplitter(delimiter if text else delimiter.encode(), max_length)
+
+    return _Framing(function, make_splitter, f"a line is longer than {shown(max_length)}")
+
+
+def length_prefixed(
+    function: MessageFunction,
+    size: int = 4,
+    byteorder: Literal["big", "little"] = "big",
+    max_length: int = MIB,
+) -> Filter:
+    """A filter that calls FUNCTION(process, message) for each message of a binary process.
+
+    In front of a message is its length as an unsigned number of SIZE bytes.  A message longer than
+    MAX_LENGTH bytes ends the process with ProcessError(EMSGSIZE) as its `reason`, a process that is not
+    binary with EINVAL.
+    """
+    if type(size) is not int or size not in (1, 2, 4, 8):
+        raise ProcessArgumentError("size", f"{shown(size)} is none of 1, 2, 4 and 8")
+    if not isinstance(byteorder, str) or byteorder not in ("big", "little"):
+        raise ProcessArgumentError("byteorder", f"{shown(byteorder)} is neither 'big' nor 'little'")
+    check_size("max_length", max_length)
+
+    def make_splitter(data: Text) -> Splitter:
+        if isinstance(data, str):
+            raise ProcessError(errno.EINVAL, "messages with a length need a binary coding system")
+        return LengthSplitter(size, byteorder, max_length)
+
+    return _Framing(function, make_splitter, f"a message is longer than {shown(max_length)} bytes")

@@ -1,0 +1,254 @@
+"""Transactions: questions, and the answers that belong to them, over one process (Emacs: tq).
+
+A program makes a queue over a process that is open; the queue becomes the process's filter, sends the questions and
+gives each question's Deferred what the process says up to a regexp.
+"""
+
+from __future__ import annotations
+
+import errno
+import re
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.defer import Deferred, fail
+from twisted.internet.interfaces import IDelayedCall
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from ..core.decoders import Text
+from ..core.errors import NetprocError, ProcessArgumentError, ProcessError
+from ..core.escape import error_text, escape, shown
+from ..core.limits import KIB, MIB, check_seconds, check_size
+from ..core.search import Answer
+from ..core.throttle import Throttle, not_logged
+from ..process.process import NetworkProcess
+
+log = Logger()
+
+#: What comes at once is looked at in pieces of this size: many short answers in it are not copied again and again.
+_PIECE = 4 * KIB
+
+#: Seconds until all of a long answer is looked through, if more and more comes.
+_LOOK_AFTER = 0.05
+
+
+class _Transaction:
+    """One question, and who waits for the answer."""
+
+    __slots__ = ("answer", "delayed", "end", "max_length", "question", "timer")
+
+    #: Gives it up when its time is over.
+    timer: IDelayedCall
+
+    def __init__(
+        self,
+        question: Text,
+        end: re.Pattern[Any],
+        delayed: bool,
+        max_length: int,
+        cancelled: Callable[[_Transaction], None],
+    ) -> None:
+        self.question = question
+        self.end = end
+        self.delayed = delayed
+        self.max_length = max_length
+        self.answer: Deferred[Any] = Deferred(lambda _: cancelled(self))
+
+    def settle(self, result: object) -> None:
+        """Fire with RESULT, or fail with it."""
+        if self.timer.active():
+            self.timer.cancel()
+        # Who heard of another one's end may have cancelled this one.
+        if not self.answer.called:
+            self.answer.callback(result)
+
+
+class TransactionQueue:
+    """A queue of questions over PROCESS, whose filter it becomes (tq-create)."""
+
+    def __init__(self, process: NetworkProcess) -> None:
+        if not isinstance(process, NetworkProcess):
+            raise ProcessArgumentError("process", f"{shown(process)} is not a process")
+        self._process = process
+        # Not sent yet; and those that are, in the order of their answers.
+        self._unsent: OrderedDict[_Transaction, None] = OrderedDict()
+        self._sent: OrderedDict[_Transaction, None] = OrderedDict()
+        # What belongs to the first of these, so far; and when to look through all of it.
+        self._received = Answer()
+        self._look_due: IDelayedCall | None = None
+        # Why answers cannot be told apart any more.
+        self._broken: ProcessError | None = None
+        self._dropping = Throttle()
+        process.filter = self._receive
+        # However it ends, nobody waits for ever.
+        process.closed.addCallback(self._ended)
+
+    def enqueue(
+        self,
+        question: Text,
+        regexp: str | bytes | re.Pattern[Any],
+        *,
+        timeout: float = 30.0,
+        delay_question: bool = False,
+        max_length: int = MIB,
+    ) -> Deferred[Any]:
+        """Ask QUESTION (tq-enqueue); fires with the answer: what comes up to the end of what REGEXP
+        matches.  Both are str or bytes as the process has it; an empty question only waits.
+
+        Questions go out at once, or with DELAY_QUESTION when all before have been answered.  Fails with
+        ProcessArgumentError for what cannot be asked, and with ProcessError: as `send` does; ETIMEDOUT when there
+        is no answer TIMEOUT seconds after the call; EMSGSIZE when it is longer than MAX_LENGTH; when the
+        process ends.  A question that was sent and gets no answer ends the process, since the answers
+        behind it could not be told apart; so does cancelling it.
+        """
+        try:
+            end = self._compiled(regexp)
+            check_seconds("timeout", timeout)
+            check_size("max_length", max_length)
+        except ProcessArgumentError as error:
+            return fail(error)
+        if self._broken is not None or not self._process.live:
+            return fail(self._why_ended())
+        asked = _Transaction(question, end, delay_question, max_length, self._abandon)
+        asked.timer = self._process.reactor.callLater(timeout, self._too_late, asked)
+        self._unsent[asked] = None
+        self._send()
+        return asked.answer
+
+    def _compiled(self, regexp: object) -> re.Pattern[Any]:
+        kind = str if self._process.filter_multibyte else bytes
+        try:
+            end = re.compile(regexp)  # type: ignore[call-overload]
+        except (TypeError, ValueError, RecursionError, OverflowError, re.error) as error:
+            raise ProcessArgumentError("regexp", f"{shown(regexp)}: {error_text(error)}") from None
+        if not isinstance(end.pattern, kind):
+            problem = f"{shown(end.pattern)} is not {kind.__name__}, as what comes is"
+            raise ProcessArgumentError("regexp", problem)
+        return end  # type: ignore[no-any-return]
+
+    def close(self) -> None:
+        """End the process (tq-close), when what was asked is written; who waits for an answer hears
+        so at once.
+        """
+        self._process.delete()
+        self._fail_all()
+
+    def _send(self) -> None:
+        """Send the questions that need not wait for the answers before them."""
+        while self._unsent and not (_first(self._unsent).delayed and self._sent):
+            asked, _ = self._unsent.popitem(last=False)
+            try:
+                self._process.send(asked.question)
+            except NetprocError as error:
+                asked.settle(Failure(error))
+            else:
+                self._sent[asked] = None
+
+    # -- told by the process --------------------------------------------------------------------
+
+    def _receive(self, process: NetworkProcess, data: Text) -> None:
+        """The filter."""
+        if self._sent and not isinstance(data, type(_first(self._sent).end.pattern)):
+            problem = f"the coding system has changed: {type(data).__name__} cannot match `regexp`"
+            self._broken = ProcessError(errno.EINVAL, problem)
+            self._fail_all()
+        for start in range(0, len(data), _PIECE):
+            if not process.live:
+                return
+            self._received.feed(data[start : start + _PIECE])
+            self._settle(thorough=False)
+
+    def _settle(self, thorough: bool) -> None:
+        """Fire with the answers that are whole."""
+        while self._sent and self._received.size:
+            asked, received = _first(self._sent), self._received
+            size = received.find(asked.end, thorough or received.size > asked.max_length)
+            if (received.size if size is None else size) > asked.max_length:
+                problem = f"the answer is longer than {shown(asked.max_length)}"
+                self._give_up(asked, ProcessError(errno.EMSGSIZE, problem))
+                return
+            if size is None:
+                self._look_later()
+                return
+            answer = received.take(size)
+            del self._sent[asked]
+            if not self._sent:
+                self._drop_received()
+            self._send()
+            asked.settle(answer)
+        if not self._sent:
+            self._drop_received()
+
+    def _look_later(self) -> None:
+        """Look through all that has come, unless that is done: not for each piece, but soon."""
+        if self._look_due is None and not self._received.searched:
+            self._look_due = self._process.reactor.callLater(_LOOK_AFTER, self._look)
+
+    def _look(self) -> None:
+        self._look_due = None
+        self._settle(thorough=True)
+
+    def _drop_received(self) -> None:
+        """What has come before a question was sent is no answer to it."""
+        received, self._received = self._received.size, Answer()
+        suppressed = self._dropping.passes(self._process.reactor.seconds()) if received else None
+        if suppressed is not None:
+            log.info(
+                "{name}: dropped input that is no answer{more}",
+                name=escape(self._process.name),
+                more=not_logged(suppressed),
+            )
+
+    def _too_late(self, asked: _Transaction) -> None:
+        self._settle(thorough=True)
+        if not asked.answer.called:
+            self._give_up(asked, ProcessError(errno.ETIMEDOUT, "there is no answer"))
+
+    def _give_up(self, asked: _Transaction, error: ProcessError) -> None:
+        """ASKED fails with ERROR; if it was sent, that is the end of the process too."""
+        if asked in self._sent:
+            self._process.fail(error)
+        self._abandon(asked)
+        asked.settle(Failure(error))
+
+    def _abandon(self, asked: _Transaction) -> None:
+        """ASKED, which is cancelled or has failed, is in no queue any more; what is sent cannot be
+        taken back.
+        """
+        if asked.timer.active():
+            asked.timer.cancel()
+        if asked in self._unsent:
+            del self._unsent[asked]
+            self._send()
+        elif asked in self._sent:
+            del self._sent[asked]
+            self.close()
+
+    def _ended(self, process: NetworkProcess) -> None:
+        self._settle(thorough=True)
+        self._fail_all()
+
+    def _fail_all(self) -> None:
+        """There will be no answers."""
+        if self._look_due is not None:
+            self._look_due.cancel()
+            self._look_due = None
+        self._received = Answer()
+        waiting = [*self._sent, *self._unsent]
+        self._sent.clear()
+        self._unsent.clear()
+        for asked in waiting:
+            asked.settle(Failure(self._why_ended()))
+
+    def _why_ended(self) -> ProcessError:
+        return (
+            self._broken
+            or self._process.reason
+            or ProcessError(errno.ENOTCONN, "the process has ended")
+        )
+
+
+def _first(transactions: OrderedDict[_Transaction, None]) -> _Transaction:
+    return next(iter(transactions))

@@ -1,0 +1,322 @@
+"""What can be set on a process: its functions, buffer, coding systems, options and limits.
+
+`process.py` builds on this; programs set these at any time, and `reading.py` and `sending.py` are told what that
+changes for them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from ..core import options, status
+from ..core.address import Address, form, parse
+from ..core.buffer import Buffer, Mark
+from ..core.coding import Coding, Decoder, Text, coding_pair
+from ..core.contact import Contact
+from ..core.errors import ProcessArgumentError, not_running
+from ..core.escape import escape, shown
+from ..core.limits import Limits
+from ..core.table import ProcessTable
+from ..net.datagram import DatagramChannel
+from .defaults import default_filter, default_sentinel
+from .input import NO_FILTER, Input
+from .output import Output
+
+if TYPE_CHECKING:
+    from .lifecycle import Lifecycle
+    from .process import NetworkProcess
+
+#: Called with the process and what has come: str, or bytes if its coding system does not decode.
+Filter: TypeAlias = Callable[["NetworkProcess", Any], object]
+#: Called with the process and the event.
+Sentinel: TypeAlias = Callable[["NetworkProcess", str], object]
+
+
+class ProcessSettings:
+    """The settings of a process; NetworkProcess has the rest, and the attributes."""
+
+    __slots__ = (
+        "_buffer",
+        "_call_filter",
+        "_coding",
+        "_contact",
+        "_decodes",
+        "_filter_multibyte",
+        "_input",
+        "_lifecycle",
+        "_limits",
+        "_linger",
+        "_mark",
+        "_output",
+        "_own_buffer",
+        "_plist",
+        "_sentinel",
+        "_tls_mark",
+        "name",
+        "table",
+    )
+
+    name: str
+    table: ProcessTable[NetworkProcess]
+    _contact: Contact
+    _lifecycle: Lifecycle
+    _input: Input
+    _output: Output
+    _call_filter: Filter
+    _linger: object
+    _coding: Coding
+    _filter_multibyte: bool
+    # Does the decoder that is in use decode?
+    _decodes: bool
+    _sentinel: Sentinel
+    _plist: dict[str, object] | None
+    _limits: Limits
+    _buffer: Buffer | None
+    _mark: Mark | None
+    # The buffer that a connection got because its server has no filter; it stays the same when the program sets
+    # another one.
+    _own_buffer: Buffer | None
+    # Where in the buffer what came over TLS begins, if clear text went before.
+    _tls_mark: Mark | None
+
+    @property
+    def live(self) -> bool:
+        """Has it not ended?"""
+        return self._lifecycle.live
+
+    # -- functions, coding, options -----------------------------------------------------------------
+
+    @property
+    def filter(self) -> Filter | bool:
+        """The filter function; True while nothing is read.  None sets the default one."""
+        return True if self._input.gate & NO_FILTER else self._call_filter
+
+    @filter.setter
+    def filter(self, value: Filter | bool | None) -> None:
+        if value is not None and value is not True and not callable(value):
+            raise ProcessArgumentError("filter", f"{shown(value)} is not a function")
+        with self._handing_unused_input_over():
+            self._set_filter(value)
+            self._contact.set("filter", self.filter)
+            self._destination_changed()
+
+    def _set_filter(self, value: Filter | bool | None) -> None:
+        if value is True:
+            self._input.hold(NO_FILTER)
+            return
+        self._call_filter = value or default_filter
+        self._input.gate &= ~NO_FILTER
+        # As decorated functions have it; inlineCallbacks makes such.
+        self._input.trace(hasattr(self._call_filter, "__wrapped__"))
+
+    @property
+    def sentinel(self) -> Sentinel:
+        """The sentinel function.  None sets the default one."""
+        return self._sentinel
+
+    @sentinel.setter
+    def sentinel(self, value: Sentinel | None) -> None:
+        if value is not None and not callable(value):
+            raise ProcessArgumentError("sentinel", f"{shown(value)} is not a function")
+        self._sentinel = value or default_sentinel
+        self._contact.set("sentinel", self._sentinel)
+
+    @property
+    def plist(self) -> dict[str, object]:
+        """The property list: yours to use."""
+        if self._plist is None:
+            self._plist = {}
+        return self._plist
+
+    @plist.setter
+    def plist(self, value: Mapping[str, object] | None) -> None:
+        if value is not None and not isinstance(value, Mapping):
+            raise ProcessArgumentError("plist", f"{shown(value)} is not a dictionary")
+        self._plist = dict(value or {})
+
+    @property
+    def coding(self) -> tuple[str, str]:
+        """The names of the decoding and the encoding system, as far as they have been found out; a
+        name sets both.
+        """
+        return self._input.delivery.decoder.name, self._coding[1].name
+
+    @coding.setter
+    def coding(self, value: str | tuple[str | None, str | None] | None) -> None:
+        decoding, encoding = coding_pair(value)
+        with self._handing_unused_input_over():
+            self._coding = decoding, encoding.for_writing()
+            self._decode_anew()
+
+    def set_coding(self, decoding: str | None = None, encoding: str | None = None) -> None:
+        """Set both (Emacs: set-process-coding-system); None is the default.  Bytes of an unfinished
+        character are decoded anew.
+        """
+        self.coding = (decoding, encoding)
+
+    def _decode_anew(self) -> None:
+        """Begin with a new decoder; it begins with the bytes of an unfinished character."""
+        self._decodes = self._wants_text()
+        self._input.set_coding(self._coding, self._decodes)
+
+    def _wants_text(self) -> bool:
+        """May what comes be decoded?  Not for a unibyte buffer (N183)."""
+        buffer = self._buffer if self._uses_default_filter else None
+        return self._filter_multibyte and (buffer is None or buffer.multibyte)
+
+    @contextmanager
+    def _handing_unused_input_over(self) -> Iterator[None]:
+        """What the filter keeps is for the one that is set inside."""
+        kept = self._input.reclaim_unused()
+        yield
+        if kept:
+            self._input.pump()
+
+    def _destination_changed(self) -> None:
+        """The filter or the buffer has changed."""
+        if self._lifecycle.state in status.ENDED:
+            return
+        if self._wants_text() is not self._decodes:
+            self._decode_anew()
+        self._input.refill()
+
+    def _new_decoder(self) -> Decoder:
+        """A decoder that knows of nothing before."""
+        return self._coding[0].decoder(self._decodes)
+
+    @property
+    def filter_multibyte(self) -> bool:
+        """Does the filter get str (D11, N183)?"""
+        return self._wants_text() and self._coding[0].multibyte
+
+    @filter_multibyte.setter
+    def filter_multibyte(self, value: bool) -> None:
+        if bool(value) is self._filter_multibyte:
+            return
+        with self._handing_unused_input_over():
+            self._filter_multibyte = bool(value)
+            self._decode_anew()
+
+    @property
+    def limits(self) -> Limits:
+        """Its bounds and deadlines; connections accepted from now on begin with a server's."""
+        return self._limits
+
+    @limits.setter
+    def limits(self, value: Limits) -> None:
+        if not isinstance(value, Limits):
+            problem = (
+                f"{shown(value)} is not a Limits: dataclasses.replace(process.limits, …) makes one"
+            )
+            raise ProcessArgumentError("limits", problem)
+        self._limits = value
+        self._output.set_marks(value)
+
+    def set_option(self, name: str, value: object, no_error: bool = False) -> bool | None:
+        """Set network option NAME now; True when that is done (N212).
+
+        With NO_ERROR an unknown option is None.  Raises ProcessArgumentError for an unknown option
+        or a value of the wrong kind, ProcessError when the system refuses or nothing is connected.
+        """
+        if not isinstance(name, str):
+            raise ProcessArgumentError("name", f"{shown(name)} is not the name of an option")
+        place = self._lifecycle.port or self._output.channel
+        if name == options.LINGER:
+            options.check(name, value)
+            self._linger = value
+        elif place is None or not self.live:
+            raise not_running(self.name)
+        elif name in options.KEYWORDS:
+            place.set_option(name, value)
+        elif no_error:
+            return None
+        else:
+            raise ProcessArgumentError(escape(name), "Unknown or unsupported option")
+        self._contact.set(name, value)
+        return True
+
+    @property
+    def datagram_address(self) -> Address | None:
+        """Where a datagram process sends to: who sent last, or what was chosen; None if there is
+        none, and for other processes (N103, N104).  Set it to an address form of the same family.
+        """
+        channel = self._datagrams()
+        return form(channel.remote) if channel is not None and channel.remote is not None else None
+
+    @datagram_address.setter
+    def datagram_address(self, value: object) -> None:
+        channel = self._datagrams()
+        if channel is None:
+            raise ProcessArgumentError("datagram_address", f"{self.name} is no datagram process")
+        channel.set_remote(parse(value, "datagram_address"))
+
+    def _note_sender(self) -> None:
+        """The contact shows who has sent last (N102); noting it for each packet would cost much."""
+        channel = self._datagrams()
+        if channel is not None:
+            self._contact.remote = channel.remote
+
+    def _datagrams(self) -> DatagramChannel | None:
+        channel = self._output.channel if self.live else None
+        return channel if isinstance(channel, DatagramChannel) else None
+
+    # -- the buffer -------------------------------------------------------------------------
+
+    @property
+    def buffer(self) -> Buffer | None:
+        """The process buffer, or None.  Setting it moves the mark to its end (N182)."""
+        return self._buffer
+
+    @buffer.setter
+    def buffer(self, value: Buffer | None) -> None:
+        if value is not None and not isinstance(value, Buffer):
+            raise ProcessArgumentError("buffer", f"{shown(value)} is not a buffer")
+        if value is not self._buffer:
+            self._buffer = value
+            if value is not None:
+                self._mark = value.new_mark(value.end())
+        self._contact.set("buffer", value)
+        self._destination_changed()
+
+    def _forget_own_buffer(self) -> None:
+        """Take the buffer that the connection got on its own out of the table."""
+        if self._own_buffer is not None:
+            self.table.forget_buffer(self._own_buffer)
+
+    def _use_buffer(self, buffer: Buffer, own: bool) -> None:
+        """Begin with BUFFER; the mark of a connection's OWN one points nowhere yet (N95)."""
+        self._buffer = buffer
+        self._own_buffer = buffer if own else None
+        self._mark = buffer.new_mark(None if own else buffer.end())
+        self._destination_changed()
+
+    @property
+    def _uses_default_filter(self) -> bool:
+        """Does what comes go to the buffer?"""
+        return self._call_filter is default_filter
+
+    @property
+    def mark(self) -> int | None:
+        """Where in the buffer output is inserted, None for nowhere yet."""
+        return self._mark.position if self._mark is not None else None
+
+    @mark.setter
+    def mark(self, position: int | None) -> None:
+        if self._buffer is None or self._mark is None:
+            raise ProcessArgumentError("mark", f"process {self.name} has no buffer")
+        if position is not None:
+            self._buffer.check_position("mark", position)
+        self._mark.position = position
+
+    def _mark_tls_start(self) -> None:
+        """What is inserted from now on has come over TLS; what stands before has not, and proves nothing."""
+        buffer = self._buffer
+        if buffer is not None and self._mark is not None:
+            self._tls_mark = buffer.new_mark(self._mark.position or buffer.end(), stays=True)
+
+    def _insert_in_buffer(self, inserted: Text) -> None:
+        """Insert process output at the mark; no buffer, or a killed one, takes nothing."""
+        if self._buffer is not None and self._buffer.live and self._mark is not None:
+            self._buffer.insert_output(self._mark, inserted)

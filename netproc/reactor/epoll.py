@@ -1,0 +1,220 @@
+"""A faster epoll reactor: a drop-in for Twisted's, installed by `twistd --reactor=netproc`.
+
+`twisted/plugins/netproc_reactor.py` names it; the kernel tells it what is ready, it calls the descriptors.
+
+It is Twisted's EPollReactor but for this:
+
+* what a turn wrote is sent when it ends, not in the next one, by Twisted's stream transports (`net/corked.py`).
+  netproc's own send when their event ends, on every reactor (`net/event.py`);
+* these are called directly, all other descriptors in Twisted's guarded way;
+* the prefix of log lines is found out when there is a line (`net/logcontext.py`);
+* its clock is monotonic: setting the wall clock delays no timer;
+* it can `spin`: look for events for a while before it sleeps.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import socket
+import time
+from collections.abc import Callable
+from typing import Any
+
+if not hasattr(select, "epoll"):
+    raise ImportError("the netproc reactor needs epoll, which this system does not have")
+
+from twisted.internet import epollreactor
+from twisted.internet.interfaces import IConnector, IReadWriteDescriptor
+from twisted.internet.main import installReactor
+from twisted.python import log
+
+from ..net.datagram import DatagramChannel
+from ..net.event import EVENT
+from ..net.listener import Listener
+from ..net.seqpacket import SeqpacketTransport
+from ..net.transport import StreamTransport
+from . import corked
+from .logcontext import LOG_CONTEXT
+
+#: Their `doRead` is an event by itself, and their `fileno` needs no second look.
+_DIRECT = frozenset(
+    {
+        DatagramChannel,
+        Listener,
+        SeqpacketTransport,
+        StreamTransport,
+        corked.Client,
+        corked.Server,
+        corked.UNIXClient,
+        corked.UNIXServer,
+    }
+)
+
+#: The wall clock when the monotonic one was 0: some applications take the reactor's time for a date.
+_EPOCH = time.time() - time.monotonic()
+
+
+#: To spin longer than this is surely a mistake, in seconds.
+MOST_SPIN = 1.0
+
+
+class EPollReactor(epollreactor.EPollReactor):
+    """The reactor.  `spin` is for how many seconds it looks for events before it sleeps."""
+
+    def __init__(self, spin: float = 0.0) -> None:
+        super().__init__()
+        self.spin = spin
+        LOG_CONTEXT.install()
+
+    # An attribute that holds a function, as Twisted has it: timers keep it.
+    @staticmethod
+    def seconds() -> float:
+        """The time: that of the wall clock when the program began, from then on monotonic."""
+        return _EPOCH + time.monotonic()
+
+    # -- the loop -------------------------------------------------------------------------------
+
+    def runUntilCurrent(self) -> None:
+        """Run timers that are due, and calls from threads, as one event.
+
+        An echo that a timer sends costs two thirds of what it does otherwise.
+        """
+        EVENT.run(super().runUntilCurrent)
+        if EVENT.gathered:
+            EVENT.flush_gathered()
+            LOG_CONTEXT.served = None
+        if self._justStopped:
+            # By what flushing has led to: the end must not wait for the next event.
+            super().runUntilCurrent()
+
+    def doPoll(self, timeout: float | None) -> None:
+        """Wait for events, TIMEOUT seconds at most, and dispatch them."""
+        find = self._selectables.get
+        events = self._wait(timeout)
+        # An event may close a descriptor whose own event comes later, and what is made then gets that number.
+        meant = {number: find(number) for number, _ in events} if len(events) > 1 else None
+        for descriptor, event in events:
+            selectable: Any = find(descriptor)
+            if meant is not None and selectable is not meant[descriptor]:
+                continue
+            if event == select.EPOLLIN and type(selectable) in _DIRECT:
+                LOG_CONTEXT.served = selectable
+                try:
+                    why = selectable.doRead()
+                except BaseException as error:
+                    log.err()
+                    why = error
+                if why:
+                    # Guarded: connectionLost may raise.
+                    log.callWithLogger(
+                        selectable, self._disconnectSelectable, selectable, why, True
+                    )
+            # None: an event before this one has removed it.
+            elif selectable is not None:
+                log.callWithLogger(selectable, self._dispatch, selectable, descriptor, event)
+        if EVENT.gathered:
+            EVENT.flush_gathered()
+        LOG_CONTEXT.served = None
+
+    # What runs the loop calls it by this name.
+    doIteration = doPoll
+
+    def _wait(self, timeout: float | None) -> list[tuple[int, int]]:
+        """The events; TIMEOUT is in seconds, None is forever."""
+        poll: Callable[..., list[tuple[int, int]]] = self._poller.poll
+        most = max(1, len(self._selectables))
+        try:
+            if self.spin and timeout != 0:
+                spin = self.spin if timeout is None else min(self.spin, timeout)
+                end = time.monotonic() + spin
+                while time.monotonic() < end:
+                    if ready := poll(0, most):
+                        return ready
+                if timeout is not None:
+                    timeout -= spin
+            return poll(timeout, most)
+        except InterruptedError:
+            return []
+
+    def _dispatch(self, selectable: IReadWriteDescriptor, descriptor: int, event: int) -> None:
+        """The guarded way: for foreign descriptors, for output and for hang-ups."""
+        EVENT.run(self._doReadOrWrite, selectable, descriptor, event)
+
+    # -- Twisted's transports -------------------------------------------------------------------
+
+    def listenTCP(self, port: int, factory: Any, backlog: int = 50, interface: str = "") -> Any:
+        """See IReactorTCP."""
+        listening = super().listenTCP(port, factory, backlog, interface)
+        listening.transport = corked.Server
+        return listening
+
+    def listenUNIX(
+        self,
+        address: str,
+        factory: Any,
+        backlog: int = 50,
+        mode: int = 0o666,
+        wantPID: bool = False,
+    ) -> Any:
+        """See IReactorUNIX."""
+        listening = super().listenUNIX(address, factory, backlog, mode, wantPID)
+        listening.transport = corked.UNIXServer
+        return listening
+
+    def adoptStreamPort(self, fileDescriptor: int, addressFamily: int, factory: Any) -> Any:
+        """See IReactorSocket."""
+        listening = super().adoptStreamPort(fileDescriptor, addressFamily, factory)
+        is_unix = addressFamily == socket.AF_UNIX
+        listening.transport = corked.UNIXServer if is_unix else corked.Server
+        return listening
+
+    def adoptStreamConnection(self, fileDescriptor: int, addressFamily: int, factory: Any) -> Any:
+        """See IReactorSocket."""
+        if addressFamily == socket.AF_UNIX:
+            return corked.UNIXServer._fromConnectedSocket(fileDescriptor, factory, self)
+        if addressFamily in (socket.AF_INET, socket.AF_INET6):
+            return corked.Server._fromConnectedSocket(fileDescriptor, addressFamily, factory, self)
+        return super().adoptStreamConnection(fileDescriptor, addressFamily, factory)
+
+    def connectTCP(
+        self,
+        host: str,
+        port: int,
+        factory: Any,
+        timeout: float = 30.0,
+        bindAddress: Any = None,
+    ) -> IConnector:
+        """See IReactorTCP."""
+        connector = corked.Connector(host, port, factory, timeout, bindAddress, self)
+        connector.connect()
+        return connector
+
+    def connectUNIX(
+        self, address: str, factory: Any, timeout: float = 30, checkPID: bool = False
+    ) -> IConnector:
+        """See IReactorUNIX."""
+        connector = corked.UNIXConnector(address, factory, timeout, self, checkPID)
+        connector.connect()
+        return connector
+
+
+def install(spin: float | None = None) -> None:
+    """Make it the reactor of this program; before anything imports `twisted.internet.reactor`.
+
+    Without SPIN, the environment variable NETPROC_SPIN says for how many seconds it spins.
+    """
+    installReactor(EPollReactor(_spin_wanted() if spin is None else spin))
+
+
+def _spin_wanted() -> float:
+    word = os.environ.get("NETPROC_SPIN", "0")
+    try:
+        spin = float(word)
+    except ValueError:
+        spin = -1.0
+    if not 0 <= spin <= MOST_SPIN:
+        raise ValueError(
+            f"NETPROC_SPIN is {word!r} and not a number of seconds, 0 to {MOST_SPIN:g}"
+        )
+    return spin

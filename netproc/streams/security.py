@@ -1,0 +1,145 @@
+"""The security manager: may a connection be used?  (Emacs: the Network Security Manager, N250 to N255.)
+
+`open_stream.py` asks it after the handshake, or when a connection stays in clear text, before the program hears
+of the stream.  `core/trust.py` finds what is wrong, `pinfile.py` remembers; here is who decides.
+
+It is for programs that want more than the verification of certificates, or that let it only warn
+(``verify_error=None`` in the TLS parameters): public keys trusted on first use, and connections that may not
+fall back from TLS to clear text.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Coroutine
+from typing import Any, Literal, TypeAlias
+
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.threads import deferToThread
+
+from ..core.errors import ProcessArgumentError, SecurityError
+from ..core.escape import shown
+from ..core.trust import (
+    Level,
+    Problem,
+    Record,
+    Status,
+    accepted,
+    host_key,
+    plain_problems,
+    tls_problems,
+)
+from .pinfile import PinFile, PinMemory, PinStore
+
+Answer: TypeAlias = Literal["always", "session", "no"]
+#: Asked of a host, its port and what is wrong; may be a coroutine function, or give a Deferred.
+Ask: TypeAlias = Callable[
+    [str, int, tuple[Problem, ...]], Answer | Deferred[Answer] | Coroutine[Any, Any, Answer]
+]
+
+LEVELS = {level.name.lower(): level for level in Level}
+
+
+def refuse(host: str, port: int, problems: tuple[Problem, ...]) -> Answer:
+    """Nobody is there to be asked (N252)."""
+    return "no"
+
+
+class SecurityManager:
+    """Decides about connections.
+
+    LEVEL is "low", "medium", "high" or "paranoid": what is objected to (N251).  PINS is the path of the file that
+    remembers hosts; without it they are forgotten with the program.  ASK decides about problems:
+    "always" accepts them for this public key and remembers it, "session" does without the file, and
+    anything else is no; without ASK it is always no.
+    """
+
+    def __init__(
+        self,
+        *,
+        level: str = "medium",
+        pins: str | os.PathLike[str] | None = None,
+        ask: Ask = refuse,
+    ) -> None:
+        if not isinstance(level, str) or level not in LEVELS:
+            raise ProcessArgumentError("level", f"{shown(level)} is none of {', '.join(LEVELS)}")
+        self._level = LEVELS[level]
+        self._store: PinStore = PinMemory() if pins is None else PinFile(pins)
+        # A file is read and written where it can hold up nothing else.
+        self._run = maybeDeferred if pins is None else deferToThread
+        self._ask = ask
+        self._session: dict[str, Record] = {}
+
+    def verify_connection(
+        self,
+        host: str,
+        port: int,
+        status: Status | None,
+        *,
+        save_fingerprint: bool = False,
+        warn_unencrypted: bool = False,
+    ) -> Deferred[None]:
+        """Decide about a connection to HOST and PORT (nsm-verify-connection).
+
+        STATUS is what `peer_status` says, None for a connection in clear text.  SAVE_FINGERPRINT remembers the
+        public key also below the level "high", as Emacs does after STARTTLS (N254).  WARN_UNENCRYPTED
+        objects to clear text even of a host that never had TLS.
+
+        Fires with None if the connection may be used; fails with SecurityError if it may not, or if
+        what is remembered cannot be read or written.
+        """
+        saves = status is not None and (save_fingerprint or self._level >= Level.HIGH)
+
+        def find(record: Record) -> tuple[Problem, ...]:
+            if status is None:
+                return plain_problems(self._level, record, warn_unencrypted)
+            return tls_problems(self._level, status, record)
+
+        return Deferred.fromCoroutine(self._verify(host, port, status, find, saves))
+
+    def forget(self, host: str, port: int) -> Deferred[None]:
+        """Take the next public key of HOST and PORT for the first; fires with None."""
+        return Deferred.fromCoroutine(self._forget(host_key(host, port)))
+
+    async def _verify(
+        self,
+        host: str,
+        port: int,
+        status: Status | None,
+        find: Callable[[Record], tuple[Problem, ...]],
+        saves: bool,
+    ) -> None:
+        key = host_key(host, port)
+        while True:
+            saved = await self._run(self._store.read, key)
+            known = saved | self._session.get(key, Record())
+            problems = find(known)
+            answer = await self._decide(host, port, problems)
+            new = accepted(status, problems)
+            if answer == "session":
+                self._session[key] = self._session.get(key, Record()) | new
+                return
+            if answer is None and (not saves or known.keys):
+                return
+            # Not if it is another record by now: then it is decided again.
+            if await self._run(self._store.swap, key, saved, saved | new):
+                return
+
+    async def _decide(self, host: str, port: int, problems: tuple[Problem, ...]) -> Answer | None:
+        """How PROBLEMS are accepted, None if there are none."""
+        if not problems:
+            return None
+        answer = await maybeDeferred(self._ask, host, port, problems)
+        if answer in ("always", "session"):
+            return answer
+        raise SecurityError(
+            f"{host}:{port}: {'; '.join(problem.text for problem in problems)}",
+            tuple(problem.condition for problem in problems),
+        )
+
+    async def _forget(self, key: str) -> None:
+        self._session.pop(key, None)
+        while not await self._run(
+            self._store.swap, key, await self._run(self._store.read, key), Record()
+        ):
+            pass
