@@ -1,5 +1,8 @@
 """Sphinx settings: "make docs" builds the pages into docs/_build/html."""
 
+import os
+import sys
+
 from netproc import __version__
 
 project = "netproc"
@@ -8,7 +11,8 @@ release = version = __version__
 # What the foot of each page says.
 copyright = f"the netproc developers. MIT licence. Documentation of netproc {version}"
 
-extensions = ["sphinx_copybutton"]
+sys.path.append(os.path.join(os.path.dirname(__file__), "_ext"))
+extensions = ["lifecycle", "sphinx_copybutton"]
 exclude_patterns = ["_build"]
 html_theme = "furo"
 html_title = f"netproc {__version__}"
