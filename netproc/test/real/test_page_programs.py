@@ -95,6 +95,13 @@ class ComingFromTwistedTests(PageTestCase):
         await self.prints_what_is_shown("with_asyncio.py")
 
 
+class EndpointsTests(PageTestCase):
+    page = "endpoints"
+
+    async def test_a_protocol_on_the_endpoints(self) -> None:
+        await self.prints_what_is_shown("lines.py")
+
+
 class TestingTests(PageTestCase):
     page = "testing"
 
