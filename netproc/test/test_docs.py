@@ -61,7 +61,7 @@ class ReferenceTests(SynchronousTestCase):
             self.assertIn(f"`{keyword}`", text)
 
     def test_every_option_is_there(self) -> None:
-        for keyword in options.KEYWORDS:
+        for keyword in options.NAMES:
             self.assertIn(f"   * - `{keyword}`\n", page("options"))
 
     def test_every_coding_system_is_there(self) -> None:
