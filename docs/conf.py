@@ -17,11 +17,19 @@ from netproc.net.interfaces import INetprocReactor
 project = "netproc"
 author = "The netproc developers"
 release = version = netproc.__version__
+# What the foot of each page says.
+copyright = f"the netproc developers. MIT licence. Documentation of netproc {version}"
 
 exclude_patterns = ["_build"]
 html_theme = "furo"
 html_title = f"netproc {netproc.__version__}"
 html_copy_source = False
+
+# The copy button takes the commands of a console block, without prompts and without what they print.
+copybutton_prompt_text = "$ "
+copybutton_line_continuation_character = "\\"
+copybutton_selector = "div:not(.no-copy) > div.highlight > pre"
+
 default_role = "code"
 highlight_language = "python"
 nitpicky = True
@@ -35,6 +43,7 @@ extensions = [
     "sphinx.ext.intersphinx",
     "sphinx.ext.napoleon",
     "sphinx.ext.viewcode",
+    "sphinx_copybutton",
 ]
 
 # A bare name in a page, such as :py:func:`lines`, is a public name of the package.
