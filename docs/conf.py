@@ -1,5 +1,6 @@
 """Sphinx settings: "make docs" builds the pages into docs/_build/html."""
 
+import linecache
 import os
 import pydoc
 import sys
@@ -67,6 +68,10 @@ intersphinx_mapping = {
     "twisted": ("https://docs.twisted.org/en/stable/api", "inventories/twisted.txt"),
     "pyopenssl": ("https://www.pyopenssl.org/en/stable", "inventories/pyopenssl.txt"),
 }
+
+# Without their source, autodoc shows the defaults of generated functions by their values.
+for name in [name for name in linecache.cache if name.startswith("<attrs generated")]:
+    del linecache.cache[name]
 
 # Sphinx names a type in an annotation by this attribute, which interfaces of zope.interface do not have.
 for interface in (INetprocReactor, *vars(interfaces).values()):

@@ -42,7 +42,7 @@ class Mark:
 
 
 class Buffer:
-    """A named text that a process fills and a program reads.
+    """A text with a name, into which processes insert received text and from which your program takes it.
 
     `get_buffer_create` makes buffers, and so does the keyword `buffer` of the functions that make processes.  Positions are
     those of Emacs: 1 is before the first character.  ``len(buffer)`` is the number of characters.
@@ -52,10 +52,10 @@ class Buffer:
 
     Attributes:
         name: The name of the buffer, or None after the buffer was killed.
-        read_only: Whether `insert`, `erase` and `take` raise an exception.  You can set it.  netproc inserts process
-            output anyway.
-        multibyte: Whether the buffer contains text.  Set it to False before a process uses the buffer; then output is
-            inserted as bytes, without decoding.  Bytes that are not ASCII become lone surrogates.
+        read_only: Whether `insert`, `erase` and `take` raise an exception.  You can set it.  netproc inserts
+            received text anyway.
+        multibyte: Whether the buffer contains text.  Set it to False before a process uses the buffer; then
+            received data is inserted as bytes, without decoding.  Bytes that are not ASCII become lone surrogates.
     """
 
     def __init__(self, name: str, on_kill: Callable[[Buffer], None]) -> None:
@@ -107,7 +107,7 @@ class Buffer:
 
     @property
     def limit(self) -> int:
-        """The number of characters after which process output waits until text is taken out.
+        """The number of characters after which received text waits until text is taken out.
 
         You can set it.  It starts with 16,777,216.
         """
@@ -120,7 +120,7 @@ class Buffer:
 
     @property
     def room(self) -> int:
-        """How many more characters of process output fit into the buffer."""
+        """How many more characters of received text fit into the buffer."""
         return max(0, self._limit - self._size)
 
     def insert(self, position: int, text: str) -> None:

@@ -189,7 +189,7 @@ def make_network_process(
         * For a client, it fires when the client can send and receive: after connecting and, with TLS, after the
           handshake.  Until then the name is reserved, but the process is not listed and its sentinel is not called.
         * For a client with `nowait`, it has always fired when the call returns.  The process is listed and its status
-          is "connect".  netproc calls the sentinel with "open\n" or "failed…\n" later.
+          is "connect".  netproc calls the sentinel with ``"open\n"`` or ``"failed…\n"`` later.
 
         It fails with `ProcessArgumentError` if an argument cannot be used; there is no socket and no new buffer then.  It
         fails with `ProcessError` if connecting or listening fails.

@@ -30,7 +30,7 @@ def default_filter(process: NetworkProcess, text: Text) -> None:  # N180
 
 
 def default_sentinel(process: NetworkProcess, event: str) -> None:  # N85
-    r"""Insert "\nProcess NAME EVENT" into the buffer of the process, at its mark, if the process is not open.
+    r"""Insert ``"\nProcess NAME EVENT"`` into the buffer of the process, at its mark, if the process is not open.
 
     If the process is open, even if it is stopped, or has no buffer, nothing is inserted.
 

@@ -323,10 +323,9 @@ class NetworkProcess(ProcessSettings):
                 are converted if the coding system says so.  In a datagram or seqpacket process, each call sends one packet.
 
         Raises:
-            ProcessError: With the errno ENOTCONN, the process is not connected, has ended, or is a server.  With EPIPE,
-                `send_eof` was called before.  With EMSGSIZE, the packet is too long.  With ENOBUFS, more than
-                `limits.send_cap` bytes would be pending; none of the data is queued then.  A connection that is known to be lost
-                raises its error.
+            ProcessError: The errno is ENOTCONN if the process is not connected, has ended, or is a server.  It is EPIPE after
+                `send_eof`, and EMSGSIZE if the packet is too long.  It is ENOBUFS if more than `limits.send_cap` bytes would be
+                pending; none of the data is queued then.  If the connection is known to be lost, it is the error of the connection.
             ProcessArgumentError: The data has another type, or characters that cannot be encoded.
         """
         encoding = self._coding[1]
@@ -353,7 +352,7 @@ class NetworkProcess(ProcessSettings):
         Emacs: ``process-send-eof``.
 
         Raises:
-            ProcessError: With the errno ENOTCONN, the process is not connected.  With EOPNOTSUPP, the transport of its
+            ProcessError: The errno is ENOTCONN if the process is not connected, and EOPNOTSUPP if the transport of its
                 `endpoint` cannot close one side.
         """
         if self._lifecycle.state not in SENDING:
@@ -403,7 +402,7 @@ class NetworkProcess(ProcessSettings):
         Emacs: ``stop-process``.
 
         Raises:
-            ProcessError: With the errno EOPNOTSUPP, the transport of the `endpoint` cannot pause.
+            ProcessError: The errno is EOPNOTSUPP if the transport of its `endpoint` cannot pause.
         """
         if self._lifecycle.port is not None:
             self._lifecycle.port.pause()
@@ -477,8 +476,8 @@ class NetworkProcess(ProcessSettings):
     def delete(self) -> None:
         r"""End the process.
 
-        The sentinel is called with "deleted\n", or with "killed\n" for a command, before the call returns.  The filter is not
-        called any more.  netproc then writes the pending output and closes the connection; `drain` and `closed` still fire.
+        The sentinel is called with ``"deleted\n"``, or with ``"killed\n"`` for a command, before the call returns.  The filter is
+        not called any more.  netproc then writes the pending output and closes the connection; `drain` and `closed` still fire.
         If the process has ended already, the call does nothing.  The connections of a server stay open.
         Emacs: ``delete-process``.
         """

@@ -360,9 +360,9 @@ class ProcessSettings:
 
     @property
     def mark(self) -> int | None:
-        """The position in the buffer at which netproc inserts output.
+        """The position in the buffer at which netproc inserts received text.
 
-        None means that there is no position yet.  The first output then goes to the end of the buffer.
+        None means that there is no position yet.  The first text is then inserted at the end of the buffer.
 
         Emacs: ``process-mark``.
         """

@@ -101,8 +101,8 @@ def open_network_stream(
             * None or "network": during the dialogue, if the server offers it.  If the server does not offer TLS or refuses
               it, the stream stays unencrypted.
             * "shell": netproc runs `shell_command` instead of connecting.
-        nowait: Whether to return the process before the stream is open.  The sentinel is called with "open\n" when the
-            stream is open, or with "failed: …\n".
+        nowait: Whether to return the process before the stream is open.  The sentinel is called with ``"open\n"``
+            when the stream is open, or with ``"failed: …\n"``.
         coding: As in `make_network_process`.
         return_list: Whether the Deferred fires with a pair.  You cannot combine it with `nowait`.
         capability_command: The command that asks for the capabilities: str, bytes, or a function that is called with the

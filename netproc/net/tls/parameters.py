@@ -275,7 +275,7 @@ def _shown_names(sni: str | tuple[tuple[str, KeyPair], ...]) -> str:
 
 @attrs.frozen(kw_only=True)
 class TLSParameters:
-    r"""How one side of a connection uses TLS.
+    """How one side of a connection uses TLS.
 
     The value is frozen.  Two equal values share one OpenSSL context.  Wherever netproc takes a `TLSParameters`, it also
     takes a dictionary of these fields.  netproc reads the files when it makes the process.  A key, a file or a priority
@@ -315,7 +315,7 @@ class TLSParameters:
         min_prime_bits: For clients: the smallest Diffie-Hellman prime of a server that is accepted, in bits.
         alpn: Names of application protocols, the preferred one first.  The order of the server decides.  If both sides
             have no protocol in common, the connection has none.
-        sni: For servers: pairs as in `keylist`, by the name for which the client asks; "\*.example.org" stands for all names
+        sni: For servers: pairs as in `keylist`, by the name for which the client asks; ``*.example.org`` stands for all names
             of a domain.  It can also be a directory of files NAME.pem that each have a key and a certificate.  netproc looks
             into the directory again for each connection that asks for a name.
         request_client_certificate: For servers: "optional" asks clients for a certificate that an authority in the
