@@ -119,8 +119,8 @@ def lines(function: MessageFunction, max_length: int = 64 * KIB, delimiter: str 
     Args:
         function: The function, called as ``function(process, line)``.  `line` does not include the delimiter.  It may be a
             coroutine function or return a Deferred; the next line waits until it is done.
-        max_length: The longest line, in characters or bytes.  A longer line ends the process, whose `reason` is a
-            `ProcessError` with the errno EMSGSIZE.
+        max_length: The longest line, in characters or bytes, 65,536 by default.  A longer line ends the process, whose
+            `reason` is a `ProcessError` with the errno EMSGSIZE.
         delimiter: The text that ends a line.
 
     Raises:
@@ -153,8 +153,8 @@ def length_prefixed(
             Deferred; the next message waits until it is done.
         size: The size of the length, in bytes: 1, 2, 4 or 8.  The length is an unsigned number.
         byteorder: "big" or "little", the order of the bytes of the length.
-        max_length: The longest message, in bytes.  A longer message ends the process, whose `reason` is a `ProcessError`
-            with the errno EMSGSIZE.
+        max_length: The longest message, in bytes, 1,048,576 by default.  A longer message ends the process, whose `reason`
+            is a `ProcessError` with the errno EMSGSIZE.
 
     Raises:
         ProcessArgumentError: An argument cannot be used.

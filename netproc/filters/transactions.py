@@ -123,7 +123,7 @@ class TransactionQueue:
             timeout: Seconds from the call to the answer.
             delay_question: Whether to send the question only after all questions before it have been answered.  Otherwise it is
                 sent at once.
-            max_length: The longest answer, in characters or bytes.
+            max_length: The longest answer, in characters or bytes, 1,048,576 by default.
 
         Returns:
             A Deferred that fires with the answer.  It fails with `ProcessArgumentError` if the question or the expression
