@@ -89,6 +89,14 @@ class DocstringTests(SynchronousTestCase):
         there = {path.removeprefix("netproc.") for path in found if path.count(".") == 1}
         self.assertEqual({*netproc.__all__}, there)
 
+    def test_a_process_has_no_other_public_names(self) -> None:
+        prefix = "netproc.NetworkProcess."
+        found = {path.removeprefix(prefix) for path in documented() if path.startswith(prefix)}
+        found.update(described(netproc.NetworkProcess, "Attributes"))
+        self.assertEqual(
+            {name for name in dir(netproc.NetworkProcess) if not name.startswith("_")}, found
+        )
+
     def test_what_the_front_doors_have_is_documented(self) -> None:
         found = {*documented()}
         for door in (netproc.endpoints, netproc.filters, netproc.service):
