@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import os
 import re
+from types import FunctionType
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -153,6 +155,14 @@ class LayoutTests(SynchronousTestCase):
             assert doc is not None
             if not module.endswith("__init__") and module != "_version":
                 self.assertIn("\n\n", doc, f"{module} does not say where its data comes from")
+
+    def test_public_classes_explain_their_methods(self) -> None:
+        for name in netproc.__all__:
+            public = getattr(netproc, name)
+            if inspect.isclass(public):
+                for member, value in vars(public).items():
+                    if not member.startswith("_") and isinstance(value, (FunctionType, property)):
+                        self.assertTrue(inspect.getdoc(value), f"{name}.{member}")
 
     def test_async_tests_are_in_cases_that_run_them(self) -> None:
         """An async test of a SynchronousTestCase passes without running."""
