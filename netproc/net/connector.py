@@ -24,7 +24,7 @@ from zope.interface import implementer
 from ..core.address import SocketAddress, text
 from ..core.errors import NetprocError, ProcessError, from_os_error
 from . import sockets
-from .event import EVENT
+from .dispatch import DISPATCH
 from .interfaces import INetprocReactor
 
 #: Seconds until the next address is tried beside the one that has not answered.
@@ -129,7 +129,7 @@ class Connector:
         if isinstance(result, NetprocError):
             self._result.errback(result)
         else:
-            EVENT.run(self._result.callback, result)
+            DISPATCH.run(self._result.callback, result)
 
     def _failure(self) -> ProcessError:
         """The last error, as in Emacs (N36), and what became of each address."""

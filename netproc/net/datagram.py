@@ -26,7 +26,7 @@ from ..core.errors import ProcessArgumentError, ProcessError, from_os_error
 from ..core.limits import DEFAULT_LIMITS
 from . import sockets
 from .channel import Receiver
-from .event import EVENT
+from .dispatch import DISPATCH
 from .icmp import pending_errors
 from .interfaces import INetprocReactor
 from .packetbuffer import receiver_of
@@ -118,7 +118,7 @@ class DatagramChannel:
 
     def doRead(self) -> None:
         """Packets wait."""
-        EVENT.run(self._receive_waiting)
+        DISPATCH.run(self._receive_waiting)
 
     def _receive_waiting(self) -> None:
         for _ in range(MOST_PACKETS):
@@ -276,7 +276,7 @@ class DatagramChannel:
         """Some of the queue has gone, maybe all."""
         if self._tell_writable and self.pending < self._low:
             self._tell_writable = False
-            EVENT.run(self.receiver.writable)
+            DISPATCH.run(self.receiver.writable)
         if self._closed:
             return
         if self._queue:

@@ -32,7 +32,7 @@ from zope.interface import implementer
 from ..core.address import SocketAddress
 from ..core.address import text as address_text
 from ..core.throttle import Throttle, not_logged
-from .event import EVENT
+from .dispatch import DISPATCH
 from .interfaces import INetprocReactor
 from .seqpacket import transport_type
 from .socketfile import SocketFile
@@ -162,7 +162,7 @@ class Listener:
             return
         self._close()
         error.__cause__ = reason.value
-        EVENT.run(self._watcher.listener_lost, error)
+        DISPATCH.run(self._watcher.listener_lost, error)
 
     def _update(self) -> None:
         """Watch the socket if it is to be accepted from."""
@@ -252,11 +252,11 @@ class Listener:
         self._log_failure(error)
         if error.errno in BROKEN:
             self._close()
-            EVENT.run(self._watcher.listener_lost, error)
+            DISPATCH.run(self._watcher.listener_lost, error)
             return
         if error.errno in SHORTAGE:
             self._try_later()
-        EVENT.run(self._watcher.accept_failed, error)
+        DISPATCH.run(self._watcher.accept_failed, error)
 
     def _try_later(self) -> None:
         """Accept nothing for a while, each time for longer."""

@@ -14,7 +14,7 @@ from collections import deque
 from typing import Any
 
 from ..core.errors import ProcessError
-from .event import EVENT
+from .dispatch import DISPATCH
 from .packetbuffer import receive_message
 from .sendqueue import Wire
 from .transport import StreamTransport, lost_by
@@ -80,7 +80,7 @@ class SeqpacketTransport(StreamTransport):
             # Part of a packet is worse than none.
             self._end(lost_by(packet.problem))
         else:
-            EVENT.run(self._protocol.dataReceived, packet.data)
+            DISPATCH.run(self._protocol.dataReceived, packet.data)
 
     def write(self, data: bytes) -> None:
         """Send DATA as one packet when the event that runs has ended, or as soon as there is room.
