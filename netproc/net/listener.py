@@ -41,9 +41,11 @@ from .transport import StreamTransport
 
 log = Logger()
 
+#: The system is short of descriptors or memory.
 SHORTAGE = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
-# Not EOPNOTSUPP: it is among the errors of one connection that accept(2) says to try again after.
-BROKEN = frozenset({errno.EBADF, errno.EINVAL, errno.ENOTSOCK})
+#: The listening socket itself is no use.  EOPNOTSUPP is not among these: accept(2) lists it with the errors of a single
+#: connection, after which a program should accept again.
+NOT_LISTENING = frozenset({errno.EBADF, errno.EINVAL, errno.ENOTSOCK})
 
 FIRST_PAUSE = 0.1
 LONGEST_PAUSE = 1.0
@@ -250,7 +252,7 @@ class Listener:
 
     def _accept_failed(self, error: OSError) -> None:
         self._log_failure(error)
-        if error.errno in BROKEN:
+        if error.errno in NOT_LISTENING:
             self._close()
             DISPATCH.run(self._watcher.listener_lost, error)
             return
