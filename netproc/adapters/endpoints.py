@@ -1,7 +1,7 @@
 """Endpoints whose connections are network processes, for any factory of Twisted's.
 
-`endpointstrings.py` makes them from descriptions; `make.py` and `open_stream.py` make the processes, which are listed as
-all others are, and `processtransport.py` gives each to a protocol.
+`commands/endpointstrings.py` makes them from descriptions; `making/make.py` and `streams/openstream.py` make the processes, which are listed as
+all others are, and `transport.py` gives each to a protocol.
 """
 
 from __future__ import annotations

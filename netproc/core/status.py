@@ -1,6 +1,6 @@
 """The status machine: one table; the only home of the event strings.
 
-`process.py` asks `step` what a cause does to a process's state and tells the sentinel what
+`process/lifecycle.py` asks `step` what a cause does to a process's state and tells the sentinel what
 comes out; the documentation draws its picture from the same table.
 
 Rules of the table: nothing leaves a terminal state, a terminal state is entered with exactly one

@@ -1,7 +1,7 @@
 """Filters that give whole messages to a function: lines, or messages that say their length.
 
-Programs make one here and use it as a process's filter; `reading.py` calls it with what has come, the splitters of
-`core/framing.py` cut it.  What is not with the function yet belongs to the process: `reading.py` takes it back when
+Programs make one here and use it as a process's filter; `process/input.py` calls it with what has come, the splitters of
+`core/framing.py` cut it.  What is not with the function yet belongs to the process: `process/input.py` takes it back when
 another filter or coding system takes over, and this module gives it back when the process is stopped.
 """
 

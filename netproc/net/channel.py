@@ -1,6 +1,6 @@
 """What a process may ask of its connection, and what it is told: the seam between the floors.
 
-`net/stream.py`, `net/datagram.py` and `net/foreign.py` implement Channel and call a Receiver; `process.py` is the Receiver
+`net/stream.py`, `net/datagram.py` and `net/foreign.py` implement Channel and call a Receiver; `process/lifecycle.py` is the Receiver
 and asks the Channel.  Neither imports the other.
 """
 

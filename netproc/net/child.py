@@ -1,6 +1,6 @@
 """A command's standard input and output instead of a connection.
 
-`open_stream.py` connects by a ChildEndpoint.  Twisted runs the command, and the channel of `net/foreign.py` works over
+`streams/openstream.py` connects by a ChildEndpoint.  Twisted runs the command, and the channel of `net/foreign.py` works over
 the transport that this module makes of the command's pipes.
 
 The channel is lost when the command has ended, after all that the pipes held at that time.  The pipes themselves may

@@ -1,6 +1,6 @@
 """Datagram sockets, UDP and UNIX, as channels: one packet in is one piece of data, one write one packet.
 
-`datagrams.py` opens them for a process, which writes and is told; the reactor calls `doRead` and `doWrite`.
+`making/datagrams.py` opens them for a process, which writes and is told; the reactor calls `doRead` and `doWrite`.
 
 The sockets are not connected: a connected one is taken from the reactor by the first ICMP error that
 arrives, and could not change its peer.  So a client's channel drops what strangers send, and Linux is asked

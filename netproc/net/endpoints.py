@@ -1,6 +1,7 @@
 """The endpoints of netproc: where to connect or listen, for any factory of Twisted's.
 
-`make.py` makes them from a spec and the addresses that `net/resolve.py` found; they use
+`making/client.py` and `making/server.py` make them from a spec and the addresses that `net/resolve.py` (at run time)
+found; they use
 `net/connector.py`, `net/listener.py` and `net/socketfile.py`, and give connections a `net/transport.py`.
 """
 

@@ -1,6 +1,6 @@
 """The channel over a transport that is not netproc's: whatever a Twisted endpoint gives.
 
-`make.py` lets the factory of a foreign endpoint build ForeignChannels; otherwise as `net/stream.py`.
+`making/make.py` lets the factory of a foreign endpoint build ForeignChannels; otherwise as `net/stream.py`.
 
 Output goes through a queue of our own, because only so it can be counted and bounded; the transport
 gets no more than it asks for.  What a transport cannot do raises ProcessError(EOPNOTSUPP).

@@ -1,6 +1,6 @@
 """UDP servers on all interfaces: answer a client from the address that it has asked.
 
-`datagrams.py` calls `ask_for_destinations` for a server on a wildcard address.  `net/datagram.py` then sends and
+`making/datagrams.py` calls `ask_for_destinations` for a server on a wildcard address.  `net/datagram.py` then sends and
 receives through `Answers`.  Otherwise the kernel would choose the address that an answer comes from, and a client
 that hears only the address that it asked would drop the answer.
 

@@ -1,6 +1,6 @@
 """A producer that a protocol has registered with its transport (Twisted's IConsumer).
 
-`net/transport.py` and `processtransport.py` make one for each producer.  They report how their output goes on, and ask
+`net/transport.py` and `adapters/transport.py` make one for each producer.  They report how their output goes on, and ask
 whether they have to wait for the producer before they close.
 """
 

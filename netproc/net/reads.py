@@ -1,6 +1,6 @@
 """How much a stream transport reads at a time.
 
-`net/transport.py` and `net/corked.py` read as much as this module says; `net/tls/onsocket.py` reads one TLS record.
+`net/transport.py` and `reactor/corked.py` read as much as this module says; `net/tls/onsocket.py` reads one TLS record.
 """
 
 from __future__ import annotations

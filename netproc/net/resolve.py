@@ -1,6 +1,7 @@
 """Host, service and family to addresses.
 
-`make.py` hands in the look-up of a spec and gives the addresses to `net/endpoints.py`.  Numeric hosts and
+`making/client.py` and `making/server.py` hand in the look-up of a spec and give the addresses to `net/endpoints.py`
+(at run time).  Numeric hosts and
 "local" are answered at once and never touch a thread.  Names go to the resolver that the program has installed with the
 reactor, if any.  Otherwise threads of netproc's own ask the system: those of the reactor are few, and ten look-ups that
 hang would hold up everything else that needs one, and the end of the program.

@@ -1,7 +1,7 @@
 """The seqpacket transport: a connection of packets over a UNIX socket.
 
 `net/endpoints.py` and `net/listener.py` make it in the place of a `net/transport.py` where the socket is of that
-kind; the channels of `net/stream.py` run over it unchanged.  One packet read is one `dataReceived`, an empty one
+kind; the channels of `net/stream.py` (at run time) run over it unchanged.  One packet read is one `dataReceived`, an empty one
 too; one `write` is one packet sent.
 """
 

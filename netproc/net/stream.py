@@ -1,6 +1,6 @@
 """Stream protocols and factories: Twisted's callbacks on one side, a channel on the other.
 
-Endpoints build StreamChannels with a ChannelFactory; `make.py` says what becomes of each; the process asks
+Endpoints build StreamChannels with a ChannelFactory; `making/client.py` and `making/server.py` say what becomes of each; the process asks
 the channel and is told by it (`net/channel.py`).  StreamChannel closes any connection in order, OwnChannel
 is for the transport of `net/transport.py`, `net/foreign.py` has the one for all others.
 

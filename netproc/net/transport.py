@@ -1,6 +1,6 @@
 """The stream transport: one connected socket of TCP or of a UNIX socket.
 
-`net/listener.py` and `net/connector.py` make it for a socket; the reactor calls `doRead` and `doWrite`; it calls
+`net/listener.py` and `net/endpoints.py` make it for a connected socket; the reactor calls `doRead` and `doWrite`; it calls
 its protocol, in netproc `net/stream.py`, but any protocol of Twisted will do.
 
 It differs from Twisted's own transports:

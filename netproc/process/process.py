@@ -1,6 +1,6 @@
 """NetworkProcess: one connection or server, as the program sees it.
 
-`make.py` makes it; `life.py` says where it is in its life, `reading.py` and `sending.py` are its two halves.
+`making/make.py` makes it; `lifecycle.py` says where it is in its life, `input.py` and `output.py` are its two halves.
 Here is what programs set, ask and call, and how the program's own functions are called.
 """
 

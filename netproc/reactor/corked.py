@@ -4,7 +4,7 @@ That spares two epoll_ctl and a dispatch for each reply, a third of what a small
 ends, as netproc's transports do, would answer the first sooner, but where an answer takes long a peer on the same machine
 falls asleep meanwhile, and waking it for each costs the sender more than is gained: twisted.web was slower by it.
 
-`epollreactor.py` makes them where an application listens, connects or hands over a socket; `net/dispatch.py` flushes
+`epoll.py` makes them where an application listens, connects or hands over a socket; `net/dispatch.py` flushes
 them.  Everything else is Twisted's: the buffer, producers, TLS, descriptors that are passed on, closing.
 """
 

@@ -4,10 +4,10 @@
 
 It is Twisted's EPollReactor but for this:
 
-* what a turn wrote is sent when it ends, not in the next one, by Twisted's stream transports (`net/corked.py`).
+* what a turn wrote is sent when it ends, not in the next one, by Twisted's stream transports (`corked.py`).
   netproc's own send when their event ends, on every reactor (`net/dispatch.py`);
 * these are called directly, all other descriptors in Twisted's guarded way;
-* the prefix of log lines is found out when there is a line (`net/logcontext.py`);
+* the prefix of log lines is found out when there is a line (`logcontext.py`);
 * its clock is monotonic: setting the wall clock delays no timer;
 * it can `spin`: look for events for a while before it sleeps.
 """

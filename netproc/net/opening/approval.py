@@ -1,6 +1,6 @@
 """The stage of the security manager: the connection is ready, and waits until the manager has approved it.
 
-`open_stream.py` asks `security.py` for the verdict.
+`streams/openstream.py` asks `streams/security.py` (at run time) for the verdict.
 """
 
 from __future__ import annotations

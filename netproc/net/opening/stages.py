@@ -1,6 +1,6 @@
 """The row of stages that a connection passes before it is open, and the one place that hands it over.
 
-`client.py`, `server.py` and `open_stream.py` make an Opening with the stages of their connection.  It hands the channel to one
+`making/client.py`, `making/server.py` and `streams/openstream.py` make an Opening with the stages of their connection.  It hands the channel to one
 stage after the other, and at the end to the maker, which gives it to the process.  A stage is a Receiver (`net/channel.py`):
 it gets the channel and the input that the stage before it has not used, and it ends by calling `proceed`, or `refuse` of the opening.
 
