@@ -58,9 +58,20 @@ class Output(Protocol):
 
 
 class Pieces(deque[bytes]):
-    """An Output; whoever adds or takes a piece counts its bytes."""
+    """An Output: pieces of data that wait, and how many bytes they have together."""
 
     pending = 0
+
+    def append(self, data: bytes, /) -> None:
+        """Add DATA as the last piece."""
+        super().append(data)
+        self.pending += len(data)
+
+    def popleft(self) -> bytes:
+        """Remove the first piece and return it."""
+        data = super().popleft()
+        self.pending -= len(data)
+        return data
 
 
 class Channel(Protocol):

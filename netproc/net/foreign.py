@@ -123,8 +123,8 @@ class ForeignChannel(StreamChannel):
         """See Channel."""
         if self._closing:
             return
-        self.output.extend(data[at : at + _PIECE] for at in range(0, len(data), _PIECE))
-        self.output.pending += len(data)
+        for at in range(0, len(data), _PIECE):
+            self.output.append(data[at : at + _PIECE])
         self._write_queued()
         if self.output.pending > self._high:
             self.receiver.congested()
@@ -134,9 +134,7 @@ class ForeignChannel(StreamChannel):
         transport = self.transport
         assert transport is not None
         while self.output and not self._full:
-            data = self.output.popleft()
-            self.output.pending -= len(data)
-            transport.write(data)
+            transport.write(self.output.popleft())
 
     def pauseProducing(self) -> None:
         """The transport has enough."""

@@ -48,8 +48,8 @@ class Queue(Protocol):
     def append(self, data: bytes) -> None:
         """Queue DATA."""
 
-    def clear(self) -> int:
-        """Forget everything; how many bytes that was."""
+    def drop(self) -> int:
+        """Drop all that waits, and return how many bytes that was."""
 
     def send(self, wire: Wire) -> None:
         """Give WIRE what it takes; OSErrors are the caller's."""
@@ -81,8 +81,7 @@ class SendQueue:
             if len(small) >= _MOST_PIECES:
                 self._gather()
 
-    def clear(self) -> int:
-        """Forget everything; how many bytes that was."""
+    def drop(self) -> int:
         dropped, self.pending = self.pending, 0
         self._small = None
         self._chunks = None
@@ -98,7 +97,7 @@ class SendQueue:
             sent = wire.send(chunks[0])
         else:
             sent = wire.sendmsg(list(islice(chunks, _MOST_BUFFERS)))
-        self._drop(chunks, sent)
+        self._forget_sent(chunks, sent)
 
     def _send_small(self, wire: Wire) -> None:
         """What nearly always happens: one reply, one send, nothing left."""
@@ -120,7 +119,7 @@ class SendQueue:
             self._small = None
         return self._chunks
 
-    def _drop(self, chunks: deque[bytes | memoryview], sent: int) -> None:
+    def _forget_sent(self, chunks: deque[bytes | memoryview], sent: int) -> None:
         self.pending -= sent
         while sent:
             chunk = chunks[0]

@@ -10,10 +10,10 @@ from __future__ import annotations
 import errno
 import os
 import socket
-from collections import deque
 from typing import Any
 
 from ..core.errors import ProcessError
+from .channel import Pieces
 from .dispatch import DISPATCH
 from .packetbuffer import receive_message
 from .sendqueue import Wire
@@ -24,31 +24,18 @@ from .upgrade import PlainTransport
 _OVERHEAD = 32
 
 
-class PacketQueue:
-    """Packets that wait to be sent."""
+class PacketQueue(Pieces):
+    """Packets that wait to be sent; each piece is one packet."""
 
-    __slots__ = ("_packets", "pending")
-
-    def __init__(self) -> None:
-        self.pending = 0
-        self._packets: deque[bytes] = deque()
-
-    def append(self, data: bytes) -> None:
-        """Queue DATA as one packet."""
-        self._packets.append(data)
-        self.pending += len(data)
-
-    def clear(self) -> int:
-        """Forget everything; how many bytes that was."""
+    def drop(self) -> int:
         dropped, self.pending = self.pending, 0
-        self._packets.clear()
+        self.clear()
         return dropped
 
     def send(self, wire: Wire) -> None:
-        """Give WIRE as many packets as it takes; OSErrors are the caller's."""
-        while self._packets:
-            wire.send(self._packets[0])
-            self.pending -= len(self._packets.popleft())
+        while self:
+            wire.send(self[0])
+            self.popleft()
 
 
 class SeqpacketTransport(StreamTransport):

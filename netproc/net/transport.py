@@ -166,7 +166,7 @@ class StreamTransport:
     def give_up_security(self) -> int:
         """TLS has failed: forget what waits, lest it go out in clear text; how many bytes that was."""
         self._wire = self._socket
-        return self.queue.clear()
+        return self.queue.drop()
 
     def start(self) -> None:
         """Hand the transport to the protocol and begin to read."""
@@ -382,7 +382,7 @@ class StreamTransport:
     def _output_failed(self, error: OSError) -> None:
         """Writing is over; reading goes on until what the kernel holds has been delivered."""
         self.error = self.error or error
-        self.unsent += self.queue.clear()
+        self.unsent += self.queue.drop()
         self.write_shut = True
         self._stop_writing()
         if self.watcher is not None:
@@ -498,7 +498,7 @@ class StreamTransport:
         self.connected = False
         self.write_shut = True
         if self.queue.pending:
-            self.unsent += self.queue.clear()
+            self.unsent += self.queue.drop()
         if self._reading:
             self._update_reading()
         self._stop_writing()
