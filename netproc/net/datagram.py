@@ -94,7 +94,6 @@ class DatagramChannel:
 
     @property
     def output(self) -> Self:
-        """See Channel."""
         return self
 
     @property
@@ -103,7 +102,6 @@ class DatagramChannel:
         return SocketAddress(self._socket.family, self._to) if self._to is not None else None
 
     def hand_to(self, receiver: Receiver) -> None:
-        """See Channel."""
         self.receiver = receiver
 
     def start(self) -> None:
@@ -153,8 +151,7 @@ class DatagramChannel:
             return bool(sender[:2] == self._to[:2] and self._to[3:] in zones)
         return bool(sender == self._to)
 
-    def check_pausable(self) -> None:
-        """See Channel."""
+    def check_pausable(self) -> None: ...
 
     def pause(self) -> None:
         """See Channel: packets queue in the kernel."""
@@ -162,7 +159,6 @@ class DatagramChannel:
         self._reactor.removeReader(self)
 
     def resume(self) -> None:
-        """See Channel."""
         self._paused = False
         self._watch_input()
 
@@ -299,13 +295,11 @@ class DatagramChannel:
         self.doWrite()
 
     def when_writable(self) -> None:
-        """See Channel."""
         self._tell_writable = True
         if self._retry is None:
             self._retry = self._reactor.callLater(0, self._try_again)
 
     def set_marks(self, high: int, low: int) -> None:
-        """See Channel."""
         self._high, self._low = high, low
 
     def write_eof(self) -> None:
@@ -314,7 +308,6 @@ class DatagramChannel:
     # -- the socket -----------------------------------------------------------------------------
 
     def set_option(self, name: str, value: object) -> None:
-        """See Channel."""
         sockets.set_option(self._socket, name, value)
         if options.answers_come_from_all(name, value):
             self._only_remote = False
@@ -346,7 +339,6 @@ class DatagramChannel:
         self._close_socket()
 
     def abort(self) -> None:
-        """See Channel."""
         if not self._closed:
             self._closing = True
             self._gone()

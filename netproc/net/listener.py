@@ -130,12 +130,10 @@ class Listener:
     # -- Port, for a process ------------------------------------------------------------------
 
     def pause(self) -> None:
-        """See Port."""
         self.paused = True
         self._update()
 
     def resume(self) -> None:
-        """See Port."""
         self.paused = False
         self._update()
 
@@ -144,12 +142,10 @@ class Listener:
     resumeProducing = resume
 
     def close(self, gone: Callable[[], None]) -> None:
-        """See Port."""
         self._close()
         gone()
 
     def set_option(self, name: str, value: object) -> None:
-        """See Port."""
         set_option(self._socket, name, value)
 
     def connectionLost(self, reason: Failure) -> None:

@@ -42,7 +42,6 @@ class Approval(Stage):
         self._unread: list[bytes] = []
 
     def begin(self, unread: bytes) -> None:
-        """See Stage."""
         if self._clear_text_only and isinstance(self.channel, TLSChannel):
             self.proceed(unread)
             return

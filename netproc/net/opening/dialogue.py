@@ -53,11 +53,9 @@ class Dialogue(Stage):
 
     @property
     def waiting_for(self) -> str:  # type: ignore[override]
-        """See Stage."""
         return self.negotiation.waiting_for
 
     def closed(self) -> NegotiationError:
-        """See Stage."""
         return NegotiationError(f"connection closed before the {self.waiting_for}")
 
     def begin(self, unread: bytes) -> None:
@@ -100,7 +98,6 @@ class Dialogue(Stage):
         self._act()
 
     def cancel(self) -> None:
-        """See Stage."""
         if self._alarm is not None:
             self._alarm.cancel()
             self._alarm = None

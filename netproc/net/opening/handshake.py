@@ -65,16 +65,13 @@ class TransportHandshake(Stage):
         self.deadline = deadline
 
     def begin(self, unread: bytes) -> None:
-        """See Stage."""
         assert isinstance(self.channel, ForeignChannel)
         self.channel.when_secure(self.proceed)
 
     def too_late(self, seconds: float) -> ProcessError:
-        """See Stage."""
         return ProcessError(errno.ETIMEDOUT, f"{BROKEN}: TLS handshake timed out")
 
     def closed(self) -> ProcessError:
-        """See Stage."""
         return ProcessError(errno.ECONNABORTED, f"{BROKEN} before it was open")
 
 

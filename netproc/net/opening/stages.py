@@ -93,7 +93,6 @@ class Stage:
 
     @property
     def data(self) -> Callable[[bytes], None]:
-        """See Receiver."""
         return self._receive
 
     def _receive(self, data: bytes) -> None:
@@ -104,7 +103,6 @@ class Stage:
         self.opening.refuse(self.closed())
 
     def lost(self, reason: ProcessError | None) -> None:
-        """See Receiver."""
         self.opening.refuse(reason or self.closed())
 
     def gone(self) -> None:
