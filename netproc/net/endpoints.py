@@ -1,8 +1,8 @@
-"""The endpoints of netproc: where to connect or listen, for any factory of Twisted's.
+"""netproc's Twisted endpoints, for any Twisted factory.
 
-`making/client.py` and `making/server.py` make them from a spec and the addresses that `net/resolve.py` (at run time)
-found; they use
-`net/connector.py`, `net/listener.py` and `net/socketfile.py`, and give connections a `net/transport.py`.
+`making/client.py` and `making/server.py` make them from a spec and the addresses that `net/resolve.py` (at run time) has
+found.  An endpoint uses `net/connector.py` or `net/listener.py`, and `net/socketfile.py`.  Each connection gets a transport
+(`net/transport.py`).
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ from .transport import StreamTransport
 class ClientEndpoint:
     """Connects to the first of `addresses` that answers.
 
-    `options` are network options, `timeout` is in seconds for all addresses together, `kind` is
-    SOCK_STREAM or SOCK_SEQPACKET.
+    `options` are network options.  `timeout` is the time in seconds for all addresses together.  `kind` is SOCK_STREAM or
+    SOCK_SEQPACKET.
     """
 
     reactor: INetprocReactor
@@ -49,7 +49,7 @@ class ClientEndpoint:
     kind: int = socket.SOCK_STREAM
 
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
-        """Fires with the connected protocol, fails with ProcessError or ProcessArgumentError."""
+        """Return a Deferred that fires with the connected protocol, or fails with ProcessError or ProcessArgumentError."""
         return Deferred.fromCoroutine(self._connect(protocolFactory))
 
     async def _connect(self, factory: IProtocolFactory) -> IProtocol:
@@ -74,11 +74,11 @@ class ClientEndpoint:
     def _transport(
         self, factory: IProtocolFactory, sock: socket.socket, remote: SocketAddress
     ) -> StreamTransport:
-        """What raises leaves no socket."""
+        """Make the transport of SOCK, with a protocol of FACTORY.  If that raises an exception, SOCK is closed."""
         try:
             protocol = factory.buildProtocol(sockets.twisted_address(remote))
             if protocol is None:
-                raise ProcessError(None, "the factory wants no protocol", text(remote))
+                raise ProcessError(None, "the factory has returned no protocol", text(remote))
             local = sockets.local_address(sock)
             return transport_type(sock)(sock, self.reactor, protocol, local, remote, factory.doStop)
         except BaseException:
@@ -91,10 +91,10 @@ class ClientEndpoint:
 class ServerEndpoint:
     """Listens on the first of `addresses` for which the system has sockets.
 
-    `backlog` is how many clients may wait to be accepted; by default it is as long as the kernel
-    allows.  `mode` is that of the file of a UNIX socket, 0600 if None; `watcher` is told when accepting
-    fails; `kind` is SOCK_STREAM or SOCK_SEQPACKET.  `inherited` is a socket that listens already,
-    to be used in their place.
+    `options` are network options.  `backlog` is the number of clients that may wait to be accepted; by default it is the
+    largest that the kernel allows.  `mode` is the mode of the file of a UNIX socket, 0600 if None.  `watcher` is notified
+    when accepting fails.  `kind` is SOCK_STREAM or SOCK_SEQPACKET.  `inherited` is a socket that listens already; it is used
+    instead of `addresses`.
     """
 
     reactor: INetprocReactor
@@ -107,11 +107,11 @@ class ServerEndpoint:
     inherited: socket.socket | None = None
 
     def listen(self, protocolFactory: IProtocolFactory) -> Deferred[IListeningPort]:
-        """Has fired with the port, or failed with ProcessError or ProcessArgumentError."""
+        """Return a Deferred that has fired with the port, or has failed with ProcessError or ProcessArgumentError."""
         return execute(self.listen_now, protocolFactory)
 
     def listen_now(self, factory: IProtocolFactory) -> Listener:
-        """The same without a Deferred."""
+        """Listen and return the port.  Raises ProcessError or ProcessArgumentError."""
         sock, address = self._make_socket()
         try:
             if sock is self.inherited:
@@ -128,7 +128,10 @@ class ServerEndpoint:
         return listener
 
     def _make_socket(self) -> tuple[socket.socket, SocketAddress]:
-        """Emacs tries the next address if there are no such sockets, not if it is taken (N36)."""
+        """Return a socket for the first address whose family the system has, and that address.
+
+        As in Emacs, a later address is not tried if the first one is in use (N36).
+        """
         if self.inherited is not None:
             return self.inherited, sockets.local_address(self.inherited)
         _check_addresses(self.addresses)
@@ -161,4 +164,4 @@ class ServerEndpoint:
 
 def _check_addresses(addresses: Sequence[SocketAddress]) -> None:
     if not addresses:
-        raise ProcessArgumentError("addresses", "it is empty, and an endpoint needs one address")
+        raise ProcessArgumentError("addresses", "it is empty; an endpoint needs at least one address")

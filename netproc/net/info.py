@@ -1,7 +1,7 @@
-"""What this machine is called and connected to: addresses of names, and its network interfaces.
+"""Look up the addresses of a host name, and list the network interfaces of this machine.
 
-The program calls these functions; names go through `net/resolve.py`.  Interfaces are psutil's business, since the
-standard library knows their names only: `pip install netproc[interfaces]`.
+The program calls these functions.  Host names are looked up by `net/resolve.py`.  The interfaces come from psutil, because the
+standard library knows only their names: `pip install netproc[interfaces]`.
 """
 
 from __future__ import annotations
@@ -41,11 +41,12 @@ def network_lookup_address_info(
     timeout: float = DEFAULT_LIMITS.connect_timeout,
     reactor: INetprocReactor | None = None,
 ) -> Deferred[list[Address]]:
-    """Fires with the addresses of NAME in the resolver's order, their port 0 (N47).
+    """Return a Deferred that fires with the addresses of NAME, in the resolver's order and with port 0.
 
-    FAMILY is "ipv4", "ipv6" or None for both.  What is not found in TIMEOUT seconds is an empty list
-    and one log line.  Fails with ProcessArgumentError for another family or a name that is not ASCII.  Emacs:
-    network-lookup-address-info.
+    FAMILY is "ipv4", "ipv6" or None for both.  If no address is found in TIMEOUT seconds, the Deferred fires with an empty
+    list, and one line is logged.  It fails with ProcessArgumentError if FAMILY is another value or NAME is not ASCII.
+
+    Emacs: network-lookup-address-info.
     """
     try:
         _check_host(name)
@@ -74,7 +75,7 @@ def network_lookup_address_info(
 
 def _check_host(name: object) -> None:
     if not isinstance(name, str) or not name.isascii() or "\0" in name:
-        problem = f"{shown(name)} is not the name of a host: give its IDNA form"
+        problem = f"{shown(name)} is not a host name in ASCII; use its IDNA (xn--) form"
         raise ProcessArgumentError("name", problem)
 
 
@@ -84,25 +85,29 @@ def _check_family(family: object, complaint: str) -> None:
 
 
 class InterfaceInfo(NamedTuple):
-    """What network_interface_info tells; the addresses are those of IPv4 (N49), then ours of IPv6."""
+    """The result of network_interface_info.
+
+    `address`, `broadcast` and `netmask` are those of IPv4, as in Emacs, with port 0.
+    """
 
     address: Address
     broadcast: Address
     netmask: Address
-    #: (type of the hardware, its address).
+    #: The ARPHRD number of the hardware type, and the hardware address.
     hardware: tuple[int, tuple[int, ...]]
-    #: As ("running", "loopback", "up"): the kernel's bits, the highest first.
+    #: The names of the kernel's flags, the highest bit first: ("running", "loopback", "up").
     flags: tuple[str, ...]
-    #: The IPv6 addresses.
+    #: The IPv6 addresses, with port 0.
     ipv6: tuple[Address, ...]
 
 
 def network_interface_list(full: bool = False, family: str | None = None) -> list[Interface]:
-    """The interfaces with their addresses, the port 0: one entry for each address (N48).
+    """Return a tuple (name, address) for each address of each interface, with port 0.
 
-    With FULL the broadcast address and the netmask too.  FAMILY is "ipv4", "ipv6" or None for both.
-    Raises ProcessArgumentError for another, ProcessError without psutil.  Emacs:
-    network-interface-list.
+    With FULL each tuple also has the broadcast address and the netmask.  FAMILY is "ipv4", "ipv6" or None for both.
+    Raises ProcessArgumentError if FAMILY is another value, and ProcessError if psutil is not installed.
+
+    Emacs: network-interface-list.
     """
     _check_family(family, "Unsupported address family")
     wanted = _FAMILIES.values() if family is None else (_FAMILIES[family],)
@@ -119,10 +124,11 @@ def network_interface_list(full: bool = False, family: str | None = None) -> lis
 
 
 def network_interface_info(name: str) -> InterfaceInfo | None:
-    """What there is to know of interface NAME, None if there is none (N49).
+    """Return addresses, hardware address and flags of the interface NAME; None if there is no such interface.
 
-    Raises ProcessArgumentError for too long a name, ProcessError without psutil.  Emacs:
-    network-interface-info.
+    Raises ProcessArgumentError if NAME is too long, and ProcessError if psutil is not installed.
+
+    Emacs: network-interface-info.
     """
     interface_name(name, "name")
     psutil = _psutil()
@@ -155,22 +161,22 @@ def _psutil() -> ModuleType:
 
 
 def _numbers(text: str | None, like: str = "") -> tuple[int, ...]:
-    """The octets or groups of the address TEXT; no text is a mask of ones for the address LIKE."""
+    """Return the octets or groups of the address TEXT; if that is None, a mask of ones for the address LIKE."""
     if text is None:
         return (255,) * 4 if "." in like else (65535,) * 8
-    # The zone is the name of the interface, which stands beside the address.
+    # The zone is the name of the interface, which the entry has already.
     numbers = form(inet_address(text.partition("%")[0], 0))
     return tuple(int(number) for number in numbers[:-1])
 
 
 def _broadcast(address: tuple[int, ...], mask: tuple[int, ...]) -> tuple[int, ...]:
-    """Emacs computes one for IPv6 too, which has none (N48)."""
+    """Return the broadcast address.  Emacs computes one for IPv6 too, which has no broadcast (N48)."""
     ones = 255 if len(address) == 4 else 65535
     return tuple((a & m) | (~m & ones) for a, m in zip(address, mask, strict=True))
 
 
 def _hardware_type(name: str) -> int:
-    """The ARPHRD number, as Linux tells it; 0 where nobody does."""
+    """Return the ARPHRD number from Linux's sysfs; 0 if there is none."""
     try:
         with open(f"/sys/class/net/{name}/type", encoding="ascii") as file:
             return int(file.read())
