@@ -110,7 +110,7 @@ class ProcessClientEndpoint:
             protocol = factory.buildProtocol(twisted_address(process.shown.remote))
             if protocol is None:
                 peer = text(process.shown.remote)
-                raise ProcessError(None, "the factory wants no protocol", peer)
+                raise ProcessError(None, "the factory has returned no protocol", peer)
         except BaseException:
             process.delete()
             raise

@@ -104,8 +104,8 @@ def first_environment(path: str = "/proc/self/environ") -> Mapping[str, str]:
             settings = file.read().split("\0")
     except OSError:
         settings = []
-    shown = dict(item.split("=", 1) for item in settings if "=" in item)
-    return {**_taken_by_twisted(), **os.environ, **shown}
+    at_start = dict(item.split("=", 1) for item in settings if "=" in item)
+    return {**_taken_by_twisted(), **os.environ, **at_start}
 
 
 def _taken_by_twisted() -> Mapping[str, str]:
