@@ -21,7 +21,7 @@ from twisted.internet.interfaces import (
 )
 from zope.interface import implementer
 
-from ..core.address import SocketAddress, text
+from ..core.address import SocketAddress, format_address
 from ..core.errors import ProcessArgumentError, ProcessError, from_os_error
 from ..core.limits import DEFAULT_LIMITS
 from ..core.spec import LONGEST_BACKLOG
@@ -78,7 +78,9 @@ class ClientEndpoint:
         try:
             protocol = factory.buildProtocol(sockets.twisted_address(remote))
             if protocol is None:
-                raise ProcessError(None, "the factory has returned no protocol", text(remote))
+                raise ProcessError(
+                    None, "the factory has returned no protocol", format_address(remote)
+                )
             local = sockets.local_address(sock)
             return transport_type(sock)(sock, self.reactor, protocol, local, remote, factory.doStop)
         except BaseException:
@@ -142,7 +144,7 @@ class ServerEndpoint:
             except OSError as error:
                 last = error
         assert last is not None  # there is an address
-        raise from_os_error(last, "make server process failed", text(self.addresses[-1]))
+        raise from_os_error(last, "make server process failed", format_address(self.addresses[-1]))
 
     def _all_options(self, address: SocketAddress) -> Mapping[str, object]:
         if address.family in (socket.AF_INET, socket.AF_INET6):
@@ -158,10 +160,14 @@ class ServerEndpoint:
         try:
             sock.listen(self.backlog)
         except OSError as error:
-            raise from_os_error(error, "Cannot bind server socket", text(address)) from error
+            raise from_os_error(
+                error, "Cannot bind server socket", format_address(address)
+            ) from error
         return None
 
 
 def _check_addresses(addresses: Sequence[SocketAddress]) -> None:
     if not addresses:
-        raise ProcessArgumentError("addresses", "it is empty; an endpoint needs at least one address")
+        raise ProcessArgumentError(
+            "addresses", "it is empty; an endpoint needs at least one address"
+        )

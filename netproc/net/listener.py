@@ -28,8 +28,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from ..core.address import SocketAddress
-from ..core.address import text as address_text
+from ..core.address import SocketAddress, format_address
 from ..core.throttle import Throttle, not_logged
 from .dispatch import DISPATCH
 from .interfaces import INetprocReactor
@@ -95,7 +94,7 @@ class Listener:
         self._throttle = Throttle()
 
     def logPrefix(self) -> str:
-        return address_text(self.local)
+        return format_address(self.local)
 
     # -- IListeningPort ---------------------------------------------------------------------
 
@@ -275,7 +274,7 @@ class Listener:
         if suppressed is not None:
             log.warn(
                 "{where}: cannot accept: {what}{more}",
-                where=address_text(self.local),
+                where=format_address(self.local),
                 what=os.strerror(error.errno or 0),
                 more=not_logged(suppressed),
             )

@@ -67,6 +67,7 @@ def is_for_types_only(node: ast.AST) -> bool:
     )
 
 
+@cache
 def imports(module: str, types_too: bool = True) -> set[str]:
     """What a module imports; names of netproc begin with a dot: ".core.spec"."""
     found: set[str] = set()
@@ -128,10 +129,13 @@ def is_neighbour(module: str, name: str) -> bool:
     return bool(neighbours(module) & others) or any(module in neighbours(o) for o in others)
 
 
-def plugin_imports(name: str, module: str) -> bool:
-    """Whether NAME is a file of Twisted plugins, beside netproc, that leads to a module or its folder."""
-    path = os.path.join(os.path.dirname(PACKAGE), name)
-    if not (name.startswith("twisted/plugins/") and os.path.exists(path)):
+def is_used_outside(module: str, name: str) -> bool:
+    """Whether NAME is a file of Twisted plugins or of the documentation that uses the room of a module."""
+    top = os.path.dirname(PACKAGE)
+    if name.startswith("docs/") and not os.path.isdir(os.path.join(top, "docs")):
+        return True  # netproc is installed without its documentation
+    path = os.path.join(top, name)
+    if not (name.startswith(("docs/", "twisted/plugins/")) and os.path.exists(path)):
         return False
     with open(path, encoding="utf-8") as file:
         return re.search(rf"\bnetproc\.{room(module)}\b", file.read()) is not None
@@ -213,7 +217,7 @@ class LayoutTests(SynchronousTestCase):
             f"{module}: {name}"
             for module in modules()
             for name in named(module)
-            if not (is_neighbour(module, name) or plugin_imports(name, module))
+            if not (is_neighbour(module, name) or is_used_outside(module, name))
         ]
         if wrong:
             self.fail("named, but not joined by an import:\n" + "\n".join(wrong))

@@ -1,7 +1,7 @@
 """The stages of TLS: netproc's handshake, or that of a foreign transport with TLS.
 
-The channel of `net/tls/channel.py`, which `net/tls/attach.py` makes, does netproc's handshake.  The stage hands the connection
-on when the handshake is complete.
+netproc's handshake is done by a TLS channel, which `net/tls/attach.py` makes.  The stage hands the connection on when the
+handshake is complete.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from ..foreign import ForeignChannel
 from ..interfaces import INetprocReactor
 from ..stream import BROKEN, StreamChannel
 from ..tls.attach import tls_channel
-from ..tls.channel import Engine
+from ..tls.interfaces import Engine
 from .stages import Deadline, Stage
 
 #: Makes the TLS engine for a channel.  The second argument is input that the peer has already sent; if there is any, the
