@@ -67,6 +67,7 @@ def network_lookup_address_info(
     def found(addresses: Sequence[SocketAddress]) -> list[Address]:
         return [address_form(address) for address in addresses]
 
+    # Port 0, and the order of the resolver, as in Emacs (N47).
     looking = resolve(Lookup(name, "0", family), reactor)
     if not looking.called:
         looking.addTimeout(timeout, reactor)
@@ -90,6 +91,7 @@ class InterfaceInfo(NamedTuple):
     `address`, `broadcast` and `netmask` are those of IPv4, as in Emacs, with port 0.
     """
 
+    # The IPv4 addresses come first, as in Emacs (N49).
     address: Address
     broadcast: Address
     netmask: Address
