@@ -1,6 +1,6 @@
 """Twisted's own stream transports, with what a turn of the reactor wrote sent when that turn ends.
 
-That spares two epoll_ctl and a dispatch for each reply, a third of what a small echo costs.  Sending when the event
+That spares two epoll_ctl and a dispatch for each reply, a third of what a small echo costs.  Sending when the dispatch
 ends, as netproc's transports do, would answer the first sooner, but where an answer takes long a peer on the same machine
 falls asleep meanwhile, and waking it for each costs the sender more than is gained: twisted.web was slower by it.
 
@@ -44,7 +44,7 @@ class _Corked(_Base):
     _watched = False  # the reactor watches for room for output
 
     def doRead(self) -> Any:
-        """The socket is readable: one event.
+        """Read and deliver input, as one dispatch.
 
         Reads follow the traffic, as in `net/transport.py`, which doubles the speed of bulk.
         """

@@ -5,7 +5,7 @@
 It is Twisted's EPollReactor but for this:
 
 * what a turn wrote is sent when it ends, not in the next one, by Twisted's stream transports (`corked.py`).
-  netproc's own send when their event ends, on every reactor (`net/dispatch.py`);
+  netproc's own send when their dispatch ends, on every reactor (`net/dispatch.py`);
 * these are called directly, all other descriptors in Twisted's guarded way;
 * the prefix of log lines is found out when there is a line (`logcontext.py`);
 * its clock is monotonic: setting the wall clock delays no timer;
@@ -37,7 +37,7 @@ from ..net.transport import StreamTransport
 from . import corked
 from .logcontext import LOG_CONTEXT
 
-#: Their `doRead` is an event by itself, and their `fileno` needs no second look.
+#: Their `doRead` is one dispatch, and their `fileno` needs no second look.
 _DIRECT = frozenset(
     {
         DatagramChannel,
@@ -76,7 +76,7 @@ class EPollReactor(epollreactor.EPollReactor):
     # -- the loop -------------------------------------------------------------------------------
 
     def runUntilCurrent(self) -> None:
-        """Run timers that are due, and calls from threads, as one event.
+        """Run timers that are due, and calls from threads, as one dispatch.
 
         An echo that a timer sends costs two thirds of what it does otherwise.
         """
