@@ -41,7 +41,7 @@ log = Logger()
 
 #: The system is short of descriptors or memory.
 SHORTAGE = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
-#: The listening socket itself is no use.  EOPNOTSUPP is not among these: accept(2) lists it with the errors of a single
+#: The listening socket itself is unusable.  EOPNOTSUPP is not among these: accept(2) lists it with the errors of a single
 #: connection, after which a program should accept again.
 NOT_LISTENING = frozenset({errno.EBADF, errno.EINVAL, errno.ENOTSOCK})
 
