@@ -40,13 +40,21 @@ def network_lookup_address_info(
     *,
     timeout: float = DEFAULT_LIMITS.connect_timeout,
     reactor: INetprocReactor | None = None,
-) -> Deferred[list[Address]]:
-    """Return a Deferred that fires with the addresses of NAME, in the resolver's order and with port 0.
+) -> Deferred[list[Address]]:  # N47
+    """Look up the addresses of a host.
 
-    FAMILY is "ipv4", "ipv6" or None for both.  If no address is found in TIMEOUT seconds, the Deferred fires with an empty
-    list, and one line is logged.  It fails with ProcessArgumentError if FAMILY is another value or NAME is not ASCII.
+    Emacs: ``network-lookup-address-info``.
 
-    Emacs: network-lookup-address-info.
+    Args:
+        name: The name of the host, in ASCII.  For other names use the IDNA (xn--) form.
+        family: "ipv4", "ipv6", or None for both.
+        timeout: The longest wait, in seconds.
+        reactor: The reactor.  None is the installed reactor.
+
+    Returns:
+        A Deferred that fires with a list of addresses with the port 0, in the order of the resolver.  If nothing is found in
+        time, the list is empty, and netproc logs one line.  The Deferred fails with `ProcessArgumentError` if an argument
+        cannot be used.
     """
     try:
         _check_host(name)
@@ -67,7 +75,6 @@ def network_lookup_address_info(
     def found(addresses: Sequence[SocketAddress]) -> list[Address]:
         return [address_form(address) for address in addresses]
 
-    # Port 0, and the order of the resolver, as in Emacs (N47).
     looking = resolve(Lookup(name, "0", family), reactor)
     if not looking.called:
         looking.addTimeout(timeout, reactor)
@@ -85,31 +92,42 @@ def _check_family(family: object, complaint: str) -> None:
         raise ProcessArgumentError("family", f"{complaint} {shown(family)}")
 
 
-class InterfaceInfo(NamedTuple):
-    """The result of network_interface_info.
+class InterfaceInfo(NamedTuple):  # N49
+    """What `network_interface_info` returns.
 
-    `address`, `broadcast` and `netmask` are those of IPv4, as in Emacs, with port 0.
+    Attributes:
+        address: The IPv4 address, with the port 0.
+        broadcast: The IPv4 broadcast address, with the port 0.
+        netmask: The IPv4 netmask, with the port 0.
+        hardware: The type of the hardware and its address, as (type, (byte, …)).
+        flags: The flags of the kernel, the highest bit first: ("running", "loopback", "up").
+        ipv6: The IPv6 addresses, each with the port 0.  Emacs does not have them.
     """
 
-    # The IPv4 addresses come first, as in Emacs (N49).
     address: Address
     broadcast: Address
     netmask: Address
-    #: The ARPHRD number of the hardware type, and the hardware address.
     hardware: tuple[int, tuple[int, ...]]
-    #: The names of the kernel's flags, the highest bit first: ("running", "loopback", "up").
     flags: tuple[str, ...]
-    #: The IPv6 addresses, with port 0.
     ipv6: tuple[Address, ...]
 
 
-def network_interface_list(full: bool = False, family: str | None = None) -> list[Interface]:
-    """Return a tuple (name, address) for each address of each interface, with port 0.
+def network_interface_list(full: bool = False, family: str | None = None) -> list[Interface]:  # N48
+    """List the network interfaces with their addresses.
 
-    With FULL each tuple also has the broadcast address and the netmask.  FAMILY is "ipv4", "ipv6" or None for both.
-    Raises ProcessArgumentError if FAMILY is another value, and ProcessError if psutil is not installed.
+    Emacs: ``network-interface-list``.
 
-    Emacs: network-interface-list.
+    Args:
+        full: Whether to include the broadcast address and the netmask.
+        family: "ipv4", "ipv6", or None for both.
+
+    Returns:
+        A list with one tuple for each address, (name, address), or with `full` (name, address, broadcast address,
+        netmask).  The port of the addresses is 0.
+
+    Raises:
+        ProcessArgumentError: The family is unknown.
+        ProcessError: psutil is not installed.
     """
     _check_family(family, "Unsupported address family")
     wanted = _FAMILIES.values() if family is None else (_FAMILIES[family],)
@@ -125,12 +143,20 @@ def network_interface_list(full: bool = False, family: str | None = None) -> lis
     return entries
 
 
-def network_interface_info(name: str) -> InterfaceInfo | None:
-    """Return addresses, hardware address and flags of the interface NAME; None if there is no such interface.
+def network_interface_info(name: str) -> InterfaceInfo | None:  # N49
+    """Describe a network interface.
 
-    Raises ProcessArgumentError if NAME is too long, and ProcessError if psutil is not installed.
+    Emacs: ``network-interface-info``.
 
-    Emacs: network-interface-info.
+    Args:
+        name: The name of the interface.
+
+    Returns:
+        The description, or None if there is no such interface.
+
+    Raises:
+        ProcessArgumentError: The name cannot be the name of an interface.
+        ProcessError: psutil is not installed.
     """
     interface_name(name, "name")
     psutil = _psutil()

@@ -53,13 +53,21 @@ MOST_ACCEPTS = 64
 
 
 class ListenerWatcher:
-    """The object that a listener notifies of errors.  This base class ignores them."""
+    """The base class of objects that are notified of the errors of a listening socket.  It ignores them."""
 
     def accept_failed(self, error: OSError) -> None:
-        """Accepting failed with ERROR.  The listener goes on, at once or after a pause."""
+        """Accepting a connection has failed.  The listener continues, at once or after a pause.
+
+        Args:
+            error: The error of the system.
+        """
 
     def listener_lost(self, error: OSError) -> None:
-        """The socket cannot listen any more, because of ERROR.  The listener has closed it."""
+        """The socket does not listen any more, and the listener has closed it.
+
+        Args:
+            error: The error of the system.
+        """
 
 
 @implementer(IListeningPort, IReadDescriptor)

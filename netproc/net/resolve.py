@@ -76,10 +76,15 @@ def _resolver(reactor: INetprocReactor) -> IHostnameResolver:
 
 
 def resolve(lookup: Lookup, reactor: INetprocReactor) -> Deferred[Sequence[SocketAddress]]:
-    """Return a Deferred that fires with the addresses of LOOKUP, at least one, in the resolver's order.
+    """Look up the addresses of a host and a service.
 
-    It fails with a ProcessError without errno.  It has already fired or failed when it is returned, unless the host is a
-    name that has to be looked up.
+    Args:
+        lookup: The host and the service.
+        reactor: The reactor.
+
+    Returns:
+        A Deferred that fires with at least one address, in the order of the resolver.  It fails with a `ProcessError`
+        without an errno.  Unless a host name has to be looked up, it has fired when the call returns.
     """
     try:
         addresses = _getaddrinfo(lookup, socket.AI_NUMERICHOST)
