@@ -59,8 +59,8 @@ WILDCARDS = {
 class SocketAddress(NamedTuple):
     """The address family and the address, as the functions of the `socket` module take and return it.
 
-    Hosts of IPv4 and IPv6 are written as the kernel writes them.  The interface of an IPv6 address is a number in `raw`.  Two
-    addresses are therefore equal if their text is.
+    An IPv4 or IPv6 host in `raw` is text in the form that the kernel uses, and the interface of an IPv6 address is a number.
+    Therefore two values are equal if they are the same address.
 
     Attributes:
         family: The address family.
@@ -77,7 +77,7 @@ class SocketAddress(NamedTuple):
 
     @property
     def destination(self) -> SocketAddress:
-        """The address to which packets for it are sent, which is that of the local host for a wildcard."""
+        """The address to which a client connects or sends packets.  For a wildcard it is the local host."""
         if not self.is_wildcard:
             return self
         return SocketAddress(self.family, (WILDCARDS[self.raw[0]], *self.raw[1:]))
@@ -123,7 +123,7 @@ def parse_address(value: object, keyword: str) -> SocketAddress:  # D5, N41
 
     Args:
         value: The address.
-        keyword: The name of the argument, for the error.
+        keyword: The `keyword` of the error, if the address cannot be used.
 
     Returns:
         The address as endpoints take it.

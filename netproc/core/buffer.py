@@ -97,7 +97,7 @@ class Buffer:
     def point(self) -> int:  # N180
         """A position for your program, for example how far it has read.  You can set it.
 
-        It moves with the text around it.
+        If text before it is inserted or removed, it moves with the text that follows.
         """
         return self._point.position or 1
 
@@ -107,7 +107,7 @@ class Buffer:
 
     @property
     def limit(self) -> int:
-        """The number of characters after which received text waits until text is taken out.
+        """How many characters the buffer holds.  If it is full, received text waits until your program removes text.
 
         You can set it.  It starts with 16,777,216.
         """
@@ -146,7 +146,7 @@ class Buffer:
         """Remove and return the first characters.
 
         Args:
-            count: How many characters to remove.  If the buffer contains less, all of them are removed.
+            count: How many characters to remove.  If the buffer contains fewer, all of them are removed.
 
         Raises:
             ProcessArgumentError: The buffer is read-only.

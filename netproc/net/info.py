@@ -48,7 +48,7 @@ def network_lookup_address_info(
     Args:
         name: The name of the host, in ASCII.  For other names use the IDNA (xn--) form.
         family: "ipv4", "ipv6", or None for both.
-        timeout: The longest wait, in seconds.
+        timeout: The longest wait, in seconds, 30 by default.
         reactor: The reactor.  None is the installed reactor.
 
     Returns:

@@ -96,7 +96,7 @@ class ProcessSettings:
         """The function that receives the input, called with the process and the text.
 
         If you set it to None, it is `default_filter`.  If you set it to True, the process reads nothing, and the value is
-        True.  The filter of a server is that of the connections that it accepts from then on.
+        True.  A connection starts with the filter that its server has at this time.
 
         Emacs: ``process-filter``.
         """
@@ -238,7 +238,7 @@ class ProcessSettings:
     def limits(self) -> Limits:
         """The sizes and time limits of the process.
 
-        Connections that a server accepts start with the limits that the server has then.
+        A connection starts with the limits that its server has at this time.
         """
         return self._limits
 
@@ -267,8 +267,8 @@ class ProcessSettings:
 
         Raises:
             ProcessArgumentError: The option is unknown, or the value is of the wrong kind.
-            ProcessError: The system refuses the option, or the process is not connected.  If it is not connected, this is
-                raised for unknown options too.  "linger" can be set at any time.
+            ProcessError: The system refuses the option, or the process is not connected.  You can set "linger" without a
+                connection.  For every other name, also an unknown one, the errno is ENOTCONN then, even with `no_error`.
         """
         if not isinstance(name, str):
             raise ProcessArgumentError("name", f"{shown(name)} is not the name of an option")

@@ -300,8 +300,8 @@ class TLSParameters:
         partial_chain: Whether a trusted authority may end a chain although another authority has signed it.  The
             `trustfiles` then need not contain the root of the chain.  A server's own certificate in the `trustfiles` is
             trusted then, too.
-        crlfiles: PEM files of certificate revocation lists.  A list that covers other certificates of an authority does
-            not count as the list of that authority.
+        crlfiles: PEM files of certificate revocation lists.  An authority may issue lists that each cover only some of its
+            certificates.  For the other certificates, such a list does not count as a list of this authority.
         crl_strict: Whether each authority of a chain must have a revocation list, even if there are no `crlfiles`.
         keylist: Pairs of a private key and its certificate, each PEM.  Intermediate certificates follow in the file of the
             certificate, and are sent with this certificate only.  A server needs one pair, or `sni`.  If there are two
@@ -313,11 +313,11 @@ class TLSParameters:
         verify_flags: Bits as in GnuTLS.  64 accepts certificates that have expired or are not valid yet, 128 accepts such
             roots.  2, 4, 8 and 256 are always on.  Other bits are refused.
         min_prime_bits: For clients: the smallest Diffie-Hellman prime of a server that is accepted, in bits.
-        alpn: Names of application protocols, the preferred one first.  The order of the server decides.  If both sides
+        alpn: Names of application protocols, as bytes or str, the preferred one first.  The order of the server decides.  If both sides
             have no protocol in common, the connection has none.
-        sni: For servers: pairs as in `keylist`, by the name for which the client asks; ``*.example.org`` stands for all names
-            of a domain.  It can also be a directory of files NAME.pem that each have a key and a certificate.  netproc looks
-            into the directory again for each connection that asks for a name.
+        sni: For servers: a dictionary of the names for which clients ask.  Its values are pairs as in `keylist`.  The name
+            ``*.example.org`` stands for all names of a domain.  It can also be a directory of files NAME.pem that each have a
+            key and a certificate.  netproc looks into the directory again for each connection that asks for a name.
         request_client_certificate: For servers: "optional" asks clients for a certificate that an authority in the
             `trustfiles` has signed.  "required" also refuses clients without one.  "no" does not ask.
         ocsp_staple: For servers: the OCSP response for the certificate in DER, as the name of a file or as bytes.
