@@ -278,9 +278,8 @@ class NetworkProcess(ProcessSettings):
         Args:
             key: What to return.
 
-                * None: the pair ``(host, service)``.  For a client these are the values that were given.  For a server, the
-                  service is the actual port.  For a connection, they are the host and the port of the peer.  For a command,
-                  `contact` returns True instead of a pair.
+                * None: the pair ``(host, service)``: as given for a client, with the actual port for a server, and that of
+                  the peer for a connection.  For a command, `contact` returns True.
                 * True: a new dictionary of the keywords that were given, and of the actual addresses "local" and "remote".
                   `tls_parameters`, `endpoint`, `mode`, `filter_multibyte` and the timeouts are not included.
                 * The name of a keyword: its value, or None.  "local" and "remote" are the actual addresses.
@@ -326,8 +325,7 @@ class NetworkProcess(ProcessSettings):
         Raises:
             ProcessError: The errno is ENOTCONN if the process is not connected, has ended, or is a server.  It is EPIPE after
                 `send_eof`, and EMSGSIZE if the packet is too long.  It is ENOBUFS if more than `limits.send_cap` bytes would be
-                pending; none of the data is queued then.  If netproc knows already that the connection is lost, `send` raises the
-                error that becomes the `reason`.
+                pending; none of the data is queued then.  After netproc has noticed an error of the connection, it is this error.
             ProcessArgumentError: The data has another type, or characters that cannot be encoded.
         """
         encoding = self._coding[1]
@@ -371,9 +369,8 @@ class NetworkProcess(ProcessSettings):
 
         Args:
             parameters: The same as `tls_parameters` of `make_network_process`.
-            unread: The peer may have sent the beginning of its handshake together with the message that starts TLS.  If the
-                filter has received such bytes, pass them here.  If the filter was made by `lines` or `length_prefixed`, it
-                passes them on its own.
+            unread: The bytes of the handshake that the filter has already received after the message that starts TLS.
+                Filters made by `lines` or `length_prefixed` pass them on their own.
 
         Returns:
             A Deferred that fires with the process after the handshake, when the peer has been verified.
@@ -381,10 +378,9 @@ class NetworkProcess(ProcessSettings):
             In four cases it fails with `ProcessError` and the process goes on as before: the process is not open (ENOTCONN),
             `send_eof` was called (EPIPE), the process uses TLS already (EALREADY), or it is not a stream (EOPNOTSUPP).
 
-            In all other cases in which it fails with `ProcessError` or `ProcessArgumentError`, the connection ends with this
-            error as its `reason`.  netproc then sends and delivers nothing more.
-
-            If you cancel the Deferred, the process is deleted.
+            In all other cases in which it fails with `ProcessError` or `ProcessArgumentError`, netproc sends and delivers
+            nothing more, and the connection ends with this error as its `reason`.  If you cancel the Deferred, the process
+            is deleted.
         """
         return start_tls(self, parameters, unread, self._tls_host)
 

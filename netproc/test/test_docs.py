@@ -212,7 +212,7 @@ class ReferenceTests(SynchronousTestCase):
     def test_what_is_said_to_keep_the_promises_of_tls_exists(self) -> None:
         text = page("security")
         proofs = re.findall(r"\| ``(\S+)``", text)
-        self.assertEqual(35, len(re.findall(r"\n   \* - \d+\n", text)))
+        self.assertEqual(35, len(re.findall(r"\n\d+\. ", text)))
         self.assertEqual(sum(map(text.count, ("``test_", "``real.", "``interop."))), len(proofs))
         for proof in proofs:
             self.assertIsNotNone(namedAny(f"netproc.test.{proof}"), proof)

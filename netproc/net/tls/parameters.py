@@ -313,8 +313,8 @@ class TLSParameters:
         verify_flags: Bits as in GnuTLS.  64 accepts certificates that have expired or are not valid yet, 128 accepts such
             roots.  2, 4, 8 and 256 are always on.  Other bits are refused.
         min_prime_bits: For clients: the smallest Diffie-Hellman prime of a server that is accepted, in bits.
-        alpn: Names of application protocols, as bytes or str, the preferred one first.  The order of the server decides.  If both sides
-            have no protocol in common, the connection has none.
+        alpn: Names of application protocols, as bytes or str, the preferred one first.  The order of the server decides.
+            If both sides have no protocol in common, the connection has none.
         sni: For servers: a dictionary of the names for which clients ask.  Its values are pairs as in `keylist`.  The name
             ``*.example.org`` stands for all names of a domain.  It can also be a directory of files NAME.pem that each have a
             key and a certificate.  netproc looks into the directory again for each connection that asks for a name.
