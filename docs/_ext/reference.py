@@ -98,5 +98,6 @@ def setup(app: Sphinx) -> dict[str, Any]:
     prepare_annotations()
     app.add_role("name", NameRole())
     app.connect("missing-reference", resolve)
+    app.setup_extension("sphinx.ext.autodoc")
     app.connect("autodoc-process-docstring", describe_constant)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
