@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from twisted.internet.interfaces import IReactorCore
-from twisted.python import usage
 
 from ..adapters.endpoints import (
     ProcessClientEndpoint,
@@ -24,8 +23,8 @@ from ..core.escape import shown
 from ..core.options import KEYWORDS as NETWORK_OPTIONS
 from ..core.spec import LONGEST_BACKLOG
 from ..net.interfaces import INetprocReactor
-from .exits import option_name
-from .tap import MakeOptions, lisp
+from .keywords import KeywordOptions
+from .values import OptionError, lisp, option_name
 
 _TLS = ("tls-trust", "tls-hostname", "tls-priority", "tls-alpn", "tls-key", "tls-cert")
 _STREAM = ("name", "host", "service", "connect-timeout", *_TLS)
@@ -35,7 +34,7 @@ _BOTH = (
     "handshake-timeout",
     "noquery",
     "tls",
-    *sorted(option_name(keyword)[2:] for keyword in NETWORK_OPTIONS),
+    *sorted(option_name(keyword) for keyword in NETWORK_OPTIONS),
 )
 _CLIENT = frozenset({*_BOTH, "remote"})
 _SERVER = frozenset(
@@ -65,7 +64,7 @@ def netproc_server(reactor: IReactorCore, words: Words, options: Options) -> Pro
     """The same for a server."""
     given = {"server": "t", **_named(words, options, _SERVER)}
     backlog = _backlog(given["server"])
-    keywords = _keywords("netproc", {**given, "filter": "t"})
+    keywords = _keywords("netproc", given)
     return ProcessServerEndpoint({**keywords, "server": backlog}, _ours(reactor))
 
 
@@ -134,13 +133,9 @@ def _place(words: Words) -> dict[str, str]:
 
 def _keywords(name: str, given: Mapping[str, str]) -> dict[str, Any]:
     """The keywords that GIVEN stands for."""
-    options = MakeOptions()
+    options = KeywordOptions()
     try:
-        arguments = {"name": name, **given}
-        options.parseOptions([f"--{option}={value}" for option, value in arguments.items()])
-    except usage.UsageError as error:
-        names, _, problem = str(error).partition(": ")
-        raise ProcessArgumentError(names.replace("--", ""), problem) from error
-    keywords = dict(options.keywords)
-    keywords.pop("filter", None)
-    return keywords
+        options.parseOptions([f"--{o}={value}" for o, value in {"name": name, **given}.items()])
+    except OptionError as error:
+        raise ProcessArgumentError(", ".join(error.options), error.problem) from error
+    return options.keywords

@@ -19,6 +19,7 @@ from twisted.logger import Logger
 from ..core.errors import NetprocError, ProcessArgumentError
 from ..core.escape import escape
 from ..net.interfaces import INetprocReactor
+from .values import option_name
 
 log = Logger(namespace="netproc.command")
 
@@ -44,11 +45,6 @@ def say(problem: str) -> None:
         print(f"netproc: {escape(problem)}", file=sys.__stderr__, flush=True)
 
 
-def option_name(keyword: str) -> str:
-    """The option of the command line for KEYWORD."""
-    return "--" + keyword.replace("_", "-")
-
-
 def one_line_errors() -> None:
     """Let an uncaught error of netproc end the program with one line and status 1."""
     previous = sys.excepthook
@@ -57,7 +53,7 @@ def one_line_errors() -> None:
         kind: type[BaseException], error: BaseException, traceback: TracebackType | None
     ) -> None:
         if isinstance(error, ProcessArgumentError):
-            say(f"{option_name(error.keyword)}: {error.problem}")
+            say(f"--{option_name(error.keyword)}: {error.problem}")
         elif isinstance(error, NetprocError):
             say(str(error))
         else:

@@ -9,20 +9,42 @@ from __future__ import annotations
 from typing import Any
 
 from twisted.logger import Logger
+from twisted.python import usage
 from twisted.python.failure import Failure
 
 from ..adapters.service import ProcessService
 from ..core.address import text
 from ..core.errors import NetprocError
 from ..core.escape import escape
+from ..core.spec import makes_server
 from ..core.status import State
 from ..net.interfaces import INetprocReactor
 from ..net.resolve import Resolver
 from ..process.process import NetworkProcess
 from .exits import exit_with, say, survive_signals
+from .keywords import KeywordOptions
 from .report import Reporter, how_to_try
 
 log = Logger(namespace="netproc.command")
+
+
+class MakeOptions(KeywordOptions):
+    """Options of `twistd netproc make`."""
+
+    synopsis = "--name NAME [--server t] [options]"
+    longdesc = (
+        "Makes a process as make_network_process does.  Values are written as in Lisp: t, nil, "
+        "integers; strings as they are.  Functions are named with dots; there are "
+        "netproc.filters.echo, discard, daytime and chat."
+    )
+
+    def postOptions(self) -> None:
+        """Read the values and check them together."""
+        super().postOptions()
+        given = self.keywords
+        has_input = given.get("filter") is not None or given.get("buffer") is not None
+        if makes_server(given.get("server")) and not has_input:
+            raise usage.UsageError("--server: it needs --filter or --buffer for what comes")
 
 
 class ProcessCommand(ProcessService):

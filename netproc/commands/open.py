@@ -23,9 +23,17 @@ from ..core.negotiate import StreamProperties
 from ..net.interfaces import INetprocReactor, default_reactor
 from ..process.process import NetworkProcess
 from ..streams.openstream import open_network_stream
-from .exits import option_name, say
-from .tap import read_option, read_password_option, seconds, use_monotonic_clock, words
+from .exits import say
+from .tap import use_monotonic_clock
 from .terminal import Terminal
+from .values import (
+    OptionError,
+    option_name,
+    read_option,
+    read_password_option,
+    seconds,
+    words,
+)
 
 #: Where the name of an option is not that of the keyword, or of the field of TLSParameters.
 _OPTIONS = {
@@ -107,7 +115,7 @@ class OpenOptions(CommandOptions):
             if self[option] is not None:
                 self[option] = read_option(option, read, self[option])
         if (self["key"] is None) is not (self["cert"] is None):
-            raise usage.UsageError("--key, --cert: one needs the other")
+            raise OptionError(["key", "cert"], "one needs the other")
         self["password"] = read_password_option(self, "password", "key")
 
     def keywords(self) -> dict[str, Any]:
@@ -238,7 +246,7 @@ def complaint(error: ProcessArgumentError, keywords: Mapping[str, Any]) -> str:
     """ERROR in the words of the command line that said KEYWORDS."""
     keyword, problem = error.keyword, error.problem
     if keyword != "tls_parameters":
-        return f"{_OPTIONS.get(keyword) or option_name(keyword)}: {problem}"
+        return f"{_OPTIONS.get(keyword) or f'--{option_name(keyword)}'}: {problem}"
     field, _, what = problem.partition(": ")
     if field in _OPTIONS:
         also = ", --password" if field == "keylist" and "password" in what else ""

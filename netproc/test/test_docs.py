@@ -12,8 +12,8 @@ from twisted.python.reflect import namedAny
 from twisted.trial.unittest import SynchronousTestCase
 
 import netproc
+from netproc.commands.make import MakeOptions
 from netproc.commands.open import OpenOptions
-from netproc.commands.tap import MakeOptions
 from netproc.core import errors, options
 from netproc.core.codecnames import CODECS
 from netproc.making.make import KEYWORDS

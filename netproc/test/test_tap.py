@@ -1,4 +1,4 @@
-"""tap.py: the command line, read and refused; command.py and ending.py with it."""
+"""The command line, read and refused: commands/tap.py, make.py, keywords.py, values.py and exits.py."""
 
 from __future__ import annotations
 
@@ -23,15 +23,16 @@ from zope.interface import implementer
 from netproc import ProcessError, filters
 from netproc.commands import exits as ending
 from netproc.commands import make as command
-from netproc.commands import tap
-from netproc.commands.make import ProcessCommand
+from netproc.commands import tap, values
+from netproc.commands.keywords import OPTIONS
+from netproc.commands.make import MakeOptions, ProcessCommand
 from netproc.making.make import KEYWORDS
 from netproc.test.base import NetprocTestCase, reactor
 from netproc.test.certificates import Authority, pem_of_key
 
 
 def parse(*arguments: str) -> dict[str, Any]:
-    options = tap.MakeOptions()
+    options = MakeOptions()
     options.parseOptions(arguments)
     return options.keywords
 
@@ -46,15 +47,15 @@ class Full(io.BytesIO):
 class ValueTests(SynchronousTestCase):
     def test_lisp(self) -> None:
         for text, value in (("t", True), ("nil", None), ("7", 7), ("-1", -1), ("x", "x"), ("", "")):
-            self.assertEqual(value, tap.lisp(text))
+            self.assertEqual(value, values.lisp(text))
 
     def test_strings_are_never_coerced(self) -> None:
         found = parse("--name", "t", "--host", "7", "--buffer", "nil", "--service", "7")
         self.assertEqual({"name": "t", "host": "7", "buffer": "nil", "service": 7}, found)
 
     def test_mode_is_octal(self) -> None:
-        self.assertEqual([0o640, 0o640, 0o640], [tap.octal(t) for t in ("640", "0640", "0o640")])
-        self.assertRaises(ValueError, tap.octal, "9")
+        self.assertEqual([0o640, 0o640, 0o640], [values.octal(t) for t in ("640", "0640", "0o640")])
+        self.assertRaises(ValueError, values.octal, "9")
 
     def test_addresses(self) -> None:
         for text, value in (
@@ -65,12 +66,12 @@ class ValueTests(SynchronousTestCase):
             ("/run/x", "/run/x"),
             ("١.0.0.1:80", "١.0.0.1:80"),
         ):
-            self.assertEqual(value, tap.address(text))
+            self.assertEqual(value, values.address(text))
 
     def test_functions(self) -> None:
-        self.assertIs(filters.echo, tap.function("netproc.filters.echo"))
-        self.assertIs(True, tap.function("t"))
-        self.assertIsNone(tap.function("nil"))
+        self.assertIs(filters.echo, values.function("netproc.filters.echo"))
+        self.assertIs(True, values.function("t"))
+        self.assertIsNone(values.function("nil"))
 
     def test_functions_of_the_working_directory_come_last(self) -> None:
         directory = self.mktemp()
@@ -81,9 +82,9 @@ class ValueTests(SynchronousTestCase):
         self.addCleanup(os.chdir, os.getcwd())
         os.chdir(directory)
         self.patch(sys, "path", [p for p in sys.path if p not in ("", os.getcwd())])
-        self.assertEqual("upper", tap.function("mine_for_tap.upper").__name__)
-        self.assertRaises(ValueError, tap.function, "netproc.upper")
-        self.assertRaises(ValueError, tap.function, "mine_for_tap.number")
+        self.assertEqual("upper", values.function("mine_for_tap.upper").__name__)
+        self.assertRaises(ValueError, values.function, "netproc.upper")
+        self.assertRaises(ValueError, values.function, "mine_for_tap.number")
 
     def test_plist(self) -> None:
         found = parse("--name", "p", "--service", "7", "--plist", "a=1", "--plist", "b=x=y")
@@ -132,7 +133,7 @@ class ValueTests(SynchronousTestCase):
             self.assertIn(problem, str(error))
 
     def test_every_keyword_is_an_option(self) -> None:
-        options = {keyword for keyword, _, _ in tap._OPTIONS} | {"plist", "tls_parameters"}
+        options = {keyword.name for keyword in OPTIONS} | {"plist", "tls_parameters"}
         self.assertEqual(set(KEYWORDS), options)
 
 
