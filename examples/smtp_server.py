@@ -1,5 +1,5 @@
 """A mail server that offers STARTTLS, and throws away what it gets.  Not for the internet: it takes
-all mail, and it needs dev-key.pem and dev-cert.pem, which python -m netproc.commands.devcert makes.
+all mail, and it needs dev-key.pem and dev-cert.pem, which python -m netproc dev-cert makes.
 """
 
 from twisted.internet.task import react

@@ -7,14 +7,12 @@ key only, for localhost only, and for a week.
 
 from __future__ import annotations
 
-import argparse
 import datetime
 import ipaddress
 import os
 import shlex
 import shutil
 import sys
-from collections.abc import Sequence
 from contextlib import suppress
 from typing import Final
 
@@ -23,9 +21,11 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from twisted.python import usage
 
 from ..core.errors import os_error_text
 from .exits import say
+from .options import CommandOptions
 
 SUBJECT: Final = "netproc development certificate, do not trust"
 DAYS: Final = 7
@@ -38,6 +38,42 @@ _NAMES: Final = (
 )
 #: Clocks differ; what is made now is good now.
 _EARLIER: Final = datetime.timedelta(hours=1)
+
+
+class DevCertOptions(CommandOptions):
+    """Options of the command `dev-cert`."""
+
+    synopsis = "[DIRECTORY]"
+    longdesc = (
+        f"Makes {KEY_FILE} and {CERTIFICATE_FILE} in DIRECTORY, or in the working directory: "
+        f"a key and a certificate for localhost, for {DAYS} days."
+    )
+
+    def parseArgs(self, *place: str) -> None:
+        """Read where to write the files."""
+        if len(place) > 1:
+            raise usage.UsageError("dev-cert: this takes one DIRECTORY at most")
+        self["directory"] = place[0] if place else "."
+
+    def run(self) -> int:
+        """Write the files and show how to try them; return the exit status."""
+        directory = self["directory"]
+        now = datetime.datetime.now(datetime.UTC)
+        key, certificate = make_certificate(now)
+        try:
+            write_new(directory, {KEY_FILE: (0o600, key), CERTIFICATE_FILE: (0o644, certificate)})
+        except OSError as error:
+            say(f"{error.filename or directory}: {os_error_text(error)}; nothing was written")
+            return os.EX_CANTCREAT
+        key_path, certificate_path = (
+            os.path.normpath(os.path.join(directory, n)) for n in (KEY_FILE, CERTIFICATE_FILE)
+        )
+        until = now + datetime.timedelta(days=DAYS)
+        sys.stdout.write(
+            f"{key_path} and {certificate_path} are for localhost until {until:%Y-%m-%d}."
+            "  To try them:\n" + how_to_try(key_path, certificate_path, find_twistd(sys.executable))
+        )
+        return os.EX_OK
 
 
 def make_certificate(now: datetime.datetime) -> tuple[bytes, bytes]:
@@ -103,33 +139,3 @@ def how_to_try(key: str, certificate: str, twistd: str = "twistd") -> str:
         "openssl s_client -quiet -connect localhost:7443 -verify_hostname localhost"
         f" -verify_return_error -CAfile {certificate}\n"
     )
-
-
-def main(argv: Sequence[str]) -> int:
-    """The command, with the arguments ARGV; returns its exit status."""
-    parser = argparse.ArgumentParser(
-        prog="python -m netproc.commands.devcert",
-        description=f"Make {KEY_FILE} and {CERTIFICATE_FILE}, to try TLS with on this machine.",
-    )
-    parser.add_argument("directory", nargs="?", default=".", help="where to; here if not given")
-    directory = parser.parse_args(argv).directory
-    now = datetime.datetime.now(datetime.UTC)
-    key, certificate = make_certificate(now)
-    try:
-        write_new(directory, {KEY_FILE: (0o600, key), CERTIFICATE_FILE: (0o644, certificate)})
-    except OSError as error:
-        say(f"{error.filename or directory}: {os_error_text(error)}; nothing was written")
-        return os.EX_CANTCREAT
-    key_path, certificate_path = (
-        os.path.normpath(os.path.join(directory, name)) for name in (KEY_FILE, CERTIFICATE_FILE)
-    )
-    until = now + datetime.timedelta(days=DAYS)
-    sys.stdout.write(
-        f"{key_path} and {certificate_path} are for localhost until {until:%Y-%m-%d}.  To try them:\n"
-        + how_to_try(key_path, certificate_path, find_twistd(sys.executable))
-    )
-    return os.EX_OK
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -27,6 +27,10 @@ log = Logger(namespace="netproc.command")
 _SURVIVED: Final = (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 
 
+#: The key of log events whose text `say` has written to standard error as well.
+SAID: Final = "netproc_said"
+
+
 class _Exit:
     """The exit status that the program has been told to have."""
 
@@ -52,14 +56,19 @@ def one_line_errors() -> None:
     def hook(
         kind: type[BaseException], error: BaseException, traceback: TracebackType | None
     ) -> None:
-        if isinstance(error, ProcessArgumentError):
-            say(f"--{option_name(error.keyword)}: {error.problem}")
-        elif isinstance(error, NetprocError):
-            say(str(error))
+        if isinstance(error, NetprocError):
+            say(what_is_wrong(error))
         else:
             previous(kind, error, traceback)
 
     sys.excepthook = hook
+
+
+def what_is_wrong(error: NetprocError) -> str:
+    """Return the text of ERROR, which names the option if an argument is wrong."""
+    if isinstance(error, ProcessArgumentError):
+        return f"--{option_name(error.keyword)}: {error.problem}"
+    return str(error)
 
 
 def survive_signals(reactor: INetprocReactor) -> None:
@@ -80,8 +89,13 @@ def survive_signals(reactor: INetprocReactor) -> None:
 
 
 def exit_with(status: int) -> None:
-    """Whatever the reactor's runner returns, the program's exit status is STATUS."""
+    """Let the program's exit status be STATUS, whatever the reactor's runner returns."""
     _Exit.status = status
+
+
+def exit_status() -> int:
+    """Return the exit status that was given to `exit_with`, or 0."""
+    return _Exit.status
 
 
 def _leave() -> None:

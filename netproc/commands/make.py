@@ -1,7 +1,7 @@
-"""The service that `twistd netproc make` runs: a process that says what it does, and ends the program.
+"""The command `make`: a process by the keywords of make_network_process, which runs until it ends.
 
-`tap.py` makes it from options.  It is a `service.ProcessService` that announces where it listens, warns
-of what is reachable from everywhere, and stops the reactor when there is nothing left to do.
+`table.py` lists its options.  Its service is a `ProcessService` (`adapters/service.py`) that logs where it listens, warns
+if the server can be reached from every network, and stops the reactor when a client has ended or cannot be made.
 """
 
 from __future__ import annotations
@@ -21,15 +21,16 @@ from ..core.status import State
 from ..net.interfaces import INetprocReactor
 from ..net.resolve import Resolver
 from ..process.process import NetworkProcess
-from .exits import exit_with, say, survive_signals
+from .exits import SAID, exit_with, say, survive_signals
 from .keywords import KeywordOptions
+from .options import ServiceOptions
 from .report import Reporter, how_to_try
 
 log = Logger(namespace="netproc.command")
 
 
-class MakeOptions(KeywordOptions):
-    """Options of `twistd netproc make`."""
+class MakeOptions(KeywordOptions, ServiceOptions):
+    """Options of the command `make`."""
 
     synopsis = "--name NAME [--server t] [options]"
     longdesc = (
@@ -45,6 +46,12 @@ class MakeOptions(KeywordOptions):
         has_input = given.get("filter") is not None or given.get("buffer") is not None
         if makes_server(given.get("server")) and not has_input:
             raise usage.UsageError("--server: it needs --filter or --buffer for what comes")
+
+    def make_service(
+        self, reactor: INetprocReactor, owner: tuple[int, int] | None = None
+    ) -> ProcessCommand:
+        """Return the service that makes the process."""
+        return ProcessCommand(reactor, self.keywords, owner)
 
 
 class ProcessCommand(ProcessService):
@@ -111,7 +118,7 @@ class ProcessCommand(ProcessService):
 
     def _end(self, problem: str) -> None:
         """End the program with PROBLEM."""
-        log.error("{problem}", problem=escape(problem))
+        log.error("{problem}", problem=escape(problem), **{SAID: True})
         exit_with(1)
         say(problem)
         self._runner.stop()

@@ -1,6 +1,6 @@
-"""`python -m netproc open`: a stream between a server and the terminal.
+"""The command `open`: a stream between a server and the terminal.
 
-`__main__.py` hands in the command line; `open_stream.py` opens the stream, `terminal.py` has the other end.  What there
+`table.py` lists its options; `streams/openstream.py` opens the stream, `terminal.py` has the other end.  What there
 is to know of the stream goes to standard error; standard output has the server's bytes and nothing else.
 """
 
@@ -16,15 +16,15 @@ from twisted.internet.defer import Deferred
 from twisted.python import usage
 from twisted.python.failure import Failure
 
-from .._version import __version__
 from ..core.errors import NetprocError, ProcessArgumentError, ProcessError, os_error_text
 from ..core.escape import shown
 from ..core.negotiate import StreamProperties
 from ..net.interfaces import INetprocReactor, default_reactor
 from ..process.process import NetworkProcess
 from ..streams.openstream import open_network_stream
+from .clock import use_monotonic_clock
 from .exits import say
-from .tap import use_monotonic_clock
+from .options import CommandOptions
 from .terminal import Terminal
 from .values import (
     OptionError,
@@ -49,17 +49,10 @@ _OPTIONS = {
 }
 
 
-class CommandOptions(usage.Options):
-    """What every command has."""
-
-    def opt_version(self) -> None:
-        """Show the version and end."""
-        print(f"netproc {__version__}")  # noqa: T201
-        raise SystemExit(os.EX_OK)
-
-
 class OpenOptions(CommandOptions):
-    """Options of `python -m netproc open`."""
+    """Options of the command `open`."""
+
+    synopsis = "HOST SERVICE [options]"
 
     longdesc = (
         "Opens a stream as open_network_stream does, and joins it to the terminal: what is typed goes to "
@@ -89,10 +82,6 @@ class OpenOptions(CommandOptions):
     def opt_trust(self, file: str) -> None:
         """File of authorities to trust beside the system's; repeatable."""
         self._trustfiles.append(file)
-
-    def getSynopsis(self) -> str:
-        """How to call it."""
-        return "Usage: python -m netproc open HOST SERVICE [options]"
 
     def parseOptions(self, options: Sequence[str] = ()) -> None:
         """Read the command line; options may stand behind the place too."""
@@ -140,7 +129,7 @@ class OpenOptions(CommandOptions):
         return fields or None
 
     def run(self) -> int:
-        """Do it; the exit status."""
+        """Open the stream; return the exit status when it has ended."""
         reactor = default_reactor()
         use_monotonic_clock(reactor)
         # Nothing has to be cleaned up, so Ctrl-C does what it does to other programs.

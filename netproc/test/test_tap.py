@@ -24,6 +24,7 @@ from netproc import ProcessError, filters
 from netproc.commands import exits as ending
 from netproc.commands import make as command
 from netproc.commands import tap, values
+from netproc.commands.clock import use_monotonic_clock
 from netproc.commands.keywords import OPTIONS
 from netproc.commands.make import MakeOptions, ProcessCommand
 from netproc.making.make import KEYWORDS
@@ -247,7 +248,7 @@ class ComplaintTests(SynchronousTestCase):
             self.assertEqual(expected, error.code)
         error = self.assertRaises(SystemExit, tap.Options().parseOptions, [])
         self.assertEqual(64, error.code)
-        self.assertEqual("which command? try: make --help", said[-1])
+        self.assertEqual("a command is required: make; try --help", said[-1])
 
 
 class ServiceTests(NetprocTestCase):
@@ -285,10 +286,10 @@ class ServiceTests(NetprocTestCase):
                 return self.calls
 
         fake: Any = Reactor()
-        tap.use_monotonic_clock(fake)
+        use_monotonic_clock(fake)
         self.assertIs(time.monotonic, fake.seconds)
         fake.seconds, fake.calls = None, [1]
-        tap.use_monotonic_clock(fake)
+        use_monotonic_clock(fake)
         self.assertIsNone(fake.seconds)
 
 
