@@ -13,7 +13,7 @@ from twisted.python import usage
 from twisted.python.failure import Failure
 
 from ..adapters.service import ProcessService
-from ..core.address import text
+from ..core.address import format_address
 from ..core.errors import NetprocError
 from ..core.escape import escape
 from ..core.spec import makes_server
@@ -80,15 +80,15 @@ class ProcessCommand(ProcessService):
         if process.is_server:
             self._announce(process)
             return
-        if self._reporter is not None and process.life.state is not State.CONNECT:
+        if self._reporter is not None and process._lifecycle.state is not State.CONNECT:
             self._reporter.opened(process)
         process.closed.addCallback(self._client_ended)
 
     def _announce(self, process: NetworkProcess) -> None:
         # Not what `contact` shows, which has no zones.
-        place = process.shown.local
+        place = process._contact.local
         name = escape(process.name)
-        log.info("{name} listens on {place}", name=name, place=text(place))
+        log.info("{name} listens on {place}", name=name, place=format_address(place))
         if place is not None and place.is_wildcard:
             log.warn("{name} can be reached from every network of this machine", name=name)
         command = None
@@ -109,7 +109,7 @@ class ProcessCommand(ProcessService):
 
     def _client_ended(self, process: NetworkProcess) -> None:
         # Not `status`, which is "stop" for one that is stopped.
-        if process.life.state is State.FAILED:
+        if process._lifecycle.state is State.FAILED:
             self._end(str(process.reason))
         elif self.running:
             if self._reporter is None:

@@ -13,7 +13,7 @@ from contextlib import ExitStack
 
 from twisted.internet.defer import CancelledError
 
-from ..core.address import LOOPBACK, SocketAddress, text
+from ..core.address import LOOPBACK, SocketAddress, format_address
 from ..core.errors import NetprocError, ProcessArgumentError, ProcessError, from_os_error
 from ..core.options import answers_come_from_all
 from ..core.status import Cause
@@ -69,12 +69,12 @@ class DatagramMaker(ClientMaker):
     def _channel_opened(self, channel: DatagramChannel) -> None:
         process = self._process
         channel.start()
-        event = process.life.connected(channel, Cause.CONNECTED)
+        event = process._lifecycle.connected(channel, Cause.CONNECTED)
         if self._spec.is_server:
-            process.life.show_port(channel.local)
+            process._lifecycle.show_port(channel.local)
         if not self._spec.nowait:
             process.table.enter(process)
-        process.tell(event)
+        process._tell(event)
 
     def _hears_all(self, remote: SocketAddress | None) -> bool:
         """Whether others than REMOTE answer: after a broadcast, or from a group (D9)."""
@@ -128,7 +128,9 @@ class DatagramMaker(ClientMaker):
             addresses = await self._addresses()
         if spec.remote is not None:
             keyword, family = "remote", spec.remote.family
-            problem = f"{text(spec.remote)} is not of the same family as the server's {{}}"
+            problem = (
+                f"{format_address(spec.remote)} is not of the same family as the server's {{}}"
+            )
         elif inherited is not None:
             keyword, family = "use_external_socket", inherited.family
             problem = "the inherited socket is not of the same family as {}"
@@ -136,7 +138,7 @@ class DatagramMaker(ClientMaker):
             return addresses
         fitting = [address for address in addresses if address.family == family]
         if not fitting:
-            raise ProcessArgumentError(keyword, problem.format(text(addresses[0])))
+            raise ProcessArgumentError(keyword, problem.format(format_address(addresses[0])))
         return fitting
 
     def _bind(self, sock: socket.socket, address: SocketAddress, resources: ExitStack) -> None:
@@ -158,6 +160,6 @@ class DatagramMaker(ClientMaker):
             try:
                 return sockets.make_socket(address.family, socket.SOCK_DGRAM), address
             except OSError as error:
-                last = from_os_error(error, self._what_failed, text(address))
+                last = from_os_error(error, self._what_failed, format_address(address))
         assert last is not None
         raise last

@@ -37,8 +37,9 @@ from ..net.opening.stages import Deadline, Stage
 from ..net.resolve import resolve
 from ..net.stream import StreamChannel
 from ..net.tls import contexts
-from ..net.tls.attach import Security, engine_for
-from ..net.tls.channel import Engine, TLSChannel
+from ..net.tls.attach import engine_for
+from ..net.tls.channel import TLSChannel
+from ..net.tls.interfaces import Engine, Security
 from ..net.tls.parameters import TLSParameters, parse
 from ..process.process import DEFAULT_TABLE, NetworkProcess, Table
 from ..process.settings import Filter, Sentinel
@@ -229,7 +230,7 @@ class _StreamMaker(ClientMaker):
         # A stream is told of as if it had no TLS, however it has got it.
         self._cause = Cause.CONNECTED
         if command is not None:
-            process.shown.set("command", command)
+            process._contact.set("command", command)
             self._cause = Cause.STARTED
         self._vet = vet
         self._stream = stream
@@ -333,14 +334,14 @@ class _StreamMaker(ClientMaker):
         """What was said stays in the buffer, as in Emacs; a filter of the program's begins behind it."""
         self._insert(process, self._said.clear)
         if self._said.secure is not None:
-            process.mark_tls_start()
+            process._mark_tls_start()
             self._insert(process, self._said.secure)
         if self._properties is not None and self._properties.error is not None:
-            process.life.noticed(StartTLSError(self._properties.error))
+            process._lifecycle.noticed(StartTLSError(self._properties.error))
 
     def _insert(self, process: NetworkProcess, said: bytes) -> None:
         if said:
-            process.insert_in_buffer(process.new_decoder().decode(said))
+            process._insert_in_buffer(process._new_decoder().decode(said))
 
     def _refused(self, error: NetprocError) -> None:
         """See ClientMaker; note what `return_list` gives."""

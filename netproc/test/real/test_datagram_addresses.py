@@ -9,7 +9,7 @@ from typing import Any
 from twisted.internet.defer import succeed
 
 from netproc import NetworkProcess, ProcessArgumentError
-from netproc.core.address import form, parse
+from netproc.core.address import address_form, parse_address
 from netproc.making.make import KEYWORDS, make
 from netproc.net import inherited, packetinfo
 from netproc.test.base import PATIENCE, NetprocTestCase
@@ -76,7 +76,7 @@ class WildcardServerTests(AddressTestCase):
 
     async def test_what_waits_for_the_kernel_keeps_its_source(self) -> None:
         server = await self.server(host="0.0.0.0")
-        channel = server.sending.channel
+        channel = server._output.channel
         send = channel._send_raw
         full = [BlockingIOError()]
 
@@ -95,7 +95,7 @@ class WildcardServerTests(AddressTestCase):
         client = self.socket("127.0.0.1")
         client.sendto(b"question", ("127.0.0.1", server.contact("service")))
         await self.until(lambda: server.received)
-        answers = server.sending.channel._send_raw.__self__
+        answers = server._output.channel._send_raw.__self__
         ((to, [(level, kind, _)]),) = answers._sources.items()
         nobodys = socket.inet_aton("192.0.2.1")
         answers._sources[to] = [(level, kind, packetinfo._PKTINFO.pack(0, nobodys, bytes(4)))]
@@ -109,13 +109,13 @@ class WildcardServerTests(AddressTestCase):
             client = self.socket("127.0.0.1")
             client.sendto(b"x", ("127.0.0.1", server.contact("service")))
             await self.until(lambda number=number: server.received == number)
-        answers = server.sending.channel._send_raw.__self__
+        answers = server._output.channel._send_raw.__self__
         self.assertEqual(2, len(answers._sources))
         self.assertEqual(client.getsockname(), list(answers._sources)[-1])
 
     async def test_others_do_without(self) -> None:
         server = await self.server(host="127.0.0.1")
-        self.assertIsNone(packetinfo.answers_of(server.sending.channel._socket))
+        self.assertIsNone(packetinfo.answers_of(server._output.channel._socket))
 
 
 class RemoteTests(AddressTestCase):
@@ -260,12 +260,16 @@ class FamilyTests(AddressTestCase):
         await self.refused((127, 0, 0, 1, 7), family="local", service=self.mktemp())
 
     async def test_a_host_with_several_families_takes_that_of_the_remote(self) -> None:
-        addresses = [parse((host, 0), "host") for host in ("127.0.0.1", "::1")]
+        addresses = [parse_address((host, 0), "host") for host in ("127.0.0.1", "::1")]
         for address in addresses:
             keywords = {**KEYWORDS, "name": "s", "server": True, "service": True}
-            keywords |= {"type": "datagram", "host": "some.example", "remote": form(address)}
+            keywords |= {
+                "type": "datagram",
+                "host": "some.example",
+                "remote": address_form(address),
+            }
             server = await make(keywords, resolver=lambda *_: succeed(addresses))
-            self.assertEqual(form(address)[:-1], server.contact("local")[:-1])
+            self.assertEqual(address_form(address)[:-1], server.contact("local")[:-1])
             server.delete()
 
     def hand_over(self, host: str) -> int:
