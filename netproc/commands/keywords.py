@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Final, NamedTuple
 
 from twisted.python import usage
 
+from ..core import options
 from ..core.errors import ProcessArgumentError
 from ..core.escape import shown
 from ..core.spec import LONGEST_BACKLOG, makes_server, process_spec
@@ -74,25 +75,14 @@ OPTIONS: Final = (
     Keyword("noquery", lisp, "t: stopping the program does not wait for this process."),
     Keyword("mode", octal, "Mode of a UNIX server's socket file, in octal; 600 by default."),
     Keyword("use_external_socket", lisp, "Use an inherited socket: t, its position or its name."),
-    Keyword("bindtodevice", text, "Network option: name of an interface."),
-    Keyword("broadcast", lisp, "Network option, t or nil."),
-    Keyword("dontroute", lisp, "Network option, t or nil."),
-    Keyword("keepalive", lisp, "Network option, t or nil."),
-    Keyword("linger", lisp, "Network option: t, nil, or seconds to flush; 0 resets."),
-    Keyword("nodelay", lisp, "Network option, t or nil."),
-    Keyword("oobinline", lisp, "Network option, t or nil."),
-    Keyword("priority", lisp, "Network option, a number."),
-    Keyword("reuseaddr", lisp, "Network option, t or nil; stream servers have it."),
-    Keyword("join", text, "Network option: multicast group to join, with %INTERFACE behind it."),
-    Keyword("keepcnt", lisp, "Network option: probes that get no answer before the end."),
-    Keyword("keepidle", lisp, "Network option: seconds of silence before the first probe."),
-    Keyword("keepintvl", lisp, "Network option: seconds between probes."),
-    Keyword("multicast_loop", lisp, "Network option, t or nil: do we hear our own packets?"),
-    Keyword("multicast_ttl", lisp, "Network option: how many routers packets to a group may pass."),
-    Keyword("rcvbuf", lisp, "Network option: size of the kernel's buffer for input."),
-    Keyword("reuseport", lisp, "Network option, t or nil: several servers may share the port."),
-    Keyword("sndbuf", lisp, "Network option: size of the kernel's buffer for output."),
-    Keyword("v6only", lisp, "Network option, t or nil: an IPv6 server that has no IPv4 clients."),
+    *(
+        Keyword(
+            name,
+            text if option.kind.is_text else lisp,
+            f"Network option, {option.kind.values}: {option.help}",
+        )
+        for name, option in options.OPTIONS.items()
+    ),
     Keyword("connect_timeout", seconds, "Seconds for looking up and connecting; 30 by default."),
     Keyword("handshake_timeout", seconds, "Seconds for a TLS handshake; 10 by default."),
 )

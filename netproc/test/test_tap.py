@@ -27,6 +27,7 @@ from netproc.commands import tap, values
 from netproc.commands.clock import use_monotonic_clock
 from netproc.commands.keywords import OPTIONS
 from netproc.commands.make import MakeOptions, ProcessCommand
+from netproc.core.options import OPTIONS as NETWORK_OPTIONS
 from netproc.making.make import KEYWORDS
 from netproc.test.base import NetprocTestCase, reactor
 from netproc.test.certificates import Authority, pem_of_key
@@ -136,6 +137,12 @@ class ValueTests(SynchronousTestCase):
     def test_every_keyword_is_an_option(self) -> None:
         options = {keyword.name for keyword in OPTIONS} | {"plist", "tls_parameters"}
         self.assertEqual(set(KEYWORDS), options)
+
+    def test_the_help_of_network_options_is_that_of_their_table(self) -> None:
+        help_texts = MakeOptions().docs
+        for name, option in NETWORK_OPTIONS.items():
+            expected = f"Network option, {option.kind.values}: {option.help}"
+            self.assertEqual(expected, help_texts[values.option_name(name)])
 
 
 class ComplaintTests(SynchronousTestCase):
