@@ -85,7 +85,6 @@ class ProcessCommand(ProcessService):
         process.closed.addCallback(self._client_ended)
 
     def _announce(self, process: NetworkProcess) -> None:
-        # Not what `contact` shows, which has no zones.
         place = process._contact.local
         name = escape(process.name)
         log.info("{name} listens on {place}", name=name, place=format_address(place))

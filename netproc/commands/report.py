@@ -12,7 +12,7 @@ from socket import AF_UNIX, SOCK_SEQPACKET
 
 from twisted.logger import Logger
 
-from ..core.address import LOOPBACK, Address, SocketAddress, numeric_host, parse_address
+from ..core.address import LOOPBACK, SocketAddress, numeric_host
 from ..core.escape import escape
 from ..process.defaults import default_sentinel
 from ..process.process import NetworkProcess
@@ -55,17 +55,11 @@ class Reporter:
         )
 
 
-def how_to_try(
-    local: Address | SocketAddress | None, kind: str | None, tls: bool = False
-) -> str | None:
-    """A command line that talks to a server of that KIND (its `type`) at LOCAL, with or without TLS;
-    None if there is no telling.
+def how_to_try(place: SocketAddress | None, kind: str | None, tls: bool = False) -> str | None:
+    """Return a shell command that talks to the server at PLACE, or None if there is no simple one.
+
+    KIND is the `type` of the server; TLS says whether it expects TLS.
     """
-    place = (
-        local
-        if isinstance(local, SocketAddress) or local is None
-        else parse_address(local, "local")
-    )
     if place is None:
         return None
     if place.family == AF_UNIX:
