@@ -1,7 +1,7 @@
 """ProcessService: a network process that starts and stops with a Twisted application.
 
-Programs put it into a .tac file or a MultiService, `tap.py` makes one for `twistd netproc make`.  It makes
-the process by `make.py` and, when the application stops, lets what was sent be written.
+Programs use it in a .tac file or in a MultiService; `commands/make.py` derives its service from it.  The service makes
+the process by `making/make.py`.  When the application stops, it deletes the process after its output has been written.
 """
 
 from __future__ import annotations
@@ -24,18 +24,20 @@ from ..process.process import DEFAULT_TABLE, NetworkProcess
 
 log = Logger()
 
-#: Stopping is over within 10 seconds: so long for writing what was sent, the rest for closing.
+#: Seconds for writing pending output.  Stopping takes 10 seconds at most, of which the rest is for closing.
 STOP_FLUSH = 7.0
 
 
 class ProcessService(Service):
     """A server or client process as a service.
 
-    Takes the keywords of make_network_process.  A server listens when the service starts with
-    privileges, so that low ports and `twistd --uid` work; its host is looked up by a blocking call
-    then.  OWNER, as (user id, group id), becomes the owner of the file of a UNIX server.
+    It takes the keywords of make_network_process.  OWNER, as (user id, group id), becomes the owner of the socket file
+    of a UNIX server.
 
-    `process` is the process once it is made.  Starting raises NetprocError when that fails at once.
+    A server listens in privilegedStartService, so that low ports and `twistd --uid` work.  At that time its host is
+    looked up by a blocking call.  Starting raises NetprocError if the process cannot be made and this is known at once.
+
+    `process` is the process, or None before it is made.
     """
 
     def __init__(self, *, owner: tuple[int, int] | None = None, **keywords: Any) -> None:
@@ -52,13 +54,13 @@ class ProcessService(Service):
         self.process: NetworkProcess | None = None
 
     def privilegedStartService(self) -> None:
-        """Let a server listen."""
+        """Make the process if it is a server."""
         super().privilegedStartService()
         if makes_server(self._keywords["server"]):
             self._start(resolve_blocking)
 
     def startService(self) -> None:
-        """Let a server listen that does not yet, or connect a client."""
+        """Make the process, unless privilegedStartService has done it."""
         super().startService()
         if self._attempt is None:
             self._start(resolve)
@@ -78,7 +80,7 @@ class ProcessService(Service):
         local = process.contact("local")
         if self._owner is not None and isinstance(local, str) and not local.startswith("\0"):
             try:
-                # Something else could be in its place by now, a link to another file for instance.
+                # Not chown: the file may have been replaced by a link to another one.
                 os.lchown(local, *self._owner)
             except OSError as error:
                 process.delete()
@@ -90,19 +92,19 @@ class ProcessService(Service):
             self.failed(failure)
 
     def started(self, process: NetworkProcess) -> None:
-        """The process is there; for subclasses."""
+        """Do nothing; subclasses are notified here that PROCESS is made."""
 
     def failed(self, failure: Failure) -> None:
-        """Making the process has failed after the service started; for subclasses."""
+        """Log FAILURE to make the process after the service has started; subclasses may do something else."""
         if failure.check(NetprocError):
             log.error("{error}", error=escape(failure.getErrorMessage()))
         else:
             log.failure("The process could not be made", failure)
 
     def stopService(self) -> Deferred[None]:
-        """End the process and its connections, after what was sent has been written.
+        """End the process and its connections after their pending output has been written.
 
-        Fires within 10 seconds; does not wait for processes whose `query_on_exit` is off (D17).
+        The Deferred fires within 10 seconds.  It does not wait for processes whose `query_on_exit` is False.
         """
         super().stopService()
         attempt, self._attempt = self._attempt, None
@@ -120,7 +122,7 @@ class ProcessService(Service):
         return DeferredList(waiting).addCallback(lambda _: None)
 
     def _processes(self) -> list[NetworkProcess]:
-        """The process, and the connections if it is a server: that first."""
+        """Return the process, followed by its connections if it is a server."""
         process = self.process
         if process is None:
             return []

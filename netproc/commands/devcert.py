@@ -1,8 +1,8 @@
-"""A certificate to try TLS with: `python -m netproc.commands.devcert [DIRECTORY]`.
+"""The command `dev-cert`: a key and a certificate for trying TLS.
 
-It hands nothing to the other modules: it writes two files, for the options `--tls-key` and `--tls-cert` and for
-`TLSParameters`.  The certificate signs itself and can sign no other, so that whoever trusts it trusts this
-key only, for localhost only, and for a week.
+`table.py` lists its options.  The command writes two files, which the options `--tls-key` and `--tls-cert` and
+`TLSParameters` can name.  The certificate is self-signed and cannot sign others, so a program that trusts it
+trusts this key only, for localhost only, and for a week.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _NAMES: Final = (
     x509.IPAddress(ipaddress.ip_address("127.0.0.1")),
     x509.IPAddress(ipaddress.ip_address("::1")),
 )
-#: Clocks differ; what is made now is good now.
+#: The certificate is valid at once, also where the clock is slow.
 _EARLIER: Final = datetime.timedelta(hours=1)
 
 
@@ -45,14 +45,14 @@ class DevCertOptions(CommandOptions):
 
     synopsis = "[DIRECTORY]"
     longdesc = (
-        f"Makes {KEY_FILE} and {CERTIFICATE_FILE} in DIRECTORY, or in the working directory: "
-        f"a key and a certificate for localhost, for {DAYS} days."
+        f"Make {KEY_FILE} and {CERTIFICATE_FILE} in DIRECTORY, or in the working directory: "
+        f"a key and a certificate for localhost, valid for {DAYS} days."
     )
 
     def parseArgs(self, *place: str) -> None:
         """Read where to write the files."""
         if len(place) > 1:
-            raise usage.UsageError("dev-cert: this takes one DIRECTORY at most")
+            raise usage.UsageError("dev-cert takes at most one argument: DIRECTORY")
         self["directory"] = place[0] if place else "."
 
     def run(self) -> int:
@@ -77,7 +77,7 @@ class DevCertOptions(CommandOptions):
 
 
 def make_certificate(now: datetime.datetime) -> tuple[bytes, bytes]:
-    """A new key and its certificate, good from NOW on, both as PEM."""
+    """Return a new key and its certificate, valid from NOW on, both as PEM."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, SUBJECT)])
     public = key.public_key()
@@ -100,9 +100,9 @@ def make_certificate(now: datetime.datetime) -> tuple[bytes, bytes]:
 
 
 def write_new(directory: str, files: dict[str, tuple[int, bytes]]) -> None:
-    """Write FILES, mode and content by name, into DIRECTORY: all of them or none, over no other file.
+    """Write FILES, mode and content by name, into DIRECTORY: all of them or none.
 
-    :raises OSError: if one is there already, or cannot be written.
+    :raises OSError: if a file exists already, or cannot be written.
     """
     written: list[str] = []
     try:
@@ -120,8 +120,9 @@ def write_new(directory: str, files: dict[str, tuple[int, bytes]]) -> None:
 
 
 def find_twistd(python: str) -> str:
-    """How a shell calls the twistd that belongs to PYTHON: where that has none of its own, or a shell
-    finds it anyway, by its name.
+    """Return the command for the twistd that is beside PYTHON, an executable.
+
+    That is its path, or "twistd" if there is none or the shell finds the same one by name.
     """
     own = os.path.join(os.path.dirname(python), "twistd")
     if not os.path.exists(own) or shutil.which("twistd") == own:
@@ -131,7 +132,7 @@ def find_twistd(python: str) -> str:
 
 
 def how_to_try(key: str, certificate: str, twistd: str = "twistd") -> str:
-    """Two commands: a server, and a client that talks to it."""
+    """Return two shell commands, one on each line: a server, and a client that talks to it."""
     key, certificate, twistd = map(shlex.quote, (key, certificate, twistd))
     return (
         f"{twistd} -n netproc make --name echo --server t --host local --service 7443"

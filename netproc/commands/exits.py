@@ -1,7 +1,7 @@
-"""How a command ends: with one line on standard error and an exit status, and not by every signal.
+"""How a command ends: one line on standard error and an exit status; some signals do not end it.
 
-`command.py` and `tap.py` use this, because twistd and twist have no way for a service to say it: an exception
-before the reactor runs prints a traceback, and after it the exit status is always 0.
+`make.py`, `tap.py` and `foreground.py` use this, because a service has no way to tell twistd or twist how to end: an
+exception before the reactor runs prints a traceback, and after it has run the exit status is always 0.
 """
 
 from __future__ import annotations
@@ -26,21 +26,20 @@ log = Logger(namespace="netproc.command")
 #: Signals that scripts send to every daemon: to reload, to rotate a log.
 _SURVIVED: Final = (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 
-
 #: The key of log events whose text `say` has written to standard error as well.
 SAID: Final = "netproc_said"
 
 
 class _Exit:
-    """The exit status that the program has been told to have."""
+    """The exit status that was given to `exit_with`."""
 
     status = os.EX_OK
 
 
 def say(problem: str) -> None:
-    """Write PROBLEM as one line to the real standard error: twistd has put its log in its place.
+    """Write PROBLEM as one line to the real standard error: twistd replaces sys.stderr by its log.
 
-    A standard error that takes nothing, as a full disk or a closed pipe, changes nothing about how the program ends.
+    If the line cannot be written, for example to a full disk or a closed pipe, the program ends as it would otherwise.
     """
     if sys.__stderr__ is None:
         return
@@ -72,16 +71,16 @@ def what_is_wrong(error: NetprocError) -> str:
 
 
 def survive_signals(reactor: INetprocReactor) -> None:
-    """Let SIGHUP, SIGUSR1 and SIGUSR2 be logged; otherwise they would end the program.
+    """Log SIGHUP, SIGUSR1 and SIGUSR2, which would otherwise end the program.
 
-    A signal that is ignored stays so (nohup), and so does one that has a handler: under ``twistd --logfile`` SIGUSR1
-    rotates the log.
+    A signal that is ignored (as nohup does) or that has a handler stays as it is: under ``twistd --logfile``, SIGUSR1
+    rotates the log file.
     """
 
     def note(number: int, frame: object) -> None:
         name = signal.Signals(number).name
-        # As an event of its own: a signal may come in the middle of a log line.
-        reactor.callFromThread(log.info, "{name} came; it does nothing", name=name)
+        # Later: the signal may have interrupted the writing of a log line.
+        reactor.callFromThread(log.info, "{name} received and ignored", name=name)
 
     for number in _SURVIVED:
         if signal.getsignal(number) is signal.SIG_DFL:
@@ -106,5 +105,5 @@ def _leave() -> None:
         os._exit(_Exit.status)
 
 
-# Registered when the command is imported, so it runs after what was registered later.
+# Functions run in reverse order: this one, registered on import, runs after those that are registered later.
 atexit.register(_leave)

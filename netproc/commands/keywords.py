@@ -145,7 +145,7 @@ class KeywordOptions(usage.Options):
         if fields is not None:
             self.keywords["tls_parameters"] = fields
         if "name" not in self.keywords:
-            raise usage.UsageError("--name: it is missing")
+            raise usage.UsageError("--name is required")
         try:
             spec = process_spec({**KEYWORDS, **self.keywords})
             if spec.tls_parameters is not None:
@@ -156,16 +156,17 @@ class KeywordOptions(usage.Options):
     def _tls_fields(self) -> dict[str, object] | None:
         """Return the fields of TLSParameters, or None if TLS is not wanted."""
         is_server = makes_server(self.keywords.get("server"))
+        others = "clients" if is_server else "servers"
         for option in _ONLY_CLIENTS if is_server else _ONLY_SERVERS:
             if self[option] is not None:
-                raise OptionError([option], f"it is for {'clients' if is_server else 'servers'}")
+                raise OptionError([option], f"this option is for {others} only")
         fields: dict[str, object] = {}
         for field in _TLS_FIELDS:
             if self[field.option] is not None:
                 fields[field.name] = read_option(field.option, field.read, self[field.option])
         key, certificate = self[_KEY], self[_CERTIFICATE]
         if (key is None) is not (certificate is None):
-            raise OptionError([_KEY, _CERTIFICATE], "one needs the other")
+            raise OptionError([_KEY, _CERTIFICATE], "give both or neither")
         if key is not None:
             fields["keylist"] = ((key, certificate),)
         password = read_password_option(self, _PASSWORD, _KEY)

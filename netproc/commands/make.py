@@ -34,9 +34,9 @@ class MakeOptions(KeywordOptions, ServiceOptions):
 
     synopsis = "--name NAME [--server t] [options]"
     longdesc = (
-        "Makes a process as make_network_process does.  Values are written as in Lisp: t, nil, "
-        "integers; strings as they are.  Functions are named with dots; there are "
-        "netproc.filters.echo, discard, daytime and chat."
+        "Make a process as make_network_process does.  Values are written as in Lisp: t, nil and "
+        "integers; strings are written as they are.  Functions are given by their dotted names, such "
+        "as netproc.filters.echo, discard, daytime and chat."
     )
 
     def postOptions(self) -> None:
@@ -45,7 +45,7 @@ class MakeOptions(KeywordOptions, ServiceOptions):
         given = self.keywords
         has_input = given.get("filter") is not None or given.get("buffer") is not None
         if makes_server(given.get("server")) and not has_input:
-            raise usage.UsageError("--server: it needs --filter or --buffer for what comes")
+            raise usage.UsageError("--server: a server requires --filter or --buffer for its input")
 
     def make_service(
         self, reactor: INetprocReactor, owner: tuple[int, int] | None = None
@@ -55,7 +55,7 @@ class MakeOptions(KeywordOptions, ServiceOptions):
 
 
 class ProcessCommand(ProcessService):
-    """A process as a program of its own."""
+    """The service: a process, whose end may end the program."""
 
     def __init__(
         self,
@@ -71,12 +71,12 @@ class ProcessCommand(ProcessService):
         self._runner = reactor
 
     def _start(self, resolver: Resolver) -> None:
-        # twistd has set its own handlers by now.
+        # Only now: twistd has set its own handlers.
         survive_signals(self._runner)
         super()._start(resolver)
 
     def started(self, process: NetworkProcess) -> None:
-        """Say where a server listens; end with a client."""
+        """Log where a server listens; let a client end the program when it ends."""
         if process.is_server:
             self._announce(process)
             return
@@ -92,14 +92,14 @@ class ProcessCommand(ProcessService):
             log.warn("{name} can be reached from every network of this machine", name=name)
         command = None
         if self._keywords["endpoint"] is None:
-            # What an endpoint of Twisted's speaks is not known.
+            # It is not known which protocol a Twisted endpoint speaks.
             does_tls = self._keywords["tls_parameters"] is not None
             command = how_to_try(place, process.contact("type"), does_tls)
         if command is not None:
             log.info("try it: {command}", command=escape(command))
 
     def failed(self, failure: Failure) -> None:
-        """One line, and the program ends."""
+        """End the program with one line about FAILURE."""
         if failure.check(NetprocError):
             self._end(failure.getErrorMessage())
         else:

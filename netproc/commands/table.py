@@ -32,8 +32,8 @@ class Command(NamedTuple):
 
 COMMANDS: tuple[Command, ...] = (
     Command("make", MakeOptions, "Make a server or a client process."),
-    Command("open", OpenOptions, "Open a stream and join it to the terminal."),
-    Command("dev-cert", DevCertOptions, "Make a certificate to try TLS with on this machine."),
+    Command("open", OpenOptions, "Open a stream and connect it to the terminal."),
+    Command("dev-cert", DevCertOptions, "Make a certificate for trying TLS on this machine."),
 )
 
 

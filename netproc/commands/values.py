@@ -47,7 +47,7 @@ def lisp(value: str) -> object:
 def octal(value: str) -> int:
     """Return the mode of a file, from octal digits."""
     if not re.fullmatch(r"(0o?)?[0-7]+", value):
-        raise ValueError(f"{shown(value)} is not an octal number, as 600")
+        raise ValueError(f"{shown(value)} is not an octal number such as 600")
     return int(value.removeprefix("0o"), 8)
 
 
@@ -96,7 +96,7 @@ def _import(name: str) -> object:
         here = os.getcwd()
         if here in sys.path:
             raise
-        # After the installed packages, so that a file here cannot take the name of one.
+        # After the installed packages, so that no file here replaces one of them.
         sys.path.append(here)
         return reflect.namedAny(name)
 
@@ -143,6 +143,6 @@ def read_password_option(options: usage.Options, option: str, key: str) -> bytes
     if source is None:
         return None
     if options[key] is None:
-        raise OptionError([option], f"it needs --{key}")
+        raise OptionError([option], f"this option requires --{key}")
     password: bytes = read_option(option, lambda text: read_password(text, options[key]), source)
     return password

@@ -1,6 +1,6 @@
 """Ready filters, for trying things and as examples: echo, discard, daytime and chat.
 
-`twistd netproc make --filter netproc.filters.echo` finds them by name; they are filters like any other.
+`netproc make --filter netproc.filters.echo` finds them by name.  Programs can use them as any other filter.
 """
 
 from __future__ import annotations
@@ -13,17 +13,18 @@ from ..process.process import NetworkProcess
 
 
 def echo(process: NetworkProcess, text: Text) -> None:
-    """Send back what comes (RFC 862)."""
+    """Send back the input (RFC 862)."""
     process.send(text)
 
 
 def discard(process: NetworkProcess, text: Text) -> None:
-    """Do nothing with it (RFC 863)."""
+    """Ignore the input (RFC 863)."""
 
 
 def daytime(process: NetworkProcess, text: Text) -> None:
-    """Send date and time and close (RFC 867): as a filter when something comes, as a sentinel as
-    soon as a client has connected.
+    """Send date and time, and close the connection (RFC 867).
+
+    As a filter it does this when a client sends something, as a sentinel when a client connects.
     """
     if process.live:
         process.send(time.strftime("%A, %B %d, %Y %H:%M:%S-%Z\r\n"))
@@ -31,7 +32,7 @@ def daytime(process: NetworkProcess, text: Text) -> None:
 
 
 def chat(process: NetworkProcess, text: Text) -> None:
-    """Send what one client of a server says to all others; who does not read loses the connection."""
+    """Send the input of one client of a server to all its other clients; close those that cannot take it."""
     for other in process.table.processes():
         if other is not process and other.accepted_by is process.accepted_by is not None:
             try:

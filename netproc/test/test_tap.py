@@ -157,14 +157,14 @@ class ComplaintTests(SynchronousTestCase):
         server = ("--name", "p", "--server", "t", "--filter", "netproc.filters.echo")
         for arguments, expected in (
             (("--hosst", "x"), "option --hosst not recognized"),
-            (("--service", "7"), "--name: it is missing"),
+            (("--service", "7"), "--name is required"),
             ((*server, "--service", "70000"), "--service: port 70000 is not in 0…65535"),
-            ((*server, "--mode", "9"), "--mode: '9' is not an octal number, as 600"),
+            ((*server, "--mode", "9"), "--mode: '9' is not an octal number such as 600"),
             ((*server, "--local", "1.2.3.4:99999"), "--local: port 99999 is not in 0…65535"),
             ((*server, "--connect-timeout", "x"), "--connect-timeout: 'x' is not a number of seconds"),
             ((*server, "--service", "7", "--connect-timeout", "0"), "--connect-timeout: 0.0 is not a positive number of seconds"),
             (server, "--service: it is missing"),
-            ((*server, "--service", "7", "--tls-key", "k"), "--tls-key, --tls-cert: one needs the other"),
+            ((*server, "--service", "7", "--tls-key", "k"), "--tls-key, --tls-cert: give both or neither"),
             (
                 (*server, "--service", "7", "--tls-key", "/nokey", "--tls-cert", "/nocert"),
                 "--tls-key, --tls-cert: /nokey: No such file or directory",
@@ -173,10 +173,10 @@ class ComplaintTests(SynchronousTestCase):
                 (*server, "--service", "7", "--tls-require-client-cert", "t"),
                 "--tls-key, --tls-cert: a server needs a key and a certificate",
             ),
-            ((*server, "--service", "7", "--tls-trust", "x"), "--tls-trust: it is for clients"),
+            ((*server, "--service", "7", "--tls-trust", "x"), "--tls-trust: this option is for clients only"),
             (
                 ("--name", "p", "--service", "7", "--tls-client-ca", "x"),
-                "--tls-client-ca: it is for servers",
+                "--tls-client-ca: this option is for servers only",
             ),
             (
                 ("--name", "p", "--service", "7", "--tls-trust", "/no"),
@@ -195,14 +195,14 @@ class ComplaintTests(SynchronousTestCase):
             ((*server, "--local", "[::1]:" + "9" * 5000), "--local: port 99999999999999999999 is not in 0…65535"),
             ((*server, "--bindtodevice", "\udcff"), "--bindtodevice: \\udcff is not text in UTF-8"),
             ((*server, "--tls-alpn", "\udcff"), "--tls-alpn: \\udcff is not text in UTF-8"),
-            ((*server, "--tls-password", "secret"), "--tls-password: it needs --tls-key"),
+            ((*server, "--tls-password", "secret"), "--tls-password: this option requires --tls-key"),
             (
                 (*server, "--tls-key", "k", "--tls-cert", "c", "--tls-password", "secret"),
-                "--tls-password: this takes file:PATH, env:NAME or prompt, and not the password itself",
+                "--tls-password: expected file:PATH, env:NAME or prompt, not the password itself",
             ),
             (
                 ("--name", "p", "--server", "t", "--service", "7"),
-                "--server: it needs --filter or --buffer for what comes",
+                "--server: a server requires --filter or --buffer for its input",
             ),
         ):  # fmt: skip
             self.assertEqual(expected, self.complaint(*arguments))

@@ -170,5 +170,5 @@ class DevcertTests(ProgramTestCase):
         self.assertIn(CERTIFICATE_FILE, helped.text())
         wrong = self.python("-m", "netproc", "dev-cert", "one", "two")
         self.assertEqual(os.EX_USAGE, await self.ends(wrong))
-        self.assertEqual("netproc: dev-cert: this takes one DIRECTORY at most\n", wrong.errors)
+        self.assertEqual("netproc: dev-cert takes at most one argument: DIRECTORY\n", wrong.errors)
         self.assertEqual([], [n for n in os.listdir(wrong.directory) if n.endswith(".pem")])

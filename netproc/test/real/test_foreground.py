@@ -109,7 +109,7 @@ class ForegroundTests(ProgramTestCase):
         for arguments, complaint in (
             ([], "a command is required: make, open, dev-cert; try --help"),
             (["serve"], "Unknown command: serve"),
-            (["make", "--service", "7", "--name", "p", "--mode", "9"], "--mode: '9' is not an octal number, as 600"),
+            (["make", "--service", "7", "--name", "p", "--mode", "9"], "--mode: '9' is not an octal number such as 600"),
         ):  # fmt: skip
             wrong = self.start(*ways_in()[0], *arguments)
             self.assertEqual(os.EX_USAGE, await self.ends(wrong))
