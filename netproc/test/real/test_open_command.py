@@ -460,5 +460,6 @@ class FailureTests(OpenFixture):
         child = self.popen()
         _, errors = await in_thread(child.communicate)
         self.assertEqual(
-            (os.EX_USAGE, b"netproc: which command? try: open --help\n"), (child.returncode, errors)
+            (os.EX_USAGE, b"netproc: a command is required: make, open, dev-cert; try --help\n"),
+            (child.returncode, errors),
         )
