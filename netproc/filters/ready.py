@@ -13,18 +13,32 @@ from ..process.process import NetworkProcess
 
 
 def echo(process: NetworkProcess, text: Text) -> None:
-    """Send back the input (RFC 862)."""
+    """Send the input back to the peer (RFC 862).
+
+    Args:
+        process: The process.
+        text: The input.
+    """
     process.send(text)
 
 
 def discard(process: NetworkProcess, text: Text) -> None:
-    """Ignore the input (RFC 863)."""
+    """Ignore the input (RFC 863).
+
+    Args:
+        process: The process.
+        text: The input.
+    """
 
 
 def daytime(process: NetworkProcess, text: Text) -> None:
-    """Send date and time, and close the connection (RFC 867).
+    """Send the date and the time, and delete the process (RFC 867).
 
-    As a filter it does this when a client sends something, as a sentinel when a client connects.
+    As a filter, it does this when the first input arrives.  As a sentinel, it does this as soon as a client has connected.
+
+    Args:
+        process: The process.
+        text: The input, or the event.
     """
     if process.live:
         process.send(time.strftime("%A, %B %d, %Y %H:%M:%S-%Z\r\n"))
@@ -32,7 +46,14 @@ def daytime(process: NetworkProcess, text: Text) -> None:
 
 
 def chat(process: NetworkProcess, text: Text) -> None:
-    """Send the input of one client of a server to all its other clients; close those that cannot take it."""
+    """Send the input of one client of a server to all other clients.
+
+    A client that cannot receive it, for example because it does not read, is deleted.
+
+    Args:
+        process: The connection of the client.
+        text: The input.
+    """
     for other in process.table.processes():
         if other is not process and other.accepted_by is process.accepted_by is not None:
             try:
