@@ -17,6 +17,7 @@ import netproc
 import netproc.endpoints
 import netproc.filters
 import netproc.service
+from netproc.commands.make import MakeOptions
 from netproc.commands.open import OpenOptions
 from netproc.core import errors, options
 from netproc.core.codecnames import CODECS
