@@ -19,7 +19,7 @@ from twisted.internet.main import CONNECTION_LOST
 from twisted.protocols.tls import TLSMemoryBIOProtocol
 from twisted.python import log, sendmsg
 
-from ..net.event import EVENT
+from ..net.dispatch import DISPATCH
 from ..net.reads import READ_MAX, READ_MIN, next_read_size
 from .logcontext import LOG_CONTEXT
 
@@ -57,7 +57,7 @@ class _Corked(_Base):
             return CONNECTION_LOST
         if len(data) == size or (size > READ_MIN and len(data) * 4 <= size):
             self._read_size = next_read_size(size, len(data))
-        return EVENT.run(self._dataReceived, data)
+        return DISPATCH.run(self._dataReceived, data)
 
     def _receive(self, size: int) -> bytes:
         """Return received data, SIZE bytes at most."""
@@ -70,7 +70,7 @@ class _Corked(_Base):
         # While it connects, being writable means that it is connected.
         if EVENT.running and self.connected:
             self._flush_due = True
-            EVENT.gathered.append(self)
+            DISPATCH.gathered.append(self)
         else:
             self._watched = True
             super().startWriting()
@@ -139,7 +139,7 @@ class _UNIX(_Corked):
     def _receive(self, size: int) -> bytes:
         data, messages, _, _ = self.socket.recvmsg(size, _MESSAGE_SPACE)
         if messages:
-            EVENT.run(self._take, messages)
+            DISPATCH.run(self._take, messages)
         return data
 
     def _take(self, messages: Iterable[tuple[int, int, bytes]]) -> None:

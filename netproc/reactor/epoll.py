@@ -30,7 +30,7 @@ from twisted.internet.main import installReactor
 from twisted.python import log
 
 from ..net.datagram import DatagramChannel
-from ..net.event import EVENT
+from ..net.dispatch import DISPATCH
 from ..net.listener import Listener
 from ..net.seqpacket import SeqpacketTransport
 from ..net.transport import StreamTransport
@@ -80,9 +80,9 @@ class EPollReactor(epollreactor.EPollReactor):
 
         This saves a third of the cost of an echo that a timer sends.
         """
-        EVENT.run(super().runUntilCurrent)
-        if EVENT.gathered:
-            EVENT.flush_gathered()
+        DISPATCH.run(super().runUntilCurrent)
+        if DISPATCH.gathered:
+            DISPATCH.flush_gathered()
             LOG_CONTEXT.served = None
         if self._justStopped:
             # Flushing has stopped the reactor, which must not wait for another event now.
@@ -114,8 +114,8 @@ class EPollReactor(epollreactor.EPollReactor):
             # None: the handler of an earlier event has removed it.
             elif selectable is not None:
                 log.callWithLogger(selectable, self._dispatch, selectable, descriptor, event)
-        if EVENT.gathered:
-            EVENT.flush_gathered()
+        if DISPATCH.gathered:
+            DISPATCH.flush_gathered()
         LOG_CONTEXT.served = None
 
     # Twisted's main loop calls it by this name.
