@@ -111,7 +111,7 @@ class ProcessClientEndpoint:
             protocol = factory.buildProtocol(twisted_address(process._contact.remote))
             if protocol is None:
                 peer = format_address(process._contact.remote)
-                raise ProcessError(None, "the factory returned no protocol", peer)
+                raise ProcessError(None, "the factory has returned no protocol", peer)
         except BaseException:
             process.delete()
             raise

@@ -1,7 +1,7 @@
 """What the options of all commands have in common: two base classes, and the protocol by which commands are run.
 
-`make.py`, `open.py` and `devcert.py` derive the options of their command from these, `table.py` lists the commands,
-and `tap.py` and `__main__.py` run them.
+`make.py`, `open.py` and `devcert.py` derive the options of their command from these, and `table.py` lists the commands.
+`tap.py` (at run time) calls `make_service`, and `__main__.py` (at run time) calls `run`.
 """
 
 from __future__ import annotations

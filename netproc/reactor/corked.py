@@ -1,10 +1,10 @@
 """Twisted's own stream transports, which send the output of a turn of the reactor at the end of that turn.
 
 This saves two calls of epoll_ctl and a dispatch for each reply, which is a third of the cost of a small echo.  Sending at
-the end of each event, as netproc's transports do, would send the first answer sooner.  But if answers take long, a peer on
+the end of each dispatch, as netproc's transports do, would send the first answer sooner.  But if answers take long, a peer on
 the same machine falls asleep between them, and waking it for each answer costs the sender more: twisted.web was slower.
 
-`epoll.py` makes these transports when an application listens, connects or adopts a socket, and `net/event.py` flushes
+`epoll.py` makes these transports when an application listens, connects or adopts a socket, and `net/dispatch.py` flushes
 them.  Everything else is Twisted's: the buffer, producers, TLS, passing descriptors, closing.
 """
 
@@ -44,7 +44,7 @@ class _Corked(_Base):
     _watched = False  # the reactor watches for room for output
 
     def doRead(self) -> Any:
-        """Read from the socket, as one event.
+        """Read and deliver input, as one dispatch.
 
         The size of a read follows the traffic, as in `net/transport.py`: this doubles the speed of bulk transfers.
         """
@@ -68,7 +68,7 @@ class _Corked(_Base):
         if self._flush_due or self._watched:
             return
         # While it connects, being writable means that it is connected.
-        if EVENT.running and self.connected:
+        if DISPATCH.running and self.connected:
             self._flush_due = True
             DISPATCH.gathered.append(self)
         else:

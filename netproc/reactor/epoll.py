@@ -5,7 +5,7 @@
 It is Twisted's EPollReactor, with these differences:
 
 * Twisted's stream transports send the output of a turn at the end of the turn, and not in the next one (`corked.py`).
-  netproc's transports send at the end of their event, with every reactor (`net/event.py`).
+  netproc's transports send at the end of their dispatch, with every reactor (`net/dispatch.py`).
 * These transports are called directly, and all other descriptors in Twisted's guarded way.
 * The prefix of log lines is computed when a line is logged (`logcontext.py`).
 * Its clock is monotonic, so setting the wall clock delays no timer.
@@ -37,7 +37,7 @@ from ..net.transport import StreamTransport
 from . import corked
 from .logcontext import LOG_CONTEXT
 
-#: Classes whose `doRead` is an event, and whose `fileno` need not be checked again after it.
+#: Classes whose `doRead` is one dispatch, and whose `fileno` need not be checked again after it.
 _DIRECT = frozenset(
     {
         DatagramChannel,
@@ -76,7 +76,7 @@ class EPollReactor(epollreactor.EPollReactor):
     # -- the loop -------------------------------------------------------------------------------
 
     def runUntilCurrent(self) -> None:
-        """Run the timers that are due and the calls from threads, as one event.
+        """Run the timers that are due and the calls from threads, as one dispatch.
 
         This saves a third of the cost of an echo that a timer sends.
         """
@@ -140,7 +140,7 @@ class EPollReactor(epollreactor.EPollReactor):
 
     def _dispatch(self, selectable: IReadWriteDescriptor, descriptor: int, event: int) -> None:
         """Dispatch in the guarded way: for other descriptors, for output and for hang-ups."""
-        EVENT.run(self._doReadOrWrite, selectable, descriptor, event)
+        DISPATCH.run(self._doReadOrWrite, selectable, descriptor, event)
 
     # -- Twisted's transports -------------------------------------------------------------------
 
