@@ -53,7 +53,7 @@ def _one(value: str) -> tuple[str, ...]:
     return (value,)
 
 
-#: The options, in the order of the help.
+#: The options, one row each.
 OPTIONS: Final = (
     Keyword("name", text, "Name of the process (required)."),
     Keyword("server", lisp, "Make a server: t, or the length of the backlog.  Otherwise a client."),
@@ -110,7 +110,7 @@ class KeywordOptions(usage.Options):
 
     optParameters: ClassVar[list[Any]] = [
         *([option_name(keyword.name), None, None, keyword.help] for keyword in OPTIONS),
-        ["tls", None, None, "t: use TLS.  Each option below implies it."],
+        ["tls", None, None, "t: use TLS.  Each --tls-… option implies it."],
         [_KEY, None, None, "TLS: file of the private key; a server needs one."],
         [_CERTIFICATE, None, None, "TLS: file of the key's certificate chain."],
         [_PASSWORD, None, None, "TLS: password of the key: file:PATH, env:NAME or prompt."],

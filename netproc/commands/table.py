@@ -46,7 +46,7 @@ class CommandLine(CommandOptions):
 
     @property
     def subCommands(self) -> list[tuple[str, None, type[CommandOptions], str]]:
-        """The commands as Twisted wants them."""
+        """The commands in the form that Twisted reads."""
         return [(row.name, None, row.options, row.help) for row in self.commands()]
 
     @property
