@@ -25,6 +25,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from .errors import ProcessArgumentError
 from .escape import escape, shown
+from .integers import C_INT_MAX, C_INT_MIN, check_number, is_integer
 
 Address: TypeAlias = tuple[int, ...] | tuple[str, int] | tuple[int, tuple[int, ...]] | str
 
@@ -35,9 +36,6 @@ UNIX_PATH_MAX = UNIX_NAME_MAX - 1
 
 #: The longest name of a network interface, in bytes (IFNAMSIZ, without the NUL behind it).
 INTERFACE_NAME_MAX = 15
-
-#: What the system takes for the number of an address family: a C int.
-_FAMILY_MIN, _FAMILY_MAX = -(2**31), 2**31 - 1
 
 PORT_MAX = 0xFFFF
 _FLOW_MAX = 0xFFFFF
@@ -124,9 +122,9 @@ def parse_address(value: object, keyword: str) -> SocketAddress:
     if isinstance(value, (tuple, list)):
         if len(value) in (5, 9):
             return _parse_numbers(value, keyword)
-        if len(value) == 2 and isinstance(value[0], str) and _is_int(value[1]):
+        if len(value) == 2 and isinstance(value[0], str) and is_integer(value[1]):
             return _parse_host(value[0], value[1], keyword)
-        if len(value) == 2 and _is_int(value[0]) and isinstance(value[1], (tuple, list)):
+        if len(value) == 2 and is_integer(value[0]) and isinstance(value[1], (tuple, list)):
             return _parse_raw(value[0], value[1], keyword)
     raise ProcessArgumentError(keyword, f"malformed address {shown(value)}")
 
@@ -175,20 +173,9 @@ def _encode(name: str) -> bytes | None:
         return None
 
 
-def _is_int(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def check_number(value: object, highest: int, keyword: str, what: str) -> int:
-    """VALUE, if it is an integer in 0…HIGHEST; WHAT says in the error what it is."""
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= highest:
-        raise ProcessArgumentError(keyword, f"{what} {shown(value)} is not in 0…{highest}")
-    return value
-
-
 def check_family(family: int, keyword: str) -> int:
     """FAMILY, if the system can be asked for it; which families there are it says itself."""
-    if not _FAMILY_MIN <= family <= _FAMILY_MAX:
+    if not C_INT_MIN <= family <= C_INT_MAX:
         problem = f"{shown(family)} cannot be the number of an address family"
         raise ProcessArgumentError(keyword, problem)
     return family
@@ -306,7 +293,7 @@ def format_network_address(address: object, omit_port: bool = False) -> str | No
         return None
     if len(address) == 2 and isinstance(address[1], (tuple, list)):
         family = address[0]
-        known = _is_int(family) and _FAMILY_MIN <= family <= _FAMILY_MAX
+        known = is_integer(family) and C_INT_MIN <= family <= C_INT_MAX
         return f"<Family {family}>" if known else None
     if len(address) == 2 and isinstance(address[0], str):
         return _format_host(address, omit_port)
@@ -315,7 +302,7 @@ def format_network_address(address: object, omit_port: bool = False) -> str | No
     numbers = address[:-1] if with_port else address
     shape, highest = shapes.get(len(numbers), ("", -1))
     checked = [*numbers] if omit_port or not with_port else [*numbers, address[-1]]
-    if not shape or not all(_is_int(number) and 0 <= number <= 65535 for number in checked):
+    if not shape or not all(is_integer(number) and 0 <= number <= 65535 for number in checked):
         return None
     if max(numbers) > highest:
         return None

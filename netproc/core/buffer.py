@@ -15,6 +15,7 @@ from weakref import WeakSet
 from .coding import Text
 from .errors import ProcessArgumentError
 from .escape import shown
+from .integers import is_integer
 from .limits import KIB, MIB, check_size
 
 #: How many characters a buffer holds before the processes that fill it stop reading.
@@ -189,7 +190,7 @@ class Buffer:
 
     def check_position(self, keyword: str, position: object) -> int:
         """Return POSITION if it is one in this text; otherwise raise ProcessArgumentError."""
-        if not isinstance(position, int) or isinstance(position, bool):
+        if not is_integer(position):
             raise ProcessArgumentError(keyword, f"{shown(position)} is not an integer")
         if not 1 <= position <= self.end():
             raise ProcessArgumentError(keyword, f"{shown(position)} is not in 1…{self.end()}")

@@ -15,6 +15,7 @@ from typing import TypeGuard
 
 from .errors import ProcessArgumentError
 from .escape import shown
+from .integers import is_integer
 
 KIB = 1024
 MIB = 1024 * KIB
@@ -56,13 +57,13 @@ def check_patience(keyword: str, value: object) -> float | None:
 
 def check_size(keyword: str, value: object, unit: str = "bytes") -> int:
     """Return VALUE if it can be a number of UNITs; otherwise raise ProcessArgumentError."""
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+    if not is_integer(value) or value < 0:
         raise ProcessArgumentError(keyword, f"{shown(value)} is not a number of {unit}")
     return value
 
 
 def _is_number(value: object) -> TypeGuard[int | float]:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+    return is_integer(value) or isinstance(value, float)
 
 
 def _finite(keyword: str, value: float) -> float:

@@ -14,9 +14,7 @@ from typing import Final, NamedTuple, TypeAlias
 from .address import interface_name
 from .errors import ProcessArgumentError
 from .escape import shown
-
-#: The kernel keeps numbers as a C int.
-_NUMBER_MIN, _NUMBER_MAX = -(2**31), 2**31 - 1
+from .integers import C_INT_MAX, C_INT_MIN, is_integer
 
 
 class Group(NamedTuple):
@@ -57,10 +55,10 @@ def _pack_flag(keyword: str, value: object) -> int:
 
 
 def _pack_number(keyword: str, value: object) -> int:
-    if not isinstance(value, int) or isinstance(value, bool):
+    if not is_integer(value):
         raise ProcessArgumentError(keyword, f"bad option value {shown(value)}, it takes a number")
-    if not _NUMBER_MIN <= value <= _NUMBER_MAX:
-        problem = f"{shown(value)} is not in {_NUMBER_MIN}…{_NUMBER_MAX}"
+    if not C_INT_MIN <= value <= C_INT_MAX:
+        problem = f"{shown(value)} is not in {C_INT_MIN}…{C_INT_MAX}"
         raise ProcessArgumentError(keyword, problem)
     return value
 
@@ -166,6 +164,6 @@ def check(keyword: str, value: object) -> None:
 
 def linger_seconds(value: object) -> int | None:
     """How long closing may flush: None is as long as the limits say, 0 aborts (D18)."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        return min(max(0, value), _NUMBER_MAX)
+    if is_integer(value):
+        return min(max(0, value), C_INT_MAX)
     return None

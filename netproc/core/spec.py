@@ -17,6 +17,7 @@ from .buffer import Buffer
 from .coding import Coding, coding_pair
 from .errors import ProcessArgumentError, argument
 from .escape import shown
+from .integers import C_INT_MAX, check_number, is_integer
 from .limits import DEFAULT_LIMITS, Limits, check_seconds
 from .options import UNSET
 
@@ -28,7 +29,7 @@ Checked = TypeVar("Checked")
 FAMILIES = ("local", "ipv4", "ipv6")
 DEFAULT_BACKLOG = 5
 #: The kernel takes its own limit for it.
-LONGEST_BACKLOG = 2**31 - 1
+LONGEST_BACKLOG = C_INT_MAX
 
 #: Python reads no longer numbers.
 _MOST_DIGITS = 4300
@@ -206,8 +207,8 @@ def _backlog(server: object) -> int | None:
     """True is a backlog of 5, an integer is the backlog (N35), None or False a client."""
     if not makes_server(server):
         return None
-    if isinstance(server, int) and server is not True:
-        return server if abs(server) < 2**31 else DEFAULT_BACKLOG
+    if is_integer(server):
+        return server if abs(server) <= C_INT_MAX else DEFAULT_BACKLOG
     return DEFAULT_BACKLOG
 
 
@@ -234,7 +235,7 @@ def _family(family: object) -> str | int | None:
     """One of FAMILIES, the number of a family, or None for any."""
     if family is None or (isinstance(family, str) and family in FAMILIES):
         return family
-    if isinstance(family, int) and not isinstance(family, bool):
+    if is_integer(family):
         return address.check_family(family, "family")
     raise ProcessArgumentError("family", f"Unknown address family {shown(family)}")
 
@@ -269,7 +270,7 @@ def _service(service: object) -> str:
         raise ProcessArgumentError("service", "it is missing")
     if service is True:
         return "0"
-    if isinstance(service, int) and not isinstance(service, bool):
+    if is_integer(service):
         return _port(service)
     text = _string(service, "service").strip()
     if not text:
@@ -285,7 +286,7 @@ def _service(service: object) -> str:
 
 
 def _port(port: int) -> str:
-    return str(address.check_number(port, address.PORT_MAX, "service", "port"))
+    return str(check_number(port, address.PORT_MAX, "service", "port"))
 
 
 def _unix_service(service: object) -> SocketAddress:
@@ -378,7 +379,7 @@ def name_to_verify(parameters: object, host: str | None) -> str:
 def _mode(mode: object, place: SocketAddress | None) -> int | None:
     if mode is None:
         return None
-    if not isinstance(mode, int) or isinstance(mode, bool) or not 0 <= mode <= 0o777:
+    if not is_integer(mode) or not 0 <= mode <= 0o777:
         raise ProcessArgumentError("mode", f"{shown(mode)} is not in 0…0o777")
     if place is None or not isinstance(place.raw, bytes) or place.raw.startswith(b"\0"):
         raise ProcessArgumentError("mode", "only the file of a UNIX server has a mode")

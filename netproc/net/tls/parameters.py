@@ -19,6 +19,7 @@ from twisted.internet.interfaces import (
 
 from ...core import escape
 from ...core.errors import ProcessArgumentError
+from ...core.integers import is_integer
 from ...core.options import UNSET
 from .names import is_host
 
@@ -136,7 +137,7 @@ def _verify_flags(value: object) -> int:
     if value is None:
         return 0
     known = _ALWAYS | DISABLE_TIME_CHECKS | DISABLE_TRUSTED_TIME_CHECKS
-    if not isinstance(value, int) or isinstance(value, bool) or value & ~known:
+    if not is_integer(value) or value & ~known:
         raise parameter_error(
             f"verify_flags: {shown(value)}: netproc has the bits 2, 4, 8, 64, 128 and 256"
         )
@@ -144,7 +145,7 @@ def _verify_flags(value: object) -> int:
 
 
 def _min_prime_bits(value: object) -> int | None:
-    if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 0):
+    if value is not None and (not is_integer(value) or value < 0):
         raise parameter_error(f"min_prime_bits: {shown(value)} is no number of bits")
     return value or None
 
@@ -244,7 +245,7 @@ def _min_version(value: object) -> str | None:
 def _loglevel(value: object) -> int:
     if value is None:
         return 0
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+    if not is_integer(value) or value < 0:
         raise parameter_error(f"loglevel: {shown(value)} is no level of logging")
     return value
 
