@@ -35,6 +35,7 @@ from .answers import (
 from .errors import AnswerSizeError, NegotiationError, NetprocError, StartTLSError
 from .escape import escape
 from .limits import DEFAULT_LIMITS, Limits
+from .search import LOOK_AFTER
 
 T = TypeVar("T")
 #: A part of the dialogue; it yields where it needs more from the server.  It is resumed with True if the seconds of a
@@ -136,8 +137,6 @@ NO_TLS = "Server does not support TLS"
 
 #: How long a server may be silent that has to speak unasked.  Then it is asked.
 SILENCE = 1.0
-#: After this time all of an answer is looked at, even if little of it is new.  Emacs looks as often (N264).
-LOOK = 0.05
 
 
 class Negotiation:
@@ -358,7 +357,7 @@ class Negotiation:
         size = None
         try:
             if scan.send(is_late):
-                self._wake(LOOK)
+                self._wake(LOOK_AFTER)
         except StopIteration as found:
             size = found.value
         except UnexpectedAnswerError as error:

@@ -1,6 +1,7 @@
-"""Where an answer ends that comes in pieces, found without looking through all of it for each piece.
+"""Find the end of an answer that arrives in pieces, without searching all of it again for each piece.
 
-`transactions.py` feeds it what comes and asks for the end of the answer.
+`filters/transactions.py` feeds an `Answer` with the input of a process and asks it for the end of the answer.
+`streamspec.py` compiles a program's patterns with `compile_pattern`, as the transactions do.
 """
 
 from __future__ import annotations
@@ -9,6 +10,11 @@ import re
 from typing import Any
 
 from .decoders import Text
+from .errors import ProcessArgumentError
+from .escape import error_text, shown
+
+#: Seconds after which all of a long answer is searched, even if little of it is new.  Emacs searches as often (N264).
+LOOK_AFTER = 0.05
 
 #: A match that begins within so many characters before the last piece is found at once.
 NEAR = 1024
@@ -18,6 +24,21 @@ _MARGIN = 64
 
 #: Everything is looked through again when there is so many times as much.
 _GROWTH = 1.25
+
+
+def compile_pattern(keyword: str, expression: object, flags: int = 0) -> re.Pattern[Any]:
+    """Return EXPRESSION, a program's value of KEYWORD, as a compiled pattern, or raise ProcessArgumentError.
+
+    An expression that is compiled already has its own flags; any other gets FLAGS.
+    """
+    if isinstance(expression, re.Pattern):
+        return expression
+    try:
+        return re.compile(expression, flags)
+    except Exception as error:
+        # An expression can be nested too deeply or have numbers and flags that cannot be, besides errors of grammar.
+        problem = f"{shown(expression)} is not a pattern: {error_text(error)}"
+        raise ProcessArgumentError(keyword, problem) from None
 
 
 class Answer:

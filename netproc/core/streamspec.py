@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from .answers import (
+    FLAGS,
     Always,
     Command,
     Dialect,
@@ -23,13 +24,13 @@ from .answers import (
     Test,
     Until,
     Upgrade,
-    pattern,
     to_bytes,
 )
 from .dialects import dialect
 from .errors import ProcessArgumentError, argument
-from .escape import error_text, escape, shown
+from .escape import escape, shown
 from .negotiate import NETWORK, PLAIN, SHELL, STARTTLS, TLS, StreamType
+from .search import compile_pattern
 from .spec import name_to_verify
 
 TYPES = {
@@ -262,17 +263,10 @@ def _test(keyword: str, value: object) -> Test | None:
 
 
 def _pattern(keyword: str, value: object) -> re.Pattern[str]:
-    if isinstance(value, re.Pattern) and isinstance(value.pattern, str):
-        return value
-    if not isinstance(value, str):
+    expression = value.pattern if isinstance(value, re.Pattern) else value
+    if not isinstance(expression, str):
         raise ProcessArgumentError(keyword, f"{shown(value)} is neither a pattern nor a function")
-    try:
-        return pattern(value)
-    # What is nested too deeply, and numbers and flags that cannot be, are other errors than those of the grammar.
-    except (re.error, RecursionError, OverflowError, ValueError) as error:
-        raise ProcessArgumentError(
-            keyword, f"{shown(value)} is no pattern: {error_text(error)}"
-        ) from None
+    return compile_pattern(keyword, value, FLAGS)
 
 
 def _command(keyword: str, value: object) -> Command | None:

@@ -277,7 +277,7 @@ class KeywordTests(SynchronousTestCase):
             (
                 "end_of_capability",
                 "(",
-                "'(' is no pattern: missing ), unterminated subpattern at position 0",
+                "'(' is not a pattern: missing ), unterminated subpattern at position 0",
             ),
             ("success", b"x", "b'x' is neither a pattern nor a function"),
             ("capability_command", 5, "5 is no command"),
