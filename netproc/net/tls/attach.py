@@ -13,6 +13,7 @@ from ..channel import Receiver
 from ..interfaces import INetprocReactor
 from ..stream import StreamChannel
 from .channel import TLSChannel
+from .connection import SocketConnection
 from .interfaces import Engine, Security
 from .memory import MemoryTLSChannel
 from .onsocket import SocketTLSChannel
@@ -38,5 +39,5 @@ def tls_channel(
     receiver: Receiver | None = None,
 ) -> TLSChannel:
     """TLS over BELOW; see TLSChannel."""
-    made = SocketTLSChannel if engine.on_socket else MemoryTLSChannel
+    made = SocketTLSChannel if isinstance(engine.connection, SocketConnection) else MemoryTLSChannel
     return made(below, engine, reactor, limits, opened=opened, failed=failed, receiver=receiver)

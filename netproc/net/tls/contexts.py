@@ -205,7 +205,7 @@ class _Own:
         connection.set_app_data(verdict)
         if not self._is_server and self._parameters.type == "x509pki":
             connection.request_ocsp()
-        return OpenSSLEngine(connection, verdict, name, least_prime, on_socket=sock is not None)
+        return OpenSSLEngine(connection, verdict, name, least_prime)
 
     def _name(self, name: str | None) -> str | None:
         name = self._parameters.hostname or name

@@ -16,8 +16,8 @@ from .verify import Verdict
 
 
 class OpenSSLEngine:
-    """CONNECTION works on memory (`bio_write`, `bio_read`), or on the socket if ON_SOCKET; its role is set, so
-    `do_handshake` is next.
+    """CONNECTION works on memory (`bio_write`, `bio_read`), or on the socket if it is a `SocketConnection`; its role
+    is set, so `do_handshake` is next.
 
     NAME is what the server is verified as; None on servers.  A Diffie-Hellman prime must have
     LEAST_PRIME bits, if that is not None.
@@ -29,10 +29,8 @@ class OpenSSLEngine:
         verdict: Verdict,
         name: str | None,
         least_prime: int | None = None,
-        on_socket: bool = False,
     ) -> None:
         self.connection = connection
-        self.on_socket = on_socket
         self.name = name
         self._verdict = verdict
         self._least_prime = least_prime

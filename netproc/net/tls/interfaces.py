@@ -19,11 +19,7 @@ class Engine(Protocol):
 
     @property
     def connection(self) -> SSL.Connection:
-        """The connection of pyOpenSSL; its role, client or server, is set."""
-
-    @property
-    def on_socket(self) -> bool:
-        """Whether the connection reads and writes the socket, and not memory."""
+        """The connection of pyOpenSSL, in its role of client or server; a `SocketConnection` uses the socket itself."""
 
     def check(self) -> ProcessError | None:
         """Return what is wrong with the peer, or None if it is the right one.  Never raises.
