@@ -134,8 +134,8 @@ def _name(tag: bytes) -> bytes | None:
 def starttls(capabilities: str | None) -> bytes | None:
     """A `Command`, if one of the stream's elements offers TLS."""
     elements = _elements(to_bytes(capabilities or ""))
-    offers = [element.find(f"{{{_TLS}}}starttls") for element in elements]
-    return None if offers.count(None) == len(offers) else STARTTLS
+    offers = any(element.find(f"{{{_TLS}}}starttls") is not None for element in elements)
+    return STARTTLS if offers else None
 
 
 def is_proceed(answer: bytes) -> bool:
@@ -158,8 +158,7 @@ def words(answer: bytes) -> str:
 
 
 def _error(answer: bytes) -> Element | None:
-    errors = [element for element in _elements(answer) if _local_name(element) == "error"]
-    return errors[0] if errors else None
+    return next((part for part in _elements(answer) if _local_name(part) == "error"), None)
 
 
 def _elements(answer: bytes) -> list[Element]:
