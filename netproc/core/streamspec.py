@@ -76,10 +76,7 @@ def stream_spec(keywords: Mapping[str, object]) -> StreamSpec:
 
     Raises ProcessArgumentError that names the first faulty one.
     """
-    for flag in _FLAGS:
-        # A program's own object may raise when it is asked for its truth.
-        with argument(flag):
-            bool(keywords.get(flag))
+    keywords = {**keywords, **{flag: _truth(flag, keywords.get(flag)) for flag in _FLAGS}}
     stream_type = _type(keywords["type"])
     made = _dialect(keywords)
     if keywords["nogreeting"]:
@@ -94,6 +91,12 @@ def stream_spec(keywords: Mapping[str, object]) -> StreamSpec:
         not keywords["return_list"] and not _has_dialogue(stream_type, made, keywords),
         _shell_command(stream_type, keywords),
     )
+
+
+def _truth(keyword: str, value: object) -> bool:
+    # A program's own object may raise when it is asked for its truth.
+    with argument(keyword):
+        return bool(value)
 
 
 def _shell_command(stream_type: StreamType, keywords: Mapping[str, object]) -> str | None:
@@ -292,9 +295,9 @@ def _encoded(keyword: str, text: str) -> bytes:
         raise ProcessArgumentError(keyword, f"{shown(text)} has no encoding") from None
 
 
-def _call(keyword: str, function: Callable[..., object], argument: object) -> object:
-    """What a FUNCTION of the program's says; its error is a fault of the keyword."""
+def _call(keyword: str, function: Callable[..., object], given: object) -> object:
+    """Return what FUNCTION, the program's value of KEYWORD, returns; an exception of it is an error of the keyword."""
     try:
-        return function(argument)
+        return function(given)
     except Exception as error:
         raise ProcessArgumentError(keyword, f"the function failed: {shown(error)}") from error
