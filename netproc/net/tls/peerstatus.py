@@ -187,21 +187,19 @@ def _key_exchange(suite: str, group: str | None) -> str:
     return "DHE-RSA" if (group or "").startswith("ffdhe") else "ECDHE-RSA"
 
 
-def _chain(connection: SSL.Connection) -> list[dict[str, object]]:
-    """What the peer sent, its own first; some OpenSSLs leave that out on servers."""
-    chain = [
-        describe(der_of(certificate)) for certificate in connection.get_peer_cert_chain() or ()
-    ]
+def _chain(connection: SSL.Connection) -> list[bytes]:
+    """Return the certificates that the peer sent, in DER, its own first: some OpenSSLs leave that out on servers."""
+    chain = [der_of(certificate) for certificate in connection.get_peer_cert_chain() or ()]
     certificate = connection.get_peer_certificate()
-    own = [] if certificate is None else [describe(der_of(certificate))]
+    own = [] if certificate is None else [der_of(certificate)]
     return chain if chain[:1] == own else own + chain
 
 
-def _verified_chain(connection: SSL.Connection, warnings: Sequence[str]) -> list[dict[str, object]]:
-    """OpenSSL keeps the chain that it built, also if that was not valid: then nothing was verified."""
+def _verified_chain(connection: SSL.Connection, warnings: Sequence[str]) -> list[bytes]:
+    """Return the chain that OpenSSL built, in DER.  OpenSSL keeps a chain that is not valid too: that one is left out."""
     if "invalid" in warnings or connection.get_peer_certificate() is None:
         return []
-    return [describe(der_of(certificate)) for certificate in connection.get_verified_chain() or ()]
+    return [der_of(certificate) for certificate in connection.get_verified_chain() or ()]
 
 
 def peer_status(connection: SSL.Connection, warnings: Sequence[str]) -> dict[str, object]:
@@ -218,10 +216,11 @@ def peer_status(connection: SSL.Connection, warnings: Sequence[str]) -> dict[str
     status: dict[str, object] = {}
     if warnings:
         status["warnings"] = [*warnings]
-    certificates = _chain(connection)
-    if certificates:
-        status["certificates"] = certificates
-        status["certificate"] = certificates[0]
+    chain, verified = _chain(connection), _verified_chain(connection, warnings)
+    described = {der: describe(der) for der in {*chain, *verified}}
+    if chain:
+        status["certificates"] = [described[der] for der in chain]
+        status["certificate"] = described[chain[0]]
     bits = prime_bits(connection)
     if bits:
         status["diffie_hellman_prime_bits"] = bits
@@ -235,7 +234,7 @@ def peer_status(connection: SSL.Connection, warnings: Sequence[str]) -> dict[str
     status["group"] = group
     status["alpn"] = connection.get_alpn_proto_negotiated() or None
     status["sni"] = None if name is None else name.decode("ascii", "backslashreplace")
-    status["verified_chain"] = _verified_chain(connection, warnings)
+    status["verified_chain"] = [described[der] for der in verified]
     return status
 
 
