@@ -17,10 +17,8 @@ from typing import Any
 
 from OpenSSL import SSL
 
-from ...core.limits import KIB
+from ..reads import RECORD
 from .records import MOST_RECORDS, RecordReader, weight
-
-_PIECE = 16 * KIB
 
 # This file alone uses private names of pyOpenSSL.  There are no public ones for giving a socket to a connection that
 # began in memory, nor for the mode of a connection: pyOpenSSL sets SSL_MODE_AUTO_RETRY on each.
@@ -91,10 +89,10 @@ class SocketConnection(SSL.Connection):
         while self._flight or more:
             if not self._flight:
                 try:
-                    self._flight = self.bio_read(_PIECE)
+                    self._flight = self.bio_read(RECORD)
                 except SSL.WantReadError:
                     return
-                more = len(self._flight) == _PIECE
+                more = len(self._flight) == RECORD
             self._flight = self._flight[self._send(self._flight) :]
 
     def _send(self, data: bytes) -> int:

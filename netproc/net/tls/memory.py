@@ -19,11 +19,11 @@ from twisted.internet.interfaces import IDelayedCall
 
 from ...core.errors import ProcessError
 from ...core.limits import KIB
+from ..reads import RECORD
 from .channel import TLS_BROKEN, TLSChannel, error_of
 from .records import MOST_RECORDS, Incoming, RecordReader, weight
 
-#: What a record holds at most.
-_RECORD = 16 * KIB
+#: The most encrypted output that is taken from OpenSSL at once.
 _PIECE = 64 * KIB
 
 #: Bytes of answers to requests for new keys that wait for the peer; with more, nothing is read.
@@ -146,7 +146,7 @@ class MemoryTLSChannel(TLSChannel):
     def _tell(self) -> bool:
         """Tell the data of a record, or the end; whether there was data."""
         try:
-            data = self._connection.recv(_RECORD)
+            data = self._connection.recv(RECORD)
         except SSL.WantReadError:
             pass
         except SSL.ZeroReturnError:
@@ -241,7 +241,7 @@ class MemoryTLSChannel(TLSChannel):
     def _encrypt_record(self) -> None:
         data = self._clear[0]
         try:
-            taken = self._connection.send(data[:_RECORD])
+            taken = self._connection.send(data[:RECORD])
         except SSL.Error as error:
             self._break(error_of(TLS_BROKEN, error))
             return
