@@ -23,6 +23,7 @@ from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
 from twisted.python.failure import Failure
 
 from ...core.errors import ProcessArgumentError
+from ...core.escape import shown
 from . import credentials, keylog, priority, servernames
 from .connection import SUPPORTED, SocketConnection
 from .engine import OpenSSLEngine
@@ -63,7 +64,7 @@ def _set_protocol(context: SSL.Context, parameters: TLSParameters, is_server: bo
             context.set_tls13_ciphersuites(selection.tls13.encode("ascii"))
     except SSL.Error as error:
         raise parameter_error(
-            f"priority: {parameters.priority!r}: {credentials.reason(error)}"
+            f"priority: {shown(parameters.priority)}: {credentials.reason(error)}"
         ) from None
 
 

@@ -23,7 +23,7 @@ from OpenSSL import SSL, crypto
 
 from ...core.errors import os_error_text
 from .certificate import Certificate, der_of
-from .parameters import KeyPair, Pem, parameter_error
+from .parameters import KeyPair, Pem, parameter_error, pem_name
 
 _CERTIFICATE = re.compile(
     rb"-----BEGIN (X509 |TRUSTED |)CERTIFICATE-----(.*?)-----END \1CERTIFICATE-----", re.DOTALL
@@ -52,12 +52,7 @@ def read(field: str, pem: Pem) -> bytes:
         with open(pem, "rb") as file:
             return file.read()
     except OSError as error:
-        raise parameter_error(f"{field}: {pem}: {os_error_text(error)}") from None
-
-
-def shown(pem: Pem) -> str:
-    """How errors call it."""
-    return pem if isinstance(pem, str) else "the given bytes"
+        raise parameter_error(f"{field}: {pem_name(pem)}: {os_error_text(error)}") from None
 
 
 @contextlib.contextmanager
@@ -87,15 +82,19 @@ def _key(field: str, pem: Pem, password: bytes | None) -> _KEYS:
         key = load_pem_private_key(data, password if b"ENCRYPTED" in data else None)
     except TypeError:
         raise parameter_error(
-            f"{field}: {shown(pem)}: the key is encrypted, give its password"
+            f"{field}: {pem_name(pem)}: the key is encrypted, give its password"
         ) from None
     except ValueError:
         why = "wrong password or " if b"ENCRYPTED" in data else ""
-        raise parameter_error(f"{field}: {shown(pem)}: {why}no private key in PEM form") from None
+        raise parameter_error(
+            f"{field}: {pem_name(pem)}: {why}no private key in PEM form"
+        ) from None
     except UnsupportedAlgorithm:
-        raise parameter_error(f"{field}: {shown(pem)}: this kind of key is not supported") from None
+        raise parameter_error(
+            f"{field}: {pem_name(pem)}: this kind of key is not supported"
+        ) from None
     if not isinstance(key, _KEYS):
-        raise parameter_error(f"{field}: {shown(pem)}: this kind of key does no TLS")
+        raise parameter_error(f"{field}: {pem_name(pem)}: this kind of key does no TLS")
     return key
 
 
@@ -103,17 +102,17 @@ def _certificates(field: str, pem: Pem) -> list[crypto.X509]:
     """The certificates in PEM, without what OpenSSL adds to a "TRUSTED CERTIFICATE" behind it."""
     blocks = _CERTIFICATE.findall(read(field, pem))
     if not blocks:
-        raise parameter_error(f"{field}: {shown(pem)}: no certificate in PEM form")
+        raise parameter_error(f"{field}: {pem_name(pem)}: no certificate in PEM form")
     try:
         return [
             crypto.load_certificate(crypto.FILETYPE_ASN1, binascii.a2b_base64(text))
             for _, text in blocks
         ]
     except binascii.Error:
-        raise parameter_error(f"{field}: {shown(pem)}: a certificate is not in base64") from None
+        raise parameter_error(f"{field}: {pem_name(pem)}: a certificate is not in base64") from None
     except crypto.Error as error:
         raise parameter_error(
-            f"{field}: {shown(pem)}: a certificate is broken: {reason(error)}"
+            f"{field}: {pem_name(pem)}: a certificate is broken: {reason(error)}"
         ) from None
 
 
@@ -131,10 +130,10 @@ def use_pair(context: SSL.Context, field: str, pair: KeyPair, password: bytes | 
             context.use_certificate_chain_file(name)
         has_pss_key = Certificate(der_of(chain[0])).has_pss_key
     except SSL.Error as error:
-        raise parameter_error(f"{field}: {shown(pair[1])}: {reason(error)}") from None
+        raise parameter_error(f"{field}: {pem_name(pair[1])}: {reason(error)}") from None
     except ValueError as error:
         raise parameter_error(
-            f"{field}: {shown(pair[1])}: the certificate is not in DER: {error}"
+            f"{field}: {pem_name(pair[1])}: the certificate is not in DER: {error}"
         ) from None
     try:
         if has_pss_key:
@@ -143,7 +142,7 @@ def use_pair(context: SSL.Context, field: str, pair: KeyPair, password: bytes | 
             context.use_privatekey(key)
         context.check_privatekey()
     except (SSL.Error, crypto.Error) as error:
-        both = f"{shown(pair[0])} and {shown(pair[1])}"
+        both = f"{pem_name(pair[0])} and {pem_name(pair[1])}"
         raise parameter_error(f"{field}: {both} do not fit: {reason(error)}") from None
 
 
@@ -162,7 +161,7 @@ def staple(source: Pem) -> bytes:
         ocsp.load_der_ocsp_response(data)
     except ValueError:
         raise parameter_error(
-            f"ocsp_staple: {shown(source)}: no OCSP response in DER form"
+            f"ocsp_staple: {pem_name(source)}: no OCSP response in DER form"
         ) from None
     return data
 
@@ -178,7 +177,7 @@ def trust(context: SSL.Context, files: Iterable[str]) -> list[crypto.X509]:
         try:
             context.load_verify_locations(name)
         except SSL.Error as error:
-            raise parameter_error(f"trustfiles: {name}: {reason(error)}") from None
+            raise parameter_error(f"trustfiles: {pem_name(name)}: {reason(error)}") from None
     return found
 
 
@@ -205,13 +204,15 @@ def revoke(context: SSL.Context, files: Iterable[str], strict: bool) -> None:
     for name in files:
         lists = _CRL.findall(read("crlfiles", name))
         if not lists:
-            raise parameter_error(f"crlfiles: {name}: no list of revocations in PEM form")
+            raise parameter_error(f"crlfiles: {pem_name(name)}: no list of revocations in PEM form")
         try:
             # Only the lists: certificates in the same file would be trusted.
             with _file_of(b"\n".join(lists) + b"\n") as lists_only:
                 context.load_verify_locations(lists_only)
         except SSL.Error:
-            raise parameter_error(f"crlfiles: {name}: a list of revocations is broken") from None
+            raise parameter_error(
+                f"crlfiles: {pem_name(name)}: a list of revocations is broken"
+            ) from None
         has_lists = True
     if has_lists:
         _store(context).set_flags(

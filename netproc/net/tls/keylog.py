@@ -31,11 +31,11 @@ def _opened(name: str) -> Iterator[int]:
     except OSError as error:
         is_link = error.errno == errno.ELOOP
         why = "it is a symbolic link; give the file itself" if is_link else os_error_text(error)
-        raise parameter_error(f"keylog: {name}: {why}") from None
+        raise parameter_error(f"keylog: {escape(name)}: {why}") from None
     try:
         problem = _problem(os.fstat(descriptor))
         if problem is not None:
-            raise parameter_error(f"keylog: {name}: {problem}")
+            raise parameter_error(f"keylog: {escape(name)}: {problem}")
         yield descriptor
     finally:
         os.close(descriptor)

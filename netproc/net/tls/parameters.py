@@ -47,11 +47,21 @@ def parameter_error(problem: str) -> ProcessArgumentError:
     return ProcessArgumentError(KEYWORD, problem)
 
 
-def shown(value: object) -> str:
-    """VALUE as an error shows it: by its type only, if a private key may be in it."""
+def shown_value(value: object) -> str:
+    """Return how an error shows VALUE: by its type only, if a private key may be in it."""
     text = escape.shown(value)
     is_secret = isinstance(value, (bytes, bytearray)) or "-----BEGIN" in text
     return f"this {type(value).__name__}" if is_secret else text
+
+
+def pem_name(pem: Pem) -> str:
+    """Return how an error names the source of PEM: the file, on one line of limited length, or "the given bytes"."""
+    return escape.escape(pem) if isinstance(pem, str) else "the given bytes"
+
+
+def _pem_repr(pem: Pem) -> str:
+    """Return how the repr of `TLSParameters` shows PEM: by the name of the file; PEM text may be a key, so it is left out."""
+    return repr(pem) if isinstance(pem, str) else "<PEM>"
 
 
 # -- converters ---------------------------------------------------------------------------------
@@ -60,13 +70,13 @@ def shown(value: object) -> str:
 def _type(value: object) -> str:
     text = value.removeprefix("gnutls-") if isinstance(value, str) else None
     if text not in TYPES:
-        raise parameter_error(f"type: {shown(value)} is neither 'x509pki' nor 'anon'")
+        raise parameter_error(f"type: {shown_value(value)} is neither 'x509pki' nor 'anon'")
     return text
 
 
 def _file(field: str, value: object) -> str:
     if not isinstance(value, (str, os.PathLike)):
-        raise parameter_error(f"{field}: {shown(value)} is no name of a file")
+        raise parameter_error(f"{field}: {shown_value(value)} is no name of a file")
     name = os.fsdecode(value)
     if "-----BEGIN" in name:
         raise parameter_error(
@@ -77,7 +87,7 @@ def _file(field: str, value: object) -> str:
     except UnicodeEncodeError:
         usable = False
     if not usable:
-        raise parameter_error(f"{field}: {shown(value)}: no file can have this name")
+        raise parameter_error(f"{field}: {shown_value(value)}: no file can have this name")
     return os.path.abspath(os.path.expanduser(name))
 
 
@@ -85,7 +95,7 @@ def _files(field: str, value: object) -> tuple[str, ...]:
     if value is None:
         return ()
     if isinstance(value, (str, bytes)) or not isinstance(value, Iterable):
-        raise parameter_error(f"{field}: {shown(value)} is no list of names of files")
+        raise parameter_error(f"{field}: {shown_value(value)} is no list of names of files")
     return tuple(_file(field, name) for name in value)
 
 
@@ -126,7 +136,9 @@ def _verify_error(value: object) -> frozenset[str]:
     if value is None or value is False:
         return frozenset()
     if isinstance(value, str) or not isinstance(value, Iterable):
-        raise parameter_error(f"verify_error: {shown(value)} is neither True nor None nor a list")
+        raise parameter_error(
+            f"verify_error: {shown_value(value)} is neither True nor None nor a list"
+        )
     checks = tuple(value)
     if any(check not in tuple(CHECKS) for check in checks):
         raise parameter_error("verify_error: a list of it has 'trustfiles' and 'hostname' only")
@@ -139,14 +151,14 @@ def _verify_flags(value: object) -> int:
     known = _ALWAYS | DISABLE_TIME_CHECKS | DISABLE_TRUSTED_TIME_CHECKS
     if not is_integer(value) or value & ~known:
         raise parameter_error(
-            f"verify_flags: {shown(value)}: netproc has the bits 2, 4, 8, 64, 128 and 256"
+            f"verify_flags: {shown_value(value)}: netproc has the bits 2, 4, 8, 64, 128 and 256"
         )
     return value & ~_ALWAYS
 
 
 def _min_prime_bits(value: object) -> int | None:
     if value is not None and (not is_integer(value) or value < 0):
-        raise parameter_error(f"min_prime_bits: {shown(value)} is no number of bits")
+        raise parameter_error(f"min_prime_bits: {shown_value(value)} is no number of bits")
     return value or None
 
 
@@ -154,7 +166,7 @@ def _hostname(value: object) -> str | None:
     if value is None:
         return None
     if not isinstance(value, str):
-        raise parameter_error(f"hostname: {shown(value)} is no name of a host")
+        raise parameter_error(f"hostname: {shown_value(value)} is no name of a host")
     return check_hostname(value)
 
 
@@ -166,7 +178,7 @@ def check_hostname(name: str) -> str:
     if not name.isascii():
         raise parameter_error(f"hostname: non-ASCII name {escape.shown(name)}: give its IDNA form")
     if not name.isprintable() or not is_host(name):
-        raise parameter_error(f"hostname: {shown(name)} is no name of a host")
+        raise parameter_error(f"hostname: {shown_value(name)} is no name of a host")
     return name
 
 
@@ -183,7 +195,7 @@ def _alpn(value: object) -> tuple[bytes, ...]:
     if value is None:
         return ()
     if isinstance(value, (str, bytes)) or not isinstance(value, Iterable):
-        raise parameter_error(f"alpn: {shown(value)} is no list of protocols")
+        raise parameter_error(f"alpn: {shown_value(value)} is no list of protocols")
     protocols = tuple(_encoded("alpn", p) if isinstance(p, str) else p for p in value)
     for protocol in protocols:
         if not isinstance(protocol, bytes) or not 1 <= len(protocol) <= 255:
@@ -230,14 +242,14 @@ def _keylog(value: object) -> str | None:
 
 def _priority(value: object) -> str | None:
     if value is not None and not isinstance(value, str):
-        raise parameter_error(f"priority: {shown(value)} is no text")
+        raise parameter_error(f"priority: {shown_value(value)} is no text")
     return value
 
 
 def _min_version(value: object) -> str | None:
     if value is not None and value not in MIN_VERSIONS:
         raise parameter_error(
-            f"min_version: {shown(value)} is none of {', '.join(map(repr, MIN_VERSIONS))}"
+            f"min_version: {shown_value(value)} is none of {', '.join(map(repr, MIN_VERSIONS))}"
         )
     return None if value is None else str(value)
 
@@ -246,28 +258,23 @@ def _loglevel(value: object) -> int:
     if value is None:
         return 0
     if not is_integer(value) or value < 0:
-        raise parameter_error(f"loglevel: {shown(value)} is no level of logging")
+        raise parameter_error(f"loglevel: {shown_value(value)} is no level of logging")
     return value
 
 
 def _request(value: object) -> str:
     if value not in REQUESTS:
         raise parameter_error(
-            f"request_client_certificate: {shown(value)} is none of 'no', 'optional', 'required'"
+            f"request_client_certificate: {shown_value(value)} is none of 'no', 'optional', 'required'"
         )
     return str(value)
 
 
-def _shown(pem: Pem) -> str:
-    """A file's name; what is in keys is never shown."""
-    return repr(pem) if isinstance(pem, str) else "<PEM>"
+def _pairs_repr(pairs: tuple[KeyPair, ...]) -> str:
+    return "[" + ", ".join(f"({_pem_repr(key)}, {_pem_repr(cert)})" for key, cert in pairs) + "]"
 
 
-def _shown_pairs(pairs: tuple[KeyPair, ...]) -> str:
-    return "[" + ", ".join(f"({_shown(key)}, {_shown(cert)})" for key, cert in pairs) + "]"
-
-
-def _shown_names(sni: str | tuple[tuple[str, KeyPair], ...]) -> str:
+def _sni_repr(sni: str | tuple[tuple[str, KeyPair], ...]) -> str:
     return repr(sni if isinstance(sni, str) else [name for name, _ in sni])
 
 
@@ -316,14 +323,14 @@ class TLSParameters:
     partial_chain: bool = attrs.field(default=False, converter=bool)
     crlfiles: tuple[str, ...] = attrs.field(default=(), converter=_crlfiles)
     crl_strict: bool = attrs.field(default=False, converter=bool)
-    keylist: tuple[KeyPair, ...] = attrs.field(default=(), converter=_keylist, repr=_shown_pairs)
+    keylist: tuple[KeyPair, ...] = attrs.field(default=(), converter=_keylist, repr=_pairs_repr)
     password: bytes | None = attrs.field(default=None, converter=_password, repr=False)
     verify_error: frozenset[str] = attrs.field(default=True, converter=_verify_error)
     verify_flags: int = attrs.field(default=0, converter=_verify_flags)
     min_prime_bits: int | None = attrs.field(default=None, converter=_min_prime_bits)
     alpn: tuple[bytes, ...] = attrs.field(default=(), converter=_alpn)
     sni: str | tuple[tuple[str, KeyPair], ...] = attrs.field(
-        default=(), converter=_sni, repr=_shown_names
+        default=(), converter=_sni, repr=_sni_repr
     )
     request_client_certificate: str = attrs.field(default="no", converter=_request)
     ocsp_staple: Pem | None = attrs.field(default=None, converter=_ocsp_staple, repr=False)
