@@ -23,9 +23,9 @@ import sys
 from collections.abc import Sequence
 from typing import Any, NamedTuple, TypeAlias
 
-from .errors import ProcessArgumentError
+from .checks import C_INT_MAX, C_INT_MIN, check_number, is_integer, plain
+from .errors import ProcessArgumentError, argument
 from .escape import escape, shown
-from .integers import C_INT_MAX, C_INT_MIN, check_number, is_integer
 
 Address: TypeAlias = tuple[int, ...] | tuple[str, int] | tuple[int, tuple[int, ...]] | str
 
@@ -117,6 +117,11 @@ def parse_address(value: object, keyword: str) -> SocketAddress:
 
     Raises ProcessArgumentError for any other shape and for numbers out of range (D5, N41).
     """
+    with argument(keyword):
+        return _parse(plain(value), keyword)
+
+
+def _parse(value: object, keyword: str) -> SocketAddress:
     if isinstance(value, str):
         return SocketAddress(socket.AF_UNIX, unix_name(value, keyword))
     if isinstance(value, (tuple, list)):

@@ -12,10 +12,10 @@ from collections import deque
 from collections.abc import Callable
 from weakref import WeakSet
 
+from .checks import is_integer
 from .coding import Text
 from .errors import ProcessArgumentError
 from .escape import shown
-from .integers import is_integer
 from .limits import KIB, MIB, check_size
 
 #: How many characters a buffer holds before the processes that fill it stop reading.

@@ -26,7 +26,7 @@ from .decoders import (
     codec_decoder,
     encode_units,
 )
-from .errors import ProcessArgumentError
+from .errors import ProcessArgumentError, argument
 from .escape import escape, shown
 
 __all__ = ["DEFAULT", "Coding", "CodingSystem", "Decoder", "Text", "coding_pair", "coding_system"]
@@ -224,8 +224,12 @@ def coding_system(name: object) -> CodingSystem:
 DEFAULT: Coding = (coding_system("undecided-unix"), coding_system("utf-8-unix"))
 
 
+@argument("coding")
 def coding_pair(value: object) -> Coding:
-    """What `coding=` was given: None, a name for both ways, or (decoding, encoding)."""
+    """Return the coding systems that VALUE names: None, one name for both ways, or (decoding, encoding).
+
+    Raises ProcessArgumentError for anything else.
+    """
     if value is None:
         return DEFAULT
     if isinstance(value, (tuple, list)):

@@ -13,9 +13,9 @@ import math
 from dataclasses import dataclass
 from typing import TypeGuard
 
+from .checks import is_integer
 from .errors import ProcessArgumentError
 from .escape import shown
-from .integers import is_integer
 
 KIB = 1024
 MIB = 1024 * KIB

@@ -12,9 +12,9 @@ from collections.abc import Callable
 from typing import Final, NamedTuple, TypeAlias
 
 from .address import interface_name
-from .errors import ProcessArgumentError
+from .checks import C_INT_MAX, C_INT_MIN, is_integer, plain
+from .errors import ProcessArgumentError, argument
 from .escape import shown
-from .integers import C_INT_MAX, C_INT_MIN, is_integer
 
 
 class Group(NamedTuple):
@@ -151,7 +151,8 @@ def option(keyword: str, family: int) -> Option:
 
 def pack(keyword: str, value: object) -> Packed:
     """The kernel's form of VALUE for option KEYWORD (one of OPTIONS), or ProcessArgumentError."""
-    return OPTIONS[keyword].pack(keyword, value)
+    with argument(keyword):
+        return OPTIONS[keyword].pack(keyword, plain(value))
 
 
 def check(keyword: str, value: object) -> None:

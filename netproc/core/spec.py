@@ -14,10 +14,10 @@ from typing import Any, TypeAlias, TypeVar
 from . import address, options
 from .address import SocketAddress
 from .buffer import Buffer
+from .checks import C_INT_MAX, check_number, is_integer, plain, plain_keywords
 from .coding import Coding, coding_pair
 from .errors import ProcessArgumentError, argument
 from .escape import shown
-from .integers import C_INT_MAX, check_number, is_integer
 from .limits import DEFAULT_LIMITS, Limits, check_seconds
 from .options import UNSET
 
@@ -98,6 +98,7 @@ def process_spec(keywords: Mapping[str, object]) -> ProcessSpec:
 
     Raises ProcessArgumentError that names the first faulty one.
     """
+    keywords = plain_keywords(keywords)
     check = _Checks(keywords)
     kind = check("type", _kind)
     backlog = check("server", _backlog)
@@ -258,7 +259,9 @@ def _host(host: object, family: object) -> str:
         return "::1" if family == "ipv6" else "127.0.0.1"
     text = _string(host, "host")
     if not text.isascii():
-        raise ProcessArgumentError("host", f"Non-ASCII hostname {shown(host)}: give its IDNA form")
+        raise ProcessArgumentError(
+            "host", f"Non-ASCII hostname {shown(host)}: use its IDNA (xn--) form"
+        )
     if "\0" in text:
         raise ProcessArgumentError("host", f"{shown(host)} has a NUL character in it")
     return text
@@ -334,8 +337,7 @@ def _options(check: _Checks) -> Mapping[str, object]:
     given = check.keywords
     chosen = {key: given[key] for key in sorted(options.NAMES) if given[key] is not UNSET}
     for key, value in chosen.items():
-        with argument(key):
-            options.check(key, value)
+        options.check(key, value)
     return chosen
 
 
@@ -360,6 +362,7 @@ def _tls_host(keywords: Mapping[str, object], is_server: bool) -> str | None:
     return host if isinstance(host, str) and host != "local" else "localhost"
 
 
+@argument("tls_parameters")
 def name_to_verify(parameters: object, host: str | None) -> str:
     """The name that a server's certificate must have: what PARAMETERS say, else HOST.
 
@@ -369,7 +372,7 @@ def name_to_verify(parameters: object, host: str | None) -> str:
         name = parameters.get("hostname")
     else:
         name = getattr(parameters, "hostname", None)
-    name = name or host
+    name = plain(name or host)
     if not isinstance(name, str):
         problem = "no host to verify: the parameters have to say it by hostname"
         raise ProcessArgumentError("tls_parameters", problem)

@@ -26,8 +26,9 @@ from .answers import (
     Upgrade,
     to_bytes,
 )
+from .checks import check_flag
 from .dialects import dialect
-from .errors import ProcessArgumentError, argument
+from .errors import ProcessArgumentError
 from .escape import escape, shown
 from .negotiate import NETWORK, PLAIN, SHELL, STARTTLS, TLS, StreamType
 from .search import compile_pattern
@@ -76,7 +77,7 @@ def stream_spec(keywords: Mapping[str, object]) -> StreamSpec:
 
     Raises ProcessArgumentError that names the first faulty one.
     """
-    keywords = {**keywords, **{flag: _truth(flag, keywords.get(flag)) for flag in _FLAGS}}
+    keywords = {**keywords, **{flag: check_flag(keywords.get(flag), flag) for flag in _FLAGS}}
     stream_type = _type(keywords["type"])
     made = _dialect(keywords)
     if keywords["nogreeting"]:
@@ -91,12 +92,6 @@ def stream_spec(keywords: Mapping[str, object]) -> StreamSpec:
         not keywords["return_list"] and not _has_dialogue(stream_type, made, keywords),
         _shell_command(stream_type, keywords),
     )
-
-
-def _truth(keyword: str, value: object) -> bool:
-    # A program's own object may raise when it is asked for its truth.
-    with argument(keyword):
-        return bool(value)
 
 
 def _shell_command(stream_type: StreamType, keywords: Mapping[str, object]) -> str | None:

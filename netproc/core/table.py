@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Generic, Protocol, TypeVar
 
 from .buffer import Buffer
+from .checks import plain
 from .errors import ProcessArgumentError
 from .escape import shown
 
@@ -146,6 +147,7 @@ class ProcessTable(Generic[P]):
 
         Raises ProcessArgumentError for anything else.
         """
+        name = plain(name)
         if isinstance(name, str):
             return self._processes.get(name)
         if name is not None and hasattr(name, "contact"):
@@ -160,12 +162,14 @@ class ProcessTable(Generic[P]):
 
     def get_buffer(self, name: object) -> Buffer | None:
         """The buffer NAME, or None."""
+        name = plain(name)
         return self._buffers.get(name) if isinstance(name, str) else None
 
     def get_buffer_create(self, buffer: object) -> Buffer:
         """The buffer of that name, made if need be; a buffer is returned as it is."""
         if isinstance(buffer, Buffer):
             return buffer
+        buffer = plain(buffer)
         if not isinstance(buffer, str):
             raise ProcessArgumentError("buffer", f"{shown(buffer)} is neither a buffer nor a name")
         if not buffer:
@@ -177,7 +181,7 @@ class ProcessTable(Generic[P]):
 
     def buffer_process(self, buffer: Buffer | str | None) -> P | None:
         """The newest process whose buffer is BUFFER, or None (N11)."""
-        found = self._buffers.get(buffer) if isinstance(buffer, str) else buffer
+        found = self.get_buffer(buffer) if isinstance(buffer, str) else buffer
         if found is None:
             return None
         return next((process for process in self.processes() if process.buffer is found), None)

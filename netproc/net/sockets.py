@@ -45,7 +45,7 @@ def set_option(sock: socket.socket, keyword: str, value: object) -> None:
     refuses; both name the option.
     """
     option = options.option(keyword, sock.family)
-    packed = option.pack(keyword, value)
+    packed = options.pack(keyword, value)
     try:
         if isinstance(packed, options.Group):
             _join(sock, packed)

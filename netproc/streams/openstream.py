@@ -18,6 +18,7 @@ from twisted.internet.defer import Deferred, fail, succeed
 from twisted.python.failure import Failure
 
 from ..core.buffer import Buffer
+from ..core.checks import plain_keywords
 from ..core.errors import NetprocError, ProcessArgumentError, ProcessError, StartTLSError
 from ..core.escape import escape, shown
 from ..core.limits import DEFAULT_LIMITS, check_seconds
@@ -91,7 +92,7 @@ def open_network_stream(
     WARN_UNLESS_ENCRYPTED refuses clear text.  Both count for streams without a dialogue too, which Emacs
     passes over; the type "shell" has no connection to ask about.  The reference has a paragraph on each keyword.
     """
-    given = dict(locals())
+    given = plain_keywords(locals())
     table = DEFAULT_TABLE if given.pop("table") is None else table
     assert table is not None
     reactor = default_reactor() if given.pop("reactor") is None else reactor

@@ -22,14 +22,14 @@ from twisted.logger import Logger
 from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
 from twisted.python.failure import Failure
 
-from ...core.errors import ProcessArgumentError
+from ...core.errors import ProcessArgumentError, argument
 from ...core.escape import shown
 from . import credentials, keylog, priority, servernames
 from .connection import SUPPORTED, SocketConnection
 from .engine import OpenSSLEngine
 from .interfaces import Security
 from .names import address_of, server_name
-from .parameters import KeyPair, TLSParameters, check_hostname, parameter_error, parse
+from .parameters import KEYWORD, KeyPair, TLSParameters, check_hostname, parameter_error, parse
 from .primes import WatchedConnection
 from .renewal import Renewed
 from .verify import ForeignContextVerdict, Verification
@@ -351,6 +351,7 @@ MOST: Final = 64
 _kept: OrderedDict[object, _Own] = OrderedDict()
 
 
+@argument(KEYWORD)
 def security(parameters: object, *, is_server: bool) -> Security:
     """What PARAMETERS, anything that `parse` takes, come to.  Equal ones share it.
 

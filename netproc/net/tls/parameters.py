@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, TypeAlias
 
 import attrs
@@ -18,8 +18,8 @@ from twisted.internet.interfaces import (
 )
 
 from ...core import escape
-from ...core.errors import ProcessArgumentError
-from ...core.integers import is_integer
+from ...core.checks import is_integer, plain
+from ...core.errors import ProcessArgumentError, argument
 from ...core.options import UNSET
 from .names import is_host
 
@@ -176,7 +176,9 @@ def check_hostname(name: str) -> str:
     :raises ProcessArgumentError: if not.
     """
     if not name.isascii():
-        raise parameter_error(f"hostname: non-ASCII name {escape.shown(name)}: give its IDNA form")
+        raise parameter_error(
+            f"hostname: non-ASCII name {escape.shown(name)}: use its IDNA (xn--) form"
+        )
     if not name.isprintable() or not is_host(name):
         raise parameter_error(f"hostname: {shown_value(name)} is no name of a host")
     return name
@@ -281,7 +283,20 @@ def _sni_repr(sni: str | tuple[tuple[str, KeyPair], ...]) -> str:
 # -- the value ----------------------------------------------------------------------------------
 
 
-@attrs.frozen(kw_only=True)
+def _with_checks(_: type, fields: list[attrs.Attribute[Any]]) -> list[attrs.Attribute[Any]]:
+    """Return FIELDS so that any exception of a converter is a ProcessArgumentError."""
+    return [field.evolve(converter=_checked(field.converter)) for field in fields]
+
+
+def _checked(convert: Any) -> Callable[[object], Any]:
+    @argument(KEYWORD)
+    def checked(value: object) -> Any:
+        return convert(plain(value))
+
+    return checked
+
+
+@attrs.frozen(kw_only=True, field_transformer=_with_checks)
 class TLSParameters:
     """How one side does TLS.  Two equal values share a context.
 
@@ -397,6 +412,7 @@ def _from_fields(fields: Mapping[Any, Any]) -> TLSParameters:
 # -- what the user may give -----------------------------------------------------------------------
 
 
+@argument(KEYWORD)
 def parse(value: object, is_server: bool) -> object:
     """VALUE, checked, as `contexts.security` takes it: `TLSParameters`, made of a mapping of its
     fields if need be, or as it is a context of pyOpenSSL or Twisted's maker of connections.
