@@ -26,7 +26,7 @@ from .answers import (
     Upgrade,
     to_bytes,
 )
-from .checks import check_flag
+from .checks import check_flag, plain_keywords
 from .dialects import dialect
 from .errors import ProcessArgumentError
 from .escape import escape, shown
@@ -77,7 +77,8 @@ def stream_spec(keywords: Mapping[str, object]) -> StreamSpec:
 
     Raises ProcessArgumentError that names the first faulty one.
     """
-    keywords = {**keywords, **{flag: check_flag(keywords.get(flag), flag) for flag in _FLAGS}}
+    flags = {flag: check_flag(keywords.get(flag), flag) for flag in _FLAGS}
+    keywords = {**plain_keywords(keywords), **flags}
     stream_type = _type(keywords["type"])
     made = _dialect(keywords)
     if keywords["nogreeting"]:

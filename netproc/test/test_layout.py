@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import os
 import re
 
@@ -35,6 +36,7 @@ CELLAR = {"_platform", "_version"}
 MOST_LINES = 600
 
 
+@functools.cache
 def modules() -> dict[str, str]:
     """All modules but the tests, by name below netproc, and their paths."""
     found = {}
@@ -49,6 +51,7 @@ def modules() -> dict[str, str]:
     return found
 
 
+@functools.cache
 def tree(path: str) -> ast.Module:
     with open(path, encoding="utf-8") as file:
         return ast.parse(file.read())
@@ -62,6 +65,7 @@ def is_for_types_only(node: ast.AST) -> bool:
     )
 
 
+@functools.cache
 def imports(module: str, types_too: bool = True) -> set[str]:
     """What a module imports; names of netproc begin with a dot: ".core.spec"."""
     found: set[str] = set()
