@@ -1,6 +1,6 @@
-"""The network options: which keywords there are, what values they take, what the kernel is told.
+"""The network options: their keywords, their values and the socket options of the kernel.
 
-`core/spec.py` checks the options among the keywords, `net/sockets.py` sets them on sockets.
+`core/spec.py` checks the options among the keywords; `net/sockets.py` sets them on sockets.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from .escape import shown
 
 
 class Group(NamedTuple):
-    """A multicast group, and the name of the interface to hear it on; None is the system's choice."""
+    """A multicast group, and the name of the interface on which to join it; None lets the system choose."""
 
     address: bytes
     interface: bytes | None
 
 
-#: The value for the kernel: a number, the bytes of a name, or what a structure is made of.
+#: A value for the kernel: a number, the bytes of a name, or the parts of a structure.
 Packed: TypeAlias = int | bytes | Group
 
 
 class Unset(enum.Enum):
-    """The value of an option that nobody gave; None is a value of its own (nil)."""
+    """The value of an option that the program did not give.  None is another value (Emacs: nil)."""
 
     UNSET = "not given"
 
@@ -38,7 +38,7 @@ UNSET: Final = Unset.UNSET
 
 
 class Option(NamedTuple):
-    """Where the kernel keeps an option, and how a value is packed for it; a Group has two places."""
+    """An option of the kernel by level and number, and the function that packs a value for it."""
 
     level: int
     number: int
@@ -46,7 +46,7 @@ class Option(NamedTuple):
 
 
 def is_on(value: object) -> bool:
-    """Whether VALUE turns a flag on: anything but nil does (N211)."""
+    """Whether VALUE turns a flag on: anything but None and False does (Emacs: nil, N211)."""
     return value is not None and value is not False
 
 
@@ -64,7 +64,7 @@ def _pack_number(keyword: str, value: object) -> int:
 
 
 def _pack_device(keyword: str, value: object) -> bytes:
-    """The name of an interface; None unbinds."""
+    """Pack the name of an interface; None unbinds the socket."""
     if value is None:
         return b""
     if not isinstance(value, str):
@@ -74,7 +74,7 @@ def _pack_device(keyword: str, value: object) -> bytes:
 
 
 def _pack_group(keyword: str, value: object) -> Group:
-    """A multicast address, with the interface behind it if it is to be a certain one."""
+    """Pack a multicast address, which may be followed by a percent sign and the name of an interface."""
     if not isinstance(value, str):
         raise ProcessArgumentError(keyword, f"bad option value {shown(value)}, it takes an address")
     host, _, interface = value.partition("%")
@@ -88,7 +88,7 @@ def _pack_group(keyword: str, value: object) -> Group:
 
 
 def _constant(name: str) -> int:
-    """A constant that this system may not have; setting it then fails with the system's error."""
+    """Return a constant of the socket module, or -1 if the system does not have it; then the kernel refuses the option."""
     return int(getattr(socket, name, -1))
 
 
@@ -97,7 +97,7 @@ _TCP = socket.IPPROTO_TCP
 _IP = socket.IPPROTO_IP
 _IPV6 = socket.IPPROTO_IPV6
 
-#: The first ten are Emacs's, but for linger.
+#: The first eight are Emacs's; its ninth is `linger`, see below.
 OPTIONS: dict[str, Option] = {
     "bindtodevice": Option(_SOCKET, _constant("SO_BINDTODEVICE"), _pack_device),
     "broadcast": Option(_SOCKET, socket.SO_BROADCAST, _pack_flag),
@@ -119,13 +119,13 @@ OPTIONS: dict[str, Option] = {
     "v6only": Option(_IPV6, socket.IPV6_V6ONLY, _pack_flag),
 }
 
-#: The same options have other numbers on IPv6 sockets.
+#: Options that have other numbers on IPv6 sockets.
 _OPTIONS_V6: dict[str, Option] = {
     "multicast_loop": Option(_IPV6, socket.IPV6_MULTICAST_LOOP, _pack_flag),
     "multicast_ttl": Option(_IPV6, socket.IPV6_MULTICAST_HOPS, _pack_number),
 }
 
-#: Not the kernel's: a positive SO_LINGER would make close() block, so the channel does it (D18).
+#: This option is not set in the kernel: a positive SO_LINGER would make close() block, so the channel does it (D18).
 LINGER = "linger"
 
 #: The keywords of all network options.
@@ -133,30 +133,30 @@ NAMES = frozenset(OPTIONS) | {LINGER}
 
 
 def answers_come_from_all(keyword: str, value: object) -> bool:
-    """Whether a datagram client with option KEYWORD set to VALUE is answered by others than its remote."""
+    """Whether a datagram client with option KEYWORD set to VALUE may receive answers from other addresses than its remote."""
     return keyword == "join" or (keyword == "broadcast" and is_on(value))
 
 
 def exists(keyword: str) -> bool:
-    """Does this system have the option KEYWORD?"""
+    """Whether this system has the option KEYWORD."""
     return keyword == LINGER or (keyword in OPTIONS and OPTIONS[keyword].number >= 0)
 
 
 def option(keyword: str, family: int) -> Option:
-    """Where sockets of FAMILY keep option KEYWORD, one of OPTIONS."""
+    """Return the option of the kernel for KEYWORD, one of OPTIONS, on sockets of FAMILY."""
     if family == socket.AF_INET6 and keyword in _OPTIONS_V6:
         return _OPTIONS_V6[keyword]
     return OPTIONS[keyword]
 
 
 def pack(keyword: str, value: object) -> Packed:
-    """The kernel's form of VALUE for option KEYWORD (one of OPTIONS), or ProcessArgumentError."""
+    """Return VALUE for the kernel's option KEYWORD, one of OPTIONS; raise ProcessArgumentError if it cannot be."""
     with argument(keyword):
         return OPTIONS[keyword].pack(keyword, plain(value))
 
 
 def check(keyword: str, value: object) -> None:
-    """Raise ProcessArgumentError if VALUE cannot be that of option KEYWORD (one of NAMES)."""
+    """Raise ProcessArgumentError if option KEYWORD, one of NAMES, cannot have VALUE."""
     if keyword != LINGER:
         pack(keyword, value)
     elif isinstance(value, int):
@@ -164,7 +164,7 @@ def check(keyword: str, value: object) -> None:
 
 
 def linger_seconds(value: object) -> int | None:
-    """How long closing may flush: None is as long as the limits say, 0 aborts (D18)."""
+    """Return the seconds for flushing when the process closes: None is as the limits say, 0 aborts (D18)."""
     if is_integer(value):
         return min(max(0, value), C_INT_MAX)
     return None

@@ -1,7 +1,7 @@
-"""The table of processes and buffers: unique names, look-up by name, who watches.
+"""The table of processes and buffers: unique names, look-up by name, and observers.
 
-`make.py` reserves names and enters processes, `process.py` takes them out when they end.  Every public
-function works on a table; there is one default (`netproc.process.DEFAULT_TABLE`).
+A process reserves its name before it exists, is listed from when it is made until it ends, and leaves the table when its
+descriptor is closed.  Every public function works on a table; `process/process.py` has the default one.
 """
 
 from __future__ import annotations
@@ -22,44 +22,44 @@ class Listed(Protocol):
 
     @property
     def name(self) -> str:
-        """Its unique name."""
+        """The unique name of the process."""
 
     @property
     def buffer(self) -> Buffer | None:
-        """Its buffer."""
+        """The buffer of the process, or None."""
 
     def delete(self) -> None:
-        """End it."""
+        """End the process."""
 
     def _observer_raised(self, error: BaseException) -> None:
-        """Report the ERROR of an observer that was told of it."""
+        """Log ERROR, which an observer raised."""
 
 
 P = TypeVar("P", bound=Listed)
 
-#: Told of everything that happens: the process, what, and its text, event or message, or None.
-#: "made": it is listed; "log", "sentinel" and "filter": the function is about to be called;
-#: "delivered": the filter has been called; "gone": it has ended and its descriptor is closed.
+#: A function that is called with a process, what happens to it, and a text, event or message, or None.
+#: "made": the process is listed.  "log", "sentinel" and "filter": that function is about to be called.
+#: "delivered": the filter has been called.  "gone": the process has ended, and its descriptor is closed.
 Observer = Callable[[P, str, object], None]
 
 
-#: What `reserve` makes of a name that is taken, and which name that was.
+#: A name that `reserve` has made from one that was in use, with that name and the number.
 _NUMBERED = re.compile(r"(.*)<([1-9][0-9]{0,11})>", re.DOTALL)
 
 
 class _Numbers:
-    """The numbers behind one name: which of them may be free."""
+    """The numbers that `reserve` appends to one name, and which of them may be free."""
 
     __slots__ = ("freed", "next")
 
     def __init__(self) -> None:
-        #: The first that was never tried.
+        #: The first number that was never used.
         self.next = 1
-        #: Those before it that have become free; a heap.
+        #: A heap of the numbers before it that have become free.
         self.freed: list[int] = []
 
     def take(self) -> int:
-        """Return the first that may be free."""
+        """Return the first number that may be free."""
         if self.freed:
             return heapq.heappop(self.freed)
         self.next += 1

@@ -92,7 +92,6 @@ class TLSChannel(ABC):
         """Take the first step of the handshake."""
 
     def hand_to(self, receiver: Receiver) -> None:
-        """See Channel."""
         self._receiver = receiver
 
     # -- the handshake ------------------------------------------------------------------------
@@ -200,21 +199,17 @@ class TLSChannel(ABC):
         """The channel below has no more input."""
 
     def lost(self, reason: ProcessError | None) -> None:
-        """See Receiver."""
         self.truncated = self.truncated or not self._input_over
         self._end(reason)
 
     def gone(self) -> None:
-        """See Receiver."""
         self._end(None)
 
     def output_lost(self, reason: ProcessError) -> None:
-        """See Receiver."""
         if self._receiver is not None:
             self._receiver.output_lost(reason)
 
     def congested(self) -> None:
-        """See Receiver."""
         if self._receiver is not None:
             self._receiver.congested()
 
@@ -226,7 +221,6 @@ class TLSChannel(ABC):
             self._receiver.writable()
 
     def noticed(self, error: ProcessError) -> None:
-        """See Receiver."""
         if self._receiver is not None:
             self._receiver.noticed(error)
 
@@ -238,7 +232,6 @@ class TLSChannel(ABC):
     # -- input ----------------------------------------------------------------------------------
 
     def check_pausable(self) -> None:
-        """See Channel."""
         self._below.check_pausable()
 
     def pause(self) -> None:
@@ -248,7 +241,6 @@ class TLSChannel(ABC):
             self._below.pause()
 
     def resume(self) -> None:
-        """See Channel."""
         self._paused = False
         if not self._handshaking:
             self._below.resume()
@@ -257,12 +249,10 @@ class TLSChannel(ABC):
 
     @property
     def output(self) -> Self:
-        """See Channel."""
         return self
 
     @property
     def pending(self) -> int:
-        """See Output."""
         return self._below.output.pending + self._early_size
 
     def write(self, data: bytes) -> None:
@@ -278,14 +268,12 @@ class TLSChannel(ABC):
         """Send DATA."""
 
     def when_writable(self) -> None:
-        """See Channel."""
         if self._handshaking:
             self._tell_writable = True
         else:
             self._below.when_writable()
 
     def set_marks(self, high: int, low: int) -> None:
-        """See Channel."""
         self._below.set_marks(high, low)
 
     # -- what it is -----------------------------------------------------------------------------
@@ -302,20 +290,16 @@ class TLSChannel(ABC):
 
     @property
     def local(self) -> SocketAddress | None:
-        """See Channel."""
         return self._below.local
 
     @property
     def remote(self) -> SocketAddress | None:
-        """See Channel."""
         return self._below.remote
 
     def set_option(self, name: str, value: object) -> None:
-        """See Channel."""
         self._below.set_option(name, value)
 
     def peer_credentials(self) -> tuple[int, int, int] | None:
-        """See Channel."""
         return self._below.peer_credentials()
 
     def peer_status(self) -> dict[str, object] | None:
@@ -355,7 +339,6 @@ class TLSChannel(ABC):
         self._below.close(flush, linger)
 
     def abort(self) -> None:
-        """See Channel."""
         self._closing = True
         self._below.abort()
 

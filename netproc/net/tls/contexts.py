@@ -178,7 +178,6 @@ class _Own:
         return SSL.VERIFY_PEER
 
     def engine(self, name: str | None, sock: socket.socket | None = None) -> OpenSSLEngine:
-        """See `Security`."""
         # Files that have become useless, or are half written, are logged only.
         context = self._context.latest()
         assert context is not None, "read when the process was made"
@@ -312,7 +311,6 @@ class _Given(_ForeignContext):
     """By what a protocol of Twisted's gives to `startTLS`: that alone judges the peer."""
 
     def engine(self, name: str | None, sock: socket.socket | None = None) -> OpenSSLEngine:
-        """See `Security`."""
         return OpenSSLEngine(self._connection_in_role(), _GivenVerdict(self._watcher), None)
 
 

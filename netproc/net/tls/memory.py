@@ -75,7 +75,6 @@ class MemoryTLSChannel(TLSChannel):
 
     @property
     def data(self) -> Callable[[bytes], None]:
-        """See Receiver."""
         return self._take
 
     def _take(self, data: bytes) -> None:
@@ -104,7 +103,6 @@ class MemoryTLSChannel(TLSChannel):
         self._read()
 
     def resume(self) -> None:
-        """See Channel."""
         super().resume()
         if not self._handshaking:
             self._read()
@@ -200,7 +198,6 @@ class MemoryTLSChannel(TLSChannel):
 
     @property
     def pending(self) -> int:
-        """See Output."""
         encrypted = max(0, self._below.output.pending - self._flight)
         return encrypted + self._early_size + self._clear_size
 

@@ -88,7 +88,6 @@ class SocketTLSChannel(TLSChannel):
         self._below.hand_to(self)
 
     def hand_to(self, receiver: Any) -> None:
-        """See Channel."""
         super().hand_to(receiver)
         self._below.hand_to(self)
 

@@ -312,7 +312,7 @@ class NetprocTests(EndpointFixture):
             ("starttls:h:7", "protocol: it is missing"),
             ("starttls:port=7:protocol=imap", "host: it is missing"),
             ("starttls:h:7:protocol=imap:nodelay=t", "nodelay: this kind of endpoint"),
-            ("starttls:h:7:protocol=gopher", "protocol: 'gopher' is none of smtp"),
+            ("starttls:h:7:protocol=gopher", "protocol: 'gopher' is not one of smtp"),
         ):
             error = self.assertRaises(ProcessArgumentError, clientFromString, reactor, description)
             self.assertIn(complaint, str(error))
