@@ -1,6 +1,6 @@
-"""The value of the keyword `tls_parameters`: what the other side must prove, and what we show it.
+"""The value of the keyword `tls_parameters`: how the peer is verified, and how we authenticate.
 
-`make` hands over what the user gave; `contexts` builds OpenSSL's contexts of it.
+`contexts.py` builds OpenSSL's contexts from it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from .names import is_host
 
 KEYWORD: Final = "tls_parameters"
 
-#: A file's name, or the PEM text itself.
+#: The name of a file, or the PEM text itself.
 Pem: TypeAlias = str | bytes
 #: A private key and its certificate with the intermediate ones; the key first, as in Emacs.
 KeyPair: TypeAlias = tuple[Pem, Pem]
@@ -38,12 +38,12 @@ MIN_VERSIONS: Final = ("TLS1.2", "TLS1.3")
 #: Bits of verify_flags (GnuTLS).
 DISABLE_TIME_CHECKS: Final = 64
 DISABLE_TRUSTED_TIME_CHECKS: Final = 128
-#: Roots of X.509 version 1, chains that must reach a root: OpenSSL does these always.
+#: Roots of X.509 version 1, and chains that must reach a root: OpenSSL always has these on.
 _ALWAYS: Final = 2 | 4 | 8 | 256
 
 
 def parameter_error(problem: str) -> ProcessArgumentError:
-    """The error for a value of `tls_parameters` that cannot work."""
+    """Return the error for a wrong value of `tls_parameters`."""
     return ProcessArgumentError(KEYWORD, problem)
 
 
@@ -76,11 +76,11 @@ def _type(value: object) -> str:
 
 def _file(field: str, value: object) -> str:
     if not isinstance(value, (str, os.PathLike)):
-        raise parameter_error(f"{field}: {shown_value(value)} is no name of a file")
+        raise parameter_error(f"{field}: {shown_value(value)} is not the name of a file")
     name = os.fsdecode(value)
     if "-----BEGIN" in name:
         raise parameter_error(
-            f"{field}: PEM text as str; give the name of its file, or the text as bytes"
+            f"{field}: this is PEM text as str; give the name of its file, or the text as bytes"
         )
     try:
         usable = b"\0" not in os.fsencode(name)
@@ -95,7 +95,7 @@ def _files(field: str, value: object) -> tuple[str, ...]:
     if value is None:
         return ()
     if isinstance(value, (str, bytes)) or not isinstance(value, Iterable):
-        raise parameter_error(f"{field}: {shown_value(value)} is no list of names of files")
+        raise parameter_error(f"{field}: {shown_value(value)} is not a list of file names")
     return tuple(_file(field, name) for name in value)
 
 
@@ -108,16 +108,16 @@ def _crlfiles(value: object) -> tuple[str, ...]:
 
 
 def _pem(field: str, value: object) -> Pem:
-    """A file's name, or PEM text as bytes."""
+    """Return VALUE as the name of a file, or PEM text as bytes."""
     return value if isinstance(value, bytes) else _file(field, value)
 
 
 def _key_pair(field: str, value: object) -> KeyPair:
     if isinstance(value, (str, bytes)) or not isinstance(value, Iterable):
-        raise parameter_error(f"{field}: an entry is no pair of a key and a certificate")
+        raise parameter_error(f"{field}: an entry is not a pair of a key and a certificate")
     pair = tuple(value)
     if len(pair) != 2:
-        raise parameter_error(f"{field}: an entry is no pair of a key and a certificate")
+        raise parameter_error(f"{field}: an entry is not a pair of a key and a certificate")
     return _pem(field, pair[0]), _pem(field, pair[1])
 
 
@@ -125,23 +125,21 @@ def _keylist(value: object) -> tuple[KeyPair, ...]:
     if value is None:
         return ()
     if isinstance(value, (str, bytes)) or not isinstance(value, Iterable):
-        raise parameter_error("keylist: this takes a list of pairs of a key and a certificate")
+        raise parameter_error("keylist: it must be a list of pairs of a key and a certificate")
     return tuple(_key_pair("keylist", pair) for pair in value)
 
 
 def _verify_error(value: object) -> frozenset[str]:
-    """True is everything, None nothing; else a list of "trustfiles", "hostname"."""
+    """Return the checks that VALUE names: True is all, None none, else it is a list of "trustfiles" and "hostname"."""
     if value is True:
         return CHECKS
     if value is None or value is False:
         return frozenset()
     if isinstance(value, str) or not isinstance(value, Iterable):
-        raise parameter_error(
-            f"verify_error: {shown_value(value)} is neither True nor None nor a list"
-        )
+        raise parameter_error(f"verify_error: {shown_value(value)} is not True, None or a list")
     checks = tuple(value)
     if any(check not in tuple(CHECKS) for check in checks):
-        raise parameter_error("verify_error: a list of it has 'trustfiles' and 'hostname' only")
+        raise parameter_error("verify_error: the list may have only 'trustfiles' and 'hostname'")
     return frozenset(checks)
 
 
@@ -151,14 +149,14 @@ def _verify_flags(value: object) -> int:
     known = _ALWAYS | DISABLE_TIME_CHECKS | DISABLE_TRUSTED_TIME_CHECKS
     if not is_integer(value) or value & ~known:
         raise parameter_error(
-            f"verify_flags: {shown_value(value)}: netproc has the bits 2, 4, 8, 64, 128 and 256"
+            f"verify_flags: {shown_value(value)}: only the bits 2, 4, 8, 64, 128 and 256 are supported"
         )
     return value & ~_ALWAYS
 
 
 def _min_prime_bits(value: object) -> int | None:
     if value is not None and (not is_integer(value) or value < 0):
-        raise parameter_error(f"min_prime_bits: {shown_value(value)} is no number of bits")
+        raise parameter_error(f"min_prime_bits: {shown_value(value)} is not a number of bits")
     return value or None
 
 
@@ -166,21 +164,21 @@ def _hostname(value: object) -> str | None:
     if value is None:
         return None
     if not isinstance(value, str):
-        raise parameter_error(f"hostname: {shown_value(value)} is no name of a host")
+        raise parameter_error(f"hostname: {shown_value(value)} is not the name of a host")
     return check_hostname(value)
 
 
 def check_hostname(name: str) -> str:
-    """NAME, if it can be the name of a server in a certificate.
+    """Return NAME if it can be the name of a server in a certificate.
 
-    :raises ProcessArgumentError: if not.
+    :raises ProcessArgumentError: if it cannot.
     """
     if not name.isascii():
         raise parameter_error(
             f"hostname: non-ASCII name {escape.shown(name)}: use its IDNA (xn--) form"
         )
     if not name.isprintable() or not is_host(name):
-        raise parameter_error(f"hostname: {shown_value(name)} is no name of a host")
+        raise parameter_error(f"hostname: {shown_value(name)} is not the name of a host")
     return name
 
 
@@ -197,18 +195,18 @@ def _alpn(value: object) -> tuple[bytes, ...]:
     if value is None:
         return ()
     if isinstance(value, (str, bytes)) or not isinstance(value, Iterable):
-        raise parameter_error(f"alpn: {shown_value(value)} is no list of protocols")
+        raise parameter_error(f"alpn: {shown_value(value)} is not a list of protocols")
     protocols = tuple(_encoded("alpn", p) if isinstance(p, str) else p for p in value)
     for protocol in protocols:
         if not isinstance(protocol, bytes) or not 1 <= len(protocol) <= 255:
-            raise parameter_error(f"alpn: {escape.shown(protocol)} is no name of a protocol")
+            raise parameter_error(f"alpn: {escape.shown(protocol)} is not the name of a protocol")
     if sum(len(protocol) + 1 for protocol in protocols) > 65535:
-        raise parameter_error("alpn: these protocols are too many")
+        raise parameter_error("alpn: there are too many protocols")
     return protocols
 
 
 def _sni(value: object) -> str | tuple[tuple[str, KeyPair], ...]:
-    """A directory of NAME.pem, or pairs by name, "*.example.org" for all of a domain."""
+    """Return a directory of files NAME.pem, or pairs by name; "*.example.org" is for all names of a domain."""
     if value is None:
         return ()
     if isinstance(value, (str, os.PathLike)):
@@ -216,12 +214,12 @@ def _sni(value: object) -> str | tuple[tuple[str, KeyPair], ...]:
     items = value.items() if isinstance(value, Mapping) else value
     if isinstance(items, bytes) or not isinstance(items, Iterable):
         raise parameter_error(
-            "sni: this takes a directory, or pairs of a key and a certificate by name"
+            "sni: it must be a directory, or pairs of a key and a certificate by name"
         )
     found = {}
     for name, pair in items:
         if not isinstance(name, str) or not name.isascii():
-            raise parameter_error(f"sni: {escape.shown(name)} is no ASCII name of a host")
+            raise parameter_error(f"sni: {escape.shown(name)} is not the name of a host in ASCII")
         found[name.lower()] = _key_pair("sni", pair)
     return tuple(sorted(found.items(), key=lambda item: item[0]))
 
@@ -231,7 +229,7 @@ def _password(value: object) -> bytes | None:
         return _encoded("password", value)
     if value is None or isinstance(value, bytes):
         return value
-    raise parameter_error("password: this takes a text or bytes")
+    raise parameter_error("password: it must be str or bytes")
 
 
 def _ocsp_staple(value: object) -> Pem | None:
@@ -244,14 +242,14 @@ def _keylog(value: object) -> str | None:
 
 def _priority(value: object) -> str | None:
     if value is not None and not isinstance(value, str):
-        raise parameter_error(f"priority: {shown_value(value)} is no text")
+        raise parameter_error(f"priority: {shown_value(value)} is not a str")
     return value
 
 
 def _min_version(value: object) -> str | None:
     if value is not None and value not in MIN_VERSIONS:
         raise parameter_error(
-            f"min_version: {shown_value(value)} is none of {', '.join(map(repr, MIN_VERSIONS))}"
+            f"min_version: {shown_value(value)} is not one of {', '.join(map(repr, MIN_VERSIONS))}"
         )
     return None if value is None else str(value)
 
@@ -260,14 +258,14 @@ def _loglevel(value: object) -> int:
     if value is None:
         return 0
     if not is_integer(value) or value < 0:
-        raise parameter_error(f"loglevel: {shown_value(value)} is no level of logging")
+        raise parameter_error(f"loglevel: {shown_value(value)} is not a log level")
     return value
 
 
 def _request(value: object) -> str:
     if value not in REQUESTS:
         raise parameter_error(
-            f"request_client_certificate: {shown_value(value)} is none of 'no', 'optional', 'required'"
+            f"request_client_certificate: {shown_value(value)} is not one of 'no', 'optional', 'required'"
         )
     return str(value)
 
@@ -356,7 +354,7 @@ class TLSParameters:
     def __attrs_post_init__(self) -> None:
         if self.type == "anon" and not self.allow_anonymous:
             raise parameter_error(
-                "type: 'anon' proves nothing to anybody and needs allow_anonymous=True"
+                "type: 'anon' authenticates no peer; if that is intended, add allow_anonymous=True"
             )
 
 
@@ -375,13 +373,16 @@ def tls_boot_parameters(
     verify_hostname_error: object = None,
     **more: Any,
 ) -> TLSParameters:
-    """The parameters under the names of `gnutls-boot-parameters` (N230).
+    """Return `TLSParameters` by the names that Emacs has for them.
 
-    Unlike in Emacs, `verify_error` is True unless given.  `verify_hostname_error` adds "hostname"
-    to it.  MORE are fields of `TLSParameters` that Emacs does not have.
+    Unlike in Emacs, `verify_error` is True by default.  `verify_hostname_error` adds "hostname" to it.  MORE are fields of
+    `TLSParameters` that Emacs does not have.
 
-    :raises ProcessArgumentError: for a value that cannot work, or an unknown name.
+    :raises ProcessArgumentError: for a wrong value, or an unknown name.
+
+    Emacs: gnutls-boot-parameters.
     """
+    # The keywords of N230.
     checks = _verify_error(True if verify_error is UNSET else verify_error)
     if verify_hostname_error:
         checks |= {"hostname"}
@@ -405,19 +406,24 @@ def tls_boot_parameters(
 def _from_fields(fields: Mapping[Any, Any]) -> TLSParameters:
     unknown = sorted(str(name) for name in fields if name not in attrs.fields_dict(TLSParameters))
     if unknown:
-        raise parameter_error(f"there is no {', '.join(unknown)}")
+        raise parameter_error(f"unknown fields {escape.shown(unknown)}{_hint(unknown)}")
     return TLSParameters(**fields)
 
 
-# -- what the user may give -----------------------------------------------------------------------
+def _hint(unknown: list[str]) -> str:
+    is_pair = any(part in name.lower() for name in unknown for part in ("key", "cert"))
+    return '; use keylist=[("key.pem", "cert.pem")]' if is_pair else ""
+
+
+# -- values of the keyword ------------------------------------------------------------------------
 
 
 @argument(KEYWORD)
 def parse(value: object, is_server: bool) -> object:
-    """VALUE, checked, as `contexts.security` takes it: `TLSParameters`, made of a mapping of its
-    fields if need be, or as it is a context of pyOpenSSL or Twisted's maker of connections.
+    """Return VALUE, checked: `TLSParameters`, also from a mapping of its fields, or as it is a context of pyOpenSSL or one
+    of Twisted's makers of connections.
 
-    :raises ProcessArgumentError: for anything else, or what this side cannot do.
+    :raises ProcessArgumentError: for anything else, and for parameters that this side cannot use.
     """
     if isinstance(value, Mapping):
         value = _from_fields(value)
@@ -432,14 +438,16 @@ def parse(value: object, is_server: bool) -> object:
     ):
         return value
     side = "server" if is_server else "client"
-    raise parameter_error(f"{type(value).__name__} is nothing that a {side} can do TLS with")
+    raise parameter_error(f"a {side} cannot use {type(value).__name__} for TLS")
 
 
 def _check_server(parameters: TLSParameters) -> None:
     if parameters.type == "x509pki" and not (parameters.keylist or parameters.sni):
         raise parameter_error("keylist: a server needs a key and a certificate")
     if parameters.request_client_certificate != "no" and not parameters.trustfiles:
-        raise parameter_error("trustfiles: who signs the certificates of the clients?")
+        raise parameter_error(
+            "trustfiles: give the authorities that sign the certificates of clients"
+        )
 
 
 def _check_client(parameters: TLSParameters) -> None:
@@ -449,4 +457,4 @@ def _check_client(parameters: TLSParameters) -> None:
         ("request_client_certificate", parameters.request_client_certificate != "no"),
     ):
         if given:
-            raise parameter_error(f"{name}: this is for servers")
+            raise parameter_error(f"{name}: only a server can have this")
