@@ -55,10 +55,14 @@ WILDCARDS = {
 
 
 class SocketAddress(NamedTuple):
-    """An address family, and an address of it in the form that Python's socket module uses.
+    """The address family and the address, as the functions of the `socket` module take and return it.
 
-    Hosts of IPv4 and IPv6 are spelled as the kernel spells them.  The zone is not in the host: it is a separate number.
-    So two addresses are equal if they are the same address.
+    Hosts of IPv4 and IPv6 are written as the kernel writes them.  The interface of an IPv6 address is a number in `raw`.  Two
+    addresses are therefore equal if their text is.
+
+    Attributes:
+        family: The address family.
+        raw: The address.
     """
 
     family: int
@@ -66,12 +70,12 @@ class SocketAddress(NamedTuple):
 
     @property
     def is_wildcard(self) -> bool:
-        """Whether a server that is bound to this address listens on all interfaces."""
+        """Whether a server that is bound to the address listens on all interfaces."""
         return self.family in LOOPBACK and self.raw[0] in WILDCARDS
 
     @property
     def destination(self) -> SocketAddress:
-        """The address to send packets to: the local host if this address is a wildcard."""
+        """The address to which packets for it are sent, which is that of the local host for a wildcard."""
         if not self.is_wildcard:
             return self
         return SocketAddress(self.family, (WILDCARDS[self.raw[0]], *self.raw[1:]))
@@ -112,10 +116,18 @@ def _zone_name(number: int) -> str:
         return str(number)
 
 
-def parse_address(value: object, keyword: str) -> SocketAddress:
-    """Return the address that VALUE, the value of KEYWORD, is a form of.
+def parse_address(value: object, keyword: str) -> SocketAddress:  # D5, N41
+    """Check an address in one of netproc's forms, and convert it.
 
-    Raises ProcessArgumentError if VALUE has no form of an address, or a number that is out of range (D5, N41).
+    Args:
+        value: The address.
+        keyword: The name of the argument, for the error.
+
+    Returns:
+        The address as endpoints take it.
+
+    Raises:
+        ProcessArgumentError: The address has another form, or a number is out of range.
     """
     with argument(keyword):
         return _parse(plain(value), keyword)
@@ -293,14 +305,20 @@ def format_address(address: SocketAddress | None) -> str:
     return escape(f"@{found[1:]}" if found.startswith("\0") else found) or "-"
 
 
-def format_network_address(address: object, omit_port: bool = False) -> str | None:
-    """Return ADDRESS, an address form with or without a port, as text, or None for any other value.
+def format_network_address(address: object, omit_port: bool = False) -> str | None:  # N46
+    """Return an address as text.
 
-    With OMIT_PORT the text has no port, and no brackets around IPv6.
+    For example "127.0.0.1:80", "[0:0:0:0:0:0:0:1]:80", or the path of a UNIX socket.
 
-    Emacs: format-network-address.
+    Emacs: ``format-network-address``.
+
+    Args:
+        address: The address, with or without a port.
+        omit_port: Whether to leave out the port, and the brackets around an IPv6 address.
+
+    Returns:
+        The text, or None if `address` is not an address.
     """
-    # Emacs shows the same, and nil for any other value (N46).
     if isinstance(address, str):
         return address
     if not isinstance(address, (tuple, list)):

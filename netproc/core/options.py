@@ -29,7 +29,7 @@ Packed: TypeAlias = int | bytes | Group
 
 
 class Unset(enum.Enum):
-    """The value of an option that the program did not give.  None is another value (Emacs: nil)."""
+    """The type of `UNSET`, the value of an option that was not given.  It differs from None."""
 
     UNSET = "not given"
 

@@ -40,7 +40,14 @@ _NOT_WITH_ENDPOINT = ("host", "service", "family", "local", "remote", "mode")
 
 @dataclass(frozen=True, slots=True)
 class Lookup:
-    """A host and a service to look up; a family of None stands for any."""
+    """A host and a service whose addresses are looked up.
+
+    Args:
+        host: A host name or a numeric address.
+        service: A port as text, or the name of a service.
+        family: "ipv4", "ipv6", the number of an address family, or None for any family.
+        kind: `socket.SOCK_STREAM` or `socket.SOCK_DGRAM`.  The port of a service may differ between them.
+    """
 
     host: str
     service: str
@@ -264,7 +271,7 @@ def _host(host: object, family: object) -> str:
     text = _string(host, "host")
     if not text.isascii():
         raise ProcessArgumentError(
-            "host", f"Non-ASCII hostname {shown(host)}: use its IDNA (xn--) form"
+            "host", f"Non-ASCII hostname {shown(host)}; use its IDNA (xn--) form"
         )
     if "\0" in text:
         raise ProcessArgumentError("host", f"{shown(host)} has a NUL character in it")

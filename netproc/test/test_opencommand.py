@@ -83,7 +83,7 @@ class OptionTests(SynchronousTestCase):
     def test_what_cannot_work(self) -> None:
         for arguments, problem in (
             (["h", "70000"], "SERVICE: port 70000 is not in 0…65535"),
-            (["ä", "7"], "HOST: Non-ASCII hostname 'ä': use its IDNA (xn--) form"),
+            (["ä", "7"], "HOST: Non-ASCII hostname 'ä'; use its IDNA (xn--) form"),
             (["h", "7", "--type", "x"], "--type: Invalid connection type 'x'"),
             (["h", "7", "--type", "starttls"], "--type: starttls needs "),
             (["h", "7", "--protocol", "x"], "--protocol: 'x' is not one of smtp,"),

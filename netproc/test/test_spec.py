@@ -49,7 +49,7 @@ class SpecTests(SynchronousTestCase):
         self.assertEqual(Lookup("example", "80", 2), spec(host="example", family=2).lookup)
         self.bad("host", "5 is not a string", host=5)
         self.bad(
-            "host", "Non-ASCII hostname 'é.invalid': use its IDNA (xn--) form", host="é.invalid"
+            "host", "Non-ASCII hostname 'é.invalid'; use its IDNA (xn--) form", host="é.invalid"
         )
         self.bad("host", "'a\\x00b' has a NUL character in it", host="a\0b")
 
