@@ -1,15 +1,15 @@
 """The errors of netproc.
 
-Everything that fails raises one of these, so everything imports this module::
+Every failure raises one of these::
 
     NetprocError
-     +-- ProcessArgumentError   you asked for something impossible (a ValueError)
-     +-- ProcessError           the network or the other side failed (an OSError)
-          +-- NegotiationError       a stream's dialogue went wrong before it was open
+     +-- ProcessArgumentError   a value cannot be used (a ValueError)
+     +-- ProcessError           the network or the peer failed (an OSError)
+          +-- NegotiationError       the dialogue that opens a stream failed
                +-- StartTLSError          the server does not offer TLS, or refuses it
                +-- AnswerSizeError        an answer was longer than allowed
-          +-- SecurityError        the security manager does not let a connection through
-          +-- CommandError         a command in the place of a connection has failed
+          +-- SecurityError        the security manager refused a connection
+          +-- CommandError         a command that replaces a connection failed
 """
 
 from __future__ import annotations

@@ -75,13 +75,13 @@ class ProcessTable(Generic[P]):
     def __init__(self) -> None:
         # In the order in which names were reserved; None until the process is entered.
         self._processes: dict[str, P | None] = {}
-        # Of the names that were given more than once: trying all numbers for each would grow with the square.
+        # For names that were given more than once, since trying all numbers for each would take quadratic time.
         self._numbers: dict[str, _Numbers] = {}
         self._buffers: dict[str, Buffer] = {}
         self._connections = 0
         #: Processes that have ended, until their descriptors are closed.
         self.closing: set[P] = set()
-        #: Empty nearly always; who is in it hears every event.
+        #: The functions that are called with every event; nearly always empty.
         self.observers: dict[object, Observer[P]] = {}
 
     # -- names ------------------------------------------------------------------------------
@@ -97,12 +97,12 @@ class ProcessTable(Generic[P]):
         return unique
 
     def release(self, name: str) -> None:
-        """The process for which NAME was reserved will not be."""
+        """Give up the reservation of NAME, whose process was not made."""
         if self._processes.get(name, self) is None:
             self._free(name)
 
     def _free(self, name: str) -> None:
-        """Let NAME be given again."""
+        """Make NAME free."""
         del self._processes[name]
         numbered = _NUMBERED.fullmatch(name)
         numbers = self._numbers.get(numbered[1]) if numbered else None
@@ -110,33 +110,33 @@ class ProcessTable(Generic[P]):
             return
         heapq.heappush(numbers.freed, int(numbered[2]))
         if len(numbers.freed) >= numbers.next - 1:
-            # All are free.
+            # All numbers are free.
             del self._numbers[numbered[1]]
 
     def next_connection(self) -> int:
-        """The number of the next accepted connection that has no address to be named by (N92)."""
+        """Return the number of the next accepted connection, for its name if it has no address (N92)."""
         return self._connections + 1
 
     def count_connection(self) -> None:
-        """A connection has been accepted, of whatever family."""
+        """Count an accepted connection, of any family."""
         self._connections += 1
 
     # -- processes --------------------------------------------------------------------------
 
     def enter(self, process: P) -> None:
-        """PROCESS, whose name was reserved, is listed from now on."""
+        """List PROCESS, whose name was reserved."""
         self._processes[process.name] = process
         if self.observers:
             self.tell(process, "made", None)
 
     def leave(self, process: P) -> None:
-        """PROCESS has ended; its descriptor may still be open."""
+        """Remove PROCESS, which has ended; its descriptor may still be open."""
         if self._processes.get(process.name) is process:
             self._free(process.name)
         self.closing.add(process)
 
     def closed(self, process: P) -> None:
-        """The descriptor of PROCESS, which has ended, is closed."""
+        """Forget PROCESS, which has ended, since its descriptor is closed."""
         self.closing.discard(process)
         if self.observers:
             self.tell(process, "gone", None)
@@ -209,7 +209,7 @@ class ProcessTable(Generic[P]):
         return next((process for process in self.processes() if process.buffer is found), None)
 
     def forget_buffer(self, buffer: Buffer) -> None:
-        """BUFFER is not looked up by name any more; who has it keeps it."""
+        """Remove BUFFER from the table; other references to it stay valid."""
         if buffer.name is not None and self._buffers.get(buffer.name) is buffer:
             del self._buffers[buffer.name]
 
@@ -246,7 +246,7 @@ class ProcessTable(Generic[P]):
         """
         if not callable(observer):
             raise ProcessArgumentError("observer", f"{shown(observer)} is not a function")
-        # One that observes twice is told twice.
+        # An observer that is registered twice is called twice.
         key = object()
         self.observers[key] = observer
 
@@ -256,7 +256,7 @@ class ProcessTable(Generic[P]):
         return stop
 
     def tell(self, process: P, what: str, value: object) -> None:
-        """Let the observers know; what one of them raises is reported and hurts nobody else."""
+        """Call the observers; an exception of one is logged and does not affect the others."""
         for observer in tuple(self.observers.values()):
             try:
                 observer(process, what, value)
