@@ -1,6 +1,6 @@
 """Conversion of keywords to one checked `ProcessSpec`, in Emacs's order of the checks (N24).
 
-`making/make.py` passes the keywords of `make_network_process`, and makes what the spec describes.  `commands/tap.py`
+`making/make.py` passes the keywords of `make_network_process`, and makes what the spec describes.  `commands/keywords.py`
 passes those of the command line.  Every wrong argument is found here, before there is a socket or a buffer.
 """
 
