@@ -52,13 +52,21 @@ MOST_ACCEPTS = 64
 
 
 class ListenerWatcher:
-    """Is told what a listener meets; this one does not care."""
+    """The base class of objects that are notified of the errors of a listening socket.  It ignores them."""
 
     def accept_failed(self, error: OSError) -> None:
-        """Accepting failed; the listener goes on, now or after a pause."""
+        """Accepting a connection has failed.  The listener continues, at once or after a pause.
+
+        Args:
+            error: The error of the system.
+        """
 
     def listener_lost(self, error: OSError) -> None:
-        """The socket does not listen any more; the listener has closed it."""
+        """The socket does not listen any more, and the listener has closed it.
+
+        Args:
+            error: The error of the system.
+        """
 
 
 @implementer(IListeningPort, IReadDescriptor)
