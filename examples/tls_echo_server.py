@@ -1,4 +1,7 @@
-"""An echo server with TLS.  It needs dev-key.pem and dev-cert.pem: python -m netproc.commands.devcert"""
+"""An echo server with TLS.
+
+It needs dev-key.pem and dev-cert.pem, which python -m netproc.commands.devcert makes.
+"""
 
 from twisted.internet.task import react
 
@@ -13,7 +16,12 @@ def echo(process: NetworkProcess, text: str) -> None:
 
 async def main(reactor: object) -> None:
     server = await make_network_process(
-        name="echo", server=True, host="local", service=7443, filter=echo, tls_parameters=TLS
+        name="echo",
+        server=True,
+        host="local",
+        service=7443,
+        filter=echo,
+        tls_parameters=TLS,
     )
     await server.closed
 
