@@ -1,6 +1,6 @@
 """NetworkProcess: one connection or server, as the program sees it.
 
-`make.py` makes it; `life.py` says where it is in its life, `reading.py` and `sending.py` are its two halves.
+`making/make.py` makes it; `lifecycle.py` says where it is in its life, `input.py` and `output.py` are its two halves.
 Here is what programs set, ask and call, and how the program's own functions are called.
 """
 
@@ -313,7 +313,7 @@ class NetworkProcess(ProcessSettings):
     def send(self, data: Text | bytearray | memoryview) -> None:  # N198, D13
         """Queue data to be sent.  The call never blocks.
 
-        netproc gives everything that is sent during one reactor event to the system in one call, when the event ends.  Data
+        netproc gives everything that is sent during one call from the reactor to the system at once, when that call ends.  Data
         that is sent while the process connects waits until the connection is open.
 
         Emacs: ``process-send-string`` and ``process-send-region``.

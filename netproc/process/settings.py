@@ -1,6 +1,6 @@
 """What can be set on a process: its functions, buffer, coding systems, options and limits.
 
-`process.py` builds on this; programs set these at any time, and `reading.py` and `sending.py` are told what that
+`process.py` builds on this; programs set these at any time, and `input.py` and `output.py` are told what that
 changes for them.
 """
 

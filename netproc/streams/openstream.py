@@ -1,6 +1,6 @@
 """open_network_stream: a client that passes greeting, capabilities, TLS and the security manager before it is open.
 
-The keywords become a spec (`core/streamspec.py`) and one of `core/spec.py`.  `client.py` connects; here is the row of stages
+The keywords become a spec (`core/streamspec.py`) and one of `core/spec.py`.  `making/client.py` connects; here is the row of stages
 (`net/opening/`) that the connection passes then.
 """
 

@@ -1,6 +1,6 @@
 """The security manager: may a connection be used?  (Emacs: the Network Security Manager, N250 to N255.)
 
-`open_stream.py` asks it after the handshake, or when a connection stays in clear text, before the program hears
+`openstream.py` asks it after the handshake, or when a connection stays in clear text, before the program hears
 of the stream.  `core/trust.py` finds what is wrong, `pinfile.py` remembers; here is who decides.
 
 It is for programs that want more than the verification of certificates, or that let it only warn
