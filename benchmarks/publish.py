@@ -48,7 +48,7 @@ def _tables(content: Mapping[str, Any]) -> Iterator[str]:
         workload: {peer: [Sample(**sample) for sample in taken] for peer, taken in peers.items()}
         for workload, peers in content["samples"].items()
     }
-    yield from _list_table("What netproc wants to be, and was", target_table(samples))
+    yield from _list_table("Targets, and what was measured", target_table(samples))
     for workload in WORKLOADS:
         if workload.name in samples:
             found = content["summaries"][workload.name]
