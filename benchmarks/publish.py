@@ -59,6 +59,7 @@ def _tables(content: Mapping[str, Any]) -> Iterator[str]:
 def _list_table(title: str, table: Sequence[Sequence[str]]) -> Iterator[str]:
     yield f".. list-table:: {title}"
     yield "   :header-rows: 1"
+    yield "   :class: figures"
     yield ""
     for line in zip(*table, strict=True):
         for number, cell in enumerate(line):

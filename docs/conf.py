@@ -16,7 +16,7 @@ html_theme = "furo"
 html_title = f"netproc {netproc.__version__}"
 html_copy_source = False
 html_static_path = ["_static"]
-html_css_files = ["wrap.css"]
+html_css_files = ["netproc.css"]
 
 # The copy button takes the commands of a console block, without prompts and without what they print.
 copybutton_prompt_text = "$ "
