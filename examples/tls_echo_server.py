@@ -1,6 +1,6 @@
 """An echo server with TLS.
 
-It needs dev-key.pem and dev-cert.pem, which python -m netproc.commands.devcert makes.
+It needs dev-key.pem and dev-cert.pem, which python -m netproc dev-cert makes.
 """
 
 from twisted.internet.task import react
@@ -16,12 +16,7 @@ def echo(process: NetworkProcess, text: str) -> None:
 
 async def main(reactor: object) -> None:
     server = await make_network_process(
-        name="echo",
-        server=True,
-        host="local",
-        service=7443,
-        filter=echo,
-        tls_parameters=TLS,
+        name="echo", server=True, host="local", service=7443, filter=echo, tls_parameters=TLS
     )
     await server.closed
 
