@@ -239,8 +239,7 @@ def _security(spec: ProcessSpec) -> Security | None:
     """How it does TLS, if it does; what is wrong with that is known before there is a socket."""
     if spec.tls_parameters is None:
         return None
-    with argument("tls_parameters"):
-        return contexts.security(spec.tls_parameters, is_server=spec.is_server)
+    return contexts.security(spec.tls_parameters, is_server=spec.is_server)
 
 
 def new_process(spec: ProcessSpec, table: Table, reactor: INetprocReactor) -> NetworkProcess:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from ..core import options, status
 from ..core.address import Address, address_form, parse_address
 from ..core.buffer import Buffer, Mark
+from ..core.checks import check_flag
 from ..core.coding import Coding, Decoder, Text, coding_pair
 from ..core.contact import Contact
 from ..core.errors import ProcessArgumentError, not_running
@@ -228,10 +229,11 @@ class ProcessSettings:
 
     @filter_multibyte.setter
     def filter_multibyte(self, value: bool) -> None:
-        if bool(value) is self._filter_multibyte:
+        wanted = check_flag(value, "filter_multibyte")
+        if wanted is self._filter_multibyte:
             return
         with self._handing_unused_input_over():
-            self._filter_multibyte = bool(value)
+            self._filter_multibyte = wanted
             self._decode_anew()
 
     @property

@@ -18,6 +18,7 @@ from twisted.internet.defer import Deferred, fail, succeed
 from twisted.python.failure import Failure
 
 from ..core.buffer import Buffer
+from ..core.checks import plain_keywords
 from ..core.errors import NetprocError, ProcessArgumentError, ProcessError, StartTLSError
 from ..core.escape import escape, shown
 from ..core.limits import DEFAULT_LIMITS, check_seconds
@@ -151,7 +152,7 @@ def open_network_stream(
         manager refuses the connection, it fires with (None, `StreamProperties`), whose `error` says why.  If netproc cannot
         connect, or the handshake of the type "tls" fails, the Deferred fails even with `return_list`.
     """
-    given = dict(locals())
+    given = plain_keywords(locals())
     table = DEFAULT_TABLE if given.pop("table") is None else table
     assert table is not None
     reactor = default_reactor() if given.pop("reactor") is None else reactor
