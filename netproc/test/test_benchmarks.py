@@ -12,7 +12,7 @@ from typing import Any
 
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
-from netproc.test.real.programs import ROOT, environment
+from netproc.test.support.programs import ROOT, environment
 
 BENCHMARKS = os.path.join(ROOT, "benchmarks")
 LIMIT = 120

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 
 from netproc import ProcessError, filters
-from netproc.test.real.peers import in_thread, read_all, read_exactly, request_and_half_close
 from netproc.test.real.test_tcp import TcpFixture
+from netproc.test.support.peers import in_thread, read_all, read_exactly, request_and_half_close
 
 
 class FilterTests(TcpFixture):

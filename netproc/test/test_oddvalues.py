@@ -17,7 +17,7 @@ from netproc.core.coding import coding_pair
 from netproc.core.streamspec import stream_spec
 from netproc.core.table import ProcessTable
 from netproc.streams.security import SecurityManager
-from netproc.test import oddvalues
+from netproc.test.support import oddvalues
 
 STREAM = {
     name: None if parameter.default is inspect.Parameter.empty else parameter.default

@@ -17,7 +17,7 @@ from twisted.plugin import getPlugins
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
 import netproc
-from netproc.test.real.programs import ROOT, environment
+from netproc.test.support.programs import ROOT, environment
 
 
 def checkout() -> str:

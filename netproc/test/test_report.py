@@ -12,9 +12,9 @@ from netproc import filters
 from netproc.commands.report import Reporter, how_to_try
 from netproc.core.address import SocketAddress
 from netproc.test.real.contract import Fixture
-from netproc.test.real.peers import in_thread, request_and_half_close, reset
 from netproc.test.real.test_tcp import TcpFixture
 from netproc.test.real.test_unix import UnixFixture
+from netproc.test.support.peers import in_thread, request_and_half_close, reset
 
 del Fixture
 

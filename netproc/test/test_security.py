@@ -10,7 +10,7 @@ from twisted.internet.defer import Deferred
 from netproc.core.errors import ProcessArgumentError, SecurityError
 from netproc.core.trust import Problem, Record, Status
 from netproc.streams.security import Answer, SecurityManager
-from netproc.test.base import NetprocTestCase
+from netproc.test.support.base import NetprocTestCase
 from netproc.test.test_trust import certificate, status
 
 

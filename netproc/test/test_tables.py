@@ -8,10 +8,10 @@ import weakref
 
 import netproc
 from netproc import NetworkProcess, ProcessArgumentError, ProcessError, ProcessTable
-from netproc.test.base import NetprocTestCase
 from netproc.test.real.contract import BROKEN, Fixture, Recorder, echo
-from netproc.test.real.peers import accept, in_thread, read_exactly, request_and_half_close
 from netproc.test.real.test_tcp import TcpFixture
+from netproc.test.support.base import NetprocTestCase
+from netproc.test.support.peers import accept, in_thread, read_exactly, request_and_half_close
 
 del Fixture
 

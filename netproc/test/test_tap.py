@@ -26,8 +26,8 @@ from netproc.commands import make as command
 from netproc.commands import tap
 from netproc.commands.make import ProcessCommand
 from netproc.making.make import KEYWORDS
-from netproc.test.base import NetprocTestCase, reactor
-from netproc.test.certificates import Authority, pem_of_key
+from netproc.test.support.base import NetprocTestCase, reactor
+from netproc.test.support.certificates import Authority, pem_of_key
 
 
 def parse(*arguments: str) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from netproc.net.tls.contexts import security
 from netproc.net.tls.engine import Engine
 from netproc.net.tls.parameters import TLSParameters
 from netproc.net.tls.peerstatus import describe
-from netproc.test.certificates import (
+from netproc.test.support.certificates import (
     Authority,
     handshake,
     move,

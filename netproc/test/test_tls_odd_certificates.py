@@ -15,8 +15,8 @@ from netproc.net.tls.contexts import security
 from netproc.net.tls.engine import Engine
 from netproc.net.tls.peerstatus import describe
 from netproc.net.tls.verify import Verification
-from netproc.test.certificates import Authority, Pair, handshake
-from netproc.test.oddcertificates import (
+from netproc.test.support.certificates import Authority, Pair, handshake
+from netproc.test.support.oddcertificates import (
     ISSUER,
     SERIAL,
     SUBJECT,

@@ -10,7 +10,7 @@ from netproc.core.errors import ProcessArgumentError
 from netproc.net.tls import credentials
 from netproc.net.tls.contexts import security
 from netproc.net.tls.parameters import TLSParameters
-from netproc.test.certificates import Pair, handshake
+from netproc.test.support.certificates import Pair, handshake
 from netproc.test.test_tls_contexts import GOOD, OTHER, ROOT, ContextCase
 
 

@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from netproc.core.errors import ProcessError
 from netproc.process.waiting import Waiters, in_time
-from netproc.test.counting import growth
+from netproc.test.support.counting import growth
 
 
 def _cancel(_: object, other: Deferred[int]) -> None:

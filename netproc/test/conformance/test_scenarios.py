@@ -8,11 +8,11 @@ import os
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 
-from netproc.test.base import NetprocTestCase
 from netproc.test.conformance import differences
 from netproc.test.conformance.compare import differences as compare
 from netproc.test.conformance.notation import CallbackError
 from netproc.test.conformance.runner import Runner
+from netproc.test.support.base import NetprocTestCase
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 

@@ -22,10 +22,10 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from twisted.trial.unittest import SkipTest
 
 from netproc import TLSParameters
-from netproc.test.base import PATIENCE
-from netproc.test.certificates import Authority, Pair
-from netproc.test.real.peers import in_thread
-from netproc.test.real.programs import Program, ProgramTestCase, environment
+from netproc.test.support.base import PATIENCE
+from netproc.test.support.certificates import Authority, Pair
+from netproc.test.support.peers import in_thread
+from netproc.test.support.programs import Program, ProgramTestCase, environment
 
 #: The names of two authorities: clients trust the one or the other.
 OURS, ANOTHER = "netproc test authority", "another authority"

@@ -16,8 +16,8 @@ from twisted.internet.defer import Deferred, gatherResults
 
 from netproc import NetworkProcess, ProcessError
 from netproc.core.limits import DEFAULT_LIMITS
-from netproc.test.base import NetprocTestCase
-from netproc.test.real.peers import (
+from netproc.test.support.base import NetprocTestCase
+from netproc.test.support.peers import (
     accept,
     in_thread,
     read_all,

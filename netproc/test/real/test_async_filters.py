@@ -10,8 +10,8 @@ from twisted.internet.defer import CancelledError, Deferred, inlineCallbacks
 
 from netproc import NetworkProcess, ProcessError
 from netproc.test.real.contract import BROKEN, MB, Recorder, echo
-from netproc.test.real.peers import in_thread, read_exactly, reset
 from netproc.test.real.test_tcp import TcpFixture
+from netproc.test.support.peers import in_thread, read_exactly, reset
 
 
 class AsyncFilterTests(TcpFixture):

@@ -10,8 +10,8 @@ from twisted.internet.task import deferLater
 
 from netproc import NetworkProcess, ProcessError, make_network_process
 from netproc.test.real.contract import BROKEN, Recorder, echo
-from netproc.test.real.peers import in_thread, read_exactly, request_and_half_close
 from netproc.test.real.test_tcp import TcpFixture
+from netproc.test.support.peers import in_thread, read_exactly, request_and_half_close
 
 
 class Oops(Exception):

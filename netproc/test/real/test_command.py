@@ -15,8 +15,8 @@ from collections.abc import Sequence
 
 from twisted.trial.unittest import SkipTest
 
-from netproc.test.real.peers import in_thread, read_exactly, request_and_half_close
-from netproc.test.real.programs import (
+from netproc.test.support.peers import in_thread, read_exactly, request_and_half_close
+from netproc.test.support.programs import (
     Program,
     ProgramTestCase,
     environment,

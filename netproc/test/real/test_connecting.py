@@ -18,8 +18,8 @@ from netproc.making.make import KEYWORDS, make
 from netproc.net import connector, sockets
 from netproc.net.connector import Connector, interleave
 from netproc.net.endpoints import ClientEndpoint
-from netproc.test.base import NetprocTestCase, install_resolver, reactor
-from netproc.test.real.peers import silent_listener
+from netproc.test.support.base import NetprocTestCase, install_resolver, reactor
+from netproc.test.support.peers import silent_listener
 
 V4, V6 = int(socket.AF_INET), int(socket.AF_INET6)
 

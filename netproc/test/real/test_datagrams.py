@@ -13,8 +13,8 @@ from twisted.logger import formatEvent, globalLogPublisher
 
 from netproc import Limits, NetworkProcess, ProcessArgumentError, ProcessError
 from netproc.net import datagram
-from netproc.test.base import PATIENCE, NetprocTestCase
 from netproc.test.real.contract import Recorder, echo
+from netproc.test.support.base import PATIENCE, NetprocTestCase
 
 
 class PacketTestCase(NetprocTestCase):

@@ -19,15 +19,15 @@ from netproc.commands.devcert import (
     find_twistd,
     how_to_try,
 )
-from netproc.test.certificates import DAY, NOW
-from netproc.test.real.peers import in_thread
-from netproc.test.real.programs import (
+from netproc.test.real.test_examples import free_port
+from netproc.test.support.certificates import DAY, NOW
+from netproc.test.support.peers import in_thread
+from netproc.test.support.programs import (
     Program,
     ProgramTestCase,
     environment,
     require,
 )
-from netproc.test.real.test_examples import free_port
 from netproc.test.test_packaging import checkout
 
 

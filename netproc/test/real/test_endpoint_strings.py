@@ -25,9 +25,9 @@ from twisted.web.server import Site
 from zope.interface.verify import verifyObject
 
 from netproc import NegotiationError, NetworkProcess, ProcessArgumentError, ProcessError
-from netproc.test.base import PATIENCE, reactor
-from netproc.test.real.peers import accept, connect, in_thread, listen_backlog
-from netproc.test.real.protocols import (
+from netproc.test.support.base import PATIENCE, reactor
+from netproc.test.support.peers import accept, connect, in_thread, listen_backlog
+from netproc.test.support.protocols import (
     AUTHORITY,
     LOCALHOST,
     OTHER,

@@ -21,9 +21,9 @@ from netproc import ProcessArgumentError, ProcessError
 from netproc.core.address import SocketAddress
 from netproc.net.endpoints import ClientEndpoint, ServerEndpoint
 from netproc.net.transport import StreamTransport
-from netproc.test.base import NetprocTestCase, reactor
 from netproc.test.real.contract import MB
-from netproc.test.real.peers import (
+from netproc.test.support.base import NetprocTestCase, reactor
+from netproc.test.support.peers import (
     accept,
     connect,
     in_thread,

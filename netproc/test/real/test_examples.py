@@ -7,8 +7,8 @@ import re
 import socket
 import textwrap
 
-from netproc.test.real.peers import in_thread, request_and_half_close
-from netproc.test.real.programs import (
+from netproc.test.support.peers import in_thread, request_and_half_close
+from netproc.test.support.programs import (
     Program,
     ProgramTestCase,
     require,

@@ -5,10 +5,10 @@ from __future__ import annotations
 import socket
 import sys
 
-from netproc.test.base import PATIENCE
-from netproc.test.real.peers import in_thread, request_and_half_close
-from netproc.test.real.programs import ProgramTestCase, environment, require, script
 from netproc.test.real.test_examples import free_port
+from netproc.test.support.base import PATIENCE
+from netproc.test.support.peers import in_thread, request_and_half_close
+from netproc.test.support.programs import ProgramTestCase, environment, require, script
 
 LAUNCHER = """
 import os, socket, sys

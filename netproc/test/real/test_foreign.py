@@ -14,10 +14,10 @@ from zope.interface import implementer
 
 from netproc import NetworkProcess, ProcessError
 from netproc.process.input import CONGESTED
-from netproc.test.base import PATIENCE
 from netproc.test.real.contract import BROKEN, Fixture, StreamContract, echo
-from netproc.test.real.peers import accept, connect, fill, in_thread, reset, silent_listener
-from netproc.test.real.protocols import Wrapped
+from netproc.test.support.base import PATIENCE
+from netproc.test.support.peers import accept, connect, fill, in_thread, reset, silent_listener
+from netproc.test.support.protocols import Wrapped
 
 
 class ForeignFixture(Fixture):

@@ -34,10 +34,10 @@ from netproc import (
     make_network_process,
 )
 from netproc.net.foreign import network_error
-from netproc.test.base import NetprocTestCase, reactor
 from netproc.test.real.contract import BROKEN, MB, Recorder, echo
-from netproc.test.real.peers import in_thread, read_all, read_exactly
-from netproc.test.real.protocols import Wrapped
+from netproc.test.support.base import NetprocTestCase, reactor
+from netproc.test.support.peers import in_thread, read_all, read_exactly
+from netproc.test.support.protocols import Wrapped
 
 
 class TlsTests(NetprocTestCase):

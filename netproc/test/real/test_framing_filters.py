@@ -9,8 +9,8 @@ from twisted.internet.defer import CancelledError, Deferred
 
 from netproc import NetworkProcess, ProcessArgumentError, length_prefixed, lines
 from netproc.core.framing import LineSplitter
-from netproc.test.real.peers import in_thread, read_all, read_exactly
 from netproc.test.real.test_tcp import TcpFixture
+from netproc.test.support.peers import in_thread, read_all, read_exactly
 
 
 class LinesTests(TcpFixture):

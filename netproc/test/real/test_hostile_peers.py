@@ -14,10 +14,10 @@ from twisted.internet.defer import Deferred
 from twisted.logger import LogEvent, formatEvent, globalLogPublisher
 
 from netproc import NetworkProcess, ProcessError, TLSParameters, open_network_stream
-from netproc.test.base import NetprocTestCase
-from netproc.test.certificates import told
-from netproc.test.real.hostile import Peer, cuts, records
-from netproc.test.real.peers import accept, in_thread
+from netproc.test.support.base import NetprocTestCase
+from netproc.test.support.certificates import told
+from netproc.test.support.hostile import Peer, cuts, records
+from netproc.test.support.peers import accept, in_thread
 
 AUTHORITY = trustme.CA()
 CERTIFICATE = AUTHORITY.issue_cert("localhost")

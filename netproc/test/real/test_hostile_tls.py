@@ -13,8 +13,6 @@ from twisted.internet.defer import Deferred
 from netproc import NetworkProcess, ProcessError, TLSParameters
 from netproc.filters.framing import length_prefixed, lines
 from netproc.test.real.contract import BROKEN, Recorder
-from netproc.test.real.hostile import Peer, cuts, records
-from netproc.test.real.peers import connect
 from netproc.test.real.test_hostile_peers import (
     ALERT,
     AUTHORITY,
@@ -23,6 +21,8 @@ from netproc.test.real.test_hostile_peers import (
     Fixture,
     server_context,
 )
+from netproc.test.support.hostile import Peer, cuts, records
+from netproc.test.support.peers import connect
 
 GARBAGE = (
     b"220 no TLS after all\r\n",

@@ -19,9 +19,10 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from netproc.commands import devcert
-from netproc.test.certificates import NOW
-from netproc.test.real.peers import in_thread
-from netproc.test.real.programs import (
+from netproc.test.real.test_examples import free_port
+from netproc.test.support.certificates import NOW
+from netproc.test.support.peers import in_thread
+from netproc.test.support.programs import (
     Program,
     ProgramTestCase,
     environment,
@@ -29,7 +30,6 @@ from netproc.test.real.programs import (
     run_with_input,
     script,
 )
-from netproc.test.real.test_examples import free_port
 from netproc.test.test_packaging import checkout
 
 BLOCK = re.compile(r"\.\. code-block:: \w+\n   :caption: (.+)\n\n((?:   .*\n|\n)+)")

@@ -14,11 +14,11 @@ from netproc import NetworkProcess, lines
 from netproc.core import throttle
 from netproc.core.throttle import MOST_COMPLAINTS
 from netproc.filters import echo
-from netproc.test.base import reactor
-from netproc.test.real.peers import in_thread, read_all
 from netproc.test.real.test_hostile_peers import CERTIFICATE
 from netproc.test.real.test_hostile_tls import serving
 from netproc.test.real.test_tcp import TcpFixture
+from netproc.test.support.base import reactor
+from netproc.test.support.peers import in_thread, read_all
 
 #: More than are logged.
 MANY = MOST_COMPLAINTS + 5

@@ -11,8 +11,8 @@ from netproc import Buffer, NetworkProcess, ProcessError, get_buffer_create
 from netproc.core.delivery import Delivery
 from netproc.core.limits import MIB
 from netproc.test.real.contract import echo
-from netproc.test.real.peers import in_thread, read_exactly
 from netproc.test.real.test_tcp import TcpFixture
+from netproc.test.support.peers import in_thread, read_exactly
 
 
 def resident() -> int:

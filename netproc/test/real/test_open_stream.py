@@ -20,8 +20,8 @@ from netproc import (
     get_buffer_create,
     open_network_stream,
 )
-from netproc.test.base import PATIENCE, NetprocTestCase
-from netproc.test.real.peers import in_thread
+from netproc.test.support.base import PATIENCE, NetprocTestCase
+from netproc.test.support.peers import in_thread
 
 AUTHORITY = trustme.CA()
 CERTIFICATE = AUTHORITY.issue_cert("localhost")

@@ -18,14 +18,14 @@ from zope.interface import implementer
 
 from netproc import NetworkProcess, ProcessError, SecurityManager, open_network_stream
 from netproc.net.tls import contexts
-from netproc.test.base import PATIENCE, NetprocTestCase, reactor
-from netproc.test.real import tls_standin
 from netproc.test.real.contract import BROKEN, Recorder, echo
-from netproc.test.real.peers import accept, in_thread, read_all, read_exactly
 from netproc.test.real.test_foreign import ForeignFixture
 from netproc.test.real.test_tcp import TcpFixture
 from netproc.test.real.test_unix import UnixFixture
-from netproc.test.real.tls_standin import AUTHORITY
+from netproc.test.support import tlsstandin
+from netproc.test.support.base import PATIENCE, NetprocTestCase, reactor
+from netproc.test.support.peers import accept, in_thread, read_all, read_exactly
+from netproc.test.support.tlsstandin import AUTHORITY
 
 MUCH = b"x" * 1_000_000
 
@@ -33,7 +33,7 @@ MUCH = b"x" * 1_000_000
 class StartTlsContract:
     """TLS that the program starts as soon as it hears of a connection."""
 
-    security = staticmethod(tls_standin.security)
+    security = staticmethod(tlsstandin.security)
 
     async def setUp(self) -> None:
         await super().setUp()  # type: ignore[misc]
@@ -155,7 +155,7 @@ class ForeignStartTlsTests(StartTlsContract, ForeignFixture):
 
 
 class MemoryStartTlsTests(StartTlsContract, TcpFixture):
-    security = staticmethod(tls_standin.security_in_memory)
+    security = staticmethod(tlsstandin.security_in_memory)
 
 
 class OutputContract:

@@ -21,8 +21,8 @@ from zope.interface.verify import verifyObject
 
 from netproc import ProcessError
 from netproc.test.real.contract import MB
-from netproc.test.real.peers import in_thread, read_all, reset
-from netproc.test.real.protocols import (
+from netproc.test.support.peers import in_thread, read_all, reset
+from netproc.test.support.protocols import (
     AUTHORITY,
     LOCALHOST,
     EndpointFixture,

@@ -7,8 +7,8 @@ import socket
 
 from netproc import filters
 from netproc.test.real.contract import MB, Recorder, echo
-from netproc.test.real.peers import in_thread
-from netproc.test.real.programs import ProgramTestCase, require, run_with_input
+from netproc.test.support.peers import in_thread
+from netproc.test.support.programs import ProgramTestCase, require, run_with_input
 
 LARGE = bytes(range(256)) * (3 * MB // 256)
 

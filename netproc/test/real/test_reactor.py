@@ -20,7 +20,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from netproc.core.address import SocketAddress
 from netproc.net.endpoints import ServerEndpoint
 from netproc.reactor.epoll import EPollReactor
-from netproc.test.certificates import Authority
+from netproc.test.support.certificates import Authority
 
 DEADLINE = 20
 LOOPBACK = SocketAddress(socket.AF_INET, ("127.0.0.1", 0))

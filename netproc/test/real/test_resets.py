@@ -7,7 +7,7 @@ import errno
 from netproc import ProcessError
 from netproc.test.real import test_tcp, test_unix
 from netproc.test.real.contract import BROKEN, MB, Fixture, Recorder
-from netproc.test.real.peers import reset
+from netproc.test.support.peers import reset
 
 
 class ResetContract(Fixture):

@@ -8,9 +8,9 @@ import socket
 from typing import Any
 
 from netproc import NetworkProcess, ProcessError
-from netproc.test.base import PATIENCE, NetprocTestCase, descriptors
 from netproc.test.real.contract import BROKEN, Recorder, echo
-from netproc.test.real.peers import in_thread, reset
+from netproc.test.support.base import PATIENCE, NetprocTestCase, descriptors
+from netproc.test.support.peers import in_thread, reset
 
 
 class SeqpacketTests(NetprocTestCase):

@@ -9,16 +9,16 @@ from typing import Any
 from netproc import NetworkProcess, ProcessArgumentError, ProcessError, make_network_process
 from netproc.net import rawaddress
 from netproc.net.transport import StreamTransport
-from netproc.test.base import reactor
 from netproc.test.real.contract import Recorder, echo
-from netproc.test.real.peers import (
+from netproc.test.real.test_tcp import TcpFixture
+from netproc.test.support.base import reactor
+from netproc.test.support.peers import (
     connect,
     in_thread,
     read_all,
     read_exactly,
     request_and_half_close,
 )
-from netproc.test.real.test_tcp import TcpFixture
 
 
 class AddressTests(TcpFixture):

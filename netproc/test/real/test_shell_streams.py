@@ -18,9 +18,9 @@ from netproc import (
     open_network_stream,
 )
 from netproc.core.limits import Limits
-from netproc.test.base import NetprocTestCase
 from netproc.test.real.contract import Recorder
-from netproc.test.real.peers import in_thread
+from netproc.test.support.base import NetprocTestCase
+from netproc.test.support.peers import in_thread
 
 
 class ShellStreamTests(NetprocTestCase):

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from netproc import NetworkProcess
-from netproc.test.certificates import Authority
 from netproc.test.real.contract import Recorder
-from netproc.test.real.peers import in_thread, request_and_half_close
-from netproc.test.real.programs import ProgramTestCase, require
+from netproc.test.support.certificates import Authority
+from netproc.test.support.peers import in_thread, request_and_half_close
+from netproc.test.support.programs import ProgramTestCase, require
 
 ENDING = """
 from twisted.internet import reactor

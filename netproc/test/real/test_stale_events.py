@@ -14,10 +14,10 @@ from netproc import NetworkProcess
 from netproc.core.address import SocketAddress
 from netproc.net.connector import Connector
 from netproc.net.sockets import hang_up
-from netproc.test.base import NetprocTestCase, reactor
 from netproc.test.real import test_tcp, test_unix
 from netproc.test.real.contract import MB, Fixture, Recorder
-from netproc.test.real.peers import in_thread, read_exactly, reset, silent_listener
+from netproc.test.support.base import NetprocTestCase, reactor
+from netproc.test.support.peers import in_thread, read_exactly, reset, silent_listener
 
 
 def tell_hang_up(descriptor: Any, reason: Exception) -> None:

@@ -15,12 +15,12 @@ from twisted.internet.defer import Deferred
 
 from netproc import NetworkProcess, ProcessArgumentError, ProcessError, get_buffer_create
 from netproc.net.tls import contexts
-from netproc.test.base import PATIENCE, NetprocTestCase
-from netproc.test.certificates import told
-from netproc.test.real import tls_standin
 from netproc.test.real.contract import BROKEN, Recorder, echo
-from netproc.test.real.peers import accept, in_thread, read_all, read_exactly
-from netproc.test.real.tls_standin import AUTHORITY
+from netproc.test.support import tlsstandin
+from netproc.test.support.base import PATIENCE, NetprocTestCase
+from netproc.test.support.certificates import told
+from netproc.test.support.peers import accept, in_thread, read_all, read_exactly
+from netproc.test.support.tlsstandin import AUTHORITY
 
 ASK = b"STARTTLS\r\n"
 GO = b"go ahead\r\n"
@@ -37,7 +37,7 @@ def offer(process: NetworkProcess, data: bytes) -> None:
 
 
 class StartTlsFixture(NetprocTestCase):
-    security = staticmethod(tls_standin.security)
+    security = staticmethod(tlsstandin.security)
 
     async def setUp(self) -> None:
         await super().setUp()
@@ -213,7 +213,7 @@ class StartTlsTests(StartTlsFixture):
 
     async def test_a_certificate_for_another_host(self) -> None:
         process, peer = await self.client_and_peer()
-        parameters = tls_standin.Parameters(AUTHORITY.client.context, "other.example")
+        parameters = tlsstandin.Parameters(AUTHORITY.client.context, "other.example")
         done = process.start_tls(parameters)
         tls = self.raw_server(peer)
         error = await self.check_failed(process, done)
@@ -337,4 +337,4 @@ class InjectionTests(StartTlsFixture):
 
 
 class StartTlsInMemoryTests(StartTlsTests):
-    security = staticmethod(tls_standin.security_in_memory)
+    security = staticmethod(tlsstandin.security_in_memory)

@@ -7,7 +7,7 @@ from typing import Any
 
 from netproc import NetworkProcess
 from netproc.test.real.contract import Fixture, StreamContract
-from netproc.test.real.peers import connect
+from netproc.test.support.peers import connect
 
 
 class TcpFixture(Fixture):

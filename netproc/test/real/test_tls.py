@@ -7,17 +7,17 @@ from typing import Any, ClassVar
 
 from netproc import NetworkProcess
 from netproc.net.tls import contexts
-from netproc.test.real import tls_standin
 from netproc.test.real.contract import StreamContract
 from netproc.test.real.test_tcp import TcpFixture
-from netproc.test.real.tls_peers import tls_peer
-from netproc.test.real.tls_standin import AUTHORITY
+from netproc.test.support import tlsstandin
+from netproc.test.support.tlspeers import tls_peer
+from netproc.test.support.tlsstandin import AUTHORITY
 
 
 class TlsFixture(TcpFixture):
     """TLS over 127.0.0.1; the plain sockets of the peers do TLS behind the back of the tests."""
 
-    security = staticmethod(tls_standin.security)
+    security = staticmethod(tlsstandin.security)
     # A client with TLS is told of it in any case (N239).
     opened: ClassVar[list[str]] = ["open\n"]
 
@@ -61,7 +61,7 @@ class TlsContractTests(TlsFixture, StreamContract):
 class MemoryTlsContractTests(TlsContractTests):
     """The contract over TLS, records passing through memory."""
 
-    security = staticmethod(tls_standin.security_in_memory)
+    security = staticmethod(tlsstandin.security_in_memory)
 
 
 del TcpFixture, StreamContract

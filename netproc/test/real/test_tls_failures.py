@@ -17,13 +17,13 @@ from twisted.logger import LogEvent, globalLogPublisher
 from netproc import NetworkProcess, ProcessArgumentError, ProcessError, make_network_process
 from netproc.core.throttle import MOST_COMPLAINTS
 from netproc.net.tls.channel import TLSChannel
-from netproc.test.base import PATIENCE, reactor
-from netproc.test.certificates import told
-from netproc.test.real import tls_standin
 from netproc.test.real.contract import BROKEN, TIMES, Recorder, echo
-from netproc.test.real.peers import accept, in_thread, read_all, read_exactly
 from netproc.test.real.test_tls import TlsFixture
-from netproc.test.real.tls_standin import AUTHORITY, Parameters
+from netproc.test.support import tlsstandin
+from netproc.test.support.base import PATIENCE, reactor
+from netproc.test.support.certificates import told
+from netproc.test.support.peers import accept, in_thread, read_all, read_exactly
+from netproc.test.support.tlsstandin import AUTHORITY, Parameters
 
 
 def refusing(connection: SSL.Connection) -> ProcessError:
@@ -444,8 +444,8 @@ del TlsFixture
 
 
 class HandshakeInMemoryTests(HandshakeTests):
-    security = staticmethod(tls_standin.security_in_memory)
+    security = staticmethod(tlsstandin.security_in_memory)
 
 
 class EndInMemoryTests(EndTests):
-    security = staticmethod(tls_standin.security_in_memory)
+    security = staticmethod(tlsstandin.security_in_memory)

@@ -10,11 +10,11 @@ from twisted.logger import LogEvent, globalLogPublisher
 
 from netproc import NetworkProcess, filters
 from netproc.commands import devcert
-from netproc.test.base import NetprocTestCase
-from netproc.test.certificates import NOW
-from netproc.test.real.programs import Program, ProgramTestCase
 from netproc.test.real.test_examples import free_port
 from netproc.test.real.test_howto import examples
+from netproc.test.support.base import NetprocTestCase
+from netproc.test.support.certificates import NOW
+from netproc.test.support.programs import Program, ProgramTestCase
 from netproc.test.test_packaging import checkout
 
 

@@ -11,8 +11,8 @@ from twisted.logger import globalLogPublisher
 
 from netproc import NetworkProcess, ProcessArgumentError, ProcessError, TransactionQueue
 from netproc.filters import transactions
-from netproc.test.real.peers import in_thread, read_exactly
 from netproc.test.real.test_tcp import TcpFixture
+from netproc.test.support.peers import in_thread, read_exactly
 
 
 class TransactionTests(TcpFixture):

@@ -14,9 +14,9 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request, Site
 from zope.interface import implementer
 
-from netproc.test.base import reactor
-from netproc.test.real.peers import fill, in_thread, read_all, read_exactly, reset
-from netproc.test.real.protocols import (
+from netproc.test.support.base import reactor
+from netproc.test.support.peers import fill, in_thread, read_all, read_exactly, reset
+from netproc.test.support.protocols import (
     AnyEndpoints,
     Kept,
     Noting,

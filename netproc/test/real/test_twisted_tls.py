@@ -17,7 +17,7 @@ from twisted.protocols.basic import LineReceiver
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from netproc.test.real.protocols import (
+from netproc.test.support.protocols import (
     AUTHORITY,
     LOCALHOST,
     AnyEndpoints,

@@ -8,7 +8,7 @@ from typing import Any
 
 from netproc import Limits, NetworkProcess, ProcessError
 from netproc.test.real.contract import Fixture, StreamContract, echo
-from netproc.test.real.peers import connect, in_thread, read_all
+from netproc.test.support.peers import connect, in_thread, read_all
 
 
 class UnixFixture(Fixture):

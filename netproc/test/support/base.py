@@ -18,7 +18,7 @@ from netproc import NetworkProcess, make_network_process
 from netproc.core.table import ProcessTable
 from netproc.net.interfaces import default_reactor
 from netproc.process.process import DEFAULT_TABLE
-from netproc.test.ledger import Ledger
+from netproc.test.support.ledger import Ledger
 
 #: How long anything may take before the test has failed.
 PATIENCE = 10.0

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThread
 
-from netproc.test.base import PATIENCE
+from netproc.test.support.base import PATIENCE
 
 T = TypeVar("T")
 

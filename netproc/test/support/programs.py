@@ -14,7 +14,7 @@ from typing import Any
 from twisted.trial.unittest import SkipTest
 
 import netproc
-from netproc.test.base import PATIENCE, NetprocTestCase
+from netproc.test.support.base import PATIENCE, NetprocTestCase
 
 #: Where the netproc that is tested lies; children must find the same, wherever they run.
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(netproc.__file__)))
