@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from netproc import ProcessError, filters
-from netproc.test.real.test_tcp import TcpFixture
+from netproc.test.support.fixtures import TcpFixture
 from netproc.test.support.peers import in_thread, read_all, read_exactly, request_and_half_close
 
 
@@ -71,6 +71,3 @@ class FilterTests(TcpFixture):
         peer.sendall(b"x")
         await self.until(lambda: recorder.received == 1)
         self.assertEqual(0, recorder.sent)
-
-
-del TcpFixture

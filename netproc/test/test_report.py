@@ -11,12 +11,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from netproc import filters
 from netproc.commands.report import Reporter, how_to_try
 from netproc.core.address import SocketAddress
-from netproc.test.real.contract import Fixture
-from netproc.test.real.test_tcp import TcpFixture
-from netproc.test.real.test_unix import UnixFixture
+from netproc.test.support.fixtures import TcpFixture, UnixFixture
 from netproc.test.support.peers import in_thread, request_and_half_close, reset
-
-del Fixture
 
 
 class Lines:
@@ -134,6 +130,3 @@ class HowToTryTests(SynchronousTestCase):
             (SocketAddress(AF_INET6, ("fe80::1", 7, 0, 99999)), None, "nc -N fe80::1%99999 7"),
         ):
             self.assertEqual(expected, how_to_try(local, kind))
-
-
-del TcpFixture, UnixFixture

@@ -11,7 +11,7 @@ from netproc.core.errors import ProcessArgumentError, SecurityError
 from netproc.core.trust import Problem, Record, Status
 from netproc.streams.security import Answer, SecurityManager
 from netproc.test.support.base import NetprocTestCase
-from netproc.test.test_trust import certificate, status
+from netproc.test.support.peerstatus import certificate, status
 
 
 def with_key(pin: str, **more: object) -> dict[str, object]:

@@ -7,8 +7,7 @@ from typing import Any
 
 import netproc
 from netproc import NetworkProcess, ProcessArgumentError, ProcessError, TransactionQueue
-from netproc.test.real.contract import Recorder
-from netproc.test.real.test_tcp import TcpFixture
+from netproc.test.support.fixtures import Recorder, TcpFixture
 
 
 class WrongValueTests(TcpFixture):
@@ -114,6 +113,3 @@ class DecoderTests(TcpFixture):
             recorder = Recorder()
             process.filter = recorder
             self.assertEqual(["é"], recorder.pieces)
-
-
-del TcpFixture

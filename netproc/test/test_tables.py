@@ -8,12 +8,9 @@ import weakref
 
 import netproc
 from netproc import NetworkProcess, ProcessArgumentError, ProcessError, ProcessTable
-from netproc.test.real.contract import BROKEN, Fixture, Recorder, echo
-from netproc.test.real.test_tcp import TcpFixture
 from netproc.test.support.base import NetprocTestCase
+from netproc.test.support.fixtures import BROKEN, Recorder, TcpFixture, echo
 from netproc.test.support.peers import accept, in_thread, read_exactly, request_and_half_close
-
-del Fixture
 
 
 class TableTests(TcpFixture):
@@ -317,6 +314,3 @@ class PatienceTests(NetprocTestCase):
             netproc.make_network_process(name=5).addErrback(lambda f: f), ProcessArgumentError
         )
         self.assertEqual("name: 5 is not a string", str(error))
-
-
-del TcpFixture

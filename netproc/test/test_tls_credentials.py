@@ -15,8 +15,8 @@ from netproc.core.errors import ProcessArgumentError
 from netproc.net.tls.contexts import security
 from netproc.net.tls.engine import Engine
 from netproc.test.support.certificates import DAY, NOW, Authority, Pair, handshake
+from netproc.test.support.contexts import ContextCase
 from netproc.test.support.oddcertificates import SERIAL, Fields, changed, tlv, with_field
-from netproc.test.test_tls_contexts import ContextCase
 
 ROOT = Authority("Root CA")
 OTHER = Authority("Other CA")

@@ -9,7 +9,6 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import threading
@@ -25,6 +24,7 @@ from netproc import TLSParameters
 from netproc.test.support.base import PATIENCE
 from netproc.test.support.certificates import Authority, Pair
 from netproc.test.support.peers import in_thread
+from netproc.test.support.ports import listens, reserve_port
 from netproc.test.support.programs import Program, ProgramTestCase, environment
 
 #: The names of two authorities: clients trust the one or the other.
@@ -154,24 +154,6 @@ class Server:
                 pass
         self.program.stop()
         shutil.rmtree(self.place.directory, ignore_errors=True)
-
-
-def listens(port: int) -> bool:
-    """Does anybody listen at PORT?"""
-    with socket.socket() as sock:
-        return sock.connect_ex(("127.0.0.1", port)) == 0
-
-
-def reserve_port() -> socket.socket:
-    """A socket that has a port of the system's choice, which gives it to nobody else meanwhile.
-
-    It does not listen, so that a server that asks for that port by its number, and for SO_REUSEADDR as
-    servers do, gets it all the same.
-    """
-    sock = socket.socket()
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    sock.bind(("127.0.0.1", 0))
-    return sock
 
 
 class InteropTestCase(ProgramTestCase):

@@ -10,8 +10,8 @@ from typing import Any
 from netproc import NetworkProcess
 from netproc.test.interop.dialogues import DIALOGUES, Offer
 from netproc.test.interop.launch import ANOTHER, OURS, InteropTestCase, authority, converse
-from netproc.test.real.contract import Recorder, echo
 from netproc.test.support.certificates import Pair
+from netproc.test.support.fixtures import Recorder, echo
 from netproc.test.support.peers import in_thread
 from netproc.test.support.programs import require
 

@@ -11,8 +11,8 @@ from netproc import NetworkProcess
 from netproc.test.interop import servers
 from netproc.test.interop.launch import Configure, InteropTestCase, Server
 from netproc.test.interop.wiretap import Wiretap
-from netproc.test.real.contract import BROKEN, MB, Recorder, echo
 from netproc.test.support.base import reactor
+from netproc.test.support.fixtures import BROKEN, MB, Recorder, echo
 from netproc.test.support.hostile import records
 from netproc.test.support.peers import in_thread
 from netproc.test.support.programs import require, run_with_input

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 
 from cryptography import x509
 
-from netproc.test.interop.launch import listens, reserve_port
 from netproc.test.support.certificates import SERVER_PURPOSE, Authority
+from netproc.test.support.ports import listens, reserve_port
 from netproc.test.support.programs import environment
 
 _START = 20

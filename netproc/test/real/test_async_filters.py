@@ -9,8 +9,7 @@ from typing import Any
 from twisted.internet.defer import CancelledError, Deferred, inlineCallbacks
 
 from netproc import NetworkProcess, ProcessError
-from netproc.test.real.contract import BROKEN, MB, Recorder, echo
-from netproc.test.real.test_tcp import TcpFixture
+from netproc.test.support.fixtures import BROKEN, MB, Recorder, TcpFixture, echo
 from netproc.test.support.peers import in_thread, read_exactly, reset
 
 
@@ -234,6 +233,3 @@ class AsyncFilterTests(TcpFixture):
         process.filter = echo
         process.resume()
         self.assertEqual(b"b", await in_thread(read_exactly, peer, 1))
-
-
-del TcpFixture

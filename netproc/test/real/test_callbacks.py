@@ -9,8 +9,7 @@ from twisted.internet.error import ReactorNotRunning
 from twisted.internet.task import deferLater
 
 from netproc import NetworkProcess, ProcessError, make_network_process
-from netproc.test.real.contract import BROKEN, Recorder, echo
-from netproc.test.real.test_tcp import TcpFixture
+from netproc.test.support.fixtures import BROKEN, Recorder, TcpFixture, echo
 from netproc.test.support.peers import in_thread, read_exactly, request_and_half_close
 
 
@@ -304,6 +303,3 @@ class ActingTests(TcpFixture):
         peer.close()
         await process.closed
         await self.until(lambda: done == [BROKEN])
-
-
-del TcpFixture

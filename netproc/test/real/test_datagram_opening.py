@@ -17,9 +17,9 @@ from netproc.core.errors import NetprocError
 from netproc.net import datagram, icmp
 from netproc.process.lifecycle import Life
 from netproc.process.process import DEFAULT_TABLE
-from netproc.test.real.contract import Recorder
-from netproc.test.real.test_datagrams import DatagramTestCase, PacketTestCase
 from netproc.test.support import oddvalues
+from netproc.test.support.datagrams import DatagramTestCase, PacketTestCase
+from netproc.test.support.fixtures import Recorder
 
 #: Those that say where, and all options.
 KEYWORDS = ["family", "host", "local", "mode", "remote", "service", *sorted(options.KEYWORDS)]

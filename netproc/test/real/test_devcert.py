@@ -19,16 +19,16 @@ from netproc.commands.devcert import (
     find_twistd,
     how_to_try,
 )
-from netproc.test.real.test_examples import free_port
 from netproc.test.support.certificates import DAY, NOW
+from netproc.test.support.checkout import checkout
 from netproc.test.support.peers import in_thread
+from netproc.test.support.ports import free_port
 from netproc.test.support.programs import (
     Program,
     ProgramTestCase,
     environment,
     require,
 )
-from netproc.test.test_packaging import checkout
 
 
 class DevcertTests(ProgramTestCase):

@@ -13,10 +13,7 @@ from typing import Any
 from twisted.internet.defer import CancelledError
 from twisted.internet.endpoints import clientFromString, serverFromString
 from twisted.internet.error import ConnectionDone, ConnectionLost
-from twisted.internet.interfaces import (
-    INegotiated,
-    ISSLTransport,
-)
+from twisted.internet.interfaces import INegotiated, ISSLTransport
 from twisted.protocols.basic import LineReceiver
 from twisted.python.failure import Failure
 from twisted.web.client import Agent, readBody

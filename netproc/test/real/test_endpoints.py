@@ -21,8 +21,8 @@ from netproc import ProcessArgumentError, ProcessError
 from netproc.core.address import SocketAddress
 from netproc.net.endpoints import ClientEndpoint, ServerEndpoint
 from netproc.net.transport import StreamTransport
-from netproc.test.real.contract import MB
 from netproc.test.support.base import NetprocTestCase, reactor
+from netproc.test.support.fixtures import MB
 from netproc.test.support.peers import (
     accept,
     connect,

@@ -7,25 +7,15 @@ import re
 import socket
 import textwrap
 
+from netproc.test.support.checkout import checkout, example
 from netproc.test.support.peers import in_thread, request_and_half_close
+from netproc.test.support.ports import free_port
 from netproc.test.support.programs import (
     Program,
     ProgramTestCase,
     require,
     twistd_runners,
 )
-from netproc.test.test_packaging import checkout
-
-
-def free_port() -> int:
-    """A port that the system picks, for programs that have theirs written in them."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return int(free.getsockname()[1])
-
-
-def example(name: str) -> str:
-    with open(os.path.join(checkout(), "examples", name), encoding="utf-8") as file:
-        return file.read()
 
 
 def readme_block(language: str) -> str:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import socket
 import sys
 
-from netproc.test.real.test_examples import free_port
 from netproc.test.support.base import PATIENCE
 from netproc.test.support.peers import in_thread, request_and_half_close
+from netproc.test.support.ports import free_port
 from netproc.test.support.programs import ProgramTestCase, environment, require, script
 
 LAUNCHER = """

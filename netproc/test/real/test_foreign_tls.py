@@ -34,8 +34,8 @@ from netproc import (
     make_network_process,
 )
 from netproc.net.foreign import network_error
-from netproc.test.real.contract import BROKEN, MB, Recorder, echo
 from netproc.test.support.base import NetprocTestCase, reactor
+from netproc.test.support.fixtures import BROKEN, MB, Recorder, echo
 from netproc.test.support.peers import in_thread, read_all, read_exactly
 from netproc.test.support.protocols import Wrapped
 

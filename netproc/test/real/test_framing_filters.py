@@ -9,7 +9,7 @@ from twisted.internet.defer import CancelledError, Deferred
 
 from netproc import NetworkProcess, ProcessArgumentError, length_prefixed, lines
 from netproc.core.framing import LineSplitter
-from netproc.test.real.test_tcp import TcpFixture
+from netproc.test.support.fixtures import TcpFixture
 from netproc.test.support.peers import in_thread, read_all, read_exactly
 
 

@@ -10,18 +10,18 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
-from netproc import NetworkProcess, ProcessError, TLSParameters
+from netproc import NetworkProcess, ProcessError
 from netproc.filters.framing import length_prefixed, lines
-from netproc.test.real.contract import BROKEN, Recorder
-from netproc.test.real.test_hostile_peers import (
-    ALERT,
-    AUTHORITY,
-    CERTIFICATE,
-    SECRET,
-    Fixture,
-    server_context,
-)
+from netproc.test.support.fixtures import BROKEN, Recorder
 from netproc.test.support.hostile import Peer, cuts, records
+from netproc.test.support.hostilefixture import (
+    ALERT,
+    SECRET,
+    HostileFixture,
+    server_context,
+    serving,
+)
+from netproc.test.support.openstream import AUTHORITY
 from netproc.test.support.peers import connect
 
 GARBAGE = (
@@ -34,13 +34,7 @@ GARBAGE = (
 )
 
 
-def serving(**more: Any) -> TLSParameters:
-    key = CERTIFICATE.private_key_pem.bytes()
-    chain = b"".join(part.bytes() for part in CERTIFICATE.cert_chain_pems)
-    return TLSParameters(keylist=((key, chain),), **more)
-
-
-class ClientTests(Fixture):
+class ClientTests(HostileFixture):
     """A client that is open in clear text begins TLS."""
 
     async def started(self, **keywords: Any) -> tuple[NetworkProcess, Peer, Deferred[Any]]:
@@ -114,7 +108,7 @@ class ClientTests(Fixture):
         self.assertIsNot(None, records(peer.heard))
 
 
-class ServerTests(Fixture):
+class ServerTests(HostileFixture):
     """A server by TLS; nobody but who is well-mannered becomes a process."""
 
     async def test_what_is_no_hello(self) -> None:
@@ -154,7 +148,7 @@ class ServerTests(Fixture):
         self.assertEqual([server], list(self.ledger.events))
 
 
-class FramingTests(Fixture):
+class FramingTests(HostileFixture):
     """What a framing filter holds behind STARTTLS goes to TLS, which does not take it."""
 
     async def check(self, make: Callable[[Any], Any], ask: bytes, injected: bytes) -> None:

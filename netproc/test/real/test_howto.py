@@ -14,14 +14,12 @@ import shutil
 import socket
 import sys
 import tempfile
-import textwrap
-from collections.abc import Iterator
-from typing import NamedTuple
 
 from netproc.commands import devcert
-from netproc.test.real.test_examples import free_port
 from netproc.test.support.certificates import NOW
+from netproc.test.support.checkout import Example, examples
 from netproc.test.support.peers import in_thread
+from netproc.test.support.ports import free_port
 from netproc.test.support.programs import (
     Program,
     ProgramTestCase,
@@ -30,49 +28,6 @@ from netproc.test.support.programs import (
     run_with_input,
     script,
 )
-from netproc.test.test_packaging import checkout
-
-BLOCK = re.compile(r"\.\. code-block:: \w+\n   :caption: (.+)\n\n((?:   .*\n|\n)+)")
-FIRST, SERVES, ASKS, SAYS = "first", "in one terminal", "in another", "and the first says"
-
-
-class Example(NamedTuple):
-    """One thing that a page shows."""
-
-    files: dict[str, str]
-    first: str
-    command: str
-    request: str
-    reply: str
-    says: str
-
-
-def examples(page: str) -> Iterator[Example]:
-    with open(os.path.join(checkout(), "docs", "howto", f"{page}.rst"), encoding="utf-8") as file:
-        blocks = [
-            (caption, textwrap.dedent(body).strip("\n"))
-            for caption, body in BLOCK.findall(file.read())
-        ]
-    files: dict[str, str] = {}
-    first = ""
-    starts = [number for number, (caption, _) in enumerate(blocks) if caption == SERVES]
-    for number, (caption, body) in enumerate(blocks):
-        if caption.endswith(".py"):
-            files[caption] = body + "\n"
-        if caption == FIRST:
-            first = body
-        if caption == SERVES:
-            end = next((start for start in starts if start > number), len(blocks))
-            parts = dict(blocks[number:end])
-            request, _, reply = parts[ASKS].partition("\n")
-            yield Example(
-                dict(files),
-                first,
-                body,
-                request,
-                reply + "\n" if reply else "",
-                parts.get(SAYS, ""),
-            )
 
 
 class HowToTests(ProgramTestCase):

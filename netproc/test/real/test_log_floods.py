@@ -14,10 +14,10 @@ from netproc import NetworkProcess, lines
 from netproc.core import throttle
 from netproc.core.throttle import MOST_COMPLAINTS
 from netproc.filters import echo
-from netproc.test.real.test_hostile_peers import CERTIFICATE
-from netproc.test.real.test_hostile_tls import serving
-from netproc.test.real.test_tcp import TcpFixture
 from netproc.test.support.base import reactor
+from netproc.test.support.fixtures import TcpFixture
+from netproc.test.support.hostilefixture import serving
+from netproc.test.support.openstream import CERTIFICATE
 from netproc.test.support.peers import in_thread, read_all
 
 #: More than are logged.
@@ -102,6 +102,3 @@ class FunctionTests(LogFixture):
         await self.flood(server)
         await self.all_closed(server)
         self.assertEqual(MOST_COMPLAINTS, len(self.logged("a line is longer than 3")))
-
-
-del TcpFixture

@@ -10,8 +10,7 @@ from twisted.internet.defer import Deferred
 from netproc import Buffer, NetworkProcess, ProcessError, get_buffer_create
 from netproc.core.delivery import Delivery
 from netproc.core.limits import MIB
-from netproc.test.real.contract import echo
-from netproc.test.real.test_tcp import TcpFixture
+from netproc.test.support.fixtures import TcpFixture, echo
 from netproc.test.support.peers import in_thread, read_exactly
 
 
@@ -160,6 +159,3 @@ class BufferTests(TcpFixture):
         await self.until(lambda: got == ["def"])
         peer.close()
         await process.closed
-
-
-del TcpFixture

@@ -21,9 +21,9 @@ from twisted.internet.defer import Deferred
 import netproc
 from netproc import NetworkProcess, ProcessError
 from netproc.commands.devcert import make_certificate
-from netproc.test.real.contract import MB, echo
 from netproc.test.support.base import PATIENCE
 from netproc.test.support.certificates import Authority, pem_of_key
+from netproc.test.support.fixtures import MB, echo
 from netproc.test.support.peers import accept, in_thread, read_all, reset
 from netproc.test.support.programs import ProgramTestCase, environment, require
 

@@ -18,12 +18,16 @@ from zope.interface import implementer
 
 from netproc import NetworkProcess, ProcessError, SecurityManager, open_network_stream
 from netproc.net.tls import contexts
-from netproc.test.real.contract import BROKEN, Recorder, echo
-from netproc.test.real.test_foreign import ForeignFixture
-from netproc.test.real.test_tcp import TcpFixture
-from netproc.test.real.test_unix import UnixFixture
 from netproc.test.support import tlsstandin
 from netproc.test.support.base import PATIENCE, NetprocTestCase, reactor
+from netproc.test.support.fixtures import (
+    BROKEN,
+    ForeignFixture,
+    Recorder,
+    TcpFixture,
+    UnixFixture,
+    echo,
+)
 from netproc.test.support.peers import accept, in_thread, read_all, read_exactly
 from netproc.test.support.tlsstandin import AUTHORITY
 
@@ -388,6 +392,3 @@ class ServerEndTests(NetprocTestCase):
         await server.closed
         await self.failure_of(in_thread(peer.recv, 1), ConnectionResetError)
         self.assertEqual([server], list(self.ledger.events))
-
-
-del TcpFixture, UnixFixture, ForeignFixture

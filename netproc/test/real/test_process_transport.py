@@ -20,7 +20,7 @@ from twisted.python.failure import Failure
 from zope.interface.verify import verifyObject
 
 from netproc import ProcessError
-from netproc.test.real.contract import MB
+from netproc.test.support.fixtures import MB
 from netproc.test.support.peers import in_thread, read_all, reset
 from netproc.test.support.protocols import (
     AUTHORITY,

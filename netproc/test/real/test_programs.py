@@ -6,7 +6,7 @@ import os
 import socket
 
 from netproc import filters
-from netproc.test.real.contract import MB, Recorder, echo
+from netproc.test.support.fixtures import MB, Recorder, echo
 from netproc.test.support.peers import in_thread
 from netproc.test.support.programs import ProgramTestCase, require, run_with_input
 

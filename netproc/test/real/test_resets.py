@@ -5,12 +5,17 @@ from __future__ import annotations
 import errno
 
 from netproc import ProcessError
-from netproc.test.real import test_tcp, test_unix
-from netproc.test.real.contract import BROKEN, MB, Fixture, Recorder
+from netproc.test.support.fixtures import (
+    BROKEN,
+    MB,
+    Recorder,
+    TcpFixture,
+    UnixFixture,
+)
 from netproc.test.support.peers import reset
 
 
-class ResetContract(Fixture):
+class ResetContract:
     """Over netproc's own transport; those of Twisted lose what the kernel holds."""
 
     async def test_stopped_with_output_pending(self) -> None:
@@ -88,12 +93,9 @@ class ResetContract(Fixture):
         self.assertEqual(errno.ETIMEDOUT, process.reason.errno)
 
 
-class TcpResetTests(test_tcp.TcpFixture, ResetContract):
+class TcpResetTests(TcpFixture, ResetContract):
     """Over TCP."""
 
 
-class UnixResetTests(test_unix.UnixFixture, ResetContract):
+class UnixResetTests(UnixFixture, ResetContract):
     """Over UNIX sockets, which have no resets, but errors all the same."""
-
-
-del Fixture, ResetContract

@@ -18,13 +18,7 @@ from netproc import (
 )
 from netproc.core.trust import Problem
 from netproc.streams.security import Answer
-from netproc.test.real.test_open_stream import (
-    CAPABILITIES,
-    OpenStreamCase,
-    Script,
-    line,
-    secure,
-)
+from netproc.test.support.openstream import CAPABILITIES, OpenStreamCase, Script, line, secure
 
 #: The server proves nothing, so that all is the manager's to say.
 UNVERIFIED = TLSParameters(verify_error=None)

@@ -8,8 +8,8 @@ import socket
 from typing import Any
 
 from netproc import NetworkProcess, ProcessError
-from netproc.test.real.contract import BROKEN, Recorder, echo
 from netproc.test.support.base import PATIENCE, NetprocTestCase, descriptors
+from netproc.test.support.fixtures import BROKEN, Recorder, echo
 from netproc.test.support.peers import in_thread, reset
 
 

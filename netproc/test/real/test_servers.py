@@ -9,9 +9,8 @@ from typing import Any
 from netproc import NetworkProcess, ProcessArgumentError, ProcessError, make_network_process
 from netproc.net import rawaddress
 from netproc.net.transport import StreamTransport
-from netproc.test.real.contract import Recorder, echo
-from netproc.test.real.test_tcp import TcpFixture
 from netproc.test.support.base import reactor
+from netproc.test.support.fixtures import Recorder, TcpFixture, echo
 from netproc.test.support.peers import (
     connect,
     in_thread,
@@ -309,6 +308,3 @@ class OptionTests(TcpFixture):
         except OSError as error:
             return error.errno or 0
         return 0
-
-
-del TcpFixture

@@ -18,8 +18,8 @@ from netproc import (
     open_network_stream,
 )
 from netproc.core.limits import Limits
-from netproc.test.real.contract import Recorder
 from netproc.test.support.base import NetprocTestCase
+from netproc.test.support.fixtures import Recorder
 from netproc.test.support.peers import in_thread
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from netproc import NetworkProcess
-from netproc.test.real.contract import Recorder
 from netproc.test.support.certificates import Authority
+from netproc.test.support.fixtures import Recorder
 from netproc.test.support.peers import in_thread, request_and_half_close
 from netproc.test.support.programs import ProgramTestCase, require
 

@@ -14,9 +14,8 @@ from netproc import NetworkProcess
 from netproc.core.address import SocketAddress
 from netproc.net.connector import Connector
 from netproc.net.sockets import hang_up
-from netproc.test.real import test_tcp, test_unix
-from netproc.test.real.contract import MB, Fixture, Recorder
 from netproc.test.support.base import NetprocTestCase, reactor
+from netproc.test.support.fixtures import MB, Recorder, TcpFixture, UnixFixture
 from netproc.test.support.peers import in_thread, read_exactly, reset, silent_listener
 
 
@@ -27,7 +26,7 @@ def tell_hang_up(descriptor: Any, reason: Exception) -> None:
     descriptor.connectionLost(Failure(reason))
 
 
-class StaleEventContract(Fixture):
+class StaleEventContract:
     async def test_a_connection_goes_on(self) -> None:
         for reason in (ConnectionDone(), ConnectionLost()):
             heard = Recorder()
@@ -92,15 +91,12 @@ class StaleEventContract(Fixture):
             connection.delete()
 
 
-class TcpStaleEventTests(test_tcp.TcpFixture, StaleEventContract):
+class TcpStaleEventTests(TcpFixture, StaleEventContract):
     """Over TCP."""
 
 
-class UnixStaleEventTests(test_unix.UnixFixture, StaleEventContract):
+class UnixStaleEventTests(UnixFixture, StaleEventContract):
     """Over UNIX sockets."""
-
-
-del StaleEventContract
 
 
 class ConnectingTests(NetprocTestCase):
@@ -131,6 +127,3 @@ class HangUpTests(NetprocTestCase):
         error = hang_up(ours)
         assert error is not None
         self.assertEqual(errno.EBADF, error.errno)
-
-
-del Fixture

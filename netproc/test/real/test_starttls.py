@@ -15,10 +15,10 @@ from twisted.internet.defer import Deferred
 
 from netproc import NetworkProcess, ProcessArgumentError, ProcessError, get_buffer_create
 from netproc.net.tls import contexts
-from netproc.test.real.contract import BROKEN, Recorder, echo
 from netproc.test.support import tlsstandin
 from netproc.test.support.base import PATIENCE, NetprocTestCase
 from netproc.test.support.certificates import told
+from netproc.test.support.fixtures import BROKEN, Recorder, echo
 from netproc.test.support.peers import accept, in_thread, read_all, read_exactly
 from netproc.test.support.tlsstandin import AUTHORITY
 

@@ -9,10 +9,10 @@ import sys
 
 from netproc import TLSParameters, open_network_stream
 from netproc.commands.devcert import CERTIFICATE_FILE, KEY_FILE, make_certificate, write_new
-from netproc.test.real.test_examples import example, free_port
+from netproc.test.support.checkout import checkout, example
 from netproc.test.support.peers import in_thread
+from netproc.test.support.ports import free_port
 from netproc.test.support.programs import Program, ProgramTestCase, require, run_with_input
-from netproc.test.test_packaging import checkout
 
 KEY, CERTIFICATE = make_certificate(datetime.datetime.now(datetime.UTC))
 MAIL = b"From: a@localhost\r\nSubject: hello\r\n\r\nAll well?\r\n"

@@ -17,12 +17,12 @@ from twisted.logger import LogEvent, globalLogPublisher
 from netproc import NetworkProcess, ProcessArgumentError, ProcessError, make_network_process
 from netproc.core.throttle import MOST_COMPLAINTS
 from netproc.net.tls.channel import TLSChannel
-from netproc.test.real.contract import BROKEN, TIMES, Recorder, echo
-from netproc.test.real.test_tls import TlsFixture
 from netproc.test.support import tlsstandin
 from netproc.test.support.base import PATIENCE, reactor
 from netproc.test.support.certificates import told
+from netproc.test.support.fixtures import BROKEN, TIMES, Recorder, echo
 from netproc.test.support.peers import accept, in_thread, read_all, read_exactly
+from netproc.test.support.tlsfixture import TlsFixture
 from netproc.test.support.tlsstandin import AUTHORITY, Parameters
 
 
@@ -438,9 +438,6 @@ class PlaceTests(Fixture):
         await self.until(lambda: len(self.log) == 2)
         await self.until(lambda: not left())
         self.assertEqual([], left())
-
-
-del TlsFixture
 
 
 class HandshakeInMemoryTests(HandshakeTests):

@@ -12,15 +12,15 @@ from netproc.net.tls import contexts
 from netproc.net.tls.memory import MOST_ANSWERS, MemoryTLSChannel
 from netproc.net.tls.onsocket import MOST_SENT, Wire
 from netproc.net.tls.records import MOST_RECORDS
-from netproc.test.real import test_unix, tlsstandin
-from netproc.test.real.contract import MB, Fixture, Recorder
+from netproc.test.support import tlsstandin
+from netproc.test.support.fixtures import MB, Recorder, UnixFixture
 from netproc.test.support.floods import HELLO_REQUEST, KeyUpdates
 from netproc.test.support.tlsstandin import AUTHORITY
 
 PIECE = 1 << 18
 
 
-class FloodContract(Fixture):
+class FloodContract:
     """The test is a client of TLS."""
 
     security: Any
@@ -94,7 +94,7 @@ class FloodContract(Fixture):
         self.assertLess(process.pending, process.limits.low_water)
 
 
-class SocketTests(FloodContract, test_unix.UnixFixture):
+class SocketTests(FloodContract, UnixFixture):
     """OpenSSL has the socket.  That of a UNIX connection holds little and does not grow."""
 
     security = staticmethod(tlsstandin.security)
@@ -102,7 +102,7 @@ class SocketTests(FloodContract, test_unix.UnixFixture):
     questions = 4_000
 
 
-class MemoryTests(FloodContract, test_unix.UnixFixture):
+class MemoryTests(FloodContract, UnixFixture):
     """Records pass through memory."""
 
     security = staticmethod(tlsstandin.security_in_memory)
@@ -181,6 +181,3 @@ class WireTests(SynchronousTestCase):
         wire = Wire(None, Takes(), None)
         self.assertEqual(MOST_SENT, wire.send(bytes(5 * MOST_SENT)))
         self.assertEqual(MOST_SENT, wire.sendmsg([bytes(MOST_SENT // 4)] * 100))
-
-
-del Fixture, FloodContract

@@ -10,12 +10,11 @@ from twisted.logger import LogEvent, globalLogPublisher
 
 from netproc import NetworkProcess, filters
 from netproc.commands import devcert
-from netproc.test.real.test_examples import free_port
-from netproc.test.real.test_howto import examples
 from netproc.test.support.base import NetprocTestCase
 from netproc.test.support.certificates import NOW
+from netproc.test.support.checkout import checkout, examples
+from netproc.test.support.ports import free_port
 from netproc.test.support.programs import Program, ProgramTestCase
-from netproc.test.test_packaging import checkout
 
 
 class Files:

@@ -11,7 +11,7 @@ from twisted.logger import globalLogPublisher
 
 from netproc import NetworkProcess, ProcessArgumentError, ProcessError, TransactionQueue
 from netproc.filters import transactions
-from netproc.test.real.test_tcp import TcpFixture
+from netproc.test.support.fixtures import TcpFixture
 from netproc.test.support.peers import in_thread, read_exactly
 
 

@@ -17,7 +17,6 @@ from zope.interface import implementer
 from netproc.test.support.base import reactor
 from netproc.test.support.peers import fill, in_thread, read_all, read_exactly, reset
 from netproc.test.support.protocols import (
-    AnyEndpoints,
     Kept,
     Noting,
     ProcessEndpoints,
@@ -152,7 +151,7 @@ class Connecting:
         self._test.client(port).connect(factory)
 
 
-class ProtocolContract(AnyEndpoints):
+class ProtocolContract:
     """What Twisted's protocols and programs are told."""
 
     async def test_a_keep_alive_client_leaves(self) -> None:
@@ -263,6 +262,3 @@ class ProcessTests(ProcessEndpoints, ProtocolContract):
 
 class SocketTests(SocketEndpoints, ProtocolContract):
     """Over netproc's sockets."""
-
-
-del AnyEndpoints, TwistedEndpoints, ProcessEndpoints, SocketEndpoints, ProtocolContract

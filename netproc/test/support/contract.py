@@ -8,17 +8,15 @@ from __future__ import annotations
 
 import dataclasses
 import errno
-import os
 import socket
-from typing import Any, ClassVar
+from typing import Any
 
 from twisted.internet.defer import Deferred, gatherResults
 
 from netproc import NetworkProcess, ProcessError
 from netproc.core.limits import DEFAULT_LIMITS
-from netproc.test.support.base import NetprocTestCase
+from netproc.test.support.fixtures import BROKEN, MB, TIMES, Recorder, echo
 from netproc.test.support.peers import (
-    accept,
     in_thread,
     read_all,
     read_exactly,
@@ -26,89 +24,8 @@ from netproc.test.support.peers import (
     reset,
 )
 
-BROKEN = "connection broken by remote peer\n"
-#: How often a test does what could go wrong by chance; "make stress" does it 200 times.
-TIMES = int(os.environ.get("NETPROC_TIMES", "20"))
-MB = 1_000_000
 
-
-def echo(process: NetworkProcess, data: Any) -> None:
-    process.send(data)
-
-
-class Recorder:
-    """A filter that keeps what it is given."""
-
-    def __init__(self) -> None:
-        self.pieces: list[Any] = []
-
-    def __call__(self, process: NetworkProcess, data: Any) -> None:
-        self.pieces.append(data)
-
-    @property
-    def data(self) -> Any:
-        return (b"" if self.pieces and isinstance(self.pieces[0], bytes) else "").join(self.pieces)
-
-
-class Fixture(NetprocTestCase):
-    """Makes both ends; the subclasses know where."""
-
-    #: What the sentinel of a client that was waited for has heard when it is there.
-    opened: ClassVar[list[str]] = []
-
-    def server_place(self) -> dict[str, Any]:
-        """The keywords of a server's place."""
-        raise NotImplementedError
-
-    def client_place(self, server: NetworkProcess) -> dict[str, Any]:
-        """The keywords of the place of a client of SERVER."""
-        raise NotImplementedError
-
-    def raw_client(self, server: NetworkProcess) -> socket.socket:
-        """A plain socket that is connected to SERVER."""
-        raise NotImplementedError
-
-    def raw_server(self) -> tuple[socket.socket, dict[str, Any]]:
-        """A listening plain socket, and the keywords of the place of its client."""
-        raise NotImplementedError
-
-    async def server(self, **keywords: Any) -> NetworkProcess:
-        keywords = {"name": "server", "server": True, "coding": "binary", **keywords}
-        return await self.make(**self.server_place(), **keywords)
-
-    async def client(self, server: NetworkProcess, **keywords: Any) -> NetworkProcess:
-        keywords = {"name": "client", "coding": "binary", **keywords}
-        return await self.make(**self.client_place(server), **keywords)
-
-    async def client_of_raw(self, **keywords: Any) -> tuple[NetworkProcess, socket.socket]:
-        """A process and the plain socket at its other end."""
-        listener, place = self.raw_server()
-        keywords = {"name": "client", "coding": "binary", **keywords}
-        with listener:
-            accepting = in_thread(accept, listener)
-            process = await self.make(**place, **keywords)
-            peer = await accepting
-        self.addCleanup(peer.close)
-        return process, peer
-
-    def connections(self, server: NetworkProcess) -> list[NetworkProcess]:
-        """The connections of SERVER that have been made, oldest first."""
-        return [p for p in self.ledger.events if p.name.startswith(f"{server.name} <")]
-
-    async def connection(self, server: NetworkProcess) -> NetworkProcess:
-        """The one connection of SERVER, when it is there."""
-        await self.until(lambda: self.connections(server))
-        (found,) = self.connections(server)
-        self.addCleanup(found.delete)
-        return found
-
-    async def all_closed(self, server: NetworkProcess) -> None:
-        """Wait until the peers' ends have ended all connections of SERVER."""
-        for connection in self.connections(server):
-            await connection.closed
-
-
-class HalfCloseContract(Fixture):
+class HalfCloseContract:
     """A peer that shuts its writing side gets the whole reply (H1, H2, F1)."""
 
     async def replies_of_server(self, request: bytes, times: int) -> None:
@@ -176,7 +93,7 @@ class HalfCloseContract(Fixture):
         self.assertEqual((b"answer", [*self.opened, BROKEN]), (recorder.data, self.events(process)))
 
 
-class CloseContract(Fixture):
+class CloseContract:
     """Closing is in order, and tells how it went."""
 
     async def test_reply_and_delete_while_the_peer_uploads_every_time(self) -> None:
@@ -261,7 +178,7 @@ class CloseContract(Fixture):
         self.assertEqual(([*self.opened, BROKEN], 0), (self.events(process), process.exit_status))
 
 
-class StopContract(Fixture):
+class StopContract:
     """A stopped process gets nothing, then everything in order, then the end (N142, N146)."""
 
     async def held(self, hold: Any, let_go: Any) -> None:
@@ -364,7 +281,7 @@ class StopContract(Fixture):
         self.assertEqual([], recorder.pieces)
 
 
-class FlowContract(Fixture):
+class FlowContract:
     """Output is bounded, and what does not read stops only itself."""
 
     async def test_drain_fires_when_the_peer_has_read(self) -> None:
@@ -443,7 +360,7 @@ class FlowContract(Fixture):
     foreign = False
 
 
-class InputContract(Fixture):
+class InputContract:
     """A filter may give back what it cannot use, and others may wait for what it gets."""
 
     async def test_giving_everything_back_waits_for_more(self) -> None:
