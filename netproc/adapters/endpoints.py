@@ -107,9 +107,9 @@ class ProcessClientEndpoint:
             raise
         process.closed.addCallback(lambda _: factory.doStop())
         try:
-            protocol = factory.buildProtocol(twisted_address(process.shown.remote))
+            protocol = factory.buildProtocol(twisted_address(process._contact.remote))
             if protocol is None:
-                peer = text(process.shown.remote)
+                peer = text(process._contact.remote)
                 raise ProcessError(None, "the factory wants no protocol", peer)
         except BaseException:
             process.delete()
@@ -151,7 +151,7 @@ class _Accepting:
             return
         process.sentinel = _silent
         try:
-            address = twisted_address(process.shown.remote)
+            address = twisted_address(process._contact.remote)
             protocol = self._factory.buildProtocol(address)
         except Exception:
             log.failure("The factory failed; the connection is closed")
@@ -183,7 +183,7 @@ class ProcessPort:
 
     def getHost(self) -> IAddress:
         """Where it listens."""
-        return twisted_address(self._process.shown.local)
+        return twisted_address(self._process._contact.local)
 
     def pauseProducing(self) -> None:
         """Accept nothing until resumed."""

@@ -76,7 +76,7 @@ class ProcessTransport:
         """Connect the protocol; nothing else is told to it before `begin`."""
         process = self._process
         process.limits = dataclasses.replace(process.limits, send_cap=sys.maxsize)
-        process.life.transport = self
+        process._lifecycle.transport = self
         process.closed.addCallback(self._closed)
         self._look_at_tls()
         transport = self._stream_transport()
@@ -92,14 +92,14 @@ class ProcessTransport:
             self._process.filter = self._received
 
     def _look_at_tls(self) -> None:
-        channel = self._process.sending.channel
+        channel = self._process._output.channel
         if isinstance(channel, TLSChannel):
             self._tls = channel.connection
             alsoProvides(self, INegotiated)
 
     def _stream_transport(self) -> StreamTransport | None:
         """The transport of the socket."""
-        channel = self._process.sending.channel
+        channel = self._process._output.channel
         below = channel.below if isinstance(channel, TLSChannel) else channel
         return below.transport if isinstance(below, OwnChannel) else None
 
@@ -150,7 +150,7 @@ class ProcessTransport:
     def _give_up_if_paused(self) -> None:
         process = self._process
         if self._output_error is not None and (process.stopped or self.disconnecting):
-            process.life.delete(self._output_error)
+            process._lifecycle.delete(self._output_error)
 
     def _closed(self, process: NetworkProcess) -> None:
         """The descriptor is gone."""
@@ -165,7 +165,7 @@ class ProcessTransport:
         protocol = self.protocol
         # They would keep each other.
         del self.protocol
-        process.life.transport = None
+        process._lifecycle.transport = None
         process.filter = None
         try:
             protocol.connectionLost(Failure(self._reason()))
@@ -322,9 +322,9 @@ class ProcessTransport:
             return
         self._aborted = self.disconnecting = self._aborting = True
         process = self._process
-        process.linger = 0
+        process._linger = 0
         process.delete()
-        channel = process.sending.channel
+        channel = process._output.channel
         if channel is not None:
             # It was closing already.
             channel.abort()
@@ -366,11 +366,11 @@ class ProcessTransport:
 
     def getHost(self) -> IAddress:  # type: ignore[override]
         """Our address."""
-        return twisted_address(self._process.shown.local)
+        return twisted_address(self._process._contact.local)
 
     def getPeer(self) -> IAddress:  # type: ignore[override]
         """The peer's address."""
-        return twisted_address(self._process.shown.remote)
+        return twisted_address(self._process._contact.remote)
 
     def getTcpNoDelay(self) -> bool:
         """Is Nagle's algorithm off?"""

@@ -51,13 +51,13 @@ class ProcessCommand(ProcessService):
         if process.is_server:
             self._announce(process)
             return
-        if self._reporter is not None and process.life.state is not State.CONNECT:
+        if self._reporter is not None and process._lifecycle.state is not State.CONNECT:
             self._reporter.opened(process)
         process.closed.addCallback(self._client_ended)
 
     def _announce(self, process: NetworkProcess) -> None:
         # Not what `contact` shows, which has no zones.
-        place = process.shown.local
+        place = process._contact.local
         name = escape(process.name)
         log.info("{name} listens on {place}", name=name, place=text(place))
         if place is not None and place.is_wildcard:
@@ -80,7 +80,7 @@ class ProcessCommand(ProcessService):
 
     def _client_ended(self, process: NetworkProcess) -> None:
         # Not `status`, which is "stop" for one that is stopped.
-        if process.life.state is State.FAILED:
+        if process._lifecycle.state is State.FAILED:
             self._end(str(process.reason))
         elif self.running:
             if self._reporter is None:

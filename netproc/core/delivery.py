@@ -116,7 +116,7 @@ class Delivery:
             self._push_front(rest)
         return self.decoder.decode(chunk)
 
-    def put_back(self, text: Text) -> None:
+    def prepend(self, text: Text) -> None:
         """Let TEXT, which has been taken, be the next again."""
         self._back = text if self._back is None else text + self._back
         self._returned += len(text)
@@ -187,7 +187,7 @@ class PacketDelivery(Delivery):
         """Return the next packet that the filter has not seen since the last one came."""
         return self._back.pop(self.seen)  # type: ignore[no-any-return]
 
-    def put_back(self, text: Text) -> None:
+    def prepend(self, text: Text) -> None:
         """Let TEXT be the next packet again."""
         self._back = self._back or []
         self._back.insert(self.seen, text)

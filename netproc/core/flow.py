@@ -36,7 +36,7 @@ class OutputFlow:
             self._by_filter = by_filter
         self.sent += size
 
-    def take_back(self, size: int) -> None:
+    def uncount(self, size: int) -> None:
         """The last SIZE bytes were not sent after all."""
         self.sent -= size
 

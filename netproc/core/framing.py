@@ -25,7 +25,7 @@ class Splitter(Protocol):
     def take(self) -> Text | None:
         """The next message, None if there is no whole one; raises TooLongError."""
 
-    def give_back(self) -> Text:
+    def drain_unused(self) -> Text:
         """All that has not been taken, in order; the splitter is empty then."""
 
 
@@ -79,7 +79,7 @@ class LineSplitter:
             raise TooLongError
         return None
 
-    def give_back(self) -> Any:
+    def drain_unused(self) -> Any:
         """See Splitter."""
         rest = self._delimiter.join([*self._lines, self._empty.join(self._unfinished)])
         self._lines.clear()
@@ -127,10 +127,10 @@ class LengthSplitter:
     def _join(self, size: int) -> None:
         """Let the first SIZE bytes be in one piece."""
         if len(self._data) - self._start < size:
-            self._data = self.give_back()
+            self._data = self.drain_unused()
             self._size = len(self._data)
 
-    def give_back(self) -> bytes:
+    def drain_unused(self) -> bytes:
         """See Splitter."""
         rest = b"".join((self._data[self._start :], *self._more))
         self._data, self._start, self._size = b"", 0, 0

@@ -30,7 +30,7 @@ class Listed(Protocol):
     def delete(self) -> None:
         """End it."""
 
-    def observer_raised(self, error: BaseException) -> None:
+    def _observer_raised(self, error: BaseException) -> None:
         """Report the ERROR of an observer that was told of it."""
 
 
@@ -214,4 +214,4 @@ class ProcessTable(Generic[P]):
             try:
                 observer(process, what, value)
             except BaseException as error:
-                process.observer_raised(error)
+                process._observer_raised(error)

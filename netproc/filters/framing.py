@@ -1,7 +1,7 @@
 """Filters that give whole messages to a function: lines, or messages that say their length.
 
-Programs make one here and use it as a process's filter; `reading.py` calls it with what has come, the splitters of
-`core/framing.py` cut it.  What is not with the function yet belongs to the process: `reading.py` takes it back when
+Programs make one here and use it as a process's filter; `process/input.py` calls it with what has come, the splitters of
+`core/framing.py` cut it.  What is not with the function yet belongs to the process: `process/input.py` takes it back when
 another filter or coding system takes over, and this module gives it back when the process is stopped.
 """
 
@@ -28,14 +28,14 @@ MessageFunction = Callable[[NetworkProcess, Any], object]
 
 
 class _Stream:
-    """The input of one process, on its way through one framing: the Keeper of its `reading`."""
+    """The input of one process, on its way through one framing: the UnusedInput of its Input."""
 
-    __slots__ = ("framing", "give_back", "splitter")
+    __slots__ = ("drain_unused", "framing", "splitter")
 
     def __init__(self, framing: _Framing, splitter: Splitter) -> None:
         self.framing = framing
         self.splitter = splitter
-        self.give_back = splitter.give_back
+        self.drain_unused = splitter.drain_unused
 
 
 class _Framing:
@@ -62,13 +62,13 @@ class _Framing:
 
     def _feed(self, process: NetworkProcess, data: Any) -> _Stream:
         """The stream of PROCESS, with DATA in it; what another framing keeps comes first."""
-        keeper = process.reading.keeper
-        if not isinstance(keeper, _Stream) or keeper.framing is not self:
-            if keeper is not None:
-                data = keeper.give_back() + data
-            keeper = process.reading.keeper = _Stream(self, self._make_splitter(data))
-        keeper.splitter.feed(data)
-        return keeper
+        unused = process._input.unused
+        if not isinstance(unused, _Stream) or unused.framing is not self:
+            if unused is not None:
+                data = unused.drain_unused() + data
+            unused = process._input.unused = _Stream(self, self._make_splitter(data))
+        unused.splitter.feed(data)
+        return unused
 
     def _deliver(self, process: NetworkProcess, stream: _Stream) -> Deferred[object] | None:
         """Give messages to the function, up to one that takes its time: that is what is returned."""
@@ -76,7 +76,7 @@ class _Framing:
             running = self._call(process, message)
             if running is not None:
                 return running
-            process.sending.hold_if_much()
+            process._output.hold_if_much()
         return None
 
     async def _go_on(
@@ -88,11 +88,11 @@ class _Framing:
 
     def _next(self, process: NetworkProcess, stream: _Stream) -> Any:
         """The next message, None if there is no whole one or it is not for this function any more."""
-        reading = process.reading
-        if reading.keeper is not stream:
+        source = process._input
+        if source.unused is not stream:
             return None
-        if reading.gate & INTERRUPTING:
-            reading.take_back()
+        if source.gate & INTERRUPTING:
+            source.reclaim_unused()
             return None
         try:
             return stream.splitter.take()

@@ -85,7 +85,7 @@ class ClientMaker:
                 return
             attempt.callback(result)
             if not isinstance(result, Failure):
-                self._process.reading.open()
+                self._process._input.open()
 
         attempt: Deferred[T] = Deferred(cancel)
         making.addBoth(done)
@@ -109,7 +109,7 @@ class ClientMaker:
         attempt = self._attempt(
             deferLater(self._reactor, 0, lambda: Deferred.fromCoroutine(self._connect()))
         )
-        process.life.connecting(attempt)
+        process._lifecycle.connecting(attempt)
         process.table.enter(process)
         attempt.addErrback(self._nowait_failed)
         return process
@@ -126,12 +126,12 @@ class ClientMaker:
         lookup = self._spec.lookup
         if lookup is not None and not self._addresses_known and error.errno is None:
             error = ProcessError(None, f"Name lookup of {lookup.host} failed")
-        self._process.life.failed(error)
+        self._process._lifecycle.failed(error)
 
     def _use_buffer(self) -> None:
         buffer = self._spec.buffer
         if buffer is not None and self._process.buffer is None:
-            self._process.use_buffer(self._process.table.get_buffer_create(buffer), own=False)
+            self._process._use_buffer(self._process.table.get_buffer_create(buffer), own=False)
 
     # -- connecting -----------------------------------------------------------------------------
 
@@ -184,7 +184,7 @@ class ClientMaker:
         spec = self._spec
         addresses = await self._addresses()
         # What a nowait client shows meanwhile (N123).
-        self._process.shown.remote = addresses[0]
+        self._process._contact.remote = addresses[0]
         return ClientEndpoint(
             reactor=self._reactor,
             addresses=addresses,
@@ -245,11 +245,11 @@ class ClientMaker:
     def _open(self, channel: Channel, unread: bytes) -> None:
         self._opening = None
         process = self._process
-        event = process.life.connected(channel, self._cause, unread)
-        process.reading.wait_for_open()
+        event = process._lifecycle.connected(channel, self._cause, unread)
+        process._input.wait_for_open()
         self._before_open(process)
         if not self._spec.nowait:
             process.table.enter(process)
-        process.tell(event)
+        process._tell(event)
         if not self._opened.called:
             self._opened.callback(None)

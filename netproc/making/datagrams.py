@@ -69,12 +69,12 @@ class DatagramMaker(ClientMaker):
     def _channel_opened(self, channel: DatagramChannel) -> None:
         process = self._process
         channel.start()
-        event = process.life.connected(channel, Cause.CONNECTED)
+        event = process._lifecycle.connected(channel, Cause.CONNECTED)
         if self._spec.is_server:
-            process.life.show_port(channel.local)
+            process._lifecycle.show_port(channel.local)
         if not self._spec.nowait:
             process.table.enter(process)
-        process.tell(event)
+        process._tell(event)
 
     def _hears_all(self, remote: SocketAddress | None) -> bool:
         """Whether others than REMOTE answer: after a broadcast, or from a group (D9)."""

@@ -84,7 +84,7 @@ class ServerMaker(ListenerWatcher):
     def _begin(self, port: Port) -> None:
         """The process listens at PORT, unless that cannot do what the program has asked for."""
         try:
-            self._process.life.listening(port)
+            self._process._lifecycle.listening(port)
         except BaseException:
             port.close(lambda: None)
             raise
@@ -119,7 +119,7 @@ class ServerMaker(ListenerWatcher):
         """Made even if listening fails then (N26)."""
         buffer = self._spec.buffer
         if buffer is not None:
-            self._process.use_buffer(self._process.table.get_buffer_create(buffer), own=False)
+            self._process._use_buffer(self._process.table.get_buffer_create(buffer), own=False)
 
     async def _listen_foreign(self, endpoint: IStreamServerEndpoint) -> Port:
         self._use_buffer()
@@ -135,11 +135,11 @@ class ServerMaker(ListenerWatcher):
 
     def accept_failed(self, error: OSError) -> None:
         """See ListenerWatcher."""
-        self._process.log(None, accept_failed_message(error.errno or 0))
+        self._process._call_log(None, accept_failed_message(error.errno or 0))
 
     def listener_lost(self, error: OSError) -> None:
         """See ListenerWatcher."""
-        self._process.life.failed(from_os_error(error, "accept"))
+        self._process._lifecycle.failed(from_os_error(error, "accept"))
 
     # -- connections ----------------------------------------------------------------------------
 
@@ -149,7 +149,7 @@ class ServerMaker(ListenerWatcher):
 
     def _connected(self, channel: StreamChannel) -> None:
         """A client has connected; with TLS it is no process before the handshake is done."""
-        if self._given_up or self._process.life.ended:
+        if self._given_up or self._process._lifecycle.ended:
             # Some factories that wrap this one cannot be told so before.
             channel.abort()
             return
@@ -179,7 +179,7 @@ class ServerMaker(ListenerWatcher):
     def _refused(self, channel: Channel, reason: NetprocError) -> None:
         """Log that the connection of CHANNEL failed before it could be used, but not too often."""
         process = self._process
-        suppressed = process.complaints.passes(self._reactor.seconds())
+        suppressed = process._complaints.passes(self._reactor.seconds())
         if suppressed is not None:
             log.info(
                 "{name}: a connection failed: {peer}: {reason}{more}",
@@ -201,18 +201,18 @@ class ServerMaker(ListenerWatcher):
         identity = self._identity(channel.remote)
         table.count_connection()
         name = table.reserve(f"{server.name} {identity}")
-        connection = server.new_connection(name, channel.local, channel.remote)
-        if server.filter is True or server.uses_default_filter:
+        connection = server._new_connection(name, channel.local, channel.remote)
+        if server.filter is True or server._uses_default_filter:
             base = server.buffer.name if server.buffer is not None else None
             buffer = table.get_buffer_create(f"{base or server.name} {identity}")
-            connection.use_buffer(buffer, own=True)
-        event = connection.life.connected(channel, Cause.ACCEPTED, unread)
+            connection._use_buffer(buffer, own=True)
+        event = connection._lifecycle.connected(channel, Cause.ACCEPTED, unread)
         table.enter(connection)
-        if server.logs:
-            server.log(connection, accept_message(address.host_text(channel.remote)))
+        if server._has_log:
+            server._call_log(connection, accept_message(address.host_text(channel.remote)))
         if connection.live:
-            connection.tell(event)
-        connection.reading.open()
+            connection._tell(event)
+        connection._input.open()
 
     def _identity(self, remote: SocketAddress | None) -> str:
         """How the names of a connection and its buffer go on (N92)."""
@@ -223,7 +223,7 @@ class ServerMaker(ListenerWatcher):
 
 def _log_the_rest(server: NetworkProcess) -> None:
     """No line will come that says how many were left out."""
-    suppressed = server.complaints.suppressed()
+    suppressed = server._complaints.suppressed()
     if suppressed:
         log.info(
             "{name}: {number} more lines not logged", name=escape(server.name), number=suppressed

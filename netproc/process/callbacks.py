@@ -33,7 +33,7 @@ class Owner(Protocol):
     reactor: INetprocReactor
 
     @property
-    def complaints(self) -> Throttle:
+    def _complaints(self) -> Throttle:
         """Limits the log lines that its peer can cause."""
 
 
@@ -54,7 +54,7 @@ def _report(failure: Failure, owner: Owner, what: str) -> None:
         if failure.value.logged:
             return
         failure.value.logged = True
-    suppressed = owner.complaints.passes(owner.reactor.seconds())
+    suppressed = owner._complaints.passes(owner.reactor.seconds())
     if suppressed is not None:
         log.failure(
             "error in process {what} of {name!r}{more}",

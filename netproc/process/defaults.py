@@ -19,7 +19,7 @@ def default_filter(process: NetworkProcess, text: Text) -> None:
 
     Emacs: internal-default-process-filter (N180).
     """
-    process.insert_in_buffer(text)
+    process._insert_in_buffer(text)
 
 
 def default_sentinel(process: NetworkProcess, event: str) -> None:
@@ -27,5 +27,5 @@ def default_sentinel(process: NetworkProcess, event: str) -> None:
 
     Emacs: internal-default-process-sentinel (N85).
     """
-    if process.buffer is not None and process.life.state not in FLOWING:
-        process.insert_in_buffer(f"\nProcess {process.name} {event}")
+    if process.buffer is not None and process._lifecycle.state not in FLOWING:
+        process._insert_in_buffer(f"\nProcess {process.name} {event}")

@@ -51,14 +51,14 @@ _PAUSING = STOPPED | NO_FILTER | CONGESTED | FULL
 _CALL: ContextVar[object] = ContextVar("netproc filter call", default="no call")
 
 
-class Keeper(Protocol):
+class UnusedInput(Protocol):
     """A filter's store of what it was given and cannot use until there is more."""
 
-    def give_back(self) -> Text:
+    def drain_unused(self) -> Text:
         """All of it, in order; it is empty then."""
 
 
-class Reading:
+class Input:
     """The receiving half of one process."""
 
     __slots__ = (
@@ -69,8 +69,8 @@ class Reading:
         "_running",
         "delivery",
         "gate",
-        "keeper",
         "received",
+        "unused",
     )
 
     def __init__(self, process: NetworkProcess, delivery: Delivery) -> None:
@@ -84,7 +84,7 @@ class Reading:
         self.delivery = delivery
         self.gate = UNCONNECTED
         #: What the filter keeps, None for nearly all filters.  It belongs to whoever comes next.
-        self.keeper: Keeper | None = None
+        self.unused: UnusedInput | None = None
         #: Bytes that have come.
         self.received = 0
 
@@ -108,7 +108,7 @@ class Reading:
             process.table.tell(process, "filter", text)
         self.gate = FILTERING
         try:
-            result = process.call_filter(process, text)
+            result = process._call_filter(process, text)
         except BaseException as error:
             callbacks.raised(error, process, "filter")
             result = None
@@ -132,25 +132,25 @@ class Reading:
         self.delivery.end(reason)
         self.pump()
 
-    def put_back(self, text: str | bytes) -> None:
+    def prepend(self, text: str | bytes) -> None:
         """The filter has not used TEXT: it comes again, before anything newer."""
         if not text:
             return
-        self.delivery.put_back(text)
+        self.delivery.prepend(text)
         self.gate |= QUEUED
         if not self.gate & FILTERING:
             self.delivery.retry(in_call=False)
             self.pump()
 
-    def take_back(self) -> bool:
+    def reclaim_unused(self) -> bool:
         """What the filter keeps waits again, before anything newer, to be delivered by `pump`: somebody
         else is to have it.  Was there anything?
         """
-        keeper, self.keeper = self.keeper, None
-        kept = keeper.give_back() if keeper is not None else None
+        unused, self.unused = self.unused, None
+        kept = unused.drain_unused() if unused is not None else None
         if not kept:
             return False
-        self.delivery.put_back(kept)
+        self.delivery.prepend(kept)
         self.gate |= QUEUED
         return True
 
@@ -174,7 +174,7 @@ class Reading:
         self._channel = channel
         if self.gate & PAUSED:
             channel.pause()
-        self._process.decode_anew()
+        self._process._decode_anew()
         self.gate &= ~QUEUED
         return self.delivery.take_bytes()
 
@@ -225,14 +225,14 @@ class Reading:
 
     def update(self) -> None:
         """Find out whether care is needed."""
-        if self._fills_buffer() is not None or self._process.waiters:
+        if self._fills_buffer() is not None or self._process._waiters:
             self.gate |= CAREFUL
         else:
             self.gate &= ~CAREFUL
 
     def set_coding(self, coding: Coding, multibyte: bool) -> None:
         """Decode what comes from now on by CODING, and what has come and the filter has not used."""
-        self.take_back()
+        self.reclaim_unused()
         self.delivery.set_coding(coding, multibyte)
         self._retry()
         if self.delivery.waiting:
@@ -241,7 +241,7 @@ class Reading:
     def _fills_buffer(self) -> Buffer | None:
         """The buffer that the default filter inserts into."""
         process = self._process
-        buffer = process.buffer if process.uses_default_filter else None
+        buffer = process.buffer if process._uses_default_filter else None
         return buffer if buffer is not None and buffer.live else None
 
     def pump(self) -> None:
@@ -253,7 +253,7 @@ class Reading:
         if self.gate & HELD:
             return
         if self.delivery.ended:
-            self._process.life.input_ended(self.delivery.reason)
+            self._process._lifecycle.input_ended(self.delivery.reason)
         elif self.gate & PAUSED:
             self.gate &= ~PAUSED
             assert self._channel is not None
@@ -300,7 +300,7 @@ class Reading:
         self.gate |= UNCONNECTED
         self._stop_waiting_for_room()
         self._channel = None
-        self.keeper = None
+        self.unused = None
         self.delivery.discard()
         self.gate &= ~QUEUED
 
@@ -328,7 +328,7 @@ class Reading:
             self._call = object()
             context = _CALL.set(self._call)
         try:
-            result = process.call_filter(process, text)
+            result = process._call_filter(process, text)
         except BaseException as error:
             callbacks.raised(error, process, "filter")
             result = None
@@ -352,7 +352,7 @@ class Reading:
             self._running = running
             running.addBoth(self._filter_done, process, text)
         if observed or self.gate & CAREFUL:
-            process.delivered(text)
+            process._delivered(text)
 
     def _started(self, process: NetworkProcess, result: object) -> Deferred[object] | None:
         """Return what RESULT promises, if it is not done; a coroutine begins to run here."""

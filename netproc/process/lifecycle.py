@@ -38,7 +38,7 @@ class Transport(Protocol):
         """Nothing can be written any more.  The process ends when everything that came has been delivered."""
 
 
-class Life:
+class Lifecycle:
     """Where one process is in its life; the Receiver of its channel."""
 
     __slots__ = (
@@ -111,13 +111,13 @@ class Life:
         process = self._process
         self._attempt = None
         self._gone = False
-        process.shown.local, process.shown.remote = channel.local, channel.remote
-        process.reading.connected(channel)
+        process._contact.local, process._contact.remote = channel.local, channel.remote
+        process._input.connected(channel)
         # Before anything is written: a channel tells its receiver how that goes on.
         channel.hand_to(self)
-        process.sending.connected(channel)
+        process._output.connected(channel)
         if unread:
-            process.reading.data(unread)
+            process._input.data(unread)
         words = host_text(channel.remote) if cause is Cause.ACCEPTED else ""
         return self._step(cause, words)
 
@@ -128,14 +128,14 @@ class Life:
             port.pause()  # before anything else, since not every port can
         self.port = port
         self._gone = False
-        process.shown.local = port.local
+        process._contact.local = port.local
         self.show_port(port.local)
         self._step(Cause.LISTENING)
 
     def show_port(self, local: SocketAddress | None) -> None:
         """The contact shows the port of LOCAL."""
         if local is not None and local.family in LOOPBACK:
-            self._process.shown.set("service", local.raw[1])
+            self._process._contact.set("service", local.raw[1])
 
     def failed(self, error: ProcessError) -> None:
         """It could not be connected, or its port is broken."""
@@ -151,26 +151,26 @@ class Life:
     @property
     def data(self) -> Callable[[bytes], None]:
         """See Receiver."""
-        return self._process.reading.data
+        return self._process._input.data
 
     def eof(self) -> None:
         """See Receiver."""
-        channel = self._process.sending.channel
+        channel = self._process._output.channel
         assert channel is not None
         self.truncated = channel.truncated
-        self._process.reading.end(None)
+        self._process._input.end(None)
 
     def congested(self) -> None:
         """See Receiver."""
-        self._process.sending.congested()
+        self._process._output.congested()
 
     def writable(self) -> None:
         """See Receiver."""
-        self._process.sending.writable()
+        self._process._output.writable()
 
     def output_lost(self, reason: ProcessError) -> None:
         """See Receiver."""
-        self._process.sending.lost(reason)
+        self._process._output.lost(reason)
         if self.transport is not None:
             self.transport.output_lost(reason)
 
@@ -193,11 +193,11 @@ class Life:
         """See Receiver: what has come is delivered first."""
         if not self._process.reactor.running:
             # A reactor that stops closes all descriptors.  That matters only if output was lost.
-            channel = self._process.sending.channel
+            channel = self._process._output.channel
             self._channel_ended(reason if channel is not None and channel.unsent else None)
             self.delete()
             return
-        reading = self._process.reading
+        reading = self._process._input
         self._channel_ended(reason)
         # Who waited for the output may have deleted the process.
         reading.end(reason)
@@ -221,7 +221,7 @@ class Life:
         reactor's next turn it ends.
         """
         self.output_lost(reason)
-        self._process.reading.shut()
+        self._process._input.shut()
         self._process.reactor.callLater(0, self.input_ended, reason)
 
     def gone(self) -> None:
@@ -231,9 +231,9 @@ class Life:
 
     def _channel_ended(self, reason: ProcessError | None) -> None:
         self._gone = True
-        sending = self._process.sending
+        sending = self._process._output
         if sending.channel is not None:
-            self._process.shown.remote = sending.channel.remote
+            self._process._contact.remote = sending.channel.remote
             self.unsent = sending.channel.unsent
             self.truncated = sending.channel.truncated
             reason = reason or sending.channel.failure
@@ -264,27 +264,27 @@ class Life:
         """It has ended: stop everything, tell EVENT, and close in order."""
         process = self._process
         process.table.leave(process)
-        process.reading.shut()
+        process._input.shut()
         if self._attempt is not None:
             attempt, self._attempt = self._attempt, None
             attempt.cancel()
         if event is not None:
-            process.tell(event)
-        if process.waiters is not None:
-            process.waiters.fire(False)
-        process.reading.cancel()
-        process.forget_own_buffer()
+            process._tell(event)
+        if process._waiters is not None:
+            process._waiters.fire(False)
+        process._input.cancel()
+        process._forget_own_buffer()
         if self.port is not None:
             port, self.port = self.port, None
             port.close(self.gone)
         elif self._gone:
             self._let_go()
-        elif process.sending.channel is not None:
-            self._close(process, process.sending.channel)
+        elif process._output.channel is not None:
+            self._close(process, process._output.channel)
 
     @staticmethod
     def _close(process: NetworkProcess, channel: Channel) -> None:
-        limits, linger = process.limits, process.linger
+        limits, linger = process.limits, process._linger
         seconds = options.linger_seconds(linger) if linger is not None else None
         if seconds == 0:
             channel.abort()
@@ -295,9 +295,9 @@ class Life:
     def _let_go(self) -> None:
         """All is over: nothing must keep the process but those who have it; tell who waits."""
         process = self._process
-        self.unsent += process.sending.give_up_early(self.reason)
-        process.sending.detach()
-        process.reading.detach()
+        self.unsent += process._output.give_up_early(self.reason)
+        process._output.detach()
+        process._input.detach()
         del self._process
         process.table.closed(process)
         if self._waiters is not None:

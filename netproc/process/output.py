@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from .process import NetworkProcess
 
 
-class Sending:
+class Output:
     """The sending half of one process."""
 
     __slots__ = (
@@ -69,7 +69,7 @@ class Sending:
         if channel is None:
             self._send_early(data)
             return
-        by_filter = self._process.reading.gate & FILTERING != 0
+        by_filter = self._process._input.gate & FILTERING != 0
         pending = channel.output.pending
         if not pending:
             # All before is written: whose it was does not matter any more.
@@ -85,7 +85,7 @@ class Sending:
         except ProcessError:
             # A packet that the system refuses.
             if self._flow is not None:
-                self._flow.take_back(len(data))
+                self._flow.uncount(len(data))
             raise
         self.sent += len(data)
 
@@ -141,7 +141,7 @@ class Sending:
             except ProcessError as error:
                 # A packet that the system refuses, as `send` would have said; the others go out.
                 self.sent -= len(data)
-                self._process.life.noticed(error)
+                self._process._lifecycle.noticed(error)
                 self._end_drains(error)
         if self.eof:
             channel.write_eof()
@@ -174,7 +174,7 @@ class Sending:
 
     def congested(self) -> None:
         """More than the high-water mark is pending: if the filter sent that, its input waits."""
-        limits, reading = self._process.limits, self._process.reading
+        limits, reading = self._process.limits, self._process._input
         assert self.channel is not None
         mine = self._filter_pending()
         if mine > limits.high_water:
@@ -193,13 +193,13 @@ class Sending:
 
     def writable(self) -> None:
         """Less than the low-water mark is pending."""
-        self._process.reading.release(CONGESTED)
+        self._process._input.release(CONGESTED)
         self._end_drains(None)
 
     def lost(self, reason: ProcessError | None) -> None:
         """Nothing can be written any more; without a REASON everything has been written."""
         self._lost = self._lost or reason
-        self._process.reading.release(CONGESTED)
+        self._process._input.release(CONGESTED)
         self._end_drains(self._lost)
 
     def ended(self, reason: ProcessError | None) -> None:

@@ -9,10 +9,10 @@ sender.  Only those that the filter gives back are queued here.
 from __future__ import annotations
 
 from ..core.delivery import PacketDelivery
-from .input import FILTERING, HELD, QUEUED, Reading
+from .input import FILTERING, HELD, QUEUED, Input
 
 
-class PacketReading(Reading):
+class PacketInput(Input):
     """The receiving half of one process."""
 
     __slots__ = ()

@@ -29,10 +29,10 @@ from ..net.interfaces import INetprocReactor
 from ..net.tls.channel import TLSChannel
 from . import callbacks
 from .defaults import default_filter, default_sentinel
-from .input import STOPPED, Reading
-from .lifecycle import Life
-from .output import Sending
-from .packets import PacketReading
+from .input import STOPPED, Input
+from .lifecycle import Lifecycle
+from .output import Output
+from .packets import PacketInput
 from .settings import Filter, ProcessSettings, Sentinel
 from .starttls import start_tls
 from .waiting import Waiters, look
@@ -62,14 +62,14 @@ class NetworkProcess(ProcessSettings):
 
     __slots__ = (
         "__weakref__",
-        "_complaints",
-        "_log",
+        "_log_function",
+        "_own_complaints",
         "_stopped",
         "_tls_host",
+        "_waiters",
         "accepted_by",
         "query_on_exit",
         "reactor",
-        "waiters",
     )
 
     def __init__(
@@ -94,14 +94,14 @@ class NetworkProcess(ProcessSettings):
         self.name = name
         self.table = table
         self.reactor = reactor
-        self.shown = contact
+        self._contact = contact
         self._coding = coding
         self._filter_multibyte = filter_multibyte
         self._decodes = filter_multibyte
         self._sentinel: Sentinel = sentinel or default_sentinel
-        self._log = log
+        self._log_function = log
         self._plist = dict(plist) if plist else None
-        self.linger = linger
+        self._linger = linger
         self._limits = limits
         #: The server that made this connection, None for what was made otherwise.
         self.accepted_by = accepted_by
@@ -110,25 +110,25 @@ class NetworkProcess(ProcessSettings):
         #: Does a service's drain wait for it (D17)?
         self.query_on_exit = query_on_exit
 
-        self._complaints: Throttle | None = None
+        self._own_complaints: Throttle | None = None
         self._stopped = False
         self._buffer: Buffer | None = None
         self._mark: Mark | None = None
         self._own_buffer: Buffer | None = None
         self._tls_mark: Mark | None = None
-        self.life = Life(self)
+        self._lifecycle = Lifecycle(self)
         if contact.get("type") in _OF_PACKETS:
-            self.reading = PacketReading(self, PacketDelivery(coding, filter_multibyte))
+            self._input = PacketInput(self, PacketDelivery(coding, filter_multibyte))
         else:
-            self.reading = Reading(self, Delivery(coding, filter_multibyte))
-        self.sending = Sending(self)
+            self._input = Input(self, Delivery(coding, filter_multibyte))
+        self._output = Output(self)
         #: Who waits in `accept_output`.
-        self.waiters: Waiters[bool] | None = None
-        self.call_filter: Filter = default_filter
+        self._waiters: Waiters[bool] | None = None
+        self._call_filter: Filter = default_filter
         self._set_filter(filter)
 
     def __repr__(self) -> str:
-        ends = f"{text(self.shown.local)} {text(self.shown.remote)}"
+        ends = f"{text(self._contact.local)} {text(self._contact.remote)}"
         return f"<NetworkProcess {self.name!r} {self.status} {ends}>"
 
     # -- what it is -------------------------------------------------------------------------
@@ -141,14 +141,14 @@ class NetworkProcess(ProcessSettings):
     @property
     def command(self) -> tuple[str, ...] | None:
         """The program that runs, and its arguments; None for network processes."""
-        return self.shown.get("command")  # type: ignore[return-value]
+        return self._contact.get("command")  # type: ignore[return-value]
 
     @property
     def status(self) -> str:
         """One of "connect", "open", "listen", "stop", "closed" and "failed" (N60); of a command "run", "stop",
         "exit" and "signal".
         """
-        state = self.life.state
+        state = self._lifecycle.state
         return status.shown(state, self._stopped)
 
     @property
@@ -159,65 +159,65 @@ class NetworkProcess(ProcessSettings):
     @property
     def is_server(self) -> bool:
         """Does it accept connections?"""
-        return self.life.port is not None or self.shown.get("server") is not None
+        return self._lifecycle.port is not None or self._contact.get("server") is not None
 
     @property
     def is_datagram(self) -> bool:
         """Does it send and receive datagrams?"""
-        return self.shown.get("type") == "datagram"
+        return self._contact.get("type") == "datagram"
 
     @property
     def shows_packets(self) -> bool:
         """Does the filter get packet by packet?"""
-        return isinstance(self.reading, PacketReading)
+        return isinstance(self._input, PacketInput)
 
     @property
     def received(self) -> int:
         """Bytes that have come."""
-        return self.reading.received
+        return self._input.received
 
     @property
     def sent(self) -> int:
         """Bytes that `send` took."""
-        return self.sending.sent
+        return self._output.sent
 
     @property
     def pending(self) -> int:
         """Bytes that `send` took and the system has not got yet."""
-        return self.sending.pending
+        return self._output.pending
 
     @property
     def exit_status(self) -> int | str:
         """0; 256 when the peer has ended; after a failure the errno or a text (N61); of a command its exit
         status or the number of the signal.
         """
-        return self.life.exit_status
+        return self._lifecycle.exit_status
 
     @property
     def reason(self) -> ProcessError | None:
         """Once ended: the error that ended it, or None."""
-        return self.life.reason
+        return self._lifecycle.reason
 
     @property
     def last_error(self) -> ProcessError | None:
         """What last went wrong without ending the process, or None: an ICMP error or a refused packet of a
         datagram process, TLS that the server of a stream in clear text has refused.
         """
-        return self.life.last_error
+        return self._lifecycle.last_error
 
     @property
     def unsent(self) -> int:
         """Once closed: how many of the bytes that were sent the system never got."""
-        return self.life.unsent
+        return self._lifecycle.unsent
 
     @property
     def truncated(self) -> bool:
         """Once ended: was the input maybe cut off, since over TLS it ended without close_notify?"""
-        return self.life.truncated
+        return self._lifecycle.truncated
 
     def peer_status(self) -> dict[str, object] | None:
         """About TLS and its peer (Emacs: gnutls-peer-status); None without, and after the end."""
-        channel = self.sending.channel if self.live else None
+        channel = self._output.channel if self.live else None
         return channel.peer_status() if isinstance(channel, TLSChannel) else None
 
     @property
@@ -225,7 +225,7 @@ class NetworkProcess(ProcessSettings):
         """A new Deferred that fires with the process when it has ended and its descriptor is gone;
         `reason` and `unsent` are final then.
         """
-        return self.life.closed(self)
+        return self._lifecycle.closed(self)
 
     def contact(self, key: str | bool | None = None) -> Any:
         """What process-contact shows (N120): (host, service); with True all keywords and addresses
@@ -238,19 +238,19 @@ class NetworkProcess(ProcessSettings):
         if key is None and self.type == "real":
             return True
         if key is None:
-            return self.shown.host_and_service()
+            return self._contact.host_and_service()
         if key is True:
-            return self.shown.everything()
+            return self._contact.everything()
         if not isinstance(key, str):
             raise ProcessArgumentError("key", f"{shown(key)} is not the name of a keyword")
         if key == "peer_credentials":
-            channel = self.sending.channel
+            channel = self._output.channel
             return channel.peer_credentials() if channel is not None and self.live else None
         if key == "tls_truncated":
             return self.truncated
         if key == "tls_start":
             return self._tls_mark.position if self._tls_mark is not None else None
-        return self.shown.get(key)
+        return self._contact.get(key)
 
     # -- sending ----------------------------------------------------------------------------
 
@@ -271,10 +271,10 @@ class NetworkProcess(ProcessSettings):
             payload = encoding.encode_bytes(bytes(data))
         else:
             raise ProcessArgumentError("data", f"{type(data).__name__} is neither str nor bytes")
-        if self.life.state not in SENDING:
+        if self._lifecycle.state not in SENDING:
             raise not_running(self.name)
         if payload:
-            self.sending.send(payload)
+            self._output.send(payload)
         # Not when it is refused: what stands before the first text has to be sent then.
         if encoding.unsettled and data and isinstance(data, str):
             self._coding = (self._coding[0], encoding.settled)
@@ -283,10 +283,10 @@ class NetworkProcess(ProcessSettings):
         """Shut the sending side, behind what is pending; receiving goes on (N152).  Datagrams have
         no end: nothing happens (N106).
         """
-        if self.life.state not in SENDING:
+        if self._lifecycle.state not in SENDING:
             raise not_running(self.name)
         if not self.is_datagram:
-            self.sending.send_eof()
+            self._output.send_eof()
 
     def start_tls(self, parameters: object, unread: bytes = b"") -> Deferred[NetworkProcess]:
         """Go on with TLS, by PARAMETERS as `tls_parameters` are (Emacs: gnutls-negotiate); where a
@@ -304,18 +304,18 @@ class NetworkProcess(ProcessSettings):
 
         Fails with ProcessError when what is pending cannot be written any more.
         """
-        return self.sending.drain()
+        return self._output.drain()
 
     # -- stopping and waiting -----------------------------------------------------------------
 
     def stop(self) -> None:
         """Read nothing, or accept nothing, until resumed; sending goes on (N140)."""
-        if self.life.port is not None:
-            self.life.port.pause()
+        if self._lifecycle.port is not None:
+            self._lifecycle.port.pause()
         else:
-            if self.sending.channel is not None:
-                self.sending.channel.check_pausable()
-            self.reading.hold(STOPPED)
+            if self._output.channel is not None:
+                self._output.channel.check_pausable()
+            self._input.hold(STOPPED)
         self._stopped = True
 
     def resume(self) -> None:
@@ -323,10 +323,10 @@ class NetworkProcess(ProcessSettings):
         continue-process.
         """
         self._stopped = False
-        if self.life.port is not None:
-            self.life.port.resume()
+        if self._lifecycle.port is not None:
+            self._lifecycle.port.resume()
         else:
-            self.reading.release(STOPPED)
+            self._input.release(STOPPED)
 
     def accept_output(self, timeout: float | None = None) -> Deferred[bool]:
         """Fires with True when something has been delivered, with False when the process ends or
@@ -339,14 +339,14 @@ class NetworkProcess(ProcessSettings):
             check_patience("timeout", timeout)
         except ProcessArgumentError as error:
             return fail(error)
-        if self.reading.in_filter:
+        if self._input.in_filter:
             problem = f"the filter of process {self.name} waits for its own input"
             return fail(ProcessError(errno.EDEADLK, problem))
-        if not self.live or self.life.port is not None:
+        if not self.live or self._lifecycle.port is not None:
             return succeed(False)
-        self.waiters = self.waiters or Waiters()
-        waiter = self.waiters.add_with_timeout(timeout, False, self.reactor)
-        self.reading.update()
+        self._waiters = self._waiters or Waiters()
+        waiter = self._waiters.add_with_timeout(timeout, False, self.reactor)
+        self._input.update()
         return waiter.addCallback(self._accept_the_rest)
 
     def _accept_the_rest(self, delivered: bool) -> bool | Deferred[bool]:
@@ -361,19 +361,19 @@ class NetworkProcess(ProcessSettings):
                 break
         return True
 
-    def delivered(self, what: Text) -> None:
+    def _delivered(self, what: Text) -> None:
         """The filter has been given WHAT: tell those who watch."""
         self.table.tell(self, "delivered", what)
-        if self.waiters:
-            self.waiters.fire(True)
+        if self._waiters:
+            self._waiters.fire(True)
             if self.live:
-                self.reading.update()
+                self._input.update()
 
     def delete(self) -> None:
         r"""End it: its sentinel hears "deleted\n" before this returns, then what was sent is written
         and the connection closed.  Deleting what has ended is silent.
         """
-        self.life.delete()
+        self._lifecycle.delete()
 
     def fail(self, error: ProcessError) -> None:
         """End it as `delete` does, because of ERROR, which is its `reason` then, and logged."""
@@ -381,7 +381,7 @@ class NetworkProcess(ProcessSettings):
             raise ProcessArgumentError("error", f"{shown(error)} is not a ProcessError")
         if not self.live:
             return
-        suppressed = self.complaints.passes(self.reactor.seconds())
+        suppressed = self._complaints.passes(self.reactor.seconds())
         if suppressed is not None:
             log.info(
                 "{name}: {error}{more}",
@@ -389,7 +389,7 @@ class NetworkProcess(ProcessSettings):
                 error=escape(str(error)),
                 more=not_logged(suppressed),
             )
-        self.life.delete(error)
+        self._lifecycle.delete(error)
 
     def unread(self, text: Text) -> None:
         """Deliver TEXT again, before anything that has come since: for a filter that has not used
@@ -400,11 +400,11 @@ class NetworkProcess(ProcessSettings):
         if not isinstance(text, str if self.filter_multibyte else bytes):
             raise ProcessArgumentError("text", f"{type(text).__name__} is not what comes")
         if self.live:
-            self.reading.put_back(text)
+            self._input.prepend(text)
 
     # -- calling the program ------------------------------------------------------------------
 
-    def tell(self, event: str | None) -> None:
+    def _tell(self, event: str | None) -> None:
         """Call the sentinel, which is looked up now (N81), if there is something to tell."""
         if event is None:
             return
@@ -412,9 +412,9 @@ class NetworkProcess(ProcessSettings):
             self.table.tell(self, "sentinel", event)
         if self._buffer is not None or self._sentinel is not default_sentinel:
             # Without a buffer the default sentinel does nothing.
-            self.call("sentinel", self._sentinel, self, event)
+            self._call("sentinel", self._sentinel, self, event)
 
-    def call(self, what: str, function: Callable[..., object], *arguments: object) -> None:
+    def _call(self, what: str, function: Callable[..., object], *arguments: object) -> None:
         """Call a sentinel or log function; errors are logged, what takes time is not waited for."""
         try:
             result = function(*arguments)
@@ -423,31 +423,31 @@ class NetworkProcess(ProcessSettings):
         else:
             callbacks.pending(result, self, what)
 
-    def observer_raised(self, error: BaseException) -> None:
+    def _observer_raised(self, error: BaseException) -> None:
         """Log the ERROR that an observer of the table raised when it was told of this process."""
         callbacks.raised(error, self, "observer")
 
     @property
-    def complaints(self) -> Throttle:
+    def _complaints(self) -> Throttle:
         """Limits the log lines that peers can cause; a server has one with all its connections."""
         owner = self.accepted_by or self
-        owner._complaints = owner._complaints or Throttle(MOST_COMPLAINTS)
-        return owner._complaints
+        owner._own_complaints = owner._own_complaints or Throttle(MOST_COMPLAINTS)
+        return owner._own_complaints
 
     @property
-    def logs(self) -> bool:
+    def _has_log(self) -> bool:
         """Does anybody hear what `log` is told?"""
-        return self._log is not None or bool(self.table.observers)
+        return self._log_function is not None or bool(self.table.observers)
 
-    def log(self, connection: NetworkProcess | None, message: str) -> None:
+    def _call_log(self, connection: NetworkProcess | None, message: str) -> None:
         """Call the log function of a server."""
         self.table.tell(self, "log", message)
-        if self._log is not None:
-            self.call("log", self._log, self, connection, message)
+        if self._log_function is not None:
+            self._call("log", self._log_function, self, connection, message)
 
     # -- for server.py --------------------------------------------------------------------------
 
-    def new_connection(
+    def _new_connection(
         self, name: str, local: SocketAddress | None, remote: SocketAddress | None
     ) -> NetworkProcess:
         """A process NAME that begins as the connections of this server do (N93)."""
@@ -455,7 +455,7 @@ class NetworkProcess(ProcessSettings):
             name,
             self.table,
             self.reactor,
-            contact=self.shown.for_connection(local, remote),
+            contact=self._contact.for_connection(local, remote),
             coding=self._coding,
             filter=self.filter,
             sentinel=self._sentinel,

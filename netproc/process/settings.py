@@ -21,11 +21,11 @@ from ..core.limits import Limits
 from ..core.table import ProcessTable
 from ..net.datagram import DatagramChannel
 from .defaults import default_filter, default_sentinel
-from .input import NO_FILTER, Reading
-from .output import Sending
+from .input import NO_FILTER, Input
+from .output import Output
 
 if TYPE_CHECKING:
-    from .lifecycle import Life
+    from .lifecycle import Lifecycle
     from .process import NetworkProcess
 
 #: Called with the process and what has come: str, or bytes if its coding system does not decode.
@@ -39,33 +39,33 @@ class ProcessSettings:
 
     __slots__ = (
         "_buffer",
+        "_call_filter",
         "_coding",
+        "_contact",
         "_decodes",
         "_filter_multibyte",
+        "_input",
+        "_lifecycle",
         "_limits",
+        "_linger",
         "_mark",
+        "_output",
         "_own_buffer",
         "_plist",
         "_sentinel",
         "_tls_mark",
-        "call_filter",
-        "life",
-        "linger",
         "name",
-        "reading",
-        "sending",
-        "shown",
         "table",
     )
 
     name: str
     table: ProcessTable[NetworkProcess]
-    shown: Contact
-    life: Life
-    reading: Reading
-    sending: Sending
-    call_filter: Filter
-    linger: object
+    _contact: Contact
+    _lifecycle: Lifecycle
+    _input: Input
+    _output: Output
+    _call_filter: Filter
+    _linger: object
     _coding: Coding
     _filter_multibyte: bool
     # Does the decoder that is in use decode?
@@ -84,32 +84,32 @@ class ProcessSettings:
     @property
     def live(self) -> bool:
         """Has it not ended?"""
-        return self.life.live
+        return self._lifecycle.live
 
     # -- functions, coding, options -----------------------------------------------------------------
 
     @property
     def filter(self) -> Filter | bool:
         """The filter function; True while nothing is read.  None sets the default one."""
-        return True if self.reading.gate & NO_FILTER else self.call_filter
+        return True if self._input.gate & NO_FILTER else self._call_filter
 
     @filter.setter
     def filter(self, value: Filter | bool | None) -> None:
         if value is not None and value is not True and not callable(value):
             raise ProcessArgumentError("filter", f"{shown(value)} is not a function")
-        with self._somebody_else():
+        with self._handing_unused_input_over():
             self._set_filter(value)
-            self.shown.set("filter", self.filter)
-            self._goes_elsewhere()
+            self._contact.set("filter", self.filter)
+            self._destination_changed()
 
     def _set_filter(self, value: Filter | bool | None) -> None:
         if value is True:
-            self.reading.hold(NO_FILTER)
+            self._input.hold(NO_FILTER)
             return
-        self.call_filter = value or default_filter
-        self.reading.gate &= ~NO_FILTER
+        self._call_filter = value or default_filter
+        self._input.gate &= ~NO_FILTER
         # As decorated functions have it; inlineCallbacks makes such.
-        self.reading.trace(hasattr(self.call_filter, "__wrapped__"))
+        self._input.trace(hasattr(self._call_filter, "__wrapped__"))
 
     @property
     def sentinel(self) -> Sentinel:
@@ -121,7 +121,7 @@ class ProcessSettings:
         if value is not None and not callable(value):
             raise ProcessArgumentError("sentinel", f"{shown(value)} is not a function")
         self._sentinel = value or default_sentinel
-        self.shown.set("sentinel", self._sentinel)
+        self._contact.set("sentinel", self._sentinel)
 
     @property
     def plist(self) -> dict[str, object]:
@@ -141,14 +141,14 @@ class ProcessSettings:
         """The names of the decoding and the encoding system, as far as they have been found out; a
         name sets both.
         """
-        return self.reading.delivery.decoder.name, self._coding[1].name
+        return self._input.delivery.decoder.name, self._coding[1].name
 
     @coding.setter
     def coding(self, value: str | tuple[str | None, str | None] | None) -> None:
         decoding, encoding = coding_pair(value)
-        with self._somebody_else():
+        with self._handing_unused_input_over():
             self._coding = decoding, encoding.for_writing()
-            self.decode_anew()
+            self._decode_anew()
 
     def set_coding(self, decoding: str | None = None, encoding: str | None = None) -> None:
         """Set both (Emacs: set-process-coding-system); None is the default.  Bytes of an unfinished
@@ -156,33 +156,33 @@ class ProcessSettings:
         """
         self.coding = (decoding, encoding)
 
-    def decode_anew(self) -> None:
+    def _decode_anew(self) -> None:
         """Begin with a new decoder; it begins with the bytes of an unfinished character."""
         self._decodes = self._wants_text()
-        self.reading.set_coding(self._coding, self._decodes)
+        self._input.set_coding(self._coding, self._decodes)
 
     def _wants_text(self) -> bool:
         """May what comes be decoded?  Not for a unibyte buffer (N183)."""
-        buffer = self._buffer if self.uses_default_filter else None
+        buffer = self._buffer if self._uses_default_filter else None
         return self._filter_multibyte and (buffer is None or buffer.multibyte)
 
     @contextmanager
-    def _somebody_else(self) -> Iterator[None]:
+    def _handing_unused_input_over(self) -> Iterator[None]:
         """What the filter keeps is for the one that is set inside."""
-        kept = self.reading.take_back()
+        kept = self._input.reclaim_unused()
         yield
         if kept:
-            self.reading.pump()
+            self._input.pump()
 
-    def _goes_elsewhere(self) -> None:
+    def _destination_changed(self) -> None:
         """The filter or the buffer has changed."""
-        if self.life.state in status.ENDED:
+        if self._lifecycle.state in status.ENDED:
             return
         if self._wants_text() is not self._decodes:
-            self.decode_anew()
-        self.reading.refill()
+            self._decode_anew()
+        self._input.refill()
 
-    def new_decoder(self) -> Decoder:
+    def _new_decoder(self) -> Decoder:
         """A decoder that knows of nothing before."""
         return self._coding[0].decoder(self._decodes)
 
@@ -195,9 +195,9 @@ class ProcessSettings:
     def filter_multibyte(self, value: bool) -> None:
         if bool(value) is self._filter_multibyte:
             return
-        with self._somebody_else():
+        with self._handing_unused_input_over():
             self._filter_multibyte = bool(value)
-            self.decode_anew()
+            self._decode_anew()
 
     @property
     def limits(self) -> Limits:
@@ -212,7 +212,7 @@ class ProcessSettings:
             )
             raise ProcessArgumentError("limits", problem)
         self._limits = value
-        self.sending.set_marks(value)
+        self._output.set_marks(value)
 
     def set_option(self, name: str, value: object, no_error: bool = False) -> bool | None:
         """Set network option NAME now; True when that is done (N212).
@@ -222,10 +222,10 @@ class ProcessSettings:
         """
         if not isinstance(name, str):
             raise ProcessArgumentError("name", f"{shown(name)} is not the name of an option")
-        place = self.life.port or self.sending.channel
+        place = self._lifecycle.port or self._output.channel
         if name == options.LINGER:
             options.check(name, value)
-            self.linger = value
+            self._linger = value
         elif place is None or not self.live:
             raise not_running(self.name)
         elif name in options.KEYWORDS:
@@ -234,7 +234,7 @@ class ProcessSettings:
             return None
         else:
             raise ProcessArgumentError(escape(name), "Unknown or unsupported option")
-        self.shown.set(name, value)
+        self._contact.set(name, value)
         return True
 
     @property
@@ -256,10 +256,10 @@ class ProcessSettings:
         """The contact shows who has sent last (N102); noting it for each packet would cost much."""
         channel = self._datagrams()
         if channel is not None:
-            self.shown.remote = channel.remote
+            self._contact.remote = channel.remote
 
     def _datagrams(self) -> DatagramChannel | None:
-        channel = self.sending.channel if self.live else None
+        channel = self._output.channel if self.live else None
         return channel if isinstance(channel, DatagramChannel) else None
 
     # -- the buffer -------------------------------------------------------------------------
@@ -277,25 +277,25 @@ class ProcessSettings:
             self._buffer = value
             if value is not None:
                 self._mark = value.new_mark(value.end())
-        self.shown.set("buffer", value)
-        self._goes_elsewhere()
+        self._contact.set("buffer", value)
+        self._destination_changed()
 
-    def forget_own_buffer(self) -> None:
+    def _forget_own_buffer(self) -> None:
         """Take the buffer that the connection got on its own out of the table."""
         if self._own_buffer is not None:
             self.table.forget_buffer(self._own_buffer)
 
-    def use_buffer(self, buffer: Buffer, own: bool) -> None:
+    def _use_buffer(self, buffer: Buffer, own: bool) -> None:
         """Begin with BUFFER; the mark of a connection's OWN one points nowhere yet (N95)."""
         self._buffer = buffer
         self._own_buffer = buffer if own else None
         self._mark = buffer.new_mark(None if own else buffer.end())
-        self._goes_elsewhere()
+        self._destination_changed()
 
     @property
-    def uses_default_filter(self) -> bool:
+    def _uses_default_filter(self) -> bool:
         """Does what comes go to the buffer?"""
-        return self.call_filter is default_filter
+        return self._call_filter is default_filter
 
     @property
     def mark(self) -> int | None:
@@ -310,13 +310,13 @@ class ProcessSettings:
             self._buffer.check_position("mark", position)
         self._mark.position = position
 
-    def mark_tls_start(self) -> None:
+    def _mark_tls_start(self) -> None:
         """What is inserted from now on has come over TLS; what stands before has not, and proves nothing."""
         buffer = self._buffer
         if buffer is not None and self._mark is not None:
             self._tls_mark = buffer.new_mark(self._mark.position or buffer.end(), stays=True)
 
-    def insert_in_buffer(self, inserted: Text) -> None:
+    def _insert_in_buffer(self, inserted: Text) -> None:
         """Insert process output at the mark; no buffer, or a killed one, takes nothing."""
         if self._buffer is not None and self._buffer.live and self._mark is not None:
             self._buffer.insert_output(self._mark, inserted)

@@ -40,7 +40,7 @@ def start_tls(
         engine = _engine(process, below, parameters, unread, host)
     except ProcessArgumentError as error:
         # Whoever does not look at the Deferred would go on in clear text.
-        process.life.broken(ProcessError(None, str(error)))
+        process._lifecycle.broken(ProcessError(None, str(error)))
         return fail(error)
     try:
         # What was pending has been written for that, and a callback of `drain` may have deleted the process.
@@ -59,7 +59,7 @@ def start_tls_by(
     """
     below = _plain_channel(process)
     security = contexts.as_given(context_factory, is_server=is_server)
-    engine = engine_for(security, None, below, process.reading.delivery.incomplete)
+    engine = engine_for(security, None, below, process._input.delivery.incomplete)
     _plain_channel(process)  # see `start_tls`
     return _put_between(process, below, engine, b"")
 
@@ -67,10 +67,10 @@ def start_tls_by(
 def _plain_channel(process: NetworkProcess) -> StreamChannel:
     if process.type != "network":
         raise ProcessError(errno.EOPNOTSUPP, "TLS is for connections")
-    channel = process.sending.channel
-    if process.life.state is not State.OPEN or process.reading.delivery.ended:
+    channel = process._output.channel
+    if process._lifecycle.state is not State.OPEN or process._input.delivery.ended:
         raise not_running(process.name)
-    if process.sending.eof:
+    if process._output.eof:
         raise ProcessError(errno.EPIPE, "the sending side is shut")
     if isinstance(channel, TLSChannel):
         raise ProcessError(errno.EALREADY, f"Process {process.name} does TLS already")
@@ -90,8 +90,8 @@ def _engine(
     name = None if is_server else name_to_verify(parameters, host)
     security = contexts.security(parameters, is_server=is_server)
     # What a framing keeps has not been used either.
-    process.reading.take_back()
-    return engine_for(security, name, below, unread or process.reading.delivery.incomplete)
+    process._input.reclaim_unused()
+    return engine_for(security, name, below, unread or process._input.delivery.incomplete)
 
 
 def _put_between(
@@ -100,7 +100,7 @@ def _put_between(
     done: Deferred[NetworkProcess] = Deferred(lambda _: process.delete())
 
     def opened(_: Channel) -> None:
-        process.mark_tls_start()
+        process._mark_tls_start()
         if not done.called:  # by being cancelled
             done.callback(process)
 
@@ -115,9 +115,9 @@ def _put_between(
         process.limits,
         opened=opened,
         failed=failed,
-        receiver=process.life,
+        receiver=process._lifecycle,
     )
-    process.sending.channel = tls
+    process._output.channel = tls
     below.hand_to(tls)
-    tls.start(unread + process.reading.switch(tls))
+    tls.start(unread + process._input.switch(tls))
     return done

@@ -229,7 +229,7 @@ class _StreamMaker(ClientMaker):
         # A stream is told of as if it had no TLS, however it has got it.
         self._cause = Cause.CONNECTED
         if command is not None:
-            process.shown.set("command", command)
+            process._contact.set("command", command)
             self._cause = Cause.STARTED
         self._vet = vet
         self._stream = stream
@@ -333,14 +333,14 @@ class _StreamMaker(ClientMaker):
         """What was said stays in the buffer, as in Emacs; a filter of the program's begins behind it."""
         self._insert(process, self._said.clear)
         if self._said.secure is not None:
-            process.mark_tls_start()
+            process._mark_tls_start()
             self._insert(process, self._said.secure)
         if self._properties is not None and self._properties.error is not None:
-            process.life.noticed(StartTLSError(self._properties.error))
+            process._lifecycle.noticed(StartTLSError(self._properties.error))
 
     def _insert(self, process: NetworkProcess, said: bytes) -> None:
         if said:
-            process.insert_in_buffer(process.new_decoder().decode(said))
+            process._insert_in_buffer(process._new_decoder().decode(said))
 
     def _refused(self, error: NetprocError) -> None:
         """See ClientMaker; note what `return_list` gives."""

@@ -13,10 +13,10 @@ BINARY = coding_pair("binary")
 
 
 class GivingBack(SynchronousTestCase):
-    def give_back(self, delivery: Delivery) -> Text:
+    def drain_unused(self, delivery: Delivery) -> Text:
         """Let the filter give back all that it is given."""
         given = delivery.take()
-        delivery.put_back(given)
+        delivery.prepend(given)
         delivery.settle(given)
         return given
 
@@ -47,7 +47,7 @@ class DeliveryTests(GivingBack):
     def test_what_is_put_back_is_next(self) -> None:
         delivery = Delivery(DEFAULT, True)
         delivery.put(b"new")
-        delivery.put_back("old")
+        delivery.prepend("old")
         self.assertEqual(["ol", "d", "new"], [delivery.take(2), delivery.take(), delivery.take()])
 
     def test_a_piece_may_complete_no_character(self) -> None:
@@ -82,20 +82,20 @@ class DeliveryTests(GivingBack):
         delivery.put("aé!".encode() + b"\xc3")
         delivery.put(b"later")
         text = delivery.take()
-        delivery.put_back(text[2:])
-        delivery.put_back(text[1:2])
+        delivery.prepend(text[2:])
+        delivery.prepend(text[1:2])
         delivery.set_coding(BINARY, True)
         self.assertEqual(["é!".encode() + b"\xc3", b"later"], [delivery.take(), delivery.take()])
 
     def test_what_the_filter_gives_back_whole_comes_with_the_next(self) -> None:
         delivery = Delivery(DEFAULT, True)
         delivery.put(b"half")
-        self.give_back(delivery)
+        self.drain_unused(delivery)
         self.assertEqual((False, True), (delivery.ready, delivery.waiting))
         delivery.put(b"\xc3")
         self.assertEqual((True, "", False), (delivery.ready, delivery.take(), delivery.ready))
         delivery.put(b"\xa9")
-        self.assertEqual(("halfé", False), (self.give_back(delivery), delivery.ready))
+        self.assertEqual(("halfé", False), (self.drain_unused(delivery), delivery.ready))
         delivery.put(b"!")
         self.assertEqual(("halfé!", False), (delivery.take(), delivery.waiting))
 
@@ -103,7 +103,7 @@ class DeliveryTests(GivingBack):
         delivery = Delivery(DEFAULT, True)
         delivery.put(b"a\nb")
         given = delivery.take()
-        delivery.put_back(given[2:])
+        delivery.prepend(given[2:])
         delivery.settle(given)
         self.assertEqual((True, "b"), (delivery.ready, delivery.take()))
 
@@ -114,7 +114,7 @@ class DeliveryTests(GivingBack):
             delivery.take()
             if in_call:
                 delivery.retry(in_call=True)
-            delivery.put_back("a")
+            delivery.prepend("a")
             delivery.settle("a")
             self.assertEqual(in_call, delivery.ready)
             delivery.retry(in_call=False)
@@ -123,7 +123,7 @@ class DeliveryTests(GivingBack):
     def test_the_unfinished_character_at_the_end(self) -> None:
         delivery = Delivery(coding_pair("utf-8-unix"), True)
         delivery.put(b"a\xc3")
-        self.give_back(delivery)
+        self.drain_unused(delivery)
         self.assertEqual(
             (True, "a\udcc3", False), (delivery.finish(), delivery.take(), delivery.finish())
         )
@@ -149,7 +149,7 @@ class DeliveryTests(GivingBack):
         delivery.decoder.decode(b"\xc3")
         delivery.put(b"b")
         delivery.set_coding(DEFAULT, True)
-        delivery.put_back("é")
+        delivery.prepend("é")
         self.assertEqual("é".encode() + b"\xc3b", delivery.take_bytes())
         self.assertFalse(delivery.waiting)
 
@@ -158,11 +158,11 @@ class PacketDeliveryTests(GivingBack):
     def test_packets_stay_apart_and_in_order(self) -> None:
         delivery = PacketDelivery(DEFAULT, True)
         delivery.put("é".encode())
-        self.assertEqual("é", self.give_back(delivery))
+        self.assertEqual("é", self.drain_unused(delivery))
         self.assertFalse(delivery.ready)
         delivery.put(b"two")
         delivery.retry(in_call=False)
-        self.assertEqual(["é", "two"], [self.give_back(delivery), self.give_back(delivery)])
+        self.assertEqual(["é", "two"], [self.drain_unused(delivery), self.drain_unused(delivery)])
         self.assertEqual((False, True), (delivery.ready, delivery.waiting))
         delivery.set_coding(BINARY, True)
         self.assertEqual(["é".encode(), b"two"], [delivery.take(), delivery.take()])
@@ -170,5 +170,5 @@ class PacketDeliveryTests(GivingBack):
 
     def test_a_packet_that_is_longer_than_a_piece_stays_whole(self) -> None:
         delivery = PacketDelivery(BINARY, True)
-        delivery.put_back(b"x" * 2 * PIECE)
+        delivery.prepend(b"x" * 2 * PIECE)
         self.assertEqual(2 * PIECE, len(delivery.take()))

@@ -59,7 +59,7 @@ class FilterTests(TcpFixture):
         def refuse(text: object) -> None:
             raise ProcessError(105, "too much is pending")
 
-        self.patch(type(asleep.sending), "send", lambda sending, data: refuse(data))
+        self.patch(type(asleep._output), "send", lambda sending, data: refuse(data))
         speaker.sendall(b"x")
         await self.until(lambda: not asleep.live)
         speaker.close()

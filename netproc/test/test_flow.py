@@ -38,7 +38,7 @@ class OutputFlowTests(SynchronousTestCase):
         sent = OutputFlow()
         sent.add(100, True, 0)
         sent.add(50, True, 100)
-        sent.take_back(50)
+        sent.uncount(50)
         self.assertEqual((100, 100), (sent.sent, sent.filter_pending(100)))
 
     def test_too_many_changes_forget_the_oldest(self) -> None:

@@ -64,9 +64,9 @@ class LineTests(SynchronousTestCase):
         for piece in pieces(stream, cuts):
             splitter.feed(piece)
         lines = [splitter.take() for _ in range(min(taken, stream.count(b"\n")))]
-        rest = splitter.give_back()
+        rest = splitter.drain_unused()
         self.assertEqual(stream, b"".join(line + b"\n" for line in lines) + rest)
-        self.assertEqual((None, b""), (splitter.take(), splitter.give_back()))
+        self.assertEqual((None, b""), (splitter.take(), splitter.drain_unused()))
 
 
 class LengthTests(SynchronousTestCase):
@@ -93,4 +93,4 @@ class LengthTests(SynchronousTestCase):
         for message in messages[:taken]:
             self.assertEqual(message, splitter.take())
         rest = b"".join(bytes([len(m)]) + m for m in messages[taken:]) + b"\x05abc"
-        self.assertEqual((rest, None), (splitter.give_back(), splitter.take()))
+        self.assertEqual((rest, None), (splitter.drain_unused(), splitter.take()))

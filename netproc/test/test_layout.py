@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import os
 import re
 
@@ -33,6 +34,7 @@ CELLAR = {"_platform", "_version"}
 MOST_LINES = 600
 
 
+@functools.cache
 def test_files() -> list[str]:
     """The paths of all modules in `test/`."""
     return [
@@ -43,6 +45,7 @@ def test_files() -> list[str]:
     ]
 
 
+@functools.cache
 def tree(path: str) -> ast.Module:
     with open(path, encoding="utf-8") as file:
         return ast.parse(file.read())
@@ -56,6 +59,7 @@ def is_for_types_only(node: ast.AST) -> bool:
     )
 
 
+@functools.cache
 def imports(module: str, types_too: bool = True) -> set[str]:
     """What a module imports; names of netproc begin with a dot: ".core.spec"."""
     found: set[str] = set()

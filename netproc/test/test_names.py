@@ -33,7 +33,7 @@ class FakeProcess:
     def delete(self) -> None:
         self.deleted = True
 
-    def observer_raised(self, error: BaseException) -> None:
+    def _observer_raised(self, error: BaseException) -> None:
         self.raised.append(error)
 
 

@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from netproc.core.errors import ProcessError
 from netproc.core.limits import Limits
 from netproc.process.input import CONGESTED, FILTERING
-from netproc.process.output import Sending
+from netproc.process.output import Output
 
 
 class Channel:
@@ -36,15 +36,15 @@ class Channel:
         self.low = low
 
 
-class SendingTests(SynchronousTestCase):
+class OutputTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.held: set[int] = set()
         self.reading = SimpleNamespace(gate=0, hold=self.held.add, release=self.held.discard)
         limits = Limits(high_water=10, low_water=5, send_cap=1000)
         self.noticed: list[ProcessError] = []
         life = SimpleNamespace(noticed=self.noticed.append)
-        self.process: Any = SimpleNamespace(limits=limits, reading=self.reading, life=life)
-        self.sending = Sending(self.process)
+        self.process: Any = SimpleNamespace(limits=limits, _input=self.reading, _lifecycle=life)
+        self.sending = Output(self.process)
         self.channel: Any = Channel()
         self.sending.connected(self.channel)
 

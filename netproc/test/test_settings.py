@@ -53,7 +53,7 @@ class WrongValueTests(TcpFixture):
         ):
             error = await self.failure_of(waiting, ProcessArgumentError)
             self.assertEqual("timeout: 'x' is neither None nor a number of seconds", str(error))
-        self.assertFalse(process.waiters)
+        self.assertFalse(process._waiters)
         error = await self.failure_of(netproc.accept_process_output(5), ProcessArgumentError)
         self.assertEqual("process: 5 is not a process", str(error))
 
@@ -105,7 +105,7 @@ class DecoderTests(TcpFixture):
         full, peer = await self.client_of_raw(buffer=buffer, coding="utf-8")
         buffer.limit = 0
         peer.sendall("é".encode())
-        await self.until(lambda: full.reading.delivery.waiting)
+        await self.until(lambda: full._input.delivery.waiting)
         held, _ = await self.client_of_raw(buffer=buffer, coding="utf-8")
         held.filter = True
         held.unread("é".encode())

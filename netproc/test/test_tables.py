@@ -104,7 +104,7 @@ class AcceptOutputTests(TcpFixture):
         waiting = process.accept_output(5)
         waiting.addErrback(lambda _: None)
         waiting.cancel()
-        self.assertFalse(process.waiters)
+        self.assertFalse(process._waiters)
 
 
 class ProcessTests(TcpFixture):

@@ -61,12 +61,20 @@ async def check(name, options, reactor):
     want = emacs_trace(name) if options.emacs or options.golden else golden(name)
     got = golden(name) if options.golden else await Runner(scenario, reactor).run()
     allowed = {} if options.golden else differences.DIFFERENCES.get(name, {})
+    unlisted, listed = hold(scenario, want, got, allowed)
+    if unlisted and options.emacs and not hold(scenario, golden(name), got, allowed)[0]:
+        # netproc did what Emacs did when it was recorded, so that Emacs differs from itself.  It is asked again, since a
+        # scenario can depend on the moment at which Emacs looks at a socket.
+        print(f"{name}: Emacs differs from its record, once more: {unlisted[0]}", flush=True)
+        unlisted, listed = hold(scenario, emacs_trace(name), got, allowed)
+    return ("failed", unlisted) if unlisted else ("ok", listed)
+
+
+def hold(scenario, want, got, allowed):
+    """Compare the trace GOT with WANT: (texts of unlisted differences, numbers of those that are listed)."""
     found = compare(scenario, want, got)
     unlisted = [f"step {step}: {text}" for step, text in found if step not in allowed]
-    if unlisted:
-        return "failed", unlisted
-    listed = sorted({allowed[step] for step, _ in found})
-    return "ok", listed
+    return unlisted, sorted({allowed[step] for step, _ in found if step in allowed})
 
 
 async def main(reactor):
@@ -77,13 +85,16 @@ async def main(reactor):
     parser.add_argument("-v", action="store_true")
     options = parser.parse_args()
     tally = {"ok": 0, "failed": 0}
+    failures = []
     for name in scenario_names():
         if name.startswith(tuple(options.names)):
             verdict, texts = await check(name, options, reactor)
             tally[verdict] += 1
+            if verdict == "failed":
+                failures.append(f"{name}: {texts[0]}")
             shown = "; ".join(texts if options.v else texts[:1])
             print(f"{name:36} {verdict} {shown}".rstrip(), flush=True)
-    print("{ok} passed, {failed} failed".format(**tally))
+    print(*failures, "{ok} passed, {failed} failed".format(**tally), sep="\n")
     if tally["failed"] or not tally["ok"]:
         raise SystemExit(1)
 

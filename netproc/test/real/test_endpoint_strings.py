@@ -326,5 +326,5 @@ class NetprocTests(EndpointFixture):
         limit = int(Path("/proc/sys/net/core/somaxconn").read_text())
         for option, backlog in (("", limit), (":server=t", limit), (":server=3", 3)):
             port = await self.listen(f"netproc:0{option}", Kept(Noting))
-            with socket.socket(fileno=os.dup(port._process.life.port.fileno())) as sock:
+            with socket.socket(fileno=os.dup(port._process._lifecycle.port.fileno())) as sock:
                 self.assertEqual(backlog, listen_backlog(sock))

@@ -71,7 +71,7 @@ class ResetTests(ForeignFixture):
         return [process for process in self.ledger.events if process.accepted_by is server]
 
     def waits(self, server: NetworkProcess) -> bool:
-        return any(c.reading.gate & CONGESTED for c in self.connections(server))
+        return any(c._input.gate & CONGESTED for c in self.connections(server))
 
 
 class CancelTests(ForeignFixture):

@@ -148,7 +148,7 @@ class LinesTests(TcpFixture):
         peer.sendall(b"unfinished")
         await self.until(lambda: process.received)
         process.delete()
-        self.assertIsNone(process.reading.keeper)
+        self.assertIsNone(process._input.unused)
         peer.close()
         await process.closed
 

@@ -43,7 +43,7 @@ class HandshakeTests(LogFixture):
         """A server that is made with KEYWORDS logs connections that do not speak TLS."""
         server = await self.make(name="s\n", server=True, filter=echo, **keywords)
         ports = [await in_thread(self.speak_http, server.contact("local")[-1]) for _ in range(MANY)]
-        await self.until(lambda: server.complaints._suppressed == MANY - MOST_COMPLAINTS)
+        await self.until(lambda: server._complaints._suppressed == MANY - MOST_COMPLAINTS)
         seen = self.logged("a connection failed")
         self.assertEqual(MOST_COMPLAINTS, len(seen))
         for line, port in zip(seen, ports, strict=False):

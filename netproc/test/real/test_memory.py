@@ -113,7 +113,7 @@ class BufferTests(TcpFixture):
         self.patch(Delivery, "MOST_SEEN", 1000)
         process, peer = await self.client_of_raw(filter=lambda p, data: p.unread(data))
         peer.sendall(b"x" * 1000)
-        await self.until(lambda: process.reading.delivery.seen == 1000)
+        await self.until(lambda: process._input.delivery.seen == 1000)
         peer.sendall(b"x")
         peer.close()
         await process.closed

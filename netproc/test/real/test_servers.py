@@ -168,7 +168,7 @@ class ConnectionTests(TcpFixture):
         server = await self.server(
             filter=echo, log=lambda server, connection, message: heard.append((connection, message))
         )
-        port = server.life.port
+        port = server._lifecycle.port
         assert port is not None
         port._accept_failed(OSError(errno.ECONNABORTED, "aborted"))
         self.assertEqual([(None, "accept failed with code 103\n")], heard)
@@ -176,7 +176,7 @@ class ConnectionTests(TcpFixture):
 
     async def test_a_broken_listener_fails_the_server(self) -> None:
         server = await self.server(filter=echo)
-        port = server.life.port
+        port = server._lifecycle.port
         assert port is not None
         port._accept_failed(OSError(errno.EINVAL, "Invalid argument"))
         self.assertEqual(("failed", errno.EINVAL), (server.status, server.exit_status))
@@ -215,7 +215,7 @@ class ShortConnectionTests(TcpFixture):
 class OptionTests(TcpFixture):
     def kernel(self, process: NetworkProcess, level: int, option: int) -> int:
         """What the kernel says of an option."""
-        place: Any = process.life.port or process.sending.channel
+        place: Any = process._lifecycle.port or process._output.channel
         sock = getattr(place, "_socket", None) or place.transport.getHandle()
         return sock.getsockopt(level, option)
 

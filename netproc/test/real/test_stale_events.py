@@ -33,7 +33,7 @@ class StaleEventContract:
             process, peer = await self.client_of_raw(filter=heard)
             process.send(b"x" * 15 * MB)
             await self.turn()
-            tell_hang_up(process.sending.channel.transport, reason)
+            tell_hang_up(process._output.channel.transport, reason)
             self.assertEqual(15 * MB, len(await in_thread(read_exactly, peer, 15 * MB)))
             peer.send(b"answer")
             await self.until(lambda heard=heard: heard.data == b"answer")
@@ -42,7 +42,7 @@ class StaleEventContract:
     async def test_a_paused_connection_stays_paused(self) -> None:
         heard = Recorder()
         process, peer = await self.client_of_raw(filter=heard, stop=True)
-        tell_hang_up(process.sending.channel.transport, ConnectionLost())
+        tell_hang_up(process._output.channel.transport, ConnectionLost())
         peer.send(b"later")
         await self.turn(0.02)
         self.assertEqual([], heard.pieces)
@@ -51,7 +51,7 @@ class StaleEventContract:
 
     async def test_a_server_goes_on(self) -> None:
         server = await self.server(filter=Recorder())
-        tell_hang_up(server.life.port, ConnectionLost())
+        tell_hang_up(server._lifecycle.port, ConnectionLost())
         self.assertEqual("listen", server.status)
         self.raw_client(server).close()
         await (await self.connection(server)).closed
@@ -62,7 +62,7 @@ class StaleEventContract:
 
         def end_second(process: NetworkProcess, data: bytes) -> None:
             if process is connections[0]:
-                connections[1].linger = 0
+                connections[1]._linger = 0
                 connections[1].delete()
             else:
                 process.send(data)

@@ -347,7 +347,9 @@ class EndTests(Fixture):
         process = await made
         peer = socket.socket(fileno=tls.detach())
         peer.sendall(b"DELETE everything\r\n")
-        await self.until(lambda: process.life.reason or not process.live or process.sending._lost)
+        await self.until(
+            lambda: process._lifecycle.reason or not process.live or process._output._lost
+        )
         self.assertRaises(ProcessError, process.send, b"secret")
         peer.close()
         await process.closed

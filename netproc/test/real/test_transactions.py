@@ -85,7 +85,7 @@ class TransactionTests(TcpFixture):
                 peer.sendall(piece)
                 await self.until(
                     lambda process=process: (
-                        process.received >= len(answer) - 1 and not process.reading.gate
+                        process.received >= len(answer) - 1 and not process._input.gate
                     )
                 )
             if then == "close":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import textwrap
@@ -16,6 +17,7 @@ from netproc.test.support.programs import ROOT
 PACKAGE = os.path.dirname(os.path.abspath(netproc.__file__))
 
 
+@functools.cache
 def modules() -> dict[str, str]:
     """All modules but the tests, by name below netproc, and their paths."""
     found = {}
