@@ -66,11 +66,12 @@ class AcceptOutputTests(TcpFixture):
         self.assertEqual(b"x", recorder.data)
 
     async def test_no_time_looks_at_what_is_there(self) -> None:
-        process, peer = await self.client_of_raw(filter=Recorder())
+        recorder = Recorder()
+        process, peer = await self.client_of_raw(filter=recorder)
         self.assertFalse(await process.accept_output(0))
         process.stop()
         peer.sendall(b"x")
-        await self.turn(0.02)
+        await self.nothing_happens([], lambda: recorder.pieces)
         self.assertFalse(await process.accept_output(-1))
         process.resume()
         self.assertTrue(await process.accept_output(0))
@@ -90,7 +91,7 @@ class AcceptOutputTests(TcpFixture):
             waiting = process.accept_output(5)
             peer.sendall(output)
             peer.close()
-            await self.turn(0.01)
+            await self.nothing_happens(False, lambda waiting=waiting: waiting.called)
             process.resume()
             await self.until(lambda waiting=waiting: waiting.called and not waiting.paused)
             self.assertEqual((bool(output), [BROKEN]), (await waiting, self.events(process)))

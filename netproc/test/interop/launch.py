@@ -24,7 +24,7 @@ from netproc import TLSParameters
 from netproc.test.support.base import PATIENCE
 from netproc.test.support.certificates import Authority, Pair
 from netproc.test.support.peers import in_thread
-from netproc.test.support.ports import listens, reserve_port
+from netproc.test.support.ports import listens
 from netproc.test.support.programs import Program, ProgramTestCase, environment
 
 #: The names of two authorities: clients trust the one or the other.
@@ -177,10 +177,7 @@ class InteropTestCase(ProgramTestCase):
         directory = tempfile.mkdtemp(prefix="netproc-")
         self.addCleanup(shutil.rmtree, directory, ignore_errors=True)
         os.chmod(directory, 0o755)
-        reserved = [reserve_port() for _ in range(2)]
-        for sock in reserved:
-            self.addCleanup(sock.close)
-        place = Place(directory, *(sock.getsockname()[1] for sock in reserved))
+        place = Place(directory, self.reserve_port(), self.reserve_port())
         place.write_certificates(names)
         server = Server(place, await in_thread(configure, place))
         self.addCleanup(in_thread, server.stop)

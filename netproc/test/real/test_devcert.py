@@ -22,7 +22,6 @@ from netproc.commands.devcert import (
 from netproc.test.support.certificates import DAY, NOW
 from netproc.test.support.checkout import checkout
 from netproc.test.support.peers import in_thread
-from netproc.test.support.ports import free_port
 from netproc.test.support.programs import (
     Program,
     ProgramTestCase,
@@ -117,7 +116,7 @@ class DevcertTests(ProgramTestCase):
     async def test_what_it_says_to_try(self) -> None:
         openssl = require("openssl")
         command = await self.made()
-        port = str(free_port())
+        port = str(self.reserve_port())
         head, serve, ask = command.text().replace("7443", port).splitlines()
         self.assertRegex(head, rf"\A{KEY_FILE} and {CERTIFICATE_FILE} are for localhost until 2")
         twistd, *options = shlex.split(serve)

@@ -36,7 +36,7 @@ from netproc import (
 from netproc.net.foreign import network_error
 from netproc.test.support.base import NetprocTestCase, reactor
 from netproc.test.support.fixtures import BROKEN, MB, Recorder, echo
-from netproc.test.support.peers import in_thread, read_all, read_exactly
+from netproc.test.support.peers import accept, in_thread, read_all, read_exactly
 from netproc.test.support.protocols import Wrapped
 
 
@@ -65,8 +65,7 @@ class TlsTests(NetprocTestCase):
         )
         port = server.contact("service")
         silent = socket.create_connection(("127.0.0.1", port), 10)
-        await self.turn(0.05)
-        self.assertEqual([server], list(self.ledger.events))
+        await self.nothing_happens([server], lambda: list(self.ledger.events))
         peer = await in_thread(self.tls_client, port)
         peer.sendall(b"hello")
         self.assertEqual(b"hello", await in_thread(read_exactly, peer, 5))
@@ -91,8 +90,7 @@ class TlsTests(NetprocTestCase):
         connection.stop()
         data = bytes(range(256)) * 400
         await in_thread(peer.sendall, data)
-        await self.turn(0.05)
-        self.assertEqual([], recorder.pieces)
+        await self.nothing_happens([], lambda: recorder.pieces)
         connection.resume()
         await self.until(lambda: recorder.data == data)
         await in_thread(lambda: peer.unwrap().close())
@@ -114,7 +112,7 @@ class TlsTests(NetprocTestCase):
     async def test_handshakes_are_given_up_with_their_server(self) -> None:
         server = await self.make(name="s", server=True, endpoint=self.server_endpoint())
         with socket.create_connection(("127.0.0.1", server.contact("service")), 10) as silent:
-            await self.turn(0.05)
+            await self.turn()
             server.delete()
             self.assertRaises(ConnectionResetError, await in_thread(self.reader, silent))
         self.assertEqual(["deleted\n"], self.events(server))
@@ -154,7 +152,7 @@ class TlsTests(NetprocTestCase):
         await self.until(lambda: len(self.ledger.events) == 2)
         connection = next(p for p in self.ledger.events if p is not server)
         connection.send(b"x" * 15 * MB)
-        await self.turn(0.05)
+        await self.until_quiet(lambda: connection.pending)
         peer.setblocking(False)
         # It says close_notify, and does not wait for the answer.
         self.assertRaises(ssl.SSLError, peer.unwrap)
@@ -200,7 +198,7 @@ class TlsTests(NetprocTestCase):
             error = await self.failure_of(made, ProcessError)
             self.assertEqual(errno.ETIMEDOUT, error.errno)
             process = await self.make(name="c", endpoint=description, nowait=True)
-            await self.turn(0.05)
+            (await in_thread(accept, listener)).close()
             process.delete()
             await process.closed
             self.assertEqual(["deleted\n"], self.events(process))

@@ -19,7 +19,6 @@ from netproc.commands import devcert
 from netproc.test.support.certificates import NOW
 from netproc.test.support.checkout import Example, examples
 from netproc.test.support.peers import in_thread
-from netproc.test.support.ports import free_port
 from netproc.test.support.programs import (
     Program,
     ProgramTestCase,
@@ -42,7 +41,7 @@ class HowToTests(ProgramTestCase):
             await self.run_example(example)
 
     async def run_example(self, example: Example) -> None:
-        port = str(free_port())
+        port = str(self.reserve_port())
 
         def here(text: str) -> str:
             return (
@@ -93,7 +92,9 @@ class HowToTests(ProgramTestCase):
             await self.printed(server, "listens on")
 
     def listens(self, port: int) -> bool:
+        """Whether a program listens at PORT, which is reserved; it is not to see a connection."""
         with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind(("127.0.0.1", port))
             except OSError:

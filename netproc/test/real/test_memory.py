@@ -33,7 +33,7 @@ class StalledPeerTests(TcpFixture):
         process, peer = await self.client_of_raw()
         before = resident()
         done = Deferred.fromCoroutine(self.offer(process, 300 * 1_000_000))
-        await self.turn(0.1)
+        await self.until_quiet(lambda: process.pending)
         self.assertNoResult(done)
         self.assertLess(resident() - before, 20 * 1_000_000)
 
@@ -69,7 +69,7 @@ class StalledPeerTests(TcpFixture):
     async def test_small_sends_weigh_no_more_than_large_ones(self) -> None:
         process, peer = await self.client_of_raw()
         process.send(b"x" * 8 * MIB)
-        await self.turn(0.02)
+        await self.until_quiet(lambda: process.pending)
         before = resident()
         for _ in range(500_000):
             process.send(b"ab")
@@ -88,8 +88,7 @@ class BufferTests(TcpFixture):
         sending = in_thread(peer.sendall, b"0123456789" * (size // 10))
         buffer = process.buffer
         await self.until(lambda: len(buffer) == 2_000_000)
-        await self.turn(0.05)
-        self.assertEqual(2_000_000, len(buffer))
+        await self.nothing_happens(2_000_000, lambda: len(buffer))
         taken = 0
         while taken < size:
             piece = buffer.take(1_500_000)
@@ -142,8 +141,7 @@ class BufferTests(TcpFixture):
         peer.sendall(b"012345")
         peer.close()
         await self.until(lambda: process.received == 6)
-        await self.turn(0.02)
-        self.assertEqual([], self.events(process))
+        await self.nothing_happens([], lambda: self.events(process))
         self.assertEqual("0123", process.buffer.take(4))
         await process.closed
         self.assertTrue(process.buffer.text.startswith("45\nProcess client connection broken"))

@@ -221,8 +221,7 @@ class ShellStreamTests(NetprocTestCase):
         self.assertEqual("stop", process.status)
         process.send(b"held")
         process.send_eof()
-        await self.turn(0.1)
-        self.assertEqual(([], []), (recorder.pieces, self.events(process)))
+        await self.nothing_happens(([], []), lambda: (recorder.pieces, self.events(process)))
         process.resume()
         await process.closed
         self.assertEqual((b"held", ["finished\n"]), (recorder.data, self.events(process)))

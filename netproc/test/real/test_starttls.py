@@ -142,8 +142,7 @@ class StartTlsTests(StartTlsFixture):
         await done
         data = bytes(range(256)) * 400
         await in_thread(tls.sendall, data)
-        await self.turn(0.05)
-        self.assertEqual([], recorder.pieces)
+        await self.nothing_happens([], lambda: recorder.pieces)
         process.resume()
         await self.until(lambda: recorder.data == data)
 
@@ -201,7 +200,7 @@ class StartTlsTests(StartTlsFixture):
     async def test_a_peer_that_closes(self) -> None:
         process, peer = await self.client_and_peer()
         done = process.start_tls(AUTHORITY.client)
-        await self.turn(0.01)
+        await in_thread(peer.recv, 1)
         peer.shutdown(socket.SHUT_WR)
         error = await self.check_failed(process, done)
         self.assertIn("the peer closed the connection", str(error))

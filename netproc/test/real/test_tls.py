@@ -10,9 +10,6 @@ from netproc.test.support.tlsfixture import TlsFixture
 class TlsContractTests(TlsFixture, StreamContract):
     """The contract over TLS, by OpenSSL on the socket."""
 
-    #: Some of it moves gigabytes through threads.
-    timeout = 90
-
 
 class MemoryTlsContractTests(TlsContractTests):
     """The contract over TLS, records passing through memory."""

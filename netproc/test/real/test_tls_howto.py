@@ -13,7 +13,6 @@ from netproc.commands import devcert
 from netproc.test.support.base import NetprocTestCase
 from netproc.test.support.certificates import NOW
 from netproc.test.support.checkout import checkout, examples
-from netproc.test.support.ports import free_port
 from netproc.test.support.programs import Program, ProgramTestCase
 
 
@@ -47,7 +46,7 @@ class TLSHowToTests(ProgramTestCase):
         with open(os.path.join(checkout(), "docs/howto/pins.rst"), encoding="utf-8") as file:
             found = re.search(r"python known.py\n   (localhost:7007: .*)\n", file.read())
         assert found is not None
-        port = str(free_port())
+        port = str(self.reserve_port())
         files, directory = Files(self.mktemp()), self.mktemp()
         code = example.files["known.py"].replace("7007", port)
         for status, errors in ((0, ""), (0, ""), (1, found[1].replace("7007", port) + "\n")):

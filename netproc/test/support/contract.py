@@ -70,7 +70,7 @@ class HalfCloseContract:
 
     async def test_sends_of_an_async_filter_behind_the_half_close(self) -> None:
         async def slow(process: NetworkProcess, data: bytes) -> None:
-            await self.turn(0.05)
+            await self.turn()
             process.send(b"late " + data)
 
         server = await self.server(filter=slow)
@@ -186,11 +186,12 @@ class StopContract:
         process, peer = await self.client_of_raw(filter=recorder)
         hold(process, recorder)
         peer.sendall(b"one")
-        await self.turn(0.02)
+        await self.nothing_happens([], lambda: recorder.pieces)
         peer.sendall(b"two")
         peer.close()
-        await self.turn(0.05)
-        self.assertEqual(([], self.opened), (recorder.pieces, self.events(process)))
+        await self.nothing_happens(
+            ([], self.opened), lambda: (recorder.pieces, self.events(process))
+        )
         let_go(process, recorder)
         await process.closed
         self.assertEqual((b"onetwo", [*self.opened, BROKEN]), (recorder.data, self.events(process)))
@@ -217,8 +218,7 @@ class StopContract:
         process, peer = await self.client_of_raw(filter=recorder, stop=True)
         self.assertEqual("stop", process.status)
         peer.sendall(b"x")
-        await self.turn(0.05)
-        self.assertEqual([], recorder.pieces)
+        await self.nothing_happens([], lambda: recorder.pieces)
         process.resume()
         await self.until(lambda: recorder.data == b"x")
 
@@ -233,8 +233,7 @@ class StopContract:
         peer.sendall(b"one")
         await self.until(lambda: recorder.pieces)
         peer.sendall(b"two")
-        await self.turn(0.05)
-        self.assertEqual([b"one"], recorder.pieces)
+        await self.nothing_happens([b"one"], lambda: recorder.pieces)
         process.resume()
         await self.until(lambda: recorder.pieces == [b"one", b"two"])
 
@@ -263,8 +262,7 @@ class StopContract:
         self.assertEqual("stop", server.status)
         with self.raw_client(server) as peer:
             peer.sendall(b"early")
-            await self.turn(0.05)
-            self.assertEqual([], self.connections(server))
+            await self.nothing_happens([], lambda: self.connections(server))
             server.resume()
             self.assertEqual("listen", server.status)
             await self.until(lambda: recorder.data == b"early")
@@ -289,8 +287,7 @@ class FlowContract:
         await process.drain()
         process.send(b"x" * 8 * MB)
         drained = process.drain()
-        await self.turn(0.02)
-        self.assertNoResult(drained)
+        await self.nothing_happens(False, lambda: drained.called)
         reading = in_thread(read_exactly, peer, 8 * MB)
         await drained
         self.assertLess(process.pending, DEFAULT_LIMITS.low_water)
@@ -300,7 +297,7 @@ class FlowContract:
         process, peer = await self.client_of_raw()
         process.send(b"x" * 15 * MB)
         drained = process.drain()
-        await self.turn(0.02)
+        await self.until_quiet(lambda: process.pending)
         reset(peer)
         await self.assertFailure(drained, ProcessError)
         await process.closed
@@ -310,7 +307,7 @@ class FlowContract:
         process, peer = await self.client_of_raw()
         cap = DEFAULT_LIMITS.send_cap
         process.send(b"x" * (cap + 5 * MB))
-        await self.turn(0.02)
+        await self.until_quiet(lambda: process.pending)
         pending = process.pending
         self.assertGreater(pending, cap // 2)
         error = self.assertRaises(ProcessError, process.send, b"y" * cap)
@@ -328,7 +325,7 @@ class FlowContract:
                 sent += peer.send(b"x" * MB)
             except BlockingIOError:
                 pass
-            await self.turn(0.002)
+            await self.turn()
         connection = await self.connection(server)
         self.assertLess(connection.pending, 1 * MB)
         peer.setblocking(True)

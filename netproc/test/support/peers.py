@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import select
 import socket
 import struct
+import termios
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -51,6 +53,12 @@ def listen_backlog(sock: socket.socket) -> int:
     """The backlog of a listening TCP socket: the second of its counters (struct tcp_info, tcpi_sacked)."""
     info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104)
     return int(struct.unpack_from("I", info, 28)[0])
+
+
+def unread(sock: socket.socket) -> int:
+    """How many bytes the kernel has for SOCK."""
+    (count,) = struct.unpack("i", fcntl.ioctl(sock, termios.FIONREAD, bytes(4)))
+    return int(count)
 
 
 def fill(sock: socket.socket) -> None:

@@ -5,12 +5,6 @@ from __future__ import annotations
 import socket
 
 
-def free_port() -> int:
-    """A port that the system picks, for programs that have theirs written in them."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return int(free.getsockname()[1])
-
-
 def listens(port: int) -> bool:
     """Does anybody listen at PORT?"""
     with socket.socket() as sock:

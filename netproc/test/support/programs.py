@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,6 +17,7 @@ from twisted.trial.unittest import SkipTest
 
 import netproc
 from netproc.test.support.base import PATIENCE, NetprocTestCase
+from netproc.test.support.peers import connect
 
 #: Where the netproc that is tested lies; children must find the same, wherever they run.
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(netproc.__file__)))
@@ -125,8 +127,6 @@ class Program:
 class ProgramTestCase(NetprocTestCase):
     """Starts programs, and leaves none."""
 
-    timeout = 60
-
     def start(
         self, *command: str, options: Mapping[str, Any] | None = None, **more: str
     ) -> Program:
@@ -144,6 +144,20 @@ class ProgramTestCase(NetprocTestCase):
         self.assertIsNotNone(match, f"{pattern!r}: {program.text()!r} {program.errors!r}")
         assert match is not None
         return match
+
+    async def connected(self, program: Program, port: int) -> socket.socket:
+        """A connection to PORT, when PROGRAM listens there."""
+        made: list[socket.socket] = []
+
+        def listens() -> bool:
+            self.assertFalse(program.ended, program.errors)
+            with contextlib.suppress(ConnectionRefusedError):
+                made.append(connect(socket.AF_INET, ("127.0.0.1", port)))
+            return bool(made)
+
+        await self.until(listens, "the program does not listen")
+        self.addCleanup(made[0].close)
+        return made[0]
 
     async def ends(self, program: Program, seconds: float = PATIENCE) -> int:
         """The exit status of PROGRAM."""
