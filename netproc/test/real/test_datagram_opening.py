@@ -22,7 +22,7 @@ from netproc.test.support.datagrams import DatagramTestCase, PacketTestCase
 from netproc.test.support.fixtures import Recorder
 
 #: Those that say where, and all options.
-KEYWORDS = ["family", "host", "local", "mode", "remote", "service", *sorted(options.KEYWORDS)]
+KEYWORDS = ["family", "host", "local", "mode", "remote", "service", *sorted(options.NAMES)]
 
 
 class OpeningTests(DatagramTestCase):

@@ -23,9 +23,9 @@ from netproc.test.support.openstream import (
     CERTIFICATE,
     SECURE,
     OpenStreamCase,
-    line,
     secure,
 )
+from netproc.test.support.peers import line
 
 
 class OpenStreamTests(OpenStreamCase):

@@ -11,7 +11,8 @@ from netproc import NegotiationError, SecurityError, SecurityManager
 from netproc.core import negotiate
 from netproc.core.errors import StartTLSError
 from netproc.streams.security import Answer
-from netproc.test.support.openstream import OpenStreamCase, Script, line, secure
+from netproc.test.support.openstream import OpenStreamCase, Script, secure
+from netproc.test.support.peers import line
 from netproc.test.support.transcripts import AGREES, XMPP_ANSWER, XMPP_ERROR, XMPP_OFFER
 
 REFUSED = "the server refuses TLS: 454 4.7.0 TLS not available"

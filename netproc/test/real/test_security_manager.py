@@ -18,7 +18,8 @@ from netproc import (
 )
 from netproc.core.trust import Problem
 from netproc.streams.security import Answer
-from netproc.test.support.openstream import CAPABILITIES, OpenStreamCase, Script, line, secure
+from netproc.test.support.openstream import CAPABILITIES, OpenStreamCase, Script, secure
+from netproc.test.support.peers import line
 
 #: The server proves nothing, so that all is the manager's to say.
 UNVERIFIED = TLSParameters(verify_error=None)

@@ -15,7 +15,7 @@ from twisted.web.server import NOT_DONE_YET, Request, Site
 from zope.interface import implementer
 
 from netproc.test.support.base import reactor
-from netproc.test.support.peers import fill, in_thread, read_all, read_exactly, reset
+from netproc.test.support.peers import fill, in_thread, line, read_all, read_exactly, reset
 from netproc.test.support.protocols import (
     Kept,
     Noting,
@@ -23,13 +23,6 @@ from netproc.test.support.protocols import (
     SocketEndpoints,
     TwistedEndpoints,
 )
-
-
-def read_until(sock: socket.socket, end: bytes) -> None:
-    """Read up to END."""
-    data = b""
-    while not data.endswith(end):
-        data += sock.recv(1)
 
 
 class Poll(Resource):
@@ -157,7 +150,7 @@ class ProtocolContract:
     async def test_a_keep_alive_client_leaves(self) -> None:
         peer = self.peer(await self.serve(Site(Poll())))
         peer.sendall(b"GET /quick HTTP/1.1\r\nHost: x\r\n\r\n")
-        await in_thread(read_until, peer, b"ok")
+        await in_thread(line, peer, b"ok")
         peer.shutdown(socket.SHUT_WR)
         self.assertEqual(b"", await in_thread(read_all, peer))
 

@@ -12,7 +12,7 @@ import trustme
 
 from netproc import TLSParameters, open_network_stream
 from netproc.test.support.base import PATIENCE, NetprocTestCase
-from netproc.test.support.peers import in_thread
+from netproc.test.support.peers import in_thread, line
 
 AUTHORITY = trustme.CA()
 CERTIFICATE = AUTHORITY.issue_cert("localhost")
@@ -25,17 +25,6 @@ def secure(sock: socket.socket, certificate: trustme.LeafCert = CERTIFICATE) -> 
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     certificate.configure_cert(context)
     return context.wrap_socket(sock, server_side=True)
-
-
-def line(sock: socket.socket, end: bytes = b"\n") -> bytes:
-    """What the client says, up to the end of a line or another END."""
-    said = b""
-    while not said.endswith(end):
-        byte = sock.recv(1)
-        if not byte:
-            break
-        said += byte
-    return said
 
 
 class OpenStreamCase(NetprocTestCase):

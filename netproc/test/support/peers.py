@@ -86,6 +86,17 @@ def read_exactly(sock: socket.socket, size: int) -> bytes:
     return bytes(data)
 
 
+def line(sock: socket.socket, end: bytes = b"\n") -> bytes:
+    """What comes, up to the end of a line or another END."""
+    said = b""
+    while not said.endswith(end):
+        byte = sock.recv(1)
+        if not byte:
+            break
+        said += byte
+    return said
+
+
 def reset(sock: socket.socket) -> None:
     """Close by a reset."""
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
