@@ -83,8 +83,8 @@ class StartTlsContract:
         self.addCleanup(peer.close)
         peer.sendall(b"MAIL FROM:<injected>\r\n" * 10)
         connection = await self.connection(server)
+        await self.lingers(connection)
         await self.failure_of(self.started[0], ProcessError)
-        await connection.closed
         self.assertEqual([], recorder.pieces)
         self.assertEqual(BROKEN, self.events(connection)[-1])
         connection.delete()
@@ -119,7 +119,8 @@ class StartTlsContract:
         recorder = Recorder()
         process, peer = await self.starting_client(recorder)
         peer.sendall(b"what is this?\r\n" * 10)
-        await process.closed
+        await self.until(lambda: self.started)
+        await self.lingers(process)
         await self.failure_of(self.started[0], ProcessError)
         self.assertEqual((["open\n", BROKEN], []), (self.events(process), recorder.pieces))
 
@@ -145,8 +146,9 @@ class TcpStartTlsTests(StartTlsContract, TcpFixture):
         peer.sendall(b"hello\n" + b"no TLS at all\n" * 10)
         process = await opening
         self.addCleanup(process.delete)
-        await self.failure_of(process.start_tls(AUTHORITY.client), ProcessError)
-        await process.closed
+        started = process.start_tls(AUTHORITY.client)
+        await self.lingers(process)
+        await self.failure_of(started, ProcessError)
         self.assertEqual([], recorder.pieces)
 
 
@@ -194,7 +196,7 @@ class TcpOutputTests(OutputContract, TcpFixture):
         process, _peer = await self.client_of_raw()
         process.send(b"hello")
         process.delete()
-        await process.closed
+        await self.lingers(process)
         self.assertIs(None, await process.drain())
 
 

@@ -253,6 +253,7 @@ class ProducerTests(EndpointFixture):
         self.assertGreater(producer.left, 0)
         self.assertEqual([], protocol.lost)
         self.assertEqual(10 * MB, len(await in_thread(read_all, peer)))
+        peer.close()
         await self.until(lambda: protocol.lost)
         protocol.lost[0].trap(ConnectionDone)
         self.assertNotIn("stop", producer.events)

@@ -88,7 +88,7 @@ class StartTlsTests(StartTlsFixture):
         self.assertEqual(b"secret", await in_thread(read_exactly, tls, 6))
         self.assertEqual({"protocol": "TLSv1.3"}, process.peer_status())
         await in_thread(tls.unwrap)
-        await process.closed
+        await self.lingers(process)
         self.assertEqual((BROKEN, None), (self.events(process)[-1], process.reason))
         self.assertIs(False, process.truncated)
 
@@ -177,9 +177,9 @@ class StartTlsTests(StartTlsFixture):
     # -- failures -------------------------------------------------------------------------------
 
     async def check_failed(self, process: NetworkProcess, done: Deferred[Any]) -> ProcessError:
+        await self.lingers(process)
         error = await self.failure_of(done, ProcessError)
         self.assertRaises(ProcessError, process.send, b"secret")
-        await process.closed
         self.assertEqual(BROKEN, self.events(process)[-1])
         self.assertIs(error, process.reason)
         return error

@@ -15,6 +15,7 @@ from twisted.internet.task import deferLater
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from netproc import NetworkProcess, make_network_process
+from netproc.core.limits import DEFAULT_LIMITS
 from netproc.core.table import ProcessTable
 from netproc.net.interfaces import default_reactor
 from netproc.process.process import DEFAULT_TABLE
@@ -111,9 +112,7 @@ class NetprocTestCase(TestCase):
 
     async def _settle(self) -> None:
         """Let what was deleted close."""
-        for process in self.ledger.events:
-            if not process.live:
-                await process.closed.addTimeout(PATIENCE, reactor)
+        await self.lingers(*(process for process in self.ledger.events if not process.live))
 
     async def _check_clean(self) -> None:
         listed = [process for table in self._tables for process in table.processes()]
@@ -174,6 +173,16 @@ class NetprocTestCase(TestCase):
         """Let SECONDS pass at once on the clock of the reactor; fewer than the test itself may take."""
         now = reactor.seconds
         reactor.seconds = lambda: now() + seconds
+
+    async def lingers(self, *processes: NetworkProcess) -> None:
+        """Wait until PROCESSES have closed.  Their peers may be open: the time to wait for those passes at once."""
+        closing = [process.closed for process in processes]
+        for _ in range(TURNS):
+            await self.turn()
+        if not all(closed.called for closed in closing):
+            self.advance(DEFAULT_LIMITS.linger_timeout)
+        for closed in closing:
+            await closed.addTimeout(PATIENCE, reactor)
 
     def turn(self) -> Deferred[None]:
         """Let the reactor work once."""
