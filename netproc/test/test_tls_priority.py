@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import ssl
 import subprocess
 
@@ -13,6 +12,7 @@ from twisted.trial.unittest import SkipTest, SynchronousTestCase
 from netproc.core.errors import ProcessArgumentError
 from netproc.net.tls import priority
 from netproc.net.tls.priority import _Lists, select
+from netproc.test.support.programs import require
 
 #: What gnutls-cli 3.7.9 lists: the numbers of the suites, in its order; nothing where it refuses.
 LISTED = {
@@ -152,9 +152,7 @@ class ListTests(SynchronousTestCase):
             self.assertEqual(listed, self.suites(string), string)
 
     def test_the_table_is_what_gnutls_lists(self) -> None:
-        program = shutil.which("gnutls-cli")
-        if program is None:
-            raise SkipTest("there is no gnutls-cli")
+        program = require("gnutls-cli")
         version = subprocess.run(
             [program, "--version"], capture_output=True, text=True, timeout=30, check=True
         )

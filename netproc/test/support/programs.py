@@ -35,6 +35,24 @@ def script(name: str) -> str | None:
     return path if os.path.exists(path) else shutil.which(name)
 
 
+#: The packages in which Debian has programs that it does not name like them.
+PACKAGES = {
+    "dovecot": "dovecot-imapd",
+    "emacs": "emacs-nox",
+    "gnutls-cli": "gnutls-bin",
+    "gnutls-serv": "gnutls-bin",
+    "initdb": "postgresql",
+    "ip": "iproute2",
+    "makehistory": "inn2",
+    "master": "postfix",
+    "nc": "netcat-openbsd",
+    "nnrpd": "inn2",
+    "postgres": "postgresql",
+    "systemd-socket-activate": "systemd",
+    "testssl": "testssl.sh",
+}
+
+
 def require(program: str, *directories: str) -> str:
     """The path of PROGRAM, looked for in DIRECTORIES as well; where it is not installed the test is
     skipped, but in CI it fails."""
@@ -42,9 +60,11 @@ def require(program: str, *directories: str) -> str:
     places = [os.environ.get("PATH", os.defpath), "/usr/sbin", *directories]
     path = shutil.which(program, path=os.pathsep.join(places))
     if path is None:
+        package = PACKAGES.get(program, program)
+        complaint = f"{program} is not installed (Debian: apt-get install {package})"
         if os.environ.get("NETPROC_CI"):
-            raise AssertionError(f"{program} is not installed")
-        raise SkipTest(f"{program} is not installed")
+            raise AssertionError(complaint)
+        raise SkipTest(complaint)
     return path
 
 
