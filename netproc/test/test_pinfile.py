@@ -1,4 +1,4 @@
-"""pinfile.py."""
+"""streams/pinfile.py."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""report.py."""
+"""commands/report.py."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""security.py."""
+"""streams/security.py."""
 
 from __future__ import annotations
 

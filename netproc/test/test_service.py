@@ -1,4 +1,4 @@
-"""service.py: processes as services of a Twisted application."""
+"""adapters/service.py: processes as services of a Twisted application."""
 
 from __future__ import annotations
 

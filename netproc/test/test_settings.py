@@ -1,4 +1,4 @@
-"""settings.py: what is set on a process is checked, and concerns what comes from then on."""
+"""process/settings.py: what is set on a process is checked, and concerns what comes from then on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""tables.py, waiting.py, and what the process object does without a peer of its own."""
+"""process/tables.py, process/waiting.py, and what the process object does without a peer of its own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""tap.py: the command line, read and refused; command.py and ending.py with it."""
+"""commands/tap.py: the command line, read and refused; commands/make.py and commands/exits.py with it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""waiting.py: what one of several who wait does to the others."""
+"""process/waiting.py: what one of several who wait does to the others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""core/names.py and core/listing.py."""
+"""core/table.py and core/listing.py."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""filters.py: the ready filters, over real sockets."""
+"""filters/ready.py: the ready filters, over real sockets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""sending.py: whose output is pending, when others and the filter send by turns."""
+"""process/output.py: whose output is pending, when others and the filter send by turns."""
 
 from __future__ import annotations
 
