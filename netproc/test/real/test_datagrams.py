@@ -14,7 +14,7 @@ from twisted.logger import formatEvent, globalLogPublisher
 from netproc import Limits, NetworkProcess, ProcessArgumentError, ProcessError
 from netproc.net import datagram
 from netproc.test.support.base import PATIENCE
-from netproc.test.support.datagrams import DatagramTestCase, PacketTestCase
+from netproc.test.support.datagrams import DatagramTestCase, PacketTestCase, deafen
 from netproc.test.support.fixtures import Recorder, echo
 
 
@@ -265,9 +265,7 @@ class Udp6Tests(UdpTests):
 class IcmpTests(DatagramTestCase):
     async def test_nobody_listens_there(self) -> None:
         """It is readable, logged once, and ends nothing (H4)."""
-        gone = self.socket()
-        port = gone.getsockname()[1]
-        gone.close()
+        port = self.nobody()
         client = await self.client(port, filter=lambda p, data: None)
         client.send(b"x")
         await self.until(lambda: client.last_error)
@@ -276,9 +274,7 @@ class IcmpTests(DatagramTestCase):
         self.assertEqual(("open", []), (client.status, self.events(client)))
 
     async def test_many_of_them_are_one_line(self) -> None:
-        gone = self.socket()
-        port = gone.getsockname()[1]
-        gone.close()
+        port = self.nobody()
         events = EventLoggingObserver()
         globalLogPublisher.addObserver(events)
         self.addCleanup(globalLogPublisher.removeObserver, events)
@@ -294,16 +290,14 @@ class IcmpTests(DatagramTestCase):
         )
 
     async def test_it_goes_on_afterwards(self) -> None:
-        gone = self.socket()
-        address = gone.getsockname()
-        gone.close()
-        recorder = Recorder()
-        client = await self.client(address[1], filter=recorder)
+        port, recorder = self.nobody(), Recorder()
+        client = await self.client(port, filter=recorder)
         for _ in range(20):
             client.send(b"x")
         await self.until(lambda: client.last_error)
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as back:
-            back.bind(address)
+            back.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            back.bind((self.host, port))
             back.settimeout(PATIENCE)
             client.send(b"back?")
             _, client_address = back.recvfrom(10)
@@ -316,7 +310,7 @@ class IcmpTests(DatagramTestCase):
         to = ("127.0.0.1", server.contact("service"))
         for _ in range(10):
             gone.sendto(b"x", to)
-        gone.close()
+        deafen(gone)
         peer.sendto(b"hello", to)
         self.assertEqual(b"hello", await self.received(peer))
         await self.until(lambda: server.last_error)

@@ -291,8 +291,7 @@ class TLSTests(OpenFixture):
     async def test_openssl(self) -> None:
         openssl = require("openssl")
         key, certificate = (self.file(pem) for pem in LOCALHOST)
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            port = free.getsockname()[1]
+        port = self.reserve_port()
         server = self.start(
             openssl, "s_server", "-accept", f"127.0.0.1:{port}", "-rev", "-naccept", "1",
             "-key", key, "-cert", certificate,

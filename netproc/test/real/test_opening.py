@@ -208,10 +208,9 @@ class NeverConnectedTests(NetprocTestCase):
     """Output of clients that never connect is counted, and who waits for it is told."""
 
     async def client(self) -> tuple[NetworkProcess, Deferred[None]]:
-        with socket.socket() as unused:
-            unused.bind(("127.0.0.1", 0))
-            service = unused.getsockname()[1]
-        process = await self.make(name="c", nowait=True, coding="binary", service=service)
+        process = await self.make(
+            name="c", nowait=True, coding="binary", service=self.reserve_port()
+        )
         process.send(b"x" * 20_000)
         return process, process.drain()
 

@@ -10,6 +10,11 @@ from netproc.test.support.base import PATIENCE, NetprocTestCase
 from netproc.test.support.fixtures import echo
 
 
+def deafen(sock: socket.socket) -> None:
+    """Let packets to SOCK be refused as if it were closed; the system gives its port to nobody meanwhile."""
+    sock.connect(sock.getsockname())
+
+
 class PacketTestCase(NetprocTestCase):
     async def received(self, sock: socket.socket) -> bytes:
         sock.setblocking(False)
@@ -46,8 +51,15 @@ class DatagramTestCase(PacketTestCase):
     async def client_of(self, server: NetworkProcess, **keywords: Any) -> NetworkProcess:
         return await self.client(server.contact("service"), **keywords)
 
+    def nobody(self) -> int:
+        """A port where packets are refused; only a socket with SO_REUSEADDR can be bound to it."""
+        sock = self.socket()
+        deafen(sock)
+        return int(sock.getsockname()[1])
+
     def socket(self) -> socket.socket:
         sock = socket.socket(self.family, socket.SOCK_DGRAM)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self.addCleanup(sock.close)
         sock.settimeout(PATIENCE)
         sock.bind((self.host, 0))
