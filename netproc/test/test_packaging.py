@@ -17,6 +17,7 @@ from twisted.plugin import getPlugins
 from twisted.trial.unittest import SynchronousTestCase
 
 import netproc
+from netproc.test.support.base import PATIENCE
 from netproc.test.support.checkout import checkout
 from netproc.test.support.programs import environment
 
@@ -28,7 +29,7 @@ def run_python(code: str) -> subprocess.CompletedProcess[str]:
         env=environment(),
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=PATIENCE,
         check=False,
     )
 

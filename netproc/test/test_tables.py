@@ -8,7 +8,7 @@ import weakref
 
 import netproc
 from netproc import NetworkProcess, ProcessArgumentError, ProcessError, ProcessTable
-from netproc.test.support.base import NetprocTestCase
+from netproc.test.support.base import PATIENCE, NetprocTestCase
 from netproc.test.support.fixtures import BROKEN, Recorder, TcpFixture, echo
 from netproc.test.support.peers import accept, in_thread, read_exactly, request_and_half_close
 
@@ -60,7 +60,7 @@ class AcceptOutputTests(TcpFixture):
     async def test_output(self) -> None:
         recorder = Recorder()
         process, peer = await self.client_of_raw(filter=recorder)
-        waiting = [process.accept_output(5), netproc.accept_process_output(process)]
+        waiting = [process.accept_output(PATIENCE), netproc.accept_process_output(process)]
         peer.sendall(b"x")
         self.assertEqual([True, True], [await d for d in waiting])
         self.assertEqual(b"x", recorder.data)
@@ -88,7 +88,7 @@ class AcceptOutputTests(TcpFixture):
         """Of the end, and of one that came together with the last output (N168)."""
         for output in (b"", b"x"):
             process, peer = await self.client_of_raw(filter=Recorder(), stop=True)
-            waiting = process.accept_output(5)
+            waiting = process.accept_output(PATIENCE)
             peer.sendall(output)
             peer.close()
             await self.nothing_happens(False, lambda waiting=waiting: waiting.called)
@@ -102,7 +102,7 @@ class AcceptOutputTests(TcpFixture):
 
     async def test_cancelling(self) -> None:
         process, _ = await self.client_of_raw(filter=Recorder())
-        waiting = process.accept_output(5)
+        waiting = process.accept_output(PATIENCE)
         waiting.addErrback(lambda _: None)
         waiting.cancel()
         self.assertFalse(process._waiters)
@@ -278,7 +278,7 @@ class CycleTests(TcpFixture):
             await in_thread(request_and_half_close, self.raw_client(server), b"x")
         client = await netproc.make_network_process(name="client", **self.client_place(server))
         client.send(b"x")
-        await client.accept_output(5)
+        await client.accept_output(PATIENCE)
         client.delete()
         await client.closed
         await self.until(lambda: len(self.ledger.gone) == 5)

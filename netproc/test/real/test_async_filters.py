@@ -9,6 +9,7 @@ from typing import Any
 from twisted.internet.defer import CancelledError, Deferred, inlineCallbacks
 
 from netproc import NetworkProcess, ProcessError
+from netproc.test.support.base import PATIENCE
 from netproc.test.support.fixtures import BROKEN, MB, Recorder, TcpFixture, echo
 from netproc.test.support.peers import in_thread, read_exactly, reset
 
@@ -92,7 +93,7 @@ class AsyncFilterTests(TcpFixture):
 
         async def filter(process: NetworkProcess, data: bytes) -> None:
             try:
-                await process.accept_output(5)
+                await process.accept_output(PATIENCE)
             except ProcessError as error:
                 failures.append(error.errno)
 
@@ -124,7 +125,7 @@ class AsyncFilterTests(TcpFixture):
             process, peer = await self.client_of_raw(filter=filter)
             for number in range(3):
                 peer.sendall(b"%d" % number)
-                self.assertTrue(await process.accept_output(5))
+                self.assertTrue(await process.accept_output(PATIENCE))
                 # Also while it runs.
                 self.assertFalse(await process.accept_output(0))
                 await self.until(lambda number=number: len(done) > number)
@@ -138,7 +139,7 @@ class AsyncFilterTests(TcpFixture):
         def filter(process: NetworkProcess, data: bytes) -> Generator[Deferred[Any], Any, None]:
             yield self.turn()
             try:
-                yield process.accept_output(5)
+                yield process.accept_output(PATIENCE)
             except ProcessError as error:
                 failures.append(error.errno)
 

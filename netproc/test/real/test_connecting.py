@@ -347,7 +347,7 @@ class WaitingClientTests(NetprocTestCase):
         self.assertRaises(ProcessError, process.set_option, "keepalive", True)
         await self.until(lambda: self.events(process) == ["open\n"])
         connection, _ = listener.accept()
-        connection.settimeout(5)
+        connection.settimeout(PATIENCE)
         self.assertEqual((b"early", b""), (connection.recv(10), connection.recv(10)))
         connection.close()
         await process.closed

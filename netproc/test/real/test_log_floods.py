@@ -14,7 +14,7 @@ from netproc import NetworkProcess, lines
 from netproc.core import throttle
 from netproc.core.throttle import MOST_COMPLAINTS
 from netproc.filters import echo
-from netproc.test.support.base import reactor
+from netproc.test.support.base import PATIENCE, reactor
 from netproc.test.support.fixtures import TcpFixture
 from netproc.test.support.hostilefixture import serving
 from netproc.test.support.openstream import CERTIFICATE
@@ -54,7 +54,7 @@ class HandshakeTests(LogFixture):
 
     def speak_http(self, port: int) -> int:
         """Return the port of the client, when the server has closed the connection."""
-        with socket.create_connection(("127.0.0.1", port), 10) as peer:
+        with socket.create_connection(("127.0.0.1", port), PATIENCE) as peer:
             peer.sendall(b"GET / HTTP/1.0\r\n\r\n")
             peer.shutdown(socket.SHUT_WR)
             own: int = peer.getsockname()[1]

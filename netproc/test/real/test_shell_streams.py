@@ -18,7 +18,7 @@ from netproc import (
     open_network_stream,
 )
 from netproc.core.limits import Limits
-from netproc.test.support.base import NetprocTestCase
+from netproc.test.support.base import PATIENCE, NetprocTestCase
 from netproc.test.support.fixtures import Recorder
 from netproc.test.support.peers import in_thread
 
@@ -201,7 +201,7 @@ class ShellStreamTests(NetprocTestCase):
         )
         command = [sys.executable, "-c", program]
         done = await in_thread(
-            lambda: subprocess.run(command, check=True, capture_output=True, timeout=20)
+            lambda: subprocess.run(command, check=True, capture_output=True, timeout=PATIENCE)
         )
         number = int(done.stdout)
         await self.until(lambda: not os.path.exists(f"/proc/{number}/exe"))

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from netproc import NetworkProcess
+from netproc.test.support.base import PATIENCE
 from netproc.test.support.certificates import Authority
 from netproc.test.support.fixtures import Recorder
 from netproc.test.support.peers import in_thread, request_and_half_close
@@ -308,7 +309,7 @@ class ShortageTests(ProgramTestCase):
         """The server neither spins nor floods the log, and serves whoever waits afterwards (H10)."""
         program = self.python("-c", SHORTAGE)
         port = int((await self.printed(program, r"port (\d+)"))[1])
-        peers = [socket.create_connection(("127.0.0.1", port), 10) for _ in range(40)]
+        peers = [socket.create_connection(("127.0.0.1", port), PATIENCE) for _ in range(40)]
         await self.printed(program, "accept failed with code 24")
         first, last = await self.shortage(program, 1), await self.shortage(program, 5)
         # A failure is a pause: the reactor looks once or twice, and sleeps.

@@ -15,6 +15,7 @@ from twisted.internet.defer import Deferred, gatherResults
 
 from netproc import NetworkProcess, ProcessError
 from netproc.core.limits import DEFAULT_LIMITS
+from netproc.test.support.base import PATIENCE
 from netproc.test.support.fixtures import BROKEN, MB, TIMES, Recorder, echo
 from netproc.test.support.peers import (
     in_thread,
@@ -394,7 +395,7 @@ class InputContract:
         peer.sendall(b"x" * 20_000)
         peer.close()
         process.resume()
-        while await process.accept_output(5):
+        while await process.accept_output(PATIENCE):
             pass
         self.assertEqual(
             (b"x" * 20_000, [*self.opened, BROKEN]), (recorder.data, self.events(process))

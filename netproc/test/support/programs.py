@@ -71,7 +71,7 @@ def require(program: str, *directories: str) -> str:
 def run_with_input(command: Sequence[str], data: bytes) -> bytes:
     """What COMMAND prints when it is given DATA; it must end in order."""
     done = subprocess.run(
-        command, input=data, capture_output=True, timeout=30, env=environment(), check=True
+        command, input=data, capture_output=True, timeout=PATIENCE, env=environment(), check=True
     )
     return done.stdout
 
