@@ -227,6 +227,14 @@ class LayoutTests(SynchronousTestCase):
         if wrong:
             self.fail("named, but not joined by an import:\n" + "\n".join(wrong))
 
+    def test_tests_wait_for_conditions(self) -> None:
+        """Only the base test case lets time pass, and the player of scenarios, which says when Emacs is quiet."""
+        for path in test_files():
+            if not path.endswith((os.path.join("support", "base.py"), "runner.py")):
+                for node in ast.walk(tree(path)):
+                    if isinstance(node, ast.ImportFrom) and node.module == "twisted.internet.task":
+                        self.assertNotIn("deferLater", [alias.name for alias in node.names], path)
+
     def test_async_tests_are_in_cases_that_run_them(self) -> None:
         """An async test of a SynchronousTestCase passes without running."""
         for path in test_files():

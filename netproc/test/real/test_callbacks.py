@@ -7,7 +7,6 @@ from typing import Any
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ReactorNotRunning
-from twisted.internet.task import deferLater
 
 from netproc import NetworkProcess, ProcessError, make_network_process
 from netproc.test.support.fixtures import BROKEN, Recorder, TcpFixture, echo
@@ -53,7 +52,7 @@ class RaisingTests(TcpFixture):
             raise SystemExit
 
         async def leave_later(process: NetworkProcess, data: bytes) -> None:
-            await deferLater(reactor, 0, lambda: None)
+            await self.turn()
             raise KeyboardInterrupt
 
         self.patch(reactor, "stop", stop)
