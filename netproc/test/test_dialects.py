@@ -22,7 +22,7 @@ from netproc.core.negotiate import (
     TLS,
     StreamProperties,
 )
-from netproc.test.transcripts import (
+from netproc.test.support.transcripts import (
     AGREES,
     BINARY,
     CLOSED,

@@ -23,9 +23,8 @@ from netproc.core import errors, options
 from netproc.core.codecnames import CODECS
 from netproc.core.trust import _CHECKS, UNENCRYPTED
 from netproc.test.conformance.differences import DIFFERENCES
-from netproc.test.conformance.test_scenarios import scenario_names
-from netproc.test.test_layout import PACKAGE, modules
-from netproc.test.test_packaging import checkout
+from netproc.test.conformance.files import scenario_names
+from netproc.test.support.checkout import PACKAGE, checkout, modules
 
 TESTS = os.path.dirname(os.path.abspath(__file__))
 

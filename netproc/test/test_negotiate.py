@@ -42,7 +42,7 @@ from netproc.core.negotiate import (
     StreamType,
     Wake,
 )
-from netproc.test.dialogue import Outcome, Server
+from netproc.test.support.dialogue import Outcome, Server
 
 LINE = Until(pattern(r"^.*\n"))
 UPGRADE = Upgrade(

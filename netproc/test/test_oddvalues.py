@@ -28,7 +28,7 @@ from netproc.core.table import ProcessTable
 from netproc.making.make import KEYWORDS
 from netproc.net.tls import contexts
 from netproc.streams.security import SecurityManager
-from netproc.test import oddvalues
+from netproc.test.support import oddvalues
 
 STREAM = {
     name: None if parameter.default is inspect.Parameter.empty else parameter.default

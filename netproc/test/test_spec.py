@@ -17,7 +17,7 @@ from netproc.core.errors import ProcessArgumentError
 from netproc.core.limits import DEFAULT_LIMITS, Limits
 from netproc.core.options import NAMES
 from netproc.core.spec import Lookup, ProcessSpec, name_to_verify, process_spec
-from netproc.test import oddvalues
+from netproc.test.support import oddvalues
 
 DEFAULTS = {
     name: parameter.default

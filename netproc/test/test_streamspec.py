@@ -10,7 +10,7 @@ from netproc.core.dialects import dialect
 from netproc.core.errors import NegotiationError, ProcessArgumentError
 from netproc.core.negotiate import NETWORK, PLAIN, SHELL, STARTTLS, TLS, Negotiation
 from netproc.core.streamspec import StreamSpec, stream_spec
-from netproc.test.dialogue import Outcome, Server
+from netproc.test.support.dialogue import Outcome, Server
 
 #: What Emacs's documentation gives for IMAP, with an end that is one.
 IMAP: dict[str, object] = {

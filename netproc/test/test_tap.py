@@ -29,8 +29,8 @@ from netproc.commands.keywords import OPTIONS
 from netproc.commands.make import MakeOptions, ProcessCommand
 from netproc.core.options import OPTIONS as NETWORK_OPTIONS
 from netproc.making.make import KEYWORDS
-from netproc.test.base import NetprocTestCase, reactor
-from netproc.test.certificates import Authority, pem_of_key
+from netproc.test.support.base import NetprocTestCase, reactor
+from netproc.test.support.certificates import Authority, pem_of_key
 
 
 def parse(*arguments: str) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import os
 from twisted.logger import capturedLogs
 
 from netproc.core.errors import ProcessArgumentError
-from netproc.test.test_tls_contexts import ContextCase
+from netproc.test.support.contexts import ContextCase
 
 
 class KeyLogTests(ContextCase):

@@ -18,7 +18,7 @@ from netproc.net.tls.certificate import Certificate
 from netproc.net.tls.contexts import security
 from netproc.net.tls.interfaces import Engine
 from netproc.net.tls.ocsp import warning
-from netproc.test.certificates import DAY, NOW, Authority, Pair, handshake
+from netproc.test.support.certificates import DAY, NOW, Authority, Pair, handshake
 
 ROOT = Authority("Root CA")
 OTHER = Authority("Root CA")

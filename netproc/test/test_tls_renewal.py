@@ -10,8 +10,8 @@ from netproc.core.errors import ProcessArgumentError
 from netproc.net.tls import credentials
 from netproc.net.tls.contexts import security
 from netproc.net.tls.parameters import TLSParameters
-from netproc.test.certificates import Pair, handshake
-from netproc.test.test_tls_contexts import GOOD, OTHER, ROOT, ContextCase
+from netproc.test.support.certificates import Pair, handshake
+from netproc.test.support.contexts import GOOD, OTHER, ROOT, ContextCase
 
 
 class ChangeTests(ContextCase):

@@ -28,7 +28,7 @@ from netproc.net.tls.interfaces import Engine
 from netproc.net.tls.names import is_for
 from netproc.net.tls.parameters import TLSParameters
 from netproc.net.tls.verify import Verification
-from netproc.test.certificates import (
+from netproc.test.support.certificates import (
     CLIENT_PURPOSE,
     SERVER_PURPOSE,
     Authority,

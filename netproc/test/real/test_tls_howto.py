@@ -10,12 +10,10 @@ from twisted.logger import LogEvent, globalLogPublisher
 
 from netproc import NetworkProcess, filters
 from netproc.commands import devcert
-from netproc.test.base import NetprocTestCase
-from netproc.test.certificates import NOW
-from netproc.test.real.programs import Program, ProgramTestCase
-from netproc.test.real.test_examples import free_port
-from netproc.test.real.test_howto import examples
-from netproc.test.test_packaging import checkout
+from netproc.test.support.base import NetprocTestCase
+from netproc.test.support.certificates import NOW
+from netproc.test.support.checkout import checkout, examples
+from netproc.test.support.programs import Program, ProgramTestCase
 
 
 class Files:
@@ -48,7 +46,7 @@ class TLSHowToTests(ProgramTestCase):
         with open(os.path.join(checkout(), "docs/howto/pins.rst"), encoding="utf-8") as file:
             found = re.search(r"python known.py\n   (localhost:7007: .*)\n", file.read())
         assert found is not None
-        port = str(free_port())
+        port = str(self.reserve_port())
         files, directory = Files(self.mktemp()), self.mktemp()
         code = example.files["known.py"].replace("7007", port)
         for status, errors in ((0, ""), (0, ""), (1, found[1].replace("7007", port) + "\n")):

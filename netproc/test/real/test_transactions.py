@@ -11,8 +11,8 @@ from twisted.logger import globalLogPublisher
 
 from netproc import NetworkProcess, ProcessArgumentError, ProcessError, TransactionQueue
 from netproc.filters import transactions
-from netproc.test.real.peers import in_thread, read_exactly
-from netproc.test.real.test_tcp import TcpFixture
+from netproc.test.support.fixtures import TcpFixture
+from netproc.test.support.peers import in_thread, read_exactly
 
 
 class TransactionTests(TcpFixture):
@@ -80,7 +80,7 @@ class TransactionTests(TcpFixture):
         for then in ("wait", "close", "late"):
             self.patch(transactions, "LOOK_AFTER", 0.01 if then == "wait" else 60)
             queue, process, peer = await self.queue()
-            asked = queue.enqueue("?", r"begin[^!]*end", timeout=0.3 if then == "late" else 30)
+            asked = queue.enqueue("?", r"begin[^!]*end", timeout=20)
             for piece in (answer[:-1], answer[-1:]):
                 peer.sendall(piece)
                 await self.until(
@@ -90,6 +90,8 @@ class TransactionTests(TcpFixture):
                 )
             if then == "close":
                 peer.close()
+            if then == "late":
+                self.advance(20)
             self.assertEqual(answer.decode(), await asked)
             self.assertEqual(then != "close", process.live)
 
