@@ -85,7 +85,7 @@ class ClientMaker:
                 return
             attempt.callback(result)
             if not isinstance(result, Failure):
-                self._process._input.open()
+                self._process._lifecycle.start_input()
 
         attempt: Deferred[T] = Deferred(cancel)
         making.addBoth(done)
@@ -246,7 +246,7 @@ class ClientMaker:
         self._opening = None
         process = self._process
         event = process._lifecycle.connected(channel, self._cause, unread)
-        process._input.wait_for_open()
+        process._lifecycle.pause_input()
         self._before_open(process)
         if not self._spec.nowait:
             process.table.enter(process)

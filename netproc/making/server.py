@@ -212,7 +212,7 @@ class ServerMaker(ListenerWatcher):
             server._call_log(connection, accept_message(address.host_text(channel.remote)))
         if connection.live:
             connection._tell(event)
-        connection._input.open()
+        connection._lifecycle.start_input()
 
     def _identity(self, remote: SocketAddress | None) -> str:
         """How the names of a connection and its buffer go on (N92)."""

@@ -23,6 +23,7 @@ from .waiting import Waiters
 
 if TYPE_CHECKING:
     from ..net.channel import Channel, Port
+    from ..net.tls.channel import TLSChannel
     from .process import NetworkProcess
 
 log = Logger()
@@ -39,7 +40,7 @@ class Transport(Protocol):
 
 
 class Lifecycle:
-    """Where one process is in its life; the Receiver of its channel."""
+    """The state of one process; the owner of its channel, and the Receiver of that."""
 
     __slots__ = (
         "_attempt",
@@ -47,6 +48,7 @@ class Lifecycle:
         "_process",
         "_throttle",
         "_waiters",
+        "channel",
         "exit_status",
         "last_error",
         "port",
@@ -70,6 +72,8 @@ class Lifecycle:
         self.truncated = False
         #: What makes the process a transport of Twisted's, None for nearly all processes.
         self.transport: Transport | None = None
+        #: The connection, None before there is one and after it is gone.
+        self.channel: Channel | None = None
         #: The listening port of a server.
         self.port: Port | None = None
         # A connect that is going on.
@@ -103,14 +107,15 @@ class Lifecycle:
         self._attempt = attempt
 
     def connected(self, channel: Channel, cause: Cause, unread: bytes = b"") -> str | None:
-        """Take CHANNEL, which can be used, and UNREAD, which has come over it; return the event to tell when it is time.
+        """Take CHANNEL, which can be used, and UNREAD, received data that has not been used; return the event to tell.
 
-        Input is held until `reading.open`, so that the program hears of the connection first.  Raises ProcessError if the
-        channel cannot do what the program has asked for already.
+        Input is held until `start_input`, so that the sentinel is called first.  Raises ProcessError if the channel cannot
+        do what the program has already asked for.
         """
         process = self._process
         self._attempt = None
         self._gone = False
+        self.channel = channel
         process._contact.local, process._contact.remote = channel.local, channel.remote
         process._input.connected(channel)
         # Before anything is written: a channel tells its receiver how that goes on.
@@ -120,6 +125,26 @@ class Lifecycle:
             process._input.data(unread)
         words = host_text(channel.remote) if cause is Cause.ACCEPTED else ""
         return self._step(cause, words)
+
+    def pause_input(self) -> None:
+        """Read nothing before `start_input`, which does not follow at once."""
+        self._process._input.wait_for_open()
+
+    def start_input(self) -> None:
+        """Deliver input: the program knows the process."""
+        self._process._input.open()
+
+    def replace_channel(self, tls: TLSChannel, unread: bytes) -> None:
+        """Continue with TLS, which is above the present channel, from both halves.
+
+        TLS receives UNREAD first, and then the data that has been received and not delivered.
+        """
+        process, below = self._process, self.channel
+        assert below is not None
+        self.channel = tls
+        process._output.switch(tls)
+        below.hand_to(tls)
+        tls.start(unread + process._input.switch(tls))
 
     def listening(self, port: Port) -> None:
         """PORT accepts connections; the contact shows where (N31).  Raises ProcessError if it cannot be stopped."""
@@ -155,9 +180,8 @@ class Lifecycle:
 
     def eof(self) -> None:
         """See Receiver."""
-        channel = self._process._output.channel
-        assert channel is not None
-        self.truncated = channel.truncated
+        assert self.channel is not None
+        self.truncated = self.channel.truncated
         self._process._input.end(None)
 
     def congested(self) -> None:
@@ -193,8 +217,8 @@ class Lifecycle:
         """See Receiver: what has come is delivered first."""
         if not self._process.reactor.running:
             # A reactor that stops closes all descriptors.  That matters only if output was lost.
-            channel = self._process._output.channel
-            self._channel_ended(reason if channel is not None and channel.unsent else None)
+            lost_output = self.channel is not None and self.channel.unsent
+            self._channel_ended(reason if lost_output else None)
             self.delete()
             return
         reading = self._process._input
@@ -231,14 +255,14 @@ class Lifecycle:
 
     def _channel_ended(self, reason: ProcessError | None) -> None:
         self._gone = True
-        sending = self._process._output
-        if sending.channel is not None:
-            self._process._contact.remote = sending.channel.remote
-            self.unsent = sending.channel.unsent
-            self.truncated = sending.channel.truncated
-            reason = reason or sending.channel.failure
+        channel, self.channel = self.channel, None
+        if channel is not None:
+            self._process._contact.remote = channel.remote
+            self.unsent = channel.unsent
+            self.truncated = channel.truncated
+            reason = reason or channel.failure
             self.reason = self.reason or (reason and without_traceback(reason))
-            sending.ended(reason)
+            self._process._output.ended(reason)
 
     # -- ending ---------------------------------------------------------------------------------
 
@@ -279,8 +303,8 @@ class Lifecycle:
             port.close(self.gone)
         elif self._gone:
             self._let_go()
-        elif process._output.channel is not None:
-            self._close(process, process._output.channel)
+        elif self.channel is not None:
+            self._close(process, self.channel)
 
     @staticmethod
     def _close(process: NetworkProcess, channel: Channel) -> None:

@@ -27,12 +27,12 @@ class Output:
     __slots__ = (
         "_by_filter",
         "_cap",
+        "_channel",
         "_drains",
         "_early",
         "_flow",
         "_lost",
         "_process",
-        "channel",
         "eof",
         "sent",
     )
@@ -40,7 +40,7 @@ class Output:
     def __init__(self, process: NetworkProcess) -> None:
         self._process = process
         self._cap = process.limits.send_cap
-        self.channel: Channel | None = None
+        self._channel: Channel | None = None
         # Sent before there is a channel.
         self._early: Pieces | None = None
         #: Has `send_eof` been called?
@@ -56,7 +56,7 @@ class Output:
     @property
     def pending(self) -> int:
         """Bytes that the system has not got yet."""
-        output = self._early if self.channel is None else self.channel.output
+        output = self._early if self._channel is None else self._channel.output
         return 0 if output is None else output.pending
 
     def send(self, data: bytes) -> None:
@@ -65,7 +65,7 @@ class Output:
             raise without_traceback(self._lost)
         if self.eof:
             raise ProcessError(errno.EPIPE, "the sending side is shut")
-        channel = self.channel
+        channel = self._channel
         if channel is None:
             self._send_early(data)
             return
@@ -124,13 +124,13 @@ class Output:
         """Shut the sending side behind what is pending."""
         if self.eof:
             return
-        if self.channel is not None:
-            self.channel.write_eof()
+        if self._channel is not None:
+            self._channel.write_eof()
         self.eof = True
 
     def connected(self, channel: Channel) -> None:
         """There is a channel: send what was sent early."""
-        self.channel = channel
+        self._channel = channel
         limits = self._process.limits
         if limits is not DEFAULT_LIMITS:
             channel.set_marks(limits.high_water, limits.writable_below)
@@ -148,6 +148,10 @@ class Output:
         if self._drains:
             channel.when_writable()
 
+    def switch(self, channel: Channel) -> None:
+        """Write to CHANNEL from now on; nothing is pending."""
+        self._channel = channel
+
     def drain(self) -> Deferred[None]:
         """Fires when less than the low-water mark is pending, fails when that cannot be."""
         if self._lost is not None:
@@ -155,17 +159,17 @@ class Output:
         pending = self.pending
         if not pending or pending < self._process.limits.writable_below:
             return succeed(None)
-        if self.channel is not None:
-            self.channel.when_writable()
+        if self._channel is not None:
+            self._channel.when_writable()
         self._drains = self._drains or Waiters()
         return self._drains.add()
 
     def set_marks(self, limits: Limits) -> None:
         """The limits have changed to LIMITS."""
         self._cap = limits.send_cap
-        if self.channel is None:
+        if self._channel is None:
             return
-        self.channel.set_marks(limits.high_water, limits.writable_below)
+        self._channel.set_marks(limits.high_water, limits.writable_below)
         if self.pending < limits.writable_below:
             # The channel may have nothing more to write for a long time.
             self.writable()
@@ -175,10 +179,10 @@ class Output:
     def congested(self) -> None:
         """More than the high-water mark is pending: if the filter sent that, its input waits."""
         limits, reading = self._process.limits, self._process._input
-        assert self.channel is not None
+        assert self._channel is not None
         mine = self._filter_pending()
         if mine > limits.high_water:
-            self.channel.when_writable()
+            self._channel.when_writable()
             reading.hold(CONGESTED)
         elif mine < limits.writable_below:
             reading.release(CONGESTED)
@@ -188,7 +192,7 @@ class Output:
         half of what may be pending, its input waits.
         """
         pending = self.pending
-        if self.channel is not None and 2 * pending > self._process.limits.send_cap:
+        if self._channel is not None and 2 * pending > self._process.limits.send_cap:
             self.congested()
 
     def writable(self) -> None:
@@ -204,7 +208,7 @@ class Output:
 
     def ended(self, reason: ProcessError | None) -> None:
         """The channel is gone; without a REASON everything has been written."""
-        self.channel = None
+        self._channel = None
         self._early = None
         self.lost(reason)
 

@@ -217,7 +217,7 @@ class NetworkProcess(ProcessSettings):
 
     def peer_status(self) -> dict[str, object] | None:
         """About TLS and its peer (Emacs: gnutls-peer-status); None without, and after the end."""
-        channel = self._output.channel if self.live else None
+        channel = self._lifecycle.channel if self.live else None
         return channel.peer_status() if isinstance(channel, TLSChannel) else None
 
     @property
@@ -244,7 +244,7 @@ class NetworkProcess(ProcessSettings):
         if not isinstance(key, str):
             raise ProcessArgumentError("key", f"{shown(key)} is not the name of a keyword")
         if key == "peer_credentials":
-            channel = self._output.channel
+            channel = self._lifecycle.channel
             return channel.peer_credentials() if channel is not None and self.live else None
         if key == "tls_truncated":
             return self.truncated
@@ -313,8 +313,8 @@ class NetworkProcess(ProcessSettings):
         if self._lifecycle.port is not None:
             self._lifecycle.port.pause()
         else:
-            if self._output.channel is not None:
-                self._output.channel.check_pausable()
+            if self._lifecycle.channel is not None:
+                self._lifecycle.channel.check_pausable()
             self._input.hold(STOPPED)
         self._stopped = True
 

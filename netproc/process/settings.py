@@ -222,7 +222,7 @@ class ProcessSettings:
         """
         if not isinstance(name, str):
             raise ProcessArgumentError("name", f"{shown(name)} is not the name of an option")
-        place = self._lifecycle.port or self._output.channel
+        place = self._lifecycle.port or self._lifecycle.channel
         if name == options.LINGER:
             options.check(name, value)
             self._linger = value
@@ -259,7 +259,7 @@ class ProcessSettings:
             self._contact.remote = channel.remote
 
     def _datagrams(self) -> DatagramChannel | None:
-        channel = self._output.channel if self.live else None
+        channel = self._lifecycle.channel if self.live else None
         return channel if isinstance(channel, DatagramChannel) else None
 
     # -- the buffer -------------------------------------------------------------------------

@@ -68,7 +68,7 @@ async def _close(process: NetworkProcess) -> None:
     reactor, waits = process.reactor, process.query_on_exit
     flush = process.limits.flush_timeout
     linger = min(process.limits.linger_timeout, _LINGER)
-    if process._output.channel is None and process.pending and waits:
+    if process._lifecycle.channel is None and process.pending and waits:
         # It has something to send and is still connecting, which `delete` would give up.
         process.limits = replace(process.limits, low_water=1)
         with suppress(ProcessError, WaitTimeout):

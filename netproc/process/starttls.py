@@ -67,7 +67,7 @@ def start_tls_by(
 def _plain_channel(process: NetworkProcess) -> StreamChannel:
     if process.type != "network":
         raise ProcessError(errno.EOPNOTSUPP, "TLS is for connections")
-    channel = process._output.channel
+    channel = process._lifecycle.channel
     if process._lifecycle.state is not State.OPEN or process._input.delivery.ended:
         raise not_running(process.name)
     if process._output.eof:
@@ -117,7 +117,5 @@ def _put_between(
         failed=failed,
         receiver=process._lifecycle,
     )
-    process._output.channel = tls
-    below.hand_to(tls)
-    tls.start(unread + process._input.switch(tls))
+    process._lifecycle.replace_channel(tls, unread)
     return done

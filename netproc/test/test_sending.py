@@ -109,14 +109,14 @@ class OutputTests(SynchronousTestCase):
             self.assertEqual(fires, drained.called)
 
     def test_early_output_counts_when_the_limits_are_not_the_usual_ones(self) -> None:
-        self.sending.channel = None
+        self.sending._channel = None
         self.sending.send(bytes(100))
         drained = self.sending.drain()
         self.sending.connected(self.channel)
         self.assertNoResult(drained)
 
     def test_early_packets_that_are_refused(self) -> None:
-        self.sending.channel = None
+        self.sending._channel = None
         for size in (2, 30, 4):
             self.sending.send(bytes(size))
         drained = self.sending.drain()
@@ -127,7 +127,7 @@ class OutputTests(SynchronousTestCase):
         self.failureResultOf(drained, ProcessError)
 
     def test_the_cap_before_there_is_a_channel(self) -> None:
-        self.sending.channel = None
+        self.sending._channel = None
         self.sending.send(bytes(600))
         self.assertRaises(ProcessError, self.sending.send, bytes(600))
         self.assertEqual((600, 600), (self.sending.sent, self.sending.pending))

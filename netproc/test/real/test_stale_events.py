@@ -34,7 +34,7 @@ class StaleEventContract(Fixture):
             process, peer = await self.client_of_raw(filter=heard)
             process.send(b"x" * 15 * MB)
             await self.turn()
-            tell_hang_up(process._output.channel.transport, reason)
+            tell_hang_up(process._lifecycle.channel.transport, reason)
             self.assertEqual(15 * MB, len(await in_thread(read_exactly, peer, 15 * MB)))
             peer.send(b"answer")
             await self.until(lambda heard=heard: heard.data == b"answer")
@@ -43,7 +43,7 @@ class StaleEventContract(Fixture):
     async def test_a_paused_connection_stays_paused(self) -> None:
         heard = Recorder()
         process, peer = await self.client_of_raw(filter=heard, stop=True)
-        tell_hang_up(process._output.channel.transport, ConnectionLost())
+        tell_hang_up(process._lifecycle.channel.transport, ConnectionLost())
         peer.send(b"later")
         await self.turn(0.02)
         self.assertEqual([], heard.pieces)
