@@ -120,7 +120,7 @@ class Lifecycle:
         process._input.connected(channel)
         # Before anything is written: a channel tells its receiver how that goes on.
         channel.hand_to(self)
-        process._output.connected(channel)
+        process._output.connected(channel, self.noticed)
         if unread:
             process._input.data(unread)
         words = host_text(channel.remote) if cause is Cause.ACCEPTED else ""
@@ -320,7 +320,6 @@ class Lifecycle:
         """All is over: nothing must keep the process but those who have it; tell who waits."""
         process = self._process
         self.unsent += process._output.give_up_early(self.reason)
-        process._output.detach()
         process._input.detach()
         del self._process
         process.table.closed(process)

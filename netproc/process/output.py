@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import errno
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 from twisted.internet.defer import Deferred, fail, succeed
 
@@ -14,11 +14,8 @@ from ..core.errors import ProcessError, without_traceback
 from ..core.flow import OutputFlow
 from ..core.limits import DEFAULT_LIMITS, Limits
 from ..net.channel import Channel, Pieces
-from .input import CONGESTED, FILTERING
+from .input import CONGESTED, FILTERING, Input
 from .waiting import Waiters
-
-if TYPE_CHECKING:
-    from .process import NetworkProcess
 
 
 class Output:
@@ -31,15 +28,18 @@ class Output:
         "_drains",
         "_early",
         "_flow",
+        "_input",
+        "_limits",
         "_lost",
-        "_process",
         "eof",
         "sent",
     )
 
-    def __init__(self, process: NetworkProcess) -> None:
-        self._process = process
-        self._cap = process.limits.send_cap
+    def __init__(self, input: Input, limits: Limits) -> None:
+        # Paused while the filter has sent more than the peer reads.
+        self._input = input
+        self._limits = limits
+        self._cap = limits.send_cap
         self._channel: Channel | None = None
         # Sent before there is a channel.
         self._early: Pieces | None = None
@@ -69,7 +69,7 @@ class Output:
         if channel is None:
             self._send_early(data)
             return
-        by_filter = self._process._input.gate & FILTERING != 0
+        by_filter = self._input.gate & FILTERING != 0
         pending = channel.output.pending
         if not pending:
             # All before is written: whose it was does not matter any more.
@@ -128,10 +128,13 @@ class Output:
             self._channel.write_eof()
         self.eof = True
 
-    def connected(self, channel: Channel) -> None:
-        """There is a channel: send what was sent early."""
+    def connected(self, channel: Channel, noticed: Callable[[ProcessError], None]) -> None:
+        """Write to CHANNEL what was sent before, and everything from now on.
+
+        NOTICED is called with the error of each packet that the system refuses.
+        """
         self._channel = channel
-        limits = self._process.limits
+        limits = self._limits
         if limits is not DEFAULT_LIMITS:
             channel.set_marks(limits.high_water, limits.writable_below)
         early, self._early = self._early, None
@@ -141,7 +144,7 @@ class Output:
             except ProcessError as error:
                 # A packet that the system refuses, as `send` would have said; the others go out.
                 self.sent -= len(data)
-                self._process._lifecycle.noticed(error)
+                noticed(error)
                 self._end_drains(error)
         if self.eof:
             channel.write_eof()
@@ -149,7 +152,7 @@ class Output:
             channel.when_writable()
 
     def switch(self, channel: Channel) -> None:
-        """Write to CHANNEL from now on; nothing is pending."""
+        """Write to CHANNEL from now on."""
         self._channel = channel
 
     def drain(self) -> Deferred[None]:
@@ -157,7 +160,7 @@ class Output:
         if self._lost is not None:
             return fail(without_traceback(self._lost))
         pending = self.pending
-        if not pending or pending < self._process.limits.writable_below:
+        if not pending or pending < self._limits.writable_below:
             return succeed(None)
         if self._channel is not None:
             self._channel.when_writable()
@@ -166,6 +169,7 @@ class Output:
 
     def set_marks(self, limits: Limits) -> None:
         """The limits have changed to LIMITS."""
+        self._limits = limits
         self._cap = limits.send_cap
         if self._channel is None:
             return
@@ -178,32 +182,32 @@ class Output:
 
     def congested(self) -> None:
         """More than the high-water mark is pending: if the filter sent that, its input waits."""
-        limits, reading = self._process.limits, self._process._input
+        limits = self._limits
         assert self._channel is not None
         mine = self._filter_pending()
         if mine > limits.high_water:
             self._channel.when_writable()
-            reading.hold(CONGESTED)
+            self._input.hold(CONGESTED)
         elif mine < limits.writable_below:
-            reading.release(CONGESTED)
+            self._input.release(CONGESTED)
 
     def hold_if_much(self) -> None:
         """The filter may go on within one event, before anything is written: if what it has sent is
         half of what may be pending, its input waits.
         """
         pending = self.pending
-        if self._channel is not None and 2 * pending > self._process.limits.send_cap:
+        if self._channel is not None and 2 * pending > self._cap:
             self.congested()
 
     def writable(self) -> None:
         """Less than the low-water mark is pending."""
-        self._process._input.release(CONGESTED)
+        self._input.release(CONGESTED)
         self._end_drains(None)
 
     def lost(self, reason: ProcessError | None) -> None:
         """Nothing can be written any more; without a REASON everything has been written."""
         self._lost = self._lost or reason
-        self._process._input.release(CONGESTED)
+        self._input.release(CONGESTED)
         self._end_drains(self._lost)
 
     def ended(self, reason: ProcessError | None) -> None:
@@ -227,7 +231,3 @@ class Output:
             self._drains.fire(None)
         else:
             self._drains.fail(without_traceback(error))
-
-    def detach(self) -> None:
-        """Let go of the process: everything is over."""
-        del self._process

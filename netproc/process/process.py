@@ -121,7 +121,7 @@ class NetworkProcess(ProcessSettings):
             self._input = PacketInput(self, PacketDelivery(coding, filter_multibyte))
         else:
             self._input = Input(self, Delivery(coding, filter_multibyte))
-        self._output = Output(self)
+        self._output = Output(self._input, limits)
         #: Who waits in `accept_output`.
         self._waiters: Waiters[bool] | None = None
         self._call_filter: Filter = default_filter
