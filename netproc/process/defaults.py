@@ -19,7 +19,7 @@ def default_filter(process: NetworkProcess, text: Text) -> None:
 
     Emacs: internal-default-process-filter (N180).
     """
-    process._insert_in_buffer(text)
+    process._insertion.insert(text)
 
 
 def default_sentinel(process: NetworkProcess, event: str) -> None:
@@ -28,4 +28,4 @@ def default_sentinel(process: NetworkProcess, event: str) -> None:
     Emacs: internal-default-process-sentinel (N85).
     """
     if process.buffer is not None and process._lifecycle.state not in FLOWING:
-        process._insert_in_buffer(f"\nProcess {process.name} {event}")
+        process._insertion.insert(f"\nProcess {process.name} {event}")

@@ -241,7 +241,7 @@ class Input:
     def _fills_buffer(self) -> Buffer | None:
         """The buffer that the default filter inserts into."""
         process = self._process
-        buffer = process.buffer if process._uses_default_filter else None
+        buffer = process._insertion.buffer if process._uses_default_filter else None
         return buffer if buffer is not None and buffer.live else None
 
     def pump(self) -> None:

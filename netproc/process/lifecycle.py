@@ -297,7 +297,8 @@ class Lifecycle:
         if process._waiters is not None:
             process._waiters.fire(False)
         process._input.cancel()
-        process._forget_own_buffer()
+        if process._insertion.own_buffer is not None:
+            process.table.forget_buffer(process._insertion.own_buffer)
         if self.port is not None:
             port, self.port = self.port, None
             port.close(self.gone)

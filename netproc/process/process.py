@@ -15,7 +15,6 @@ from twisted.logger import Logger
 
 from ..core import status
 from ..core.address import SocketAddress, text
-from ..core.buffer import Buffer, Mark
 from ..core.coding import Coding, Text
 from ..core.contact import Contact
 from ..core.delivery import Delivery, PacketDelivery
@@ -30,6 +29,7 @@ from ..net.tls.channel import TLSChannel
 from . import callbacks
 from .defaults import default_filter, default_sentinel
 from .input import STOPPED, Input
+from .insertion import Insertion
 from .lifecycle import Lifecycle
 from .output import Output
 from .packets import PacketInput
@@ -112,10 +112,7 @@ class NetworkProcess(ProcessSettings):
 
         self._own_complaints: Throttle | None = None
         self._stopped = False
-        self._buffer: Buffer | None = None
-        self._mark: Mark | None = None
-        self._own_buffer: Buffer | None = None
-        self._tls_mark: Mark | None = None
+        self._insertion = Insertion()
         self._lifecycle = Lifecycle(self)
         if contact.get("type") in _OF_PACKETS:
             self._input = PacketInput(self, PacketDelivery(coding, filter_multibyte))
@@ -249,7 +246,7 @@ class NetworkProcess(ProcessSettings):
         if key == "tls_truncated":
             return self.truncated
         if key == "tls_start":
-            return self._tls_mark.position if self._tls_mark is not None else None
+            return self._insertion.tls_start
         return self._contact.get(key)
 
     # -- sending ----------------------------------------------------------------------------
@@ -410,7 +407,7 @@ class NetworkProcess(ProcessSettings):
             return
         if self.table.observers:
             self.table.tell(self, "sentinel", event)
-        if self._buffer is not None or self._sentinel is not default_sentinel:
+        if self._insertion.buffer is not None or self._sentinel is not default_sentinel:
             # Without a buffer the default sentinel does nothing.
             self._call("sentinel", self._sentinel, self, event)
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ..core import options, status
 from ..core.address import Address, form, parse
-from ..core.buffer import Buffer, Mark
-from ..core.coding import Coding, Decoder, Text, coding_pair
+from ..core.buffer import Buffer
+from ..core.coding import Coding, coding_pair
 from ..core.contact import Contact
 from ..core.errors import ProcessArgumentError, not_running
 from ..core.escape import escape, shown
@@ -22,6 +22,7 @@ from ..core.table import ProcessTable
 from ..net.datagram import DatagramChannel
 from .defaults import default_filter, default_sentinel
 from .input import NO_FILTER, Input
+from .insertion import Insertion
 from .output import Output
 
 if TYPE_CHECKING:
@@ -38,22 +39,19 @@ class ProcessSettings:
     """The settings of a process; NetworkProcess has the rest, and the attributes."""
 
     __slots__ = (
-        "_buffer",
         "_call_filter",
         "_coding",
         "_contact",
         "_decodes",
         "_filter_multibyte",
         "_input",
+        "_insertion",
         "_lifecycle",
         "_limits",
         "_linger",
-        "_mark",
         "_output",
-        "_own_buffer",
         "_plist",
         "_sentinel",
-        "_tls_mark",
         "name",
         "table",
     )
@@ -73,13 +71,7 @@ class ProcessSettings:
     _sentinel: Sentinel
     _plist: dict[str, object] | None
     _limits: Limits
-    _buffer: Buffer | None
-    _mark: Mark | None
-    # The buffer that a connection got because its server has no filter; it stays the same when the program sets
-    # another one.
-    _own_buffer: Buffer | None
-    # Where in the buffer what came over TLS begins, if clear text went before.
-    _tls_mark: Mark | None
+    _insertion: Insertion
 
     @property
     def live(self) -> bool:
@@ -163,7 +155,7 @@ class ProcessSettings:
 
     def _wants_text(self) -> bool:
         """May what comes be decoded?  Not for a unibyte buffer (N183)."""
-        buffer = self._buffer if self._uses_default_filter else None
+        buffer = self._insertion.buffer if self._uses_default_filter else None
         return self._filter_multibyte and (buffer is None or buffer.multibyte)
 
     @contextmanager
@@ -181,10 +173,6 @@ class ProcessSettings:
         if self._wants_text() is not self._decodes:
             self._decode_anew()
         self._input.refill()
-
-    def _new_decoder(self) -> Decoder:
-        """A decoder that knows of nothing before."""
-        return self._coding[0].decoder(self._decodes)
 
     @property
     def filter_multibyte(self) -> bool:
@@ -267,29 +255,19 @@ class ProcessSettings:
     @property
     def buffer(self) -> Buffer | None:
         """The process buffer, or None.  Setting it moves the mark to its end (N182)."""
-        return self._buffer
+        return self._insertion.buffer
 
     @buffer.setter
     def buffer(self, value: Buffer | None) -> None:
         if value is not None and not isinstance(value, Buffer):
             raise ProcessArgumentError("buffer", f"{shown(value)} is not a buffer")
-        if value is not self._buffer:
-            self._buffer = value
-            if value is not None:
-                self._mark = value.new_mark(value.end())
+        self._insertion.buffer = value
         self._contact.set("buffer", value)
         self._destination_changed()
 
-    def _forget_own_buffer(self) -> None:
-        """Take the buffer that the connection got on its own out of the table."""
-        if self._own_buffer is not None:
-            self.table.forget_buffer(self._own_buffer)
-
     def _use_buffer(self, buffer: Buffer, own: bool) -> None:
-        """Begin with BUFFER; the mark of a connection's OWN one points nowhere yet (N95)."""
-        self._buffer = buffer
-        self._own_buffer = buffer if own else None
-        self._mark = buffer.new_mark(None if own else buffer.end())
+        """Begin with BUFFER, which may be a connection's OWN."""
+        self._insertion.begin(buffer, own)
         self._destination_changed()
 
     @property
@@ -300,23 +278,24 @@ class ProcessSettings:
     @property
     def mark(self) -> int | None:
         """Where in the buffer output is inserted, None for nowhere yet."""
-        return self._mark.position if self._mark is not None else None
+        return self._insertion.position
 
     @mark.setter
     def mark(self, position: int | None) -> None:
-        if self._buffer is None or self._mark is None:
+        buffer = self._insertion.buffer
+        if buffer is None:
             raise ProcessArgumentError("mark", f"process {self.name} has no buffer")
         if position is not None:
-            self._buffer.check_position("mark", position)
-        self._mark.position = position
+            buffer.check_position("mark", position)
+        self._insertion.position = position
 
-    def _mark_tls_start(self) -> None:
-        """What is inserted from now on has come over TLS; what stands before has not, and proves nothing."""
-        buffer = self._buffer
-        if buffer is not None and self._mark is not None:
-            self._tls_mark = buffer.new_mark(self._mark.position or buffer.end(), stays=True)
+    def _insert_dialogue(self, clear: bytes, secure: bytes | None) -> None:
+        """Insert what was received before the process was open: CLEAR, and after STARTTLS, unless it is None, SECURE."""
+        self._insert_received(clear)
+        if secure is not None:
+            self._insertion.mark_tls_start()
+            self._insert_received(secure)
 
-    def _insert_in_buffer(self, inserted: Text) -> None:
-        """Insert process output at the mark; no buffer, or a killed one, takes nothing."""
-        if self._buffer is not None and self._buffer.live and self._mark is not None:
-            self._buffer.insert_output(self._mark, inserted)
+    def _insert_received(self, data: bytes) -> None:
+        if data:
+            self._insertion.insert(self._coding[0].decoder(self._decodes).decode(data))

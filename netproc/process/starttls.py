@@ -100,7 +100,7 @@ def _put_between(
     done: Deferred[NetworkProcess] = Deferred(lambda _: process.delete())
 
     def opened(_: Channel) -> None:
-        process._mark_tls_start()
+        process._insertion.mark_tls_start()
         if not done.called:  # by being cancelled
             done.callback(process)
 

@@ -331,16 +331,9 @@ class _StreamMaker(ClientMaker):
 
     def _before_open(self, process: NetworkProcess) -> None:
         """What was said stays in the buffer, as in Emacs; a filter of the program's begins behind it."""
-        self._insert(process, self._said.clear)
-        if self._said.secure is not None:
-            process._mark_tls_start()
-            self._insert(process, self._said.secure)
+        process._insert_dialogue(self._said.clear, self._said.secure)
         if self._properties is not None and self._properties.error is not None:
             process._lifecycle.noticed(StartTLSError(self._properties.error))
-
-    def _insert(self, process: NetworkProcess, said: bytes) -> None:
-        if said:
-            process._insert_in_buffer(process._new_decoder().decode(said))
 
     def _refused(self, error: NetprocError) -> None:
         """See ClientMaker; note what `return_list` gives."""
