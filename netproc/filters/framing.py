@@ -19,7 +19,6 @@ from ..core.escape import shown
 from ..core.framing import LengthSplitter, LineSplitter, Splitter, TooLongError
 from ..core.limits import KIB, MIB, check_size
 from ..process import callbacks
-from ..process.input import INTERRUPTING
 from ..process.process import NetworkProcess
 from ..process.settings import Filter
 
@@ -62,21 +61,22 @@ class _Framing:
 
     def _feed(self, process: NetworkProcess, data: Any) -> _Stream:
         """The stream of PROCESS, with DATA in it; what another framing keeps comes first."""
-        unused = process._input.unused
+        unused = process._unused
         if not isinstance(unused, _Stream) or unused.framing is not self:
             if unused is not None:
                 data = unused.drain_unused() + data
-            unused = process._input.unused = _Stream(self, self._make_splitter(data))
+            unused = process._unused = _Stream(self, self._make_splitter(data))
         unused.splitter.feed(data)
         return unused
 
     def _deliver(self, process: NetworkProcess, stream: _Stream) -> Deferred[object] | None:
         """Give messages to the function, up to one that takes its time: that is what is returned."""
-        while (message := self._next(process, stream)) is not None:
+        may_use = process._may_use(stream)
+        while may_use and (message := self._next(process, stream)) is not None:
             running = self._call(process, message)
             if running is not None:
                 return running
-            process._output.hold_if_much()
+            may_use = process._may_go_on(stream)
         return None
 
     async def _go_on(
@@ -87,13 +87,7 @@ class _Framing:
             running = self._deliver(process, stream)
 
     def _next(self, process: NetworkProcess, stream: _Stream) -> Any:
-        """The next message, None if there is no whole one or it is not for this function any more."""
-        source = process._input
-        if source.unused is not stream:
-            return None
-        if source.gate & INTERRUPTING:
-            source.reclaim_unused()
-            return None
+        """The next message, None if there is no whole one."""
         try:
             return stream.splitter.take()
         except TooLongError:

@@ -69,6 +69,7 @@ class Output:
         if channel is None:
             self._send_early(data)
             return
+        # The bit itself, since this runs for every message: a property would be one more call.
         by_filter = self._input.gate & FILTERING != 0
         pending = channel.output.pending
         if not pending:

@@ -28,11 +28,10 @@ from ..net.interfaces import INetprocReactor
 from ..net.tls.channel import TLSChannel
 from . import callbacks
 from .defaults import default_filter, default_sentinel
-from .input import STOPPED, Input
+from .input import STOPPED, Input, PacketInput, UnusedInput
 from .insertion import Insertion
 from .lifecycle import Lifecycle
 from .output import Output
-from .packets import PacketInput
 from .settings import Filter, ProcessSettings, Sentinel
 from .starttls import start_tls
 from .waiting import Waiters, look
@@ -441,6 +440,26 @@ class NetworkProcess(ProcessSettings):
         self.table.tell(self, "log", message)
         if self._log_function is not None:
             self._call("log", self._log_function, self, connection, message)
+
+    # -- for filters that keep input, such as filters/framing.py ----------------------------------
+
+    @property
+    def _unused(self) -> UnusedInput | None:
+        """The input that the filter has not used; None if the filter keeps none."""
+        return self._input.unused
+
+    @_unused.setter
+    def _unused(self, value: UnusedInput) -> None:
+        self._input.unused = value
+
+    def _may_use(self, unused: UnusedInput) -> bool:
+        """See `Input.may_use`."""
+        return self._input.may_use(unused)
+
+    def _may_go_on(self, unused: UnusedInput) -> bool:
+        """Whether the filter that keeps UNUSED may use more of it, after it has used some and may have sent something."""
+        self._output.hold_if_much()
+        return self._input.may_use(unused)
 
     # -- for server.py --------------------------------------------------------------------------
 

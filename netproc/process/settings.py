@@ -21,7 +21,7 @@ from ..core.limits import Limits
 from ..core.table import ProcessTable
 from ..net.datagram import DatagramChannel
 from .defaults import default_filter, default_sentinel
-from .input import NO_FILTER, Input
+from .input import Input
 from .insertion import Insertion
 from .output import Output
 
@@ -83,7 +83,7 @@ class ProcessSettings:
     @property
     def filter(self) -> Filter | bool:
         """The filter function; True while nothing is read.  None sets the default one."""
-        return True if self._input.gate & NO_FILTER else self._call_filter
+        return self._call_filter if self._input.has_filter else True
 
     @filter.setter
     def filter(self, value: Filter | bool | None) -> None:
@@ -96,12 +96,10 @@ class ProcessSettings:
 
     def _set_filter(self, value: Filter | bool | None) -> None:
         if value is True:
-            self._input.hold(NO_FILTER)
-            return
-        self._call_filter = value or default_filter
-        self._input.gate &= ~NO_FILTER
-        # As decorated functions have it; inlineCallbacks makes such.
-        self._input.trace(hasattr(self._call_filter, "__wrapped__"))
+            self._input.set_filter(None)
+        else:
+            self._call_filter = value or default_filter
+            self._input.set_filter(self._call_filter)
 
     @property
     def sentinel(self) -> Sentinel:
