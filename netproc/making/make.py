@@ -1,7 +1,7 @@
 """make_network_process: keywords in, a Deferred of a process out.
 
-The keywords become a spec (`core/spec.py`); `client.py` or `server.py` makes a process of it, by joining
-addresses, endpoint, channel and process.
+The keywords become a spec (`core/spec.py`), and `client.py`, `server.py` or `datagrams.py` makes the process that the spec
+describes.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ def make_network_process(
     It fails with ProcessArgumentError for a bad argument, before any socket exists, and with
     ProcessError when connecting or listening fails.  Cancelling it gives the attempt up.
     """
-    keywords = dict(locals())
+    keywords = dict(locals())  # before any other local variable is set
     del keywords["table"], keywords["reactor"]
     return make(keywords, table, reactor)
 
@@ -102,7 +102,7 @@ def make(
     reactor: INetprocReactor | None = None,
     resolver: Resolver = resolve,
 ) -> Deferred[NetworkProcess]:
-    """The same with all keywords in a mapping, and another way to look up names."""
+    """Make a process of KEYWORDS, all those of `make_network_process`; RESOLVER looks up names."""
     try:
         spec = process_spec(keywords)
         security = _security(spec)
@@ -123,7 +123,7 @@ def make(
 
 
 def _security(spec: ProcessSpec) -> Security | None:
-    """How it does TLS, if it does; what is wrong with that is known before there is a socket."""
+    """Return how the process does TLS, None if it does not; wrong parameters are refused before there is a socket."""
     if spec.tls_parameters is None:
         return None
     with argument("tls_parameters"):
@@ -131,7 +131,7 @@ def _security(spec: ProcessSpec) -> Security | None:
 
 
 def new_process(spec: ProcessSpec, table: Table, reactor: INetprocReactor) -> NetworkProcess:
-    """A process of SPEC, not connected and not listed yet; its name is reserved."""
+    """Return a process of SPEC, not connected and not listed yet; its name is reserved."""
     process = NetworkProcess(
         table.reserve(spec.name),
         table,
@@ -154,7 +154,7 @@ def new_process(spec: ProcessSpec, table: Table, reactor: INetprocReactor) -> Ne
     return process
 
 
-#: The keywords that say what is made, and their defaults.
+#: The keywords of `make`, and their defaults.
 KEYWORDS: Mapping[str, Any] = {
     key: parameter.default
     for key, parameter in inspect.signature(make_network_process).parameters.items()
