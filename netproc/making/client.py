@@ -22,7 +22,7 @@ from ..net.foreign import network_error
 from ..net.opening.stages import Opening, Stage
 from ..net.resolve import Resolver
 from ..net.stream import StreamChannel
-from ..net.tls.attach import Security
+from ..net.tls.interfaces import Security
 from ..process.process import NetworkProcess
 from .maker import AttemptMaker
 

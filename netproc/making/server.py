@@ -28,7 +28,7 @@ from ..net.listener import ListenerWatcher
 from ..net.opening.stages import Opening
 from ..net.resolve import Resolver
 from ..net.stream import StreamChannel
-from ..net.tls.attach import Security
+from ..net.tls.interfaces import Security
 from ..process.process import NetworkProcess
 from ..process.waiting import cancellable
 from .maker import Maker
@@ -163,7 +163,7 @@ class ServerMaker(Maker[IStreamServerEndpoint], ListenerWatcher):
             log.info(
                 "{name}: a connection failed: {peer}: {reason}{more}",
                 name=escape(process.name),
-                peer=address.text(channel.remote),
+                peer=address.format_address(channel.remote),
                 reason=escape(str(reason)),
                 more=not_logged(suppressed),
             )
@@ -196,7 +196,7 @@ class ServerMaker(Maker[IStreamServerEndpoint], ListenerWatcher):
     def _identity(self, remote: SocketAddress | None) -> str:
         """Return what follows the server's name in the names of a connection and its buffer (N92)."""
         if remote is not None and remote.family in address.LOOPBACK:
-            return f"<{address.text(remote)}>"
+            return f"<{address.format_address(remote)}>"
         return f"<{self._process.table.next_connection()}>"
 
 

@@ -20,7 +20,7 @@ from twisted.internet.interfaces import (
 )
 from zope.interface import implementer
 
-from ..core.address import SocketAddress, text
+from ..core.address import SocketAddress, format_address
 from ..core.errors import ProcessArgumentError, ProcessError, from_os_error
 from ..core.limits import DEFAULT_LIMITS
 from ..core.spec import LONGEST_BACKLOG
@@ -35,10 +35,16 @@ from .transport import StreamTransport
 @implementer(IStreamClientEndpoint)
 @dataclass(frozen=True, kw_only=True)
 class ClientEndpoint:
-    """Connects to the first of `addresses` that answers.
+    """A Twisted client endpoint that connects to the first of several addresses that answers.
 
-    `options` are network options, `timeout` is in seconds for all addresses together, `kind` is
-    SOCK_STREAM or SOCK_SEQPACKET.
+    It provides `IStreamClientEndpoint`.
+
+    Args:
+        reactor: The reactor.
+        addresses: The addresses, as `netproc.endpoints.parse_address` and `netproc.endpoints.resolve` return them.
+        options: Network options and their values.
+        timeout: Seconds for all addresses together.
+        kind: `socket.SOCK_STREAM` or `socket.SOCK_SEQPACKET`.
     """
 
     reactor: INetprocReactor
@@ -48,7 +54,16 @@ class ClientEndpoint:
     kind: int = socket.SOCK_STREAM
 
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
-        """Fires with the connected protocol, fails with ProcessError or ProcessArgumentError."""
+        """Connect.
+
+        Args:
+            protocolFactory: The factory that makes the protocol.
+
+        Returns:
+            A Deferred that fires with the connected protocol.  It fails with `ProcessError` or `ProcessArgumentError`.  If the
+            factory or `connectionMade` raises an exception, the connection is closed and the Deferred fails with that
+            exception.
+        """
         return Deferred.fromCoroutine(self._connect(protocolFactory))
 
     async def _connect(self, factory: IProtocolFactory) -> IProtocol:
@@ -77,7 +92,7 @@ class ClientEndpoint:
         try:
             protocol = factory.buildProtocol(sockets.twisted_address(remote))
             if protocol is None:
-                raise ProcessError(None, "the factory wants no protocol", text(remote))
+                raise ProcessError(None, "the factory wants no protocol", format_address(remote))
             local = sockets.local_address(sock)
             return transport_type(sock)(sock, self.reactor, protocol, local, remote, factory.doStop)
         except BaseException:
@@ -88,12 +103,20 @@ class ClientEndpoint:
 @implementer(IStreamServerEndpoint)
 @dataclass(frozen=True, kw_only=True)
 class ServerEndpoint:
-    """Listens on the first of `addresses` for which the system has sockets.
+    """A Twisted server endpoint that listens on the first of several addresses for which the system has sockets.
 
-    `backlog` is how many clients may wait to be accepted; by default it is as long as the kernel
-    allows.  `mode` is that of the file of a UNIX socket, 0600 if None; `watcher` is told when accepting
-    fails; `kind` is SOCK_STREAM or SOCK_SEQPACKET.  `inherited` is a socket that listens already,
-    to be used in their place.
+    It provides `IStreamServerEndpoint`.
+
+    Args:
+        reactor: The reactor.
+        addresses: The addresses, as `netproc.endpoints.parse_address` and `netproc.endpoints.resolve` return them.
+        options: Network options and their values.
+        backlog: The number of clients that may wait to be accepted.  The kernel uses its own limit
+            (``net.core.somaxconn`` on Linux) instead of a larger number.
+        mode: The mode of the file of a UNIX socket.  None is 0600.
+        watcher: A `netproc.endpoints.ListenerWatcher` that is notified when accepting fails.
+        kind: `socket.SOCK_STREAM` or `socket.SOCK_SEQPACKET`.
+        inherited: A socket that listens already.  If you pass it, `addresses`, `backlog` and `mode` are not used.
     """
 
     reactor: INetprocReactor
@@ -106,11 +129,19 @@ class ServerEndpoint:
     inherited: socket.socket | None = None
 
     def listen(self, protocolFactory: IProtocolFactory) -> Deferred[IListeningPort]:
-        """Has fired with the port, or failed with ProcessError or ProcessArgumentError."""
+        """Listen.
+
+        Args:
+            protocolFactory: The factory that makes a protocol for each connection.
+
+        Returns:
+            A Deferred that fires with the listening port, or fails with `ProcessError` or `ProcessArgumentError`.  Either has
+            happened when the call returns.
+        """
         return execute(self.listen_now, protocolFactory)
 
     def listen_now(self, factory: IProtocolFactory) -> Listener:
-        """The same without a Deferred."""
+        """Listen, and return the port instead of a Deferred."""
         sock, address = self._make_socket()
         try:
             if sock is self.inherited:
@@ -138,7 +169,7 @@ class ServerEndpoint:
             except OSError as error:
                 last = error
         assert last is not None  # there is an address
-        raise from_os_error(last, "make server process failed", text(self.addresses[-1]))
+        raise from_os_error(last, "make server process failed", format_address(self.addresses[-1]))
 
     def _all_options(self, address: SocketAddress) -> Mapping[str, object]:
         if address.family in (socket.AF_INET, socket.AF_INET6):
@@ -154,7 +185,9 @@ class ServerEndpoint:
         try:
             sock.listen(self.backlog)
         except OSError as error:
-            raise from_os_error(error, "Cannot bind server socket", text(address)) from error
+            raise from_os_error(
+                error, "Cannot bind server socket", format_address(address)
+            ) from error
         return None
 
 

@@ -16,7 +16,7 @@ from twisted.internet.defer import TimeoutError as DeferredTimeoutError
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from ..core.address import Address, SocketAddress, form, inet_address, interface_name
+from ..core.address import Address, SocketAddress, address_form, inet_address, interface_name
 from ..core.errors import ProcessArgumentError, ProcessError
 from ..core.escape import escape, shown
 from ..core.limits import DEFAULT_LIMITS, check_seconds
@@ -40,12 +40,21 @@ def network_lookup_address_info(
     *,
     timeout: float = DEFAULT_LIMITS.connect_timeout,
     reactor: INetprocReactor | None = None,
-) -> Deferred[list[Address]]:
-    """Fires with the addresses of NAME in the resolver's order, their port 0 (N47).
+) -> Deferred[list[Address]]:  # N47
+    """Look up the addresses of a host.
 
-    FAMILY is "ipv4", "ipv6" or None for both.  What is not found in TIMEOUT seconds is an empty list
-    and one log line.  Fails with ProcessArgumentError for another family or a name that is not ASCII.  Emacs:
-    network-lookup-address-info.
+    Emacs: ``network-lookup-address-info``.
+
+    Args:
+        name: The name of the host, in ASCII.  For other names use the IDNA (xn--) form.
+        family: "ipv4", "ipv6", or None for both.
+        timeout: The longest wait, in seconds.
+        reactor: The reactor.  None is the installed reactor.
+
+    Returns:
+        A Deferred that fires with a list of addresses with the port 0, in the order of the resolver.  If nothing is found in
+        time, the list is empty, and netproc logs one line.  The Deferred fails with `ProcessArgumentError` if an argument
+        cannot be used.
     """
     try:
         _check_host(name)
@@ -64,7 +73,7 @@ def network_lookup_address_info(
         return []
 
     def found(addresses: Sequence[SocketAddress]) -> list[Address]:
-        return [form(address) for address in addresses]
+        return [address_form(address) for address in addresses]
 
     looking = resolve(Lookup(name, "0", family), reactor)
     if not looking.called:
@@ -83,26 +92,42 @@ def _check_family(family: object, complaint: str) -> None:
         raise ProcessArgumentError("family", f"{complaint} {shown(family)}")
 
 
-class InterfaceInfo(NamedTuple):
-    """What network_interface_info tells; the addresses are those of IPv4 (N49), then ours of IPv6."""
+class InterfaceInfo(NamedTuple):  # N49
+    """What `network_interface_info` returns.
+
+    Attributes:
+        address: The IPv4 address, with the port 0.
+        broadcast: The IPv4 broadcast address, with the port 0.
+        netmask: The IPv4 netmask, with the port 0.
+        hardware: The type of the hardware and its address, as (type, (byte, …)).
+        flags: The flags of the kernel, the highest bit first: ("running", "loopback", "up").
+        ipv6: The IPv6 addresses, each with the port 0.  Emacs does not have them.
+    """
 
     address: Address
     broadcast: Address
     netmask: Address
-    #: (type of the hardware, its address).
     hardware: tuple[int, tuple[int, ...]]
-    #: As ("running", "loopback", "up"): the kernel's bits, the highest first.
     flags: tuple[str, ...]
-    #: The IPv6 addresses.
     ipv6: tuple[Address, ...]
 
 
-def network_interface_list(full: bool = False, family: str | None = None) -> list[Interface]:
-    """The interfaces with their addresses, the port 0: one entry for each address (N48).
+def network_interface_list(full: bool = False, family: str | None = None) -> list[Interface]:  # N48
+    """List the network interfaces with their addresses.
 
-    With FULL the broadcast address and the netmask too.  FAMILY is "ipv4", "ipv6" or None for both.
-    Raises ProcessArgumentError for another, ProcessError without psutil.  Emacs:
-    network-interface-list.
+    Emacs: ``network-interface-list``.
+
+    Args:
+        full: Whether to include the broadcast address and the netmask.
+        family: "ipv4", "ipv6", or None for both.
+
+    Returns:
+        A list with one tuple for each address, (name, address), or with `full` (name, address, broadcast address,
+        netmask).  The port of the addresses is 0.
+
+    Raises:
+        ProcessArgumentError: The family is unknown.
+        ProcessError: psutil is not installed.
     """
     _check_family(family, "Unsupported address family")
     wanted = _FAMILIES.values() if family is None else (_FAMILIES[family],)
@@ -118,11 +143,20 @@ def network_interface_list(full: bool = False, family: str | None = None) -> lis
     return entries
 
 
-def network_interface_info(name: str) -> InterfaceInfo | None:
-    """What there is to know of interface NAME, None if there is none (N49).
+def network_interface_info(name: str) -> InterfaceInfo | None:  # N49
+    """Describe a network interface.
 
-    Raises ProcessArgumentError for too long a name, ProcessError without psutil.  Emacs:
-    network-interface-info.
+    Emacs: ``network-interface-info``.
+
+    Args:
+        name: The name of the interface.
+
+    Returns:
+        The description, or None if there is no such interface.
+
+    Raises:
+        ProcessArgumentError: The name cannot be the name of an interface.
+        ProcessError: psutil is not installed.
     """
     interface_name(name, "name")
     psutil = _psutil()
@@ -159,7 +193,7 @@ def _numbers(text: str | None, like: str = "") -> tuple[int, ...]:
     if text is None:
         return (255,) * 4 if "." in like else (65535,) * 8
     # The zone is the name of the interface, which stands beside the address.
-    numbers = form(inet_address(text.partition("%")[0], 0))
+    numbers = address_form(inet_address(text.partition("%")[0], 0))
     return tuple(int(number) for number in numbers[:-1])
 
 

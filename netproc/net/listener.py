@@ -29,8 +29,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from ..core.address import SocketAddress
-from ..core.address import text as address_text
+from ..core.address import SocketAddress, format_address
 from ..core.throttle import Throttle, not_logged
 from .event import EVENT
 from .interfaces import INetprocReactor
@@ -53,13 +52,21 @@ MOST_ACCEPTS = 64
 
 
 class ListenerWatcher:
-    """Is told what a listener meets; this one does not care."""
+    """The base class of objects that are notified of the errors of a listening socket.  It ignores them."""
 
     def accept_failed(self, error: OSError) -> None:
-        """Accepting failed; the listener goes on, now or after a pause."""
+        """Accepting a connection has failed.  The listener continues, at once or after a pause.
+
+        Args:
+            error: The error of the system.
+        """
 
     def listener_lost(self, error: OSError) -> None:
-        """The socket does not listen any more; the listener has closed it."""
+        """The socket does not listen any more, and the listener has closed it.
+
+        Args:
+            error: The error of the system.
+        """
 
 
 @implementer(IListeningPort, IReadDescriptor)
@@ -92,7 +99,7 @@ class Listener:
 
     def logPrefix(self) -> str:
         """What the reactor writes before log lines of accepting."""
-        return address_text(self.local)
+        return format_address(self.local)
 
     # -- IListeningPort ---------------------------------------------------------------------
 
@@ -274,7 +281,7 @@ class Listener:
         if suppressed is not None:
             log.warn(
                 "{where}: cannot accept: {what}{more}",
-                where=address_text(self.local),
+                where=format_address(self.local),
                 what=os.strerror(error.errno or 0),
                 more=not_logged(suppressed),
             )

@@ -74,9 +74,15 @@ def _resolver(reactor: INetprocReactor) -> IHostnameResolver:
 
 
 def resolve(lookup: Lookup, reactor: INetprocReactor) -> Deferred[Sequence[SocketAddress]]:
-    """The addresses of LOOKUP in the resolver's order, never none.
+    """Look up the addresses of a host and a service.
 
-    Fails with a ProcessError without errno; has fired already unless a name is to be looked up.
+    Args:
+        lookup: The host and the service.
+        reactor: The reactor.
+
+    Returns:
+        A Deferred that fires with at least one address, in the order of the resolver.  It fails with a `ProcessError`
+        without an errno.  Unless a host name has to be looked up, it has fired when the call returns.
     """
     try:
         addresses = _getaddrinfo(lookup, socket.AI_NUMERICHOST)

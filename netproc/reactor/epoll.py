@@ -200,9 +200,17 @@ class EPollReactor(epollreactor.EPollReactor):
 
 
 def install(spin: float | None = None) -> None:
-    """Make it the reactor of this program; before anything imports `twisted.internet.reactor`.
+    """Make the netproc reactor the reactor of the program.
 
-    Without SPIN, the environment variable NETPROC_SPIN says for how many seconds it spins.
+    Call it before anything imports `twisted.internet.reactor`.
+
+    Args:
+        spin: For how many seconds the reactor looks for events before it sleeps.  None takes the number from the environment
+            variable NETPROC_SPIN, or 0 if there is no such variable.  You can also change the attribute `spin` of the
+            reactor.
+
+    Raises:
+        ValueError: NETPROC_SPIN is not a number from 0 to 1.
     """
     installReactor(EPollReactor(_spin_wanted() if spin is None else spin))
 

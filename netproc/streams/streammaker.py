@@ -28,8 +28,9 @@ from ..net.opening.handshake import Handshake
 from ..net.opening.stages import Deadline, Stage
 from ..net.resolve import resolve
 from ..net.stream import StreamChannel
-from ..net.tls.attach import Security, engine_for
-from ..net.tls.channel import Engine, TLSChannel
+from ..net.tls.attach import engine_for
+from ..net.tls.channel import TLSChannel
+from ..net.tls.interfaces import Engine, Security
 from ..process.process import NetworkProcess
 from .security import SecurityManager
 

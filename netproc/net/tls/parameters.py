@@ -41,7 +41,7 @@ DISABLE_TRUSTED_TIME_CHECKS: Final = 128
 _ALWAYS: Final = 2 | 4 | 8 | 256
 
 
-def refuse(problem: str) -> ProcessArgumentError:
+def parameter_error(problem: str) -> ProcessArgumentError:
     """The error for a value of `tls_parameters` that cannot work."""
     return ProcessArgumentError(KEYWORD, problem)
 
@@ -59,22 +59,24 @@ def shown(value: object) -> str:
 def _type(value: object) -> str:
     text = value.removeprefix("gnutls-") if isinstance(value, str) else None
     if text not in TYPES:
-        raise refuse(f"type: {shown(value)} is neither 'x509pki' nor 'anon'")
+        raise parameter_error(f"type: {shown(value)} is neither 'x509pki' nor 'anon'")
     return text
 
 
 def _file(field: str, value: object) -> str:
     if not isinstance(value, (str, os.PathLike)):
-        raise refuse(f"{field}: {shown(value)} is no name of a file")
+        raise parameter_error(f"{field}: {shown(value)} is no name of a file")
     name = os.fsdecode(value)
     if "-----BEGIN" in name:
-        raise refuse(f"{field}: PEM text as str; give the name of its file, or the text as bytes")
+        raise parameter_error(
+            f"{field}: PEM text as str; give the name of its file, or the text as bytes"
+        )
     try:
         usable = b"\0" not in os.fsencode(name)
     except UnicodeEncodeError:
         usable = False
     if not usable:
-        raise refuse(f"{field}: {shown(value)}: no file can have this name")
+        raise parameter_error(f"{field}: {shown(value)}: no file can have this name")
     return os.path.abspath(os.path.expanduser(name))
 
 
@@ -82,7 +84,7 @@ def _files(field: str, value: object) -> tuple[str, ...]:
     if value is None:
         return ()
     if isinstance(value, (str, bytes)) or not isinstance(value, Iterable):
-        raise refuse(f"{field}: {shown(value)} is no list of names of files")
+        raise parameter_error(f"{field}: {shown(value)} is no list of names of files")
     return tuple(_file(field, name) for name in value)
 
 
@@ -101,10 +103,10 @@ def _pem(field: str, value: object) -> Pem:
 
 def _key_pair(field: str, value: object) -> KeyPair:
     if isinstance(value, (str, bytes)) or not isinstance(value, Iterable):
-        raise refuse(f"{field}: an entry is no pair of a key and a certificate")
+        raise parameter_error(f"{field}: an entry is no pair of a key and a certificate")
     pair = tuple(value)
     if len(pair) != 2:
-        raise refuse(f"{field}: an entry is no pair of a key and a certificate")
+        raise parameter_error(f"{field}: an entry is no pair of a key and a certificate")
     return _pem(field, pair[0]), _pem(field, pair[1])
 
 
@@ -112,7 +114,7 @@ def _keylist(value: object) -> tuple[KeyPair, ...]:
     if value is None:
         return ()
     if isinstance(value, (str, bytes)) or not isinstance(value, Iterable):
-        raise refuse("keylist: this takes a list of pairs of a key and a certificate")
+        raise parameter_error("keylist: this takes a list of pairs of a key and a certificate")
     return tuple(_key_pair("keylist", pair) for pair in value)
 
 
@@ -123,10 +125,10 @@ def _verify_error(value: object) -> frozenset[str]:
     if value is None or value is False:
         return frozenset()
     if isinstance(value, str) or not isinstance(value, Iterable):
-        raise refuse(f"verify_error: {shown(value)} is neither True nor None nor a list")
+        raise parameter_error(f"verify_error: {shown(value)} is neither True nor None nor a list")
     checks = tuple(value)
     if any(check not in tuple(CHECKS) for check in checks):
-        raise refuse("verify_error: a list of it has 'trustfiles' and 'hostname' only")
+        raise parameter_error("verify_error: a list of it has 'trustfiles' and 'hostname' only")
     return frozenset(checks)
 
 
@@ -135,13 +137,15 @@ def _verify_flags(value: object) -> int:
         return 0
     known = _ALWAYS | DISABLE_TIME_CHECKS | DISABLE_TRUSTED_TIME_CHECKS
     if not isinstance(value, int) or isinstance(value, bool) or value & ~known:
-        raise refuse(f"verify_flags: {shown(value)}: netproc has the bits 2, 4, 8, 64, 128 and 256")
+        raise parameter_error(
+            f"verify_flags: {shown(value)}: netproc has the bits 2, 4, 8, 64, 128 and 256"
+        )
     return value & ~_ALWAYS
 
 
 def _min_prime_bits(value: object) -> int | None:
     if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 0):
-        raise refuse(f"min_prime_bits: {shown(value)} is no number of bits")
+        raise parameter_error(f"min_prime_bits: {shown(value)} is no number of bits")
     return value or None
 
 
@@ -149,7 +153,7 @@ def _hostname(value: object) -> str | None:
     if value is None:
         return None
     if not isinstance(value, str):
-        raise refuse(f"hostname: {shown(value)} is no name of a host")
+        raise parameter_error(f"hostname: {shown(value)} is no name of a host")
     return check_hostname(value)
 
 
@@ -159,9 +163,9 @@ def check_hostname(name: str) -> str:
     :raises ProcessArgumentError: if not.
     """
     if not name.isascii():
-        raise refuse(f"hostname: non-ASCII name {escape.shown(name)}: give its IDNA form")
+        raise parameter_error(f"hostname: non-ASCII name {escape.shown(name)}: give its IDNA form")
     if not name.isprintable() or not is_host(name):
-        raise refuse(f"hostname: {shown(name)} is no name of a host")
+        raise parameter_error(f"hostname: {shown(name)} is no name of a host")
     return name
 
 
@@ -169,20 +173,22 @@ def _encoded(field: str, text: str) -> bytes:
     try:
         return text.encode()
     except UnicodeEncodeError:
-        raise refuse(f"{field}: UTF-8 cannot encode these characters; give bytes") from None
+        raise parameter_error(
+            f"{field}: UTF-8 cannot encode these characters; give bytes"
+        ) from None
 
 
 def _alpn(value: object) -> tuple[bytes, ...]:
     if value is None:
         return ()
     if isinstance(value, (str, bytes)) or not isinstance(value, Iterable):
-        raise refuse(f"alpn: {shown(value)} is no list of protocols")
+        raise parameter_error(f"alpn: {shown(value)} is no list of protocols")
     protocols = tuple(_encoded("alpn", p) if isinstance(p, str) else p for p in value)
     for protocol in protocols:
         if not isinstance(protocol, bytes) or not 1 <= len(protocol) <= 255:
-            raise refuse(f"alpn: {escape.shown(protocol)} is no name of a protocol")
+            raise parameter_error(f"alpn: {escape.shown(protocol)} is no name of a protocol")
     if sum(len(protocol) + 1 for protocol in protocols) > 65535:
-        raise refuse("alpn: these protocols are too many")
+        raise parameter_error("alpn: these protocols are too many")
     return protocols
 
 
@@ -194,11 +200,13 @@ def _sni(value: object) -> str | tuple[tuple[str, KeyPair], ...]:
         return _file("sni", value)
     items = value.items() if isinstance(value, Mapping) else value
     if isinstance(items, bytes) or not isinstance(items, Iterable):
-        raise refuse("sni: this takes a directory, or pairs of a key and a certificate by name")
+        raise parameter_error(
+            "sni: this takes a directory, or pairs of a key and a certificate by name"
+        )
     found = {}
     for name, pair in items:
         if not isinstance(name, str) or not name.isascii():
-            raise refuse(f"sni: {escape.shown(name)} is no ASCII name of a host")
+            raise parameter_error(f"sni: {escape.shown(name)} is no ASCII name of a host")
         found[name.lower()] = _key_pair("sni", pair)
     return tuple(sorted(found.items(), key=lambda item: item[0]))
 
@@ -208,7 +216,7 @@ def _password(value: object) -> bytes | None:
         return _encoded("password", value)
     if value is None or isinstance(value, bytes):
         return value
-    raise refuse("password: this takes a text or bytes")
+    raise parameter_error("password: this takes a text or bytes")
 
 
 def _ocsp_staple(value: object) -> Pem | None:
@@ -221,13 +229,15 @@ def _keylog(value: object) -> str | None:
 
 def _priority(value: object) -> str | None:
     if value is not None and not isinstance(value, str):
-        raise refuse(f"priority: {shown(value)} is no text")
+        raise parameter_error(f"priority: {shown(value)} is no text")
     return value
 
 
 def _min_version(value: object) -> str | None:
     if value is not None and value not in MIN_VERSIONS:
-        raise refuse(f"min_version: {shown(value)} is none of {', '.join(map(repr, MIN_VERSIONS))}")
+        raise parameter_error(
+            f"min_version: {shown(value)} is none of {', '.join(map(repr, MIN_VERSIONS))}"
+        )
     return None if value is None else str(value)
 
 
@@ -235,13 +245,13 @@ def _loglevel(value: object) -> int:
     if value is None:
         return 0
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise refuse(f"loglevel: {shown(value)} is no level of logging")
+        raise parameter_error(f"loglevel: {shown(value)} is no level of logging")
     return value
 
 
 def _request(value: object) -> str:
     if value not in REQUESTS:
-        raise refuse(
+        raise parameter_error(
             f"request_client_certificate: {shown(value)} is none of 'no', 'optional', 'required'"
         )
     return str(value)
@@ -265,35 +275,61 @@ def _shown_names(sni: str | tuple[tuple[str, KeyPair], ...]) -> str:
 
 @attrs.frozen(kw_only=True)
 class TLSParameters:
-    """How one side does TLS.  Two equal values share a context.
+    """How one side of a connection uses TLS.
 
-    `type` is "x509pki", or "anon" for TLS where nobody proves anything, which `allow_anonymous`
-    must allow as well.  `hostname` is the name that the server's certificate must have, None the
-    process's host.  `priority` is a priority string of GnuTLS; None is "NORMAL" from TLS 1.2 on and
-    with forward secrecy only, and on servers without CBC, by the server's order.  `min_version`,
-    "TLS1.2" or "TLS1.3", raises the least version of that.
+    The value is frozen.  Two equal values share one OpenSSL context.  Wherever netproc takes a `TLSParameters`, it also
+    takes a dictionary of these fields.  netproc reads the files when it makes the process.  A key, a file or a priority
+    that cannot be used then is a `ProcessArgumentError`.
 
-    `trustfiles` are PEM files of authorities: a client trusts them beside those of the system
-    (without, if `system_trust` is False), a server asks for certificates of theirs and no others.
-    With `partial_chain`, an authority in them counts without its root.
-    `crlfiles` are PEM files of revocations; with `crl_strict` every authority must have one.
-    `verify_error` says which problems end the connection: True all, None none, or a list of
-    "trustfiles" and "hostname".  `verify_flags` are bits of GnuTLS: 64 takes certificates
-    whose time is over, 128 such roots.  `min_prime_bits` is the least size of a
-    server's Diffie-Hellman prime.
+    "PEM" means the name of a PEM file, or its contents as bytes.
 
-    `keylist` has pairs of a key and a certificate, names of PEM files or PEM text as bytes;
-    `password` opens the keys.  `alpn` has the names of protocols, the best first.  `keylog` is a
-    file for the session secrets, which others can decrypt the connection with.
+    Args:
+        type: "x509pki": the sides prove their identity by certificates.  "anon": neither side proves anything, so
+            anyone can be between them.
+        hostname: The name or the address for which the server's certificate must be.  None is the host of the process.
+            A name has labels of ASCII letters, digits, "-" and "_".
+        priority: Protocol versions and ciphers, as a priority string of GnuTLS.  None is "NORMAL" from TLS 1.2 on and with
+            forward secrecy only; servers then use no ciphers with CBC, and choose a cipher by their own order.  OpenSSL
+            allows TLS 1.0, TLS 1.1 and "anon" only without a security level.  A string that asks for one of these and also
+            for a level, by ``%PROFILE_…`` or ``SECURE256``, is refused.
+        min_version: "TLS1.2" or "TLS1.3": the oldest version that is allowed, whatever `priority` says.
+        trustfiles: PEM files of certificate authorities.  A client trusts them in addition to those of the system.  A
+            server trusts only them, to verify its clients.  netproc respects the restrictions that OpenSSL stores in a
+            "TRUSTED CERTIFICATE".
+        system_trust: Whether a client trusts the certificate authorities of the system.
+        partial_chain: Whether a trusted authority may end a chain although another authority has signed it.  The
+            `trustfiles` then need not contain the root of the chain.  A server's own certificate in the `trustfiles` is
+            trusted then, too.
+        crlfiles: PEM files of certificate revocation lists.  A list that covers other certificates of an authority does
+            not count as the list of that authority.
+        crl_strict: Whether each authority of a chain must have a revocation list, even if there are no `crlfiles`.
+        keylist: Pairs of a private key and its certificate, each PEM.  Intermediate certificates follow in the file of the
+            certificate, and are sent with this certificate only.  A server needs one pair, or `sni`.  If there are two
+            pairs of different kinds, such as RSA and ECDSA, each client receives the certificate that it can use.
+        password: The password of encrypted keys, as str or bytes.
+        verify_error: The checks whose failure ends the connection.  True is all checks, None is no check, and a list
+            names some of them: "trustfiles" is the certificate chain with its revocations and the OCSP status, "hostname" is
+            the name.  A problem that does not end the connection is among the "warnings" of `peer_status`.
+        verify_flags: Bits as in GnuTLS.  64 accepts certificates that have expired or are not valid yet, 128 accepts such
+            roots.  2, 4, 8 and 256 are always on.  Other bits are refused.
+        min_prime_bits: For clients: the smallest Diffie-Hellman prime of a server that is accepted, in bits.
+        alpn: Names of application protocols, the preferred one first.  The order of the server decides.  If both sides
+            have no protocol in common, the connection has none.
+        sni: For servers: pairs as in `keylist`, by the name for which the client asks; ``*.example.org`` stands for all names
+            of a domain.  It can also be a directory of files NAME.pem that each have a key and a certificate.  netproc looks
+            into the directory again for each connection that asks for a name.
+        request_client_certificate: For servers: "optional" asks clients for a certificate that an authority in the
+            `trustfiles` has signed.  "required" also refuses clients without one.  "no" does not ask.
+        ocsp_staple: For servers: the OCSP response for the certificate in DER, as the name of a file or as bytes.
+            netproc's clients verify a response that a server staples.
+        keylog: A file to which the secrets of each connection are appended.  Anyone who has this file can decrypt the
+            connections.  netproc creates it with the mode 0600.  A file that exists already must be a regular file of the
+            same user, not a link, and other users must have no rights to it.
+        loglevel: With 1 or more, netproc logs the steps of each handshake at debug level.
+        allow_anonymous: Must be True if `type` is "anon".
 
-    For servers: `sni` has pairs by the name that a client asks for, as a mapping or a directory of
-    NAME.pem with key and certificate each; `request_client_certificate` is "no", "optional"
-    or "required"; `ocsp_staple` is the OCSP response for the certificate, a file or bytes in DER.
-    A client has the status verified that a server staples, and misses one that was promised.
-
-    A `loglevel` of 1 or more logs the steps of each handshake, at debug level.
-
-    :raises ProcessArgumentError: for a value that cannot work; files are read later.
+    Raises:
+        ProcessArgumentError: A field has a value that cannot be used.
     """
 
     type: str = attrs.field(default="x509pki", converter=_type)
@@ -322,7 +358,9 @@ class TLSParameters:
 
     def __attrs_post_init__(self) -> None:
         if self.type == "anon" and not self.allow_anonymous:
-            raise refuse("type: 'anon' proves nothing to anybody and needs allow_anonymous=True")
+            raise parameter_error(
+                "type: 'anon' proves nothing to anybody and needs allow_anonymous=True"
+            )
 
 
 def tls_boot_parameters(
@@ -339,13 +377,30 @@ def tls_boot_parameters(
     verify_error: object = UNSET,
     verify_hostname_error: object = None,
     **more: Any,
-) -> TLSParameters:
-    """The parameters under the names of `gnutls-boot-parameters` (N230).
+) -> TLSParameters:  # N230
+    """Make `TLSParameters` with the parameter names of Emacs.
 
-    Unlike in Emacs, `verify_error` is True unless given.  `verify_hostname_error` adds "hostname"
-    to it.  MORE are fields of `TLSParameters` that Emacs does not have.
+    Emacs: ``gnutls-boot-parameters``.
 
-    :raises ProcessArgumentError: for a value that cannot work, or an unknown name.
+    Args:
+        type: As in `TLSParameters`.
+        hostname: As in `TLSParameters`.
+        priority_string: `priority` in `TLSParameters`.
+        trustfiles: As in `TLSParameters`.
+        crlfiles: As in `TLSParameters`.
+        keylist: As in `TLSParameters`.
+        loglevel: As in `TLSParameters`.
+        min_prime_bits: As in `TLSParameters`.
+        verify_flags: As in `TLSParameters`.
+        verify_error: As in `TLSParameters`.  If you do not pass it, it is True; in Emacs it is nil.
+        verify_hostname_error: Whether to add "hostname" to `verify_error`.
+        more: Other fields of `TLSParameters`, which Emacs does not have.
+
+    Returns:
+        The parameters.
+
+    Raises:
+        ProcessArgumentError: A value cannot be used, or a name is unknown.
     """
     checks = _verify_error(True if verify_error is UNSET else verify_error)
     if verify_hostname_error:
@@ -370,7 +425,7 @@ def tls_boot_parameters(
 def _from_fields(fields: Mapping[Any, Any]) -> TLSParameters:
     unknown = sorted(str(name) for name in fields if name not in attrs.fields_dict(TLSParameters))
     if unknown:
-        raise refuse(f"there is no {', '.join(unknown)}")
+        raise parameter_error(f"there is no {', '.join(unknown)}")
     return TLSParameters(**fields)
 
 
@@ -396,14 +451,14 @@ def parse(value: object, is_server: bool) -> object:
     ):
         return value
     side = "server" if is_server else "client"
-    raise refuse(f"{type(value).__name__} is nothing that a {side} can do TLS with")
+    raise parameter_error(f"{type(value).__name__} is nothing that a {side} can do TLS with")
 
 
 def _check_server(parameters: TLSParameters) -> None:
     if parameters.type == "x509pki" and not (parameters.keylist or parameters.sni):
-        raise refuse("keylist: a server needs a key and a certificate")
+        raise parameter_error("keylist: a server needs a key and a certificate")
     if parameters.request_client_certificate != "no" and not parameters.trustfiles:
-        raise refuse("trustfiles: who signs the certificates of the clients?")
+        raise parameter_error("trustfiles: who signs the certificates of the clients?")
 
 
 def _check_client(parameters: TLSParameters) -> None:
@@ -413,4 +468,4 @@ def _check_client(parameters: TLSParameters) -> None:
         ("request_client_certificate", parameters.request_client_certificate != "no"),
     ):
         if given:
-            raise refuse(f"{name}: this is for servers")
+            raise parameter_error(f"{name}: this is for servers")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from twisted.trial.unittest import SkipTest
@@ -53,6 +54,14 @@ def run_with_input(command: Sequence[str], data: bytes) -> bytes:
     return done.stdout
 
 
+@contextlib.contextmanager
+def _hangups_end_children() -> Iterator[None]:
+    """Start children inside this, so that they do not ignore SIGHUP where the tests run under nohup."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
 class Program:
     """A running child, with its output in files; OPTIONS are keywords of Popen, MORE is environment."""
 
@@ -66,6 +75,7 @@ class Program:
         os.makedirs(directory, exist_ok=True)
         self.directory = directory
         with (
+            _hangups_end_children(),
             open(os.path.join(directory, "stdout"), "wb") as stdout,
             open(os.path.join(directory, "stderr"), "wb") as stderr,
         ):
