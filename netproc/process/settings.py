@@ -14,19 +14,14 @@ from ..core import options, status
 from ..core.address import Address, address_form, parse_address
 from ..core.buffer import Buffer
 from ..core.coding import Coding, coding_pair
-from ..core.contact import Contact
 from ..core.errors import ProcessArgumentError, not_running
 from ..core.escape import escape, shown
 from ..core.limits import Limits
 from ..core.table import ProcessTable
-from ..net.datagram import DatagramChannel
+from .attributes import ProcessAttributes
 from .defaults import default_filter, default_sentinel
-from .input import Input
-from .insertion import Insertion
-from .output import Output
 
 if TYPE_CHECKING:
-    from .lifecycle import Lifecycle
     from .process import NetworkProcess
 
 #: Called with the process and what has come: str, or bytes if its coding system does not decode.
@@ -35,21 +30,16 @@ Filter: TypeAlias = Callable[["NetworkProcess", Any], object]
 Sentinel: TypeAlias = Callable[["NetworkProcess", str], object]
 
 
-class ProcessSettings:
+class ProcessSettings(ProcessAttributes):
     """The settings of a process; NetworkProcess has the rest, and the attributes."""
 
     __slots__ = (
         "_call_filter",
         "_coding",
-        "_contact",
         "_decodes",
         "_filter_multibyte",
-        "_input",
-        "_insertion",
-        "_lifecycle",
         "_limits",
         "_linger",
-        "_output",
         "_plist",
         "_sentinel",
         "name",
@@ -58,10 +48,6 @@ class ProcessSettings:
 
     name: str
     table: ProcessTable[NetworkProcess]
-    _contact: Contact
-    _lifecycle: Lifecycle
-    _input: Input
-    _output: Output
     _call_filter: Filter
     _linger: object
     _coding: Coding
@@ -71,15 +57,6 @@ class ProcessSettings:
     _sentinel: Sentinel
     _plist: dict[str, object] | None
     _limits: Limits
-    _insertion: Insertion
-
-    @property
-    def live(self) -> bool:
-        """Whether the process has not ended.
-
-        Emacs: ``process-live-p``.
-        """
-        return self._lifecycle.live
 
     # -- functions, coding, options -----------------------------------------------------------------
 
@@ -293,16 +270,6 @@ class ProcessSettings:
         if channel is None:
             raise ProcessArgumentError("datagram_address", f"{self.name} is no datagram process")
         channel.set_remote(parse_address(value, "datagram_address"))
-
-    def _note_sender(self) -> None:
-        """The contact shows who has sent last (N102); noting it for each packet would cost much."""
-        channel = self._datagrams()
-        if channel is not None:
-            self._contact.remote = channel.remote
-
-    def _datagrams(self) -> DatagramChannel | None:
-        channel = self._lifecycle.channel if self.live else None
-        return channel if isinstance(channel, DatagramChannel) else None
 
     # -- the buffer -------------------------------------------------------------------------
 
