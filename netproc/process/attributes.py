@@ -201,7 +201,7 @@ class ProcessAttributes:
         return self._contact.get(key)
 
     def _note_sender(self) -> None:
-        """The contact shows who has sent last (N102); noting it for each packet would cost much."""
+        """Let `contact` show the last sender of a datagram (N102).  Doing so for each packet would cost much."""
         channel = self._datagrams()
         if channel is not None:
             self._contact.remote = channel.remote

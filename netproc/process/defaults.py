@@ -1,6 +1,7 @@
-"""The filter and the sentinel of a process that was given none: they write to its buffer.
+"""The default filter and the default sentinel, which write to the buffer of the process.
 
-`process.py` puts them where None was given; programs may call them from functions of their own.
+`process.py` and `settings.py` use them where the program has given None.  A program may also call them from its own
+functions.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The input of a process: received data goes to the filter or the buffer, in order, and the end comes last.
 
-A channel calls `data`.  `lifecycle.py` connects the channel and reports the end; `settings.py` and `process.py` report
+A channel calls `data`.  `lifecycle.py` (at run time) connects the channel and reports the end; `settings.py` and `process.py` report
 what the program sets; `output.py` holds input back while the peer does not read.  Undelivered input waits in
 `core/delivery.py`, which also decodes it.  `callbacks.py` handles what the filter raises and returns.
 
@@ -40,7 +40,7 @@ PAUSED
 CAREFUL
     Set by `update` while the default filter inserts into a buffer, whose room counts, and while `accept_output` waits.
 TRACED
-    The filter may return a Deferred and wait, so each call has a context of its own (see `in_filter`).  Set for a
+    The filter may return a Deferred and wait, so each call has its own context (see `in_filter`).  Set for a
     decorated function, and after a filter has returned a Deferred; set anew when the program sets the filter.
 
 The bits are read in this file only, but for `Output.send`, which runs for every message.  Other code calls `hold` and
@@ -134,11 +134,11 @@ class Input:
         """Deliver the received DATA, or let it wait."""
         self.received += len(data)
         decoder = self.delivery.decoder
-        # Bytes that stay bytes need no pieces: bulk echo is a third faster.
+        # Bytes that stay bytes are not cut into pieces: bulk echo is a third faster.
         if self.gate or (len(data) > PIECE and not decoder.keeps_bytes):
             self._put(data)
             return
-        # The shortest path, once for every message: one decode, one call of the filter.
+        # The shortest path, taken for nearly every message: one decode, one call of the filter.
         text = data if decoder.keeps_bytes else decoder.decode(data)
         if not text:
             return
@@ -277,7 +277,7 @@ class Input:
         self._trace(hasattr(function, "__wrapped__"))
 
     def _trace(self, wanted: bool) -> None:
-        """Give each call of the filter a context of its own, if that is WANTED."""
+        """Give each call of the filter its own context, if that is WANTED."""
         self.gate = self.gate | TRACED if wanted else self.gate & ~TRACED
 
     @property
@@ -381,7 +381,7 @@ class Input:
     # -- the filter ---------------------------------------------------------------------------
 
     def _filter(self, text: str | bytes) -> None:
-        """Call the filter; the gate is shut until it is done."""
+        """Call the filter with TEXT; the gate is shut until the filter is done."""
         process = self._process
         observed = bool(process.table.observers)
         if observed:
@@ -425,7 +425,7 @@ class Input:
         running = callbacks.pending(result, process, "filter")
         _CALL.reset(context)
         if running is result:
-            # The code behind this Deferred can be recognized from the next call on.
+            # From the next call on, `in_filter` recognizes the code that this Deferred waits for.
             self._trace(True)
         return running
 
@@ -441,7 +441,7 @@ class Input:
         self._call = None
         self.delivery.settle(text)
         if self.delivery.seen > self.delivery.MOST_SEEN:
-            process.fail(ProcessError(errno.EMSGSIZE, "the filter uses nothing of what has come"))
+            process.fail(ProcessError(errno.EMSGSIZE, "the filter has used nothing of its input"))
 
 
 class PacketInput(Input):

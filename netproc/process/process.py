@@ -1,7 +1,8 @@
 """NetworkProcess: one connection or server, as the program sees it.
 
-`make.py` makes it; `life.py` says where it is in its life, `reading.py` and `sending.py` are its two halves.
-Here is what programs set, ask and call, and how the program's own functions are called.
+`making/make.py` makes it.  This module has what programs ask and call; `settings.py` has what they set.  The work is done by
+the parts: `lifecycle.py` has the state and the channel, `input.py` and `output.py` move the data, `insertion.py` has the
+buffer.  The sentinel and the log function are called from here.
 """
 
 from __future__ import annotations
@@ -39,13 +40,13 @@ LogFunction: TypeAlias = Callable[["NetworkProcess", "NetworkProcess | None", st
 
 Table: TypeAlias = ProcessTable["NetworkProcess"]
 
-#: The types whose filter gets packet by packet.
+#: The types whose filter receives single packets.
 _OF_PACKETS = frozenset({"datagram", "seqpacket"})
 
-#: How often `accept_output` looks for more.  Reads grow to 256 KiB, so that this is about 2 MB.
+#: How often `accept_output` looks for more.  Reads grow to 256 KiB, so this is about 2 MB.
 _MOST_LOOKS = 16
 
-#: The table of whoever names none.
+#: The table of processes that are made without one.
 DEFAULT_TABLE: Table = ProcessTable()
 
 log = Logger()
@@ -113,11 +114,10 @@ class NetworkProcess(ProcessSettings):
         self._plist = dict(plist) if plist else None
         self._linger = linger
         self._limits = limits
-        #: The server that made this connection, None for what was made otherwise.
         self.accepted_by = accepted_by
-        # Whose certificate `start_tls` expects.
+        # The host whose certificate `start_tls` expects.
         self._tls_host = tls_host
-        #: Does a service's drain wait for it (D17)?
+        # D17
         self.query_on_exit = query_on_exit
 
         self._own_complaints: Throttle | None = None
@@ -129,7 +129,7 @@ class NetworkProcess(ProcessSettings):
         else:
             self._input = Input(self, Delivery(coding, filter_multibyte))
         self._output = Output(self._input, limits)
-        #: Who waits in `accept_output`.
+        # The Deferreds of `accept_output`; None before its first call.
         self._waiters: Waiters[bool] | None = None
         self._call_filter: Filter = default_filter
         self._set_filter(filter)
@@ -179,7 +179,7 @@ class NetworkProcess(ProcessSettings):
             raise not_running(self.name)
         if payload:
             self._output.send(payload)
-        # Not when it is refused: what stands before the first text has to be sent then.
+        # Only if the text was not refused: otherwise the byte order mark still has to be sent.
         if encoding.unsettled and data and isinstance(data, str):
             self._coding = (self._coding[0], encoding.settled)
 
@@ -295,7 +295,7 @@ class NetworkProcess(ProcessSettings):
         return Deferred.fromCoroutine(self._look_on()) if delivered else False
 
     async def _look_on(self) -> bool:
-        """Let what has arrived be delivered, as far as a few looks of the reactor bring it."""
+        """Deliver what has already arrived: let the reactor look at its descriptors while that brings more."""
         for _ in range(_MOST_LOOKS):
             received = self.received
             await look(self.reactor)
@@ -304,7 +304,7 @@ class NetworkProcess(ProcessSettings):
         return True
 
     def _delivered(self, what: Text) -> None:
-        """The filter has been given WHAT: tell those who watch."""
+        """Report WHAT, which the filter was called with, to the observers and to `accept_output`."""
         self.table.tell(self, "delivered", what)
         if self._waiters:
             self._waiters.fire(True)
@@ -368,15 +368,17 @@ class NetworkProcess(ProcessSettings):
         Raises:
             ProcessArgumentError: `text` is str and the filter receives bytes, or the other way round.
         """
-        if not isinstance(text, str if self.filter_multibyte else bytes):
-            raise ProcessArgumentError("text", f"{type(text).__name__} is not what comes")
+        wanted = str if self.filter_multibyte else bytes
+        if not isinstance(text, wanted):
+            problem = f"{type(text).__name__} given, but the filter receives {wanted.__name__}"
+            raise ProcessArgumentError("text", problem)
         if self.live:
             self._input.prepend(text)
 
     # -- calling the program ------------------------------------------------------------------
 
     def _tell(self, event: str | None) -> None:
-        """Call the sentinel, which is looked up now (N81), if there is something to tell."""
+        """Call the sentinel, which is looked up now (N81), with EVENT, unless that is None."""
         if event is None:
             return
         if self.table.observers:
@@ -386,7 +388,7 @@ class NetworkProcess(ProcessSettings):
             self._call("sentinel", self._sentinel, self, event)
 
     def _call(self, what: str, function: Callable[..., object], *arguments: object) -> None:
-        """Call a sentinel or log function; errors are logged, what takes time is not waited for."""
+        """Call a sentinel or log function.  Errors are logged; a coroutine is run, but not waited for."""
         try:
             result = function(*arguments)
         except BaseException as error:
@@ -395,23 +397,23 @@ class NetworkProcess(ProcessSettings):
             callbacks.pending(result, self, what)
 
     def _observer_raised(self, error: BaseException) -> None:
-        """Log the ERROR that an observer of the table raised when it was told of this process."""
+        """Log the ERROR that an observer of the table raised when it was called with this process."""
         callbacks.raised(error, self, "observer")
 
     @property
     def _complaints(self) -> Throttle:
-        """Limits the log lines that peers can cause; a server has one with all its connections."""
+        """The limit for log lines that peers can cause; a server and its connections share one."""
         owner = self.accepted_by or self
         owner._own_complaints = owner._own_complaints or Throttle(MOST_COMPLAINTS)
         return owner._own_complaints
 
     @property
     def _has_log(self) -> bool:
-        """Does anybody hear what `log` is told?"""
+        """Whether `_call_log` has any effect: there is a log function or an observer."""
         return self._log_function is not None or bool(self.table.observers)
 
     def _call_log(self, connection: NetworkProcess | None, message: str) -> None:
-        """Call the log function of a server."""
+        """Call the log function of a server with CONNECTION and MESSAGE."""
         self.table.tell(self, "log", message)
         if self._log_function is not None:
             self._call("log", self._log_function, self, connection, message)
@@ -436,12 +438,12 @@ class NetworkProcess(ProcessSettings):
         self._output.hold_if_much()
         return self._input.may_use(unused)
 
-    # -- for server.py --------------------------------------------------------------------------
+    # -- for making/server.py ----------------------------------------------------------------------
 
     def _new_connection(
         self, name: str, local: SocketAddress | None, remote: SocketAddress | None
     ) -> NetworkProcess:
-        """A process NAME that begins as the connections of this server do (N93)."""
+        """Return a process NAME with the settings that connections of this server inherit (N93)."""
         return NetworkProcess(
             name,
             self.table,

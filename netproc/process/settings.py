@@ -1,7 +1,7 @@
 """What can be set on a process: its functions, buffer, coding systems, options and limits.
 
-`process.py` builds on this; programs set these at any time, and `reading.py` and `sending.py` are told what that
-changes for them.
+`process.py` builds on this.  Programs can set these at any time; `input.py`, `output.py` and `insertion.py` are called with
+what changes for them.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from .defaults import default_filter, default_sentinel
 if TYPE_CHECKING:
     from .process import NetworkProcess
 
-#: Called with the process and what has come: str, or bytes if its coding system does not decode.
+#: Called with the process and the received data: str, or bytes if the coding system does not decode.
 Filter: TypeAlias = Callable[["NetworkProcess", Any], object]
 #: Called with the process and the event.
 Sentinel: TypeAlias = Callable[["NetworkProcess", str], object]
 
 
 class ProcessSettings(ProcessAttributes):
-    """The settings of a process; NetworkProcess has the rest, and the attributes."""
+    """The properties of NetworkProcess that can be set; its constructor assigns the attributes."""
 
     __slots__ = (
         "_call_filter",
@@ -52,7 +52,7 @@ class ProcessSettings(ProcessAttributes):
     _linger: object
     _coding: Coding
     _filter_multibyte: bool
-    # Does the decoder that is in use decode?
+    # Whether the present decoder decodes.
     _decodes: bool
     _sentinel: Sentinel
     _plist: dict[str, object] | None
@@ -156,25 +156,25 @@ class ProcessSettings(ProcessAttributes):
         self.coding = (decoding, encoding)
 
     def _decode_anew(self) -> None:
-        """Begin with a new decoder; it begins with the bytes of an unfinished character."""
+        """Begin with a new decoder, and with the bytes of an unfinished character."""
         self._decodes = self._wants_text()
         self._input.set_coding(self._coding, self._decodes)
 
     def _wants_text(self) -> bool:
-        """May what comes be decoded?  Not for a unibyte buffer (N183)."""
+        """Whether received data may be decoded; for a unibyte buffer it is not (N183)."""
         buffer = self._insertion.buffer if self._uses_default_filter else None
         return self._filter_multibyte and (buffer is None or buffer.multibyte)
 
     @contextmanager
     def _handing_unused_input_over(self) -> Iterator[None]:
-        """What the filter keeps is for the one that is set inside."""
+        """Give the input that the filter has not used to the filter or decoder that is set in the `with` body."""
         kept = self._input.reclaim_unused()
         yield
         if kept:
             self._input.pump()
 
     def _destination_changed(self) -> None:
-        """The filter or the buffer has changed."""
+        """Decode for the new filter or buffer, and deliver to it what waits."""
         if self._lifecycle.state in status.ENDED:
             return
         if self._wants_text() is not self._decodes:
@@ -208,9 +208,7 @@ class ProcessSettings(ProcessAttributes):
     @limits.setter
     def limits(self, value: Limits) -> None:
         if not isinstance(value, Limits):
-            problem = (
-                f"{shown(value)} is not a Limits: dataclasses.replace(process.limits, …) makes one"
-            )
+            problem = f"{shown(value)} is not a Limits; use dataclasses.replace(process.limits, …)"
             raise ProcessArgumentError("limits", problem)
         self._limits = value
         self._output.set_marks(value)
@@ -268,7 +266,7 @@ class ProcessSettings(ProcessAttributes):
     def datagram_address(self, value: object) -> None:
         channel = self._datagrams()
         if channel is None:
-            raise ProcessArgumentError("datagram_address", f"{self.name} is no datagram process")
+            raise ProcessArgumentError("datagram_address", f"{self.name} is not a datagram process")
         channel.set_remote(parse_address(value, "datagram_address"))
 
     # -- the buffer -------------------------------------------------------------------------
@@ -298,7 +296,7 @@ class ProcessSettings(ProcessAttributes):
 
     @property
     def _uses_default_filter(self) -> bool:
-        """Does what comes go to the buffer?"""
+        """Whether input goes to the buffer."""
         return self._call_filter is default_filter
 
     @property

@@ -187,7 +187,9 @@ def _has_no_tls(stream: StreamSpec) -> bool:
 
 def _check(given: Mapping[str, Any], stream: StreamSpec, table: Table) -> None:
     if given["return_list"] and given["nowait"]:
-        raise ProcessArgumentError("return_list", "with nowait there is nothing to tell yet")
+        raise ProcessArgumentError(
+            "return_list", "cannot be combined with nowait, which returns before the stream is open"
+        )
     if given["host"] is None or given["service"] is None:
         raise ProcessArgumentError("host" if given["host"] is None else "service", "it is missing")
     buffer = given["buffer"]
@@ -214,7 +216,9 @@ def _parameters(given: Mapping[str, Any], stream: StreamSpec) -> object:
         return TLSParameters() if parameters is None else parameters
     parameters = TLSParameters() if parameters is None else parse(parameters, is_server=False)
     if not isinstance(parameters, TLSParameters) or parameters.keylist:
-        raise ProcessArgumentError("client_certificate", "tls_parameters has one already")
+        raise ProcessArgumentError(
+            "client_certificate", "tls_parameters already has a certificate (keylist)"
+        )
     return attrs.evolve(parameters, keylist=(certificate,))
 
 
