@@ -24,6 +24,8 @@ copybutton_selector = "div:not(.no-copy) > div.highlight > pre"
 default_role = "name"
 highlight_language = "python"
 nitpicky = True
+# Strings in running text are copied as they are.
+smartquotes = False
 
 # -- the reference ------------------------------------------------------------------------------
 

@@ -1,7 +1,7 @@
 """ProcessService: a network process that starts and stops with a Twisted application.
 
-Programs put it into a .tac file or a MultiService, `tap.py` makes one for `twistd netproc make`.  It makes
-the process by `make.py` and, when the application stops, lets what was sent be written.
+Programs put it into a .tac file or a MultiService, `commands/make.py` makes one for `twistd netproc make`.  It makes
+the process by `making/make.py` and, when the application stops, lets what was sent be written.
 """
 
 from __future__ import annotations

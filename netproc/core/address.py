@@ -1,7 +1,7 @@
 """The address forms of Emacs: parse, check, print.
 
 `core/spec.py` parses what `local=` and `remote=` were given, `net/resolve.py` makes addresses from
-hosts and services, `process.py` and `core/contact.py` print what the sockets answer.
+hosts and services, `process/process.py` and `core/contact.py` print what the sockets answer.
 
 An address is one of (process-contact, N40):
 

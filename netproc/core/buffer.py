@@ -1,7 +1,7 @@
 """Process buffers: text with positions, a cap and marks.
 
-`process.py` inserts what the default filter and the default sentinel say, the program reads and takes
-text out; `core/names.py` makes buffers and knows what to do when one is killed.
+`process/settings.py` inserts what the default filter and the default sentinel say, the program reads and takes
+text out; `core/table.py` makes buffers and knows what to do when one is killed.
 
 Positions are Emacs's: 1 is before the first character, `size + 1` behind the last.
 """

@@ -1,6 +1,7 @@
 """The table of processes and buffers: unique names, look-up by name, who watches.
 
-`make.py` reserves names and enters processes, `process.py` takes them out when they end.  Every public
+The makers of `making/` (at run time) reserve names and enter processes, `process/lifecycle.py` (at run time) takes them
+out when they end; `process/process.py` has the default table.  Every public
 function works on a table; there is one default (`netproc.process.DEFAULT_TABLE`).
 """
 

@@ -1,8 +1,8 @@
 """Filters that give whole messages to a function: lines, or messages that say their length.
 
-Programs make one here and use it as a process's filter; `process/input.py` calls it with what has come, the splitters of
-`core/framing.py` cut it.  What is not with the function yet belongs to the process: `process/input.py` takes it back when
-another filter or coding system takes over, and this module gives it back when the process is stopped.
+A program makes such a filter here and sets it on a process.  The process calls the filter with received data, which the
+splitters of `core/framing.py` cut.  Data that the function has not received yet belongs to the process
+(`process/process.py`): the process takes it back when the program stops it, or sets another filter or coding system.
 """
 
 from __future__ import annotations

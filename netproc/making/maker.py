@@ -1,6 +1,6 @@
 """What the makers of processes share: names to addresses, the buffer, the first stages of a connection, one deadline.
 
-`client.py`, `server.py` and `datagrams.py` build on this; `make.py` calls them.  A client and a datagram process are made
+`client.py`, `server.py` and `datagrams.py` build on this.  A client and a datagram process are made
 by an attempt: it can be cancelled at any time, and with `nowait` the process is listed while the attempt goes on.
 """
 

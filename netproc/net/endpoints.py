@@ -1,7 +1,8 @@
-"""The endpoints of netproc: where to connect or listen, for any factory of Twisted's.
+"""netproc's Twisted endpoints, for any Twisted factory.
 
-`make.py` makes them from a spec and the addresses that `net/resolve.py` found; they use
-`net/connector.py`, `net/listener.py` and `net/socketfile.py`, and give connections a `net/transport.py`.
+`making/client.py` and `making/server.py` make them from a spec and the addresses that `net/resolve.py` (at run time) has
+found.  An endpoint uses `net/connector.py` or `net/listener.py`, and `net/socketfile.py`.  Each connection gets a transport
+(`net/transport.py`).
 """
 
 from __future__ import annotations
@@ -88,11 +89,13 @@ class ClientEndpoint:
     def _transport(
         self, factory: IProtocolFactory, sock: socket.socket, remote: SocketAddress
     ) -> StreamTransport:
-        """What raises leaves no socket."""
+        """Make the transport of SOCK, with a protocol of FACTORY.  If that raises an exception, SOCK is closed."""
         try:
             protocol = factory.buildProtocol(sockets.twisted_address(remote))
             if protocol is None:
-                raise ProcessError(None, "the factory wants no protocol", format_address(remote))
+                raise ProcessError(
+                    None, "the factory has returned no protocol", format_address(remote)
+                )
             local = sockets.local_address(sock)
             return transport_type(sock)(sock, self.reactor, protocol, local, remote, factory.doStop)
         except BaseException:
@@ -158,7 +161,10 @@ class ServerEndpoint:
         return listener
 
     def _make_socket(self) -> tuple[socket.socket, SocketAddress]:
-        """Emacs tries the next address if there are no such sockets, not if it is taken (N36)."""
+        """Return a socket for the first address whose family the system has, and that address.
+
+        As in Emacs, a later address is not tried if the first one is in use (N36).
+        """
         if self.inherited is not None:
             return self.inherited, sockets.local_address(self.inherited)
         _check_addresses(self.addresses)
@@ -193,4 +199,6 @@ class ServerEndpoint:
 
 def _check_addresses(addresses: Sequence[SocketAddress]) -> None:
     if not addresses:
-        raise ProcessArgumentError("addresses", "it is empty, and an endpoint needs one address")
+        raise ProcessArgumentError(
+            "addresses", "it is empty; an endpoint needs at least one address"
+        )

@@ -1,7 +1,7 @@
-"""What this machine is called and connected to: addresses of names, and its network interfaces.
+"""Look up the addresses of a host name, and list the network interfaces of this machine.
 
-The program calls these functions; names go through `net/resolve.py`.  Interfaces are psutil's business, since the
-standard library knows their names only: `pip install netproc[interfaces]`.
+The program calls these functions.  Host names are looked up by `net/resolve.py`.  The interfaces come from psutil, because the
+standard library knows only their names: `pip install netproc[interfaces]`.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def network_lookup_address_info(
 
 def _check_host(name: object) -> None:
     if not isinstance(name, str) or not name.isascii() or "\0" in name:
-        problem = f"{shown(name)} is not the name of a host: give its IDNA form"
+        problem = f"{shown(name)} is not a host name in ASCII; use its IDNA (xn--) form"
         raise ProcessArgumentError("name", problem)
 
 
@@ -189,22 +189,22 @@ def _psutil() -> ModuleType:
 
 
 def _numbers(text: str | None, like: str = "") -> tuple[int, ...]:
-    """The octets or groups of the address TEXT; no text is a mask of ones for the address LIKE."""
+    """Return the octets or groups of the address TEXT; if that is None, a mask of ones for the address LIKE."""
     if text is None:
         return (255,) * 4 if "." in like else (65535,) * 8
-    # The zone is the name of the interface, which stands beside the address.
+    # The zone is the name of the interface, which the entry has already.
     numbers = address_form(inet_address(text.partition("%")[0], 0))
     return tuple(int(number) for number in numbers[:-1])
 
 
 def _broadcast(address: tuple[int, ...], mask: tuple[int, ...]) -> tuple[int, ...]:
-    """Emacs computes one for IPv6 too, which has none (N48)."""
+    """Return the broadcast address.  Emacs computes one for IPv6 too, which has no broadcast (N48)."""
     ones = 255 if len(address) == 4 else 65535
     return tuple((a & m) | (~m & ones) for a, m in zip(address, mask, strict=True))
 
 
 def _hardware_type(name: str) -> int:
-    """The ARPHRD number, as Linux tells it; 0 where nobody does."""
+    """Return the ARPHRD number from Linux's sysfs; 0 if there is none."""
     try:
         with open(f"/sys/class/net/{name}/type", encoding="ascii") as file:
             return int(file.read())

@@ -1,6 +1,6 @@
 """What can be read of a process: what it is, how much it has received and sent, why it has ended.
 
-`settings.py` builds on this, and `process.py` on that.  The answers come from the parts of the process: `lifecycle.py`,
+`settings.py` builds on this.  The answers come from the parts of the process: `lifecycle.py`,
 `input.py`, `output.py` and `insertion.py`.
 """
 

@@ -1,7 +1,7 @@
 """The input of a process: received data goes to the filter or the buffer, in order, and the end comes last.
 
-A channel calls `data`.  `lifecycle.py` (at run time) connects the channel and reports the end; `settings.py` and `process.py` report
-what the program sets; `output.py` holds input back while the peer does not read.  Undelivered input waits in
+A channel calls `data`.  `lifecycle.py` (at run time) connects the channel and reports the end.  `process.py` reports what
+the program sets.  `output.py` holds input back while the peer does not read.  Undelivered input waits in
 `core/delivery.py`, which also decodes it.  `callbacks.py` handles what the filter raises and returns.
 
 Theory of the gate

@@ -1,9 +1,9 @@
 """The lifecycle of a process: connecting or listening, open, closed.
 
-`making/client.py` and `making/server.py` (at run time) hand it a connected channel or a listening port.  The channel then
-reports end of input, lost output and disconnection; `NetworkProcess.delete` asks it to close.  Each report is a *cause* that
-`core/status.py` turns into a new state and an event, which is passed to the sentinel.  Received data goes to `input.py` (at
-run time), and reports on the output go to `output.py` (at run time).
+`making/client.py` (at run time) and `making/server.py` (at run time) hand it a connected channel or a listening port.  The
+channel then reports end of input, lost output and disconnection; `NetworkProcess.delete` asks it to close.  Each report is a
+*cause* that `core/status.py` turns into a new state and an event, which is passed to the sentinel.  Received data goes to
+`input.py` (at run time), and reports on the output go to `output.py` (at run time).
 """
 
 from __future__ import annotations

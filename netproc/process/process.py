@@ -151,7 +151,7 @@ class NetworkProcess(ProcessSettings):
     def send(self, data: Text | bytearray | memoryview) -> None:  # N198, D13
         """Queue data to be sent.  The call never blocks.
 
-        netproc gives everything that is sent during one reactor event to the system in one call, when the event ends.  Data
+        netproc gives everything that is sent during one call from the reactor to the system at once, when that call ends.  Data
         that is sent while the process connects waits until the connection is open.
 
         Emacs: ``process-send-string`` and ``process-send-region``.

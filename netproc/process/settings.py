@@ -1,7 +1,7 @@
 """What can be set on a process: its functions, buffer, coding systems, options and limits.
 
-`process.py` builds on this.  Programs can set these at any time; `input.py`, `output.py` and `insertion.py` are called with
-what changes for them.
+`process.py` builds on this, and this builds on `attributes.py`.  Programs can set these at any time; the parts of the process
+are called with what changes for them.
 """
 
 from __future__ import annotations
