@@ -1,7 +1,8 @@
 """The buffer of a process: which one it is, and where in it output is inserted.
 
-`settings.py` sets the buffer and the mark for the program.  `defaults.py` (at run time) inserts output and events;
-`starttls.py` (at run time) marks where the output that came over TLS begins.  The buffers and marks themselves are those of `core/buffer.py`.
+`process.py` makes one for each process, and `settings.py` (at run time) sets the buffer and the mark.  `defaults.py` (at run
+time) inserts output and events; `starttls.py` (at run time) marks where the output that came over TLS begins.  The buffers
+and marks themselves are those of `core/buffer.py`.
 """
 
 from __future__ import annotations
