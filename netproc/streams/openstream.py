@@ -25,7 +25,9 @@ from ..making.make import KEYWORDS, new_process
 from ..net.interfaces import INetprocReactor, default_reactor
 from ..net.tls import contexts
 from ..net.tls.parameters import TLSParameters, parse
-from ..process.process import DEFAULT_TABLE, Table
+
+# NetworkProcess has to be a name of this module, so that Sphinx can resolve the annotation Filter.
+from ..process.process import DEFAULT_TABLE, NetworkProcess, Table
 from ..process.settings import Filter, Sentinel
 from .clientcert import client_certificate as find_client_certificate
 from .security import SecurityManager
@@ -152,7 +154,7 @@ def open_network_stream(
     if security_manager is None and warn_unless_encrypted:
         # There is no user to warn, so clear text is refused, as in a batch Emacs.
         security_manager = SecurityManager()
-    process = new_process(spec, table, reactor)
+    process: NetworkProcess = new_process(spec, table, reactor)
     vet = None
     if security_manager is not None:
         vet = Vet(security_manager, host, bool(warn_unless_encrypted))
