@@ -235,8 +235,7 @@ def _security(spec: ProcessSpec) -> Security | None:
     """Return how the process does TLS, None if it does not; wrong parameters are refused before there is a socket."""
     if spec.tls_parameters is None:
         return None
-    with argument("tls_parameters"):
-        return contexts.security(spec.tls_parameters, is_server=spec.is_server)
+    return contexts.security(spec.tls_parameters, is_server=spec.is_server)
 
 
 def new_process(spec: ProcessSpec, table: Table, reactor: INetprocReactor) -> NetworkProcess:

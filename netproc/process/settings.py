@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from ..core import options, status
 from ..core.address import Address, address_form, parse_address
 from ..core.buffer import Buffer
+from ..core.checks import check_flag
 from ..core.coding import Coding, coding_pair
 from ..core.errors import ProcessArgumentError, not_running
 from ..core.escape import escape, shown
@@ -191,10 +192,11 @@ class ProcessSettings(ProcessAttributes):
 
     @filter_multibyte.setter
     def filter_multibyte(self, value: bool) -> None:
-        if bool(value) is self._filter_multibyte:
+        wanted = check_flag(value, "filter_multibyte")
+        if wanted is self._filter_multibyte:
             return
         with self._handing_unused_input_over():
-            self._filter_multibyte = bool(value)
+            self._filter_multibyte = wanted
             self._decode_anew()
 
     @property

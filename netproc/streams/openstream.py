@@ -15,6 +15,7 @@ import attrs
 from twisted.internet.defer import Deferred, fail, succeed
 
 from ..core.buffer import Buffer
+from ..core.checks import plain_keywords
 from ..core.errors import ProcessArgumentError
 from ..core.escape import escape, shown
 from ..core.limits import DEFAULT_LIMITS, check_seconds
@@ -137,7 +138,7 @@ def open_network_stream(
         manager refuses the connection, it fires with (None, `StreamProperties`), whose `error` says why.  If netproc cannot
         connect, or the handshake of the type "tls" fails, the Deferred fails even with `return_list`.
     """
-    given = dict(locals())  # before any other local variable is set
+    given: dict[str, Any] = plain_keywords(locals())  # before any other local variable is set
     table = DEFAULT_TABLE if given.pop("table") is None else table
     assert table is not None
     reactor = default_reactor() if given.pop("reactor") is None else reactor
@@ -157,7 +158,7 @@ def open_network_stream(
     process: NetworkProcess = new_process(spec, table, reactor)
     vet = None
     if security_manager is not None:
-        vet = Vet(security_manager, host, bool(warn_unless_encrypted))
+        vet = Vet(security_manager, given["host"], bool(warn_unless_encrypted))
     maker = StreamMaker(spec, stream, process, security, timeout, vet, _command(stream))
     if nowait:
         return succeed(maker.make_nowait())

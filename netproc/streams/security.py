@@ -17,6 +17,7 @@ from typing import Any, Literal, TypeAlias
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.threads import deferToThread
 
+from ..core.checks import plain
 from ..core.errors import ProcessArgumentError, SecurityError
 from ..core.escape import shown
 from ..core.trust import (
@@ -76,9 +77,10 @@ class SecurityManager:  # N251
         pins: str | os.PathLike[str] | None = None,
         ask: Ask = refuse,
     ) -> None:
-        if not isinstance(level, str) or level not in LEVELS:
+        name = plain(level)
+        if not isinstance(name, str) or name not in LEVELS:
             raise ProcessArgumentError("level", f"{shown(level)} is not one of {', '.join(LEVELS)}")
-        self._level = LEVELS[level]
+        self._level = LEVELS[name]
         self._store: PinStore = PinMemory() if pins is None else PinFile(pins)
         # A file is read and written in a thread, so that it does not delay the reactor.
         self._run = maybeDeferred if pins is None else deferToThread

@@ -7,6 +7,7 @@ from typing import Any
 
 import netproc
 from netproc import NetworkProcess, ProcessArgumentError, ProcessError, TransactionQueue
+from netproc.test import oddvalues
 from netproc.test.real.contract import Recorder
 from netproc.test.real.test_tcp import TcpFixture
 
@@ -21,6 +22,11 @@ class WrongValueTests(TcpFixture):
             ("mark", "x", "'x' is not an integer"),
             ("mark", 1.5, "1.5 is not an integer"),
             ("mark", 0, "0 is not in 1…1"),
+            (
+                "filter_multibyte",
+                oddvalues.Broken(),
+                "this value cannot be used (LookupError: asked for its truth)",
+            ),
             (
                 "limits",
                 None,

@@ -128,7 +128,7 @@ class ValueTests(SynchronousTestCase):
             self.assertEqual(b"secret", found["tls_parameters"]["password"])
         for password, problem in (
             ((), "the key is encrypted, give its password"),
-            (("--tls-password", f"file:{paths['wrong']}"), "wrong password or "),
+            (("--tls-password", f"file:{paths['wrong']}"), "wrong password, or "),
         ):
             error = self.assertRaises(usage.UsageError, parse, *server, "t", *password)
             self.assertTrue(str(error).startswith("--tls-key, --tls-cert, --tls-password: "), error)

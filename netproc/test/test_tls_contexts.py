@@ -288,7 +288,7 @@ class ServerNameTests(ContextCase):
         os.mkdir(empty)
         for sni, problem in (
             ("/nowhere", "sni: /nowhere: No such file"),
-            (empty, f"sni: {empty}: there is no NAME.pem"),
+            (empty, f"sni: {empty}: there is no file NAME.pem in it"),
             ({"other.example": (OTHER[0], "/nowhere/x")}, "/nowhere/x: No such file"),
         ):
             fields = {"keylist": [GOOD], "sni": sni}
@@ -311,7 +311,7 @@ class VersionTests(ContextCase):
         error = self.assertRaises(
             ProcessArgumentError, security, self.trusting(**fields), is_server=False
         )
-        self.assertEqual("min_version: TLS1.3: the priority has none of it", error.problem)
+        self.assertEqual("min_version: TLS1.3: the priority allows no such version", error.problem)
 
 
 class LogLevelTests(ContextCase):

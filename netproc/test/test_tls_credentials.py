@@ -74,7 +74,7 @@ class PairTests(CredentialsCase):
         error = self.assertRaises(
             ProcessArgumentError, self.server, keylist=[(GOOD[0], certificate)]
         )
-        self.assertIn("do not fit", error.problem)
+        self.assertIn("do not belong together", error.problem)
 
     def test_forms_of_ones_own_certificate(self) -> None:
         key, leaf = MIDDLE.issue("good.example")

@@ -210,7 +210,7 @@ class SelectTests(SynchronousTestCase):
         old = select("NORMAL:+VERS-TLS1.1")
         self.assertEqual(SSL.TLS1_1_VERSION, old.lowest)
         self.assertIn("@SECLEVEL=0", old.ciphers)
-        self.refused("NORMAL:-VERS-TLS1.3:-VERS-TLS1.2", "leaves nothing")
+        self.refused("NORMAL:-VERS-TLS1.3:-VERS-TLS1.2", "leaves no version or no cipher suite")
 
     def test_holes_between_versions(self) -> None:
         chosen = select("NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.1")
@@ -260,7 +260,7 @@ class SelectTests(SynchronousTestCase):
             self.assertTrue(suite.startswith(("ADH-", "AECDH-")), suite)
         self.assertEqual(SSL.TLS1_2_VERSION, chosen.highest)
         error = self.assertRaises(ProcessArgumentError, select, "NORMAL", anonymous=True)
-        self.assertIn("leaves nothing", error.problem)
+        self.assertIn("leaves no version or no cipher suite", error.problem)
 
     def test_every_keyword_makes_a_context(self) -> None:
         for keyword in priority._KEYWORDS:
@@ -268,4 +268,4 @@ class SelectTests(SynchronousTestCase):
                 context = SSL.Context(SSL.TLS_METHOD)
                 context.set_cipher_list(select(keyword).ciphers.encode())
                 self.assertTrue(SSL.Connection(context, None).get_cipher_list())
-        self.refused("NONE", "leaves nothing")
+        self.refused("NONE", "leaves no version or no cipher suite")

@@ -46,7 +46,7 @@ class ChangeTests(ContextCase):
         self.agree(self.client("good.example"), self.security.engine(None))
         # A new process is told.
         error = self.assertRaises(ProcessArgumentError, security, self.parameters, is_server=True)
-        self.assertIn("do not fit", error.problem)
+        self.assertIn("do not belong together", error.problem)
         self.write(self.certificate, OTHER[1])
         self.agree(self.client("other.example"), self.security.engine(None))
 

@@ -533,7 +533,7 @@ class RefusedKeywordsTests(DatagramTestCase):
         error = await self.failure_of(
             self.make(name="x", type="datagram", endpoint="tcp:127.0.0.1:1"), ProcessArgumentError
         )
-        self.assertEqual("type: an endpoint is for streams", str(error))
+        self.assertEqual("type: an endpoint can only be a stream", str(error))
         error = await self.failure_of(
             self.make(name="x", type="raw", service=1), ProcessArgumentError
         )

@@ -312,7 +312,7 @@ class NetprocTests(EndpointFixture):
             ("starttls:h:7", "protocol: this option is required"),
             ("starttls:port=7:protocol=imap", "host: this option is required"),
             ("starttls:h:7:protocol=imap:nodelay=t", "nodelay: this kind of endpoint"),
-            ("starttls:h:7:protocol=gopher", "protocol: 'gopher' is none of smtp"),
+            ("starttls:h:7:protocol=gopher", "protocol: 'gopher' is not one of smtp"),
         ):
             error = self.assertRaises(ProcessArgumentError, clientFromString, reactor, description)
             self.assertIn(complaint, str(error))

@@ -144,7 +144,7 @@ class InjectionTests(Fixture):
                 await peer.say(second)
 
             if len(first) > len(CAPABILITIES):
-                await self.check(script, "the server spoke before STARTTLS was said")
+                await self.check(script, "the server spoke before STARTTLS was sent")
 
     async def test_records_behind_the_answer(self) -> None:
         """A whole flight of TLS, prepared by somebody who has not seen the ClientHello."""
@@ -196,9 +196,9 @@ class DialogueTests(Fixture):
             await until_starttls(peer)
             await endless(peer)
 
-        await self.check(greeting, "the greeting is longer than 65536 bytes")
-        await self.check(capabilities, "the capabilities is longer than 65536 bytes")
-        await self.check(answer, "the answer to STARTTLS is longer than 65536 bytes")
+        await self.check(greeting, "the server's greeting is longer than 65536 bytes")
+        await self.check(capabilities, "the server's capabilities are longer than 65536 bytes")
+        await self.check(answer, "the server's answer to STARTTLS is longer than 65536 bytes")
 
     async def test_byte_by_byte_and_never_done(self) -> None:
         """However busy the server looks, the deadline is the dialogue's."""
@@ -248,7 +248,7 @@ class DialogueTests(Fixture):
             async def script(peer: Peer, greeting: bytes = greeting) -> None:
                 await peer.say(greeting)
 
-            process = await self.check(script, "no greeting of imap: ")
+            process = await self.check(script, "the server's greeting is not imap: ")
             self.assertTrue(str(process.reason).isprintable())
 
     async def test_greetings_that_refuse(self) -> None:
@@ -307,9 +307,9 @@ class HandshakeTests(Fixture):
             await peer.say(ALERT)
 
         for script, problem in (
-            (greeting, "no greeting of imap: "),
-            (capabilities, "no capabilities of imap: "),
-            (answer, "no answer to STARTTLS of imap: "),
+            (greeting, "the server's greeting is not imap: "),
+            (capabilities, "the server's capabilities are not imap: "),
+            (answer, "the server's answer to STARTTLS is not imap: "),
             (handshake, "TLS handshake failed: "),
         ):
             await self.check(script, problem)

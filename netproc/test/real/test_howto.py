@@ -53,9 +53,12 @@ def page_text(page: str) -> str:
 
 
 def blocks(page: str) -> list[tuple[str, str]]:
-    """Return the code blocks of PAGE that have captions, as pairs of caption and content."""
+    """Return the code blocks of PAGE that have captions, as pairs of caption and content.
+
+    A command that is continued in the next line becomes one line.
+    """
     return [
-        (caption, textwrap.dedent(body).strip("\n"))
+        (caption, re.sub(r" \\\n +", " ", textwrap.dedent(body).strip("\n")))
         for caption, body in BLOCK.findall(page_text(page))
     ]
 

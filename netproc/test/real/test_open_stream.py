@@ -347,7 +347,7 @@ class OpenStreamTests(OpenStreamCase):
 
     async def test_what_cannot_be(self) -> None:
         for keywords, problem in (
-            ({"type": "shell"}, "shell_command: None is no command"),
+            ({"type": "shell"}, "shell_command: None is not a command"),
             ({"timeout": 0}, "timeout: 0 is not a positive number of seconds"),
             ({"type": "bogus"}, "type: Invalid connection type 'bogus'"),
             (

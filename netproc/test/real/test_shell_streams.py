@@ -249,11 +249,11 @@ class ShellStreamTests(NetprocTestCase):
 
     async def test_bad_commands(self) -> None:
         for keywords, problem in (
-            ({"type": "shell"}, "shell_command: None is no command"),
+            ({"type": "shell"}, "shell_command: None is not a command"),
             ({"type": "shell", "shell_command": "a\0b"}, "shell_command: 'a\\x00b' has a NUL"),
             ({"type": "shell", "shell_command": "%x"}, "Invalid format character: %x"),
             ({"type": "shell", "shell_command": "100%"}, "Invalid format character: %"),
-            ({"shell_command": "cat"}, "shell_command: only the type shell runs one"),
+            ({"shell_command": "cat"}, "shell_command: only the type 'shell' runs a command"),
         ):
             opening = open_network_stream("x", None, "h", 1, **keywords)
             error = await self.failure_of(opening, ProcessArgumentError)

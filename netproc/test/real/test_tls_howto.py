@@ -28,7 +28,7 @@ class Files:
         self.replace()
 
     def replace(self, key_too: bool = True) -> None:
-        """By new ones; without KEY_TOO they do not fit."""
+        """by new ones; without KEY_TOO they do not belong together."""
         key, certificate = devcert.make_certificate(NOW)
         for name, content in ((self.key, key), (self.certificate, certificate)):
             if key_too or name != self.key:
@@ -122,6 +122,6 @@ class RenewalTests(NetprocTestCase):
         for _ in range(2):
             self.assertEqual(self.key(old), self.key(await self.client()))
         formats = [str(line.get("log_format")) for line in lines]
-        self.assertEqual(1, sum(text.startswith("TLS goes on with the old") for text in formats))
+        self.assertEqual(1, sum(text.startswith("TLS continues with the old") for text in formats))
         self.files.replace()
         self.assertNotEqual(self.key(old), self.key(await self.client()))

@@ -78,7 +78,7 @@ class TransactionTests(TcpFixture):
         """Not found at each piece, but soon; and when the peer ends, or the time is over, at once."""
         answer = b"begin" + b"x" * 10_000 + b"end"
         for then in ("wait", "close", "late"):
-            self.patch(transactions, "_LOOK_AFTER", 0.01 if then == "wait" else 60)
+            self.patch(transactions, "LOOK_AFTER", 0.01 if then == "wait" else 60)
             queue, process, peer = await self.queue()
             asked = queue.enqueue("?", r"begin[^!]*end", timeout=0.3 if then == "late" else 30)
             for piece in (answer[:-1], answer[-1:]):
@@ -185,8 +185,8 @@ class TransactionTests(TcpFixture):
         queue, process, peer = await self.queue()
         binary, _, _ = await self.queue(coding="binary")
         for asked, problem in (
-            (queue.enqueue("?", 5), "regexp: 5: "),
-            (queue.enqueue("?", "("), "regexp: '(': "),
+            (queue.enqueue("?", 5), "regexp: 5 is not a pattern: "),
+            (queue.enqueue("?", "("), "regexp: '(' is not a pattern: "),
             (queue.enqueue("?", b"x"), "regexp: b'x' is not str, the type of the input"),
             (binary.enqueue(b"?", "x"), "regexp: 'x' is not bytes, the type of the input"),
             (queue.enqueue("?", "x", timeout=0), "timeout: 0 is not a positive number of seconds"),
