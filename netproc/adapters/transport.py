@@ -93,14 +93,14 @@ class ProcessTransport:
             self._process.filter = self._received
 
     def _look_at_tls(self) -> None:
-        channel = self._process._output.channel
+        channel = self._process._lifecycle.channel
         if isinstance(channel, TLSChannel):
             self._tls = channel.connection
             alsoProvides(self, INegotiated)
 
     def _stream_transport(self) -> StreamTransport | None:
         """Return the transport of the socket, or None if netproc did not make it."""
-        channel = self._process._output.channel
+        channel = self._process._lifecycle.channel
         below = channel.below if isinstance(channel, TLSChannel) else channel
         return below.transport if isinstance(below, OwnChannel) else None
 
@@ -328,7 +328,7 @@ class ProcessTransport:
         process = self._process
         process._linger = 0
         process.delete()
-        channel = process._output.channel
+        channel = process._lifecycle.channel
         if channel is not None:
             # The channel was closing already, so deleting the process did not reset it.
             channel.abort()

@@ -1,8 +1,8 @@
 """Received data that the filter has not got yet, and its decoding.
 
-`process/input.py` puts received bytes in and takes text out for the filter or the buffer; `process/packets.py` does the
-same with packets.  This module calls no other code.  Bytes wait undecoded: so if a filter changes the coding system, the
-change holds for the next piece, and the rest of a chunk can be passed to a TLS engine.
+`process/input.py` puts received bytes or packets in and takes text out for the filter or the buffer.  This module calls no
+other code.  Bytes wait undecoded: so if a filter changes the coding system, the change holds for the next piece, and the rest
+of a chunk can be passed to a TLS engine.
 
 Text that the filter has returned as unused waits before all bytes.  If the filter returns all text of a call, it needs
 more to use it, so it receives the text again together with the next.

@@ -1,8 +1,8 @@
 """Filters that call a function with whole messages: lines, or messages that begin with their length.
 
-Programs make such a filter here and give it to a process.  `process/input.py` calls it with the input, which the splitters
-of `core/framing.py` divide into messages.  Input that the function has not received yet belongs to the process:
-`process/input.py` reclaims it when another filter or coding system is set, and this module when the process is stopped.
+A program makes such a filter here and sets it on a process.  The process calls the filter with received data, which the
+splitters of `core/framing.py` cut.  Data that the function has not received yet belongs to the process
+(`process/process.py`): the process takes it back when the program stops it, or sets another filter or coding system.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from ..core.escape import shown
 from ..core.framing import LengthSplitter, LineSplitter, Splitter, TooLongError
 from ..core.limits import KIB, MIB, check_size
 from ..process import callbacks
-from ..process.input import INTERRUPTING
 from ..process.process import NetworkProcess
 from ..process.settings import Filter
 
@@ -63,21 +62,22 @@ class _Framing:
 
     def _feed(self, process: NetworkProcess, data: Any) -> _Stream:
         """The stream of PROCESS, with DATA in it; what another framing keeps comes first."""
-        unused = process._input.unused
+        unused = process._unused
         if not isinstance(unused, _Stream) or unused.framing is not self:
             if unused is not None:
                 data = unused.drain_unused() + data
-            unused = process._input.unused = _Stream(self, self._make_splitter(data))
+            unused = process._unused = _Stream(self, self._make_splitter(data))
         unused.splitter.feed(data)
         return unused
 
     def _deliver(self, process: NetworkProcess, stream: _Stream) -> Deferred[object] | None:
         """Give messages to the function, up to one that takes its time: that is what is returned."""
-        while (message := self._next(process, stream)) is not None:
+        may_use = process._may_use(stream)
+        while may_use and (message := self._next(process, stream)) is not None:
             running = self._call(process, message)
             if running is not None:
                 return running
-            process._output.hold_if_much()
+            may_use = process._may_go_on(stream)
         return None
 
     async def _go_on(
@@ -88,13 +88,7 @@ class _Framing:
             running = self._deliver(process, stream)
 
     def _next(self, process: NetworkProcess, stream: _Stream) -> Any:
-        """The next message, None if there is no whole one or it is not for this function any more."""
-        source = process._input
-        if source.unused is not stream:
-            return None
-        if source.gate & INTERRUPTING:
-            source.reclaim_unused()
-            return None
+        """The next message, None if there is no whole one."""
         try:
             return stream.splitter.take()
         except TooLongError:

@@ -1,44 +1,33 @@
-"""Connect a client process: look up, connect, open.
+"""Connect a client: look up, connect, pass the stages, open.
 
-`make.py` hands in the spec and the process.  This module joins `net/resolve.py`, `net/endpoints.py` or a foreign endpoint,
-`net/stream.py` or `net/foreign.py`, and the stages of `net/opening/`.
+`make.py` calls this with the spec and the process, and `streams/streammaker.py` builds on it.  The addresses come from
+`maker.py`; `net/endpoints.py`, or the endpoint that the program has given, connects to them.  The connection then passes
+an `Opening` (`net/opening/stages.py`), which hands the channel back, to be handed to the process.
 """
 
 from __future__ import annotations
 
 import errno
-from collections.abc import Sequence
-from typing import TypeVar
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IStreamClientEndpoint
-from twisted.internet.task import deferLater
-from twisted.logger import Logger
-from twisted.python.failure import Failure
 
-from ..core.address import SocketAddress
 from ..core.errors import NetprocError, ProcessError
-from ..core.spec import ProcessSpec, name_to_verify
+from ..core.spec import ProcessSpec
 from ..core.status import Cause
 from ..net.channel import Channel
 from ..net.connector import FAILED
 from ..net.endpoints import ClientEndpoint
-from ..net.foreign import ForeignChannel, network_error
-from ..net.opening.handshake import first_stages
+from ..net.foreign import network_error
 from ..net.opening.stages import Opening, Stage
 from ..net.resolve import Resolver
-from ..net.stream import ChannelFactory, OwnChannel, StreamChannel
-from ..net.tls.attach import engine_for
-from ..net.tls.interfaces import Engine, Security
+from ..net.stream import StreamChannel
+from ..net.tls.interfaces import Security
 from ..process.process import NetworkProcess
-from ..process.waiting import in_time
-
-T = TypeVar("T")
-
-log = Logger()
+from .maker import AttemptMaker
 
 
-class ClientMaker:
+class ClientMaker(AttemptMaker[IStreamClientEndpoint]):
     """Makes one client."""
 
     def __init__(
@@ -49,141 +38,52 @@ class ClientMaker:
         foreign: IStreamClientEndpoint | None,
         security: Security | None,
     ) -> None:
-        self._spec = spec
-        self._process = process
-        self._reactor = process.reactor
-        self._resolver = resolver
-        self._deadline = self._reactor.seconds() + spec.limits.connect_timeout
+        super().__init__(spec, process, resolver, foreign, security)
         # Fires when the process is open.
         self._opened: Deferred[None] = Deferred()
-        self._foreign = foreign
-        self._security = security
-        # While it is not over: the two would keep each other.
+        # None once it is over: the opening and this maker refer to each other.
         self._opening: Opening | None = None
-        self._cancelled = False
         self._over = False
-        self._addresses_known = False
         self._cause = Cause.CONNECTED if security is None else Cause.ENCRYPTED
-
-    def make(self) -> Deferred[NetworkProcess]:
-        """Return a Deferred that fires with the process when it can talk; the process is not listed before."""
-        return self._attempt(Deferred.fromCoroutine(self._make()))
-
-    def _attempt(self, making: Deferred[T]) -> Deferred[T]:
-        """Return a Deferred of the result of MAKING, after whose callbacks the process gets input.
-
-        It can be cancelled at any time, even by a function that is called while MAKING fires.
-        """
-
-        def cancel(_: object) -> None:
-            self._cancelled = True
-            self._give_up()
-            making.cancel()
-
-        def done(result: T | Failure) -> None:
-            if attempt.called:
-                return
-            attempt.callback(result)
-            if not isinstance(result, Failure):
-                self._process._input.open()
-
-        attempt: Deferred[T] = Deferred(cancel)
-        making.addBoth(done)
-        return attempt
-
-    async def _make(self) -> NetworkProcess:
-        process = self._process
-        try:
-            await self._connect()
-        except BaseException:
-            process.table.release(process.name)
-            raise
-        return process
-
-    def make_nowait(self) -> NetworkProcess:
-        """The process, listed and connecting."""
-        process = self._process
-        self._use_buffer()
-        # In the next turn: a connect that fails at once would tell the sentinel of a process that
-        # the caller does not have yet.
-        attempt = self._attempt(
-            deferLater(self._reactor, 0, lambda: Deferred.fromCoroutine(self._connect()))
-        )
-        process._lifecycle.connecting(attempt)
-        process.table.enter(process)
-        attempt.addErrback(self._nowait_failed)
-        return process
-
-    def _nowait_failed(self, failure: Failure) -> None:
-        """Tell the sentinel, unless the process was deleted meanwhile."""
-        error = failure.value
-        if isinstance(error, CancelledError):
-            return
-        if not isinstance(error, NetprocError):
-            log.failure("Connecting process {name!r} raised", failure, name=self._process.name)
-        if not isinstance(error, ProcessError):
-            error = ProcessError(None, str(error))
-        lookup = self._spec.lookup
-        if lookup is not None and not self._addresses_known and error.errno is None:
-            error = ProcessError(None, f"Name lookup of {lookup.host} failed")
-        self._process._lifecycle.failed(error)
-
-    def _use_buffer(self) -> None:
-        buffer = self._spec.buffer
-        if buffer is not None and self._process.buffer is None:
-            self._process._use_buffer(self._process.table.get_buffer_create(buffer), own=False)
 
     # -- connecting -----------------------------------------------------------------------------
 
     async def _connect(self) -> None:
-        """Connect and open the process."""
         endpoint = self._foreign or await self._own_endpoint()
         self._use_buffer()
-        factory = ChannelFactory(self._build)
         try:
-            connecting = endpoint.connect(factory)
+            connecting = endpoint.connect(self._channel_factory())
             if self._foreign is None:
-                # It keeps to the deadline by itself, and then names the addresses.
+                # Our endpoint keeps to the deadline on its own, and then names the addresses.
                 await connecting
             else:
                 await self._in_time(connecting, "connect")
             await self._opened
         except BaseException as error:
             self._give_up()
-            # This error is the answer, whichever way the stages end.
+            # This error is the result, whichever way the stages end.
             self._opened.addErrback(lambda _: None)
             if self._cancelled:
-                # Endpoints have errors of their own for that.
+                # Some endpoints fail with their own errors when they are cancelled.
                 raise CancelledError from None
             if isinstance(error, (NetprocError, CancelledError)):
                 raise
             raise network_error(error, FAILED) from error
 
     def _give_up(self) -> None:
-        """End what has been begun; an endpoint that does not stop for that finds that nobody wants its connection."""
+        # If the endpoint does not stop, `_connected` aborts its connection.
         self._over = True
         opening, self._opening = self._opening, None
         if opening is not None:
             opening.abort()
             self._fail(ProcessError(errno.ECONNABORTED, f"{FAILED}: given up"))
-        elif self._process.live and not self._spec.nowait:
-            # Given up by a function that was called when the process was opened.
-            self._process.delete()
-
-    async def _addresses(self) -> Sequence[SocketAddress]:
-        spec = self._spec
-        if spec.address is not None:
-            return [spec.address]
-        assert spec.lookup is not None
-        looking = self._resolver(spec.lookup, self._reactor)
-        found = await self._in_time(looking, f"look up {spec.lookup.host}")
-        self._addresses_known = True
-        return found
+        else:
+            super()._give_up()
 
     async def _own_endpoint(self) -> IStreamClientEndpoint:
         spec = self._spec
         addresses = await self._addresses()
-        # What a nowait client shows meanwhile (N123).
+        # What `contact` of a nowait client shows while it connects (N123).
         self._process._contact.remote = addresses[0]
         return ClientEndpoint(
             reactor=self._reactor,
@@ -193,25 +93,13 @@ class ClientMaker:
             kind=spec.kind,
         )
 
-    def _remaining(self) -> float:
-        return max(0, self._deadline - self._reactor.seconds())
-
-    async def _in_time(self, deferred: Deferred[T], what: str) -> T:
-        """The result of DEFERRED, if it comes before the deadline."""
-        complaint = f"{FAILED}: timed out ({what})"
-        return await in_time(deferred, self._remaining(), self._reactor, complaint)
-
     def _before_open(self, process: NetworkProcess) -> None:
-        """For makers whose connections have said something already."""
+        """Called before the sentinel is called with "open"."""
 
     # -- the channel ----------------------------------------------------------------------------
 
-    def _build(self) -> StreamChannel:
-        kind = OwnChannel if self._foreign is None else ForeignChannel
-        return kind(self._reactor, self._connected)
-
     def _connected(self, channel: StreamChannel) -> None:
-        """CHANNEL is connected; it can be used after the stages."""
+        """Lead CHANNEL, which is connected, through the stages."""
         if self._over:
             channel.abort()
             return
@@ -225,16 +113,10 @@ class ClientMaker:
         opening.go_on(channel)
 
     def _stages(self, channel: StreamChannel) -> list[Stage]:
-        make_engine = None if self._security is None else self._engine
-        return first_stages(channel, make_engine, self._reactor, self._spec.limits)
-
-    def _engine(self, channel: StreamChannel, unread: bytes) -> Engine:
-        assert self._security is not None
-        name = name_to_verify(self._spec.tls_parameters, self._spec.tls_host)
-        return engine_for(self._security, name, channel, unread)
+        return self._first_stages(channel, self._spec.limits)
 
     def _refused(self, error: NetprocError) -> None:
-        """The stages have given the connection up, because of ERROR."""
+        """The stages have refused the connection because of ERROR."""
         self._opening = None
         self._fail(error)
 
@@ -246,7 +128,7 @@ class ClientMaker:
         self._opening = None
         process = self._process
         event = process._lifecycle.connected(channel, self._cause, unread)
-        process._input.wait_for_open()
+        process._lifecycle.pause_input()
         self._before_open(process)
         if not self._spec.nowait:
             process.table.enter(process)

@@ -1,7 +1,8 @@
 """Open the socket of a datagram process, a server or a client.
 
-`make.py` hands in the spec and the process; this joins `net/sockets.py` and
-`net/datagram.py`.  There is nothing to connect or to listen to: the process is open at once, but for a look-up.
+`make.py` calls this with the spec and the process.  The addresses come from `maker.py`, the socket from `net/sockets.py`;
+`net/datagram.py` makes a channel of it.  There is no connection to wait for, so the process is open at once, unless there
+are names to look up.
 """
 
 from __future__ import annotations
@@ -22,16 +23,15 @@ from ..net.connector import FAILED
 from ..net.datagram import DatagramChannel
 from ..net.foreign import network_error
 from ..net.inherited import OWN
-from .client import ClientMaker
+from .maker import AttemptMaker
 
 _SERVER_FAILED = "make server process failed"
 
 
-class DatagramMaker(ClientMaker):
+class DatagramMaker(AttemptMaker[None]):
     """Makes one datagram process."""
 
     async def _connect(self) -> None:
-        """Open the process; nothing is asked of the other side."""
         try:
             await self._open_channel()
         except (NetprocError, CancelledError):
@@ -53,7 +53,7 @@ class DatagramMaker(ClientMaker):
             raise
 
     async def _channel_of(self, resources: ExitStack) -> DatagramChannel:
-        """A channel that closes RESOURCES, the socket and maybe its file, in the end."""
+        """Return a channel that closes RESOURCES, the socket and perhaps its file, when it is closed."""
         sock, remote = await self._bound_socket(resources)
         self._use_buffer()
         if sock.family in LOOPBACK:
@@ -77,7 +77,7 @@ class DatagramMaker(ClientMaker):
         process._tell(event)
 
     def _hears_all(self, remote: SocketAddress | None) -> bool:
-        """Whether others than REMOTE answer: after a broadcast, or from a group (D9)."""
+        """Whether hosts other than REMOTE may answer: after a broadcast, or from a group (D9)."""
         if any(answers_come_from_all(*option) for option in self._spec.options.items()):
             return True
         if remote is None or remote.family not in LOOPBACK:
@@ -94,7 +94,7 @@ class DatagramMaker(ClientMaker):
     async def _bound_socket(
         self, resources: ExitStack
     ) -> tuple[socket.socket, SocketAddress | None]:
-        """A socket, which RESOURCES close, and where packets go until another sender or address is chosen."""
+        """Return a socket, which RESOURCES close, and the address to which packets go at first."""
         spec = self._spec
         sock = OWN.take(spec.external, spec.kind)
         if sock is not None:
@@ -112,14 +112,14 @@ class DatagramMaker(ClientMaker):
             self._bind(sock, address, resources)
             return sock, spec.remote
         if address.family == socket.AF_UNIX:
-            # Linux gives it an abstract name, so that there can be an answer.
+            # Linux gives the socket an abstract name, so that the peer can answer.
             sock.bind(b"")
         return sock, address.destination
 
     async def _fitting_addresses(self, inherited: socket.socket | None) -> Sequence[SocketAddress]:
-        """Where to bind or to send, without the families that do not go together.
+        """Return the addresses to bind or to send to, of the family of the remote address or the INHERITED socket.
 
-        An INHERITED socket of a server is bound already.
+        A server's INHERITED socket is already bound.
         """
         spec = self._spec
         if inherited is not None and spec.is_server:
@@ -154,7 +154,7 @@ class DatagramMaker(ClientMaker):
     def _make_socket(
         self, addresses: Sequence[SocketAddress]
     ) -> tuple[socket.socket, SocketAddress]:
-        """A socket for the first of ADDRESSES for which there are sockets, and that address."""
+        """Return a socket for the first of ADDRESSES whose family the system supports, and that address."""
         last: ProcessError | None = None
         for address in addresses:
             try:

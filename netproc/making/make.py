@@ -1,7 +1,7 @@
 """make_network_process: keywords in, a Deferred of a process out.
 
-The keywords become a spec (`core/spec.py`); `client.py` or `server.py` makes a process of it, by joining
-addresses, endpoint, channel and process.
+The keywords become a spec (`core/spec.py`), and `client.py`, `server.py` or `datagrams.py` makes the process that the spec
+describes.
 """
 
 from __future__ import annotations
@@ -204,7 +204,7 @@ def make_network_process(
     Raises:
         TypeError: A keyword is unknown, or `name` is missing.  All other errors come through the Deferred.
     """
-    keywords = dict(locals())
+    keywords = dict(locals())  # before any other local variable is set
     del keywords["table"], keywords["reactor"]
     return make(keywords, table, reactor)
 
@@ -215,7 +215,7 @@ def make(
     reactor: INetprocReactor | None = None,
     resolver: Resolver = resolve,
 ) -> Deferred[NetworkProcess]:
-    """The same with all keywords in a mapping, and another way to look up names."""
+    """Make a process of KEYWORDS, all those of `make_network_process`; RESOLVER looks up names."""
     try:
         spec = process_spec(keywords)
         security = _security(spec)
@@ -236,14 +236,14 @@ def make(
 
 
 def _security(spec: ProcessSpec) -> Security | None:
-    """How it does TLS, if it does; what is wrong with that is known before there is a socket."""
+    """Return how the process does TLS, None if it does not; wrong parameters are refused before there is a socket."""
     if spec.tls_parameters is None:
         return None
     return contexts.security(spec.tls_parameters, is_server=spec.is_server)
 
 
 def new_process(spec: ProcessSpec, table: Table, reactor: INetprocReactor) -> NetworkProcess:
-    """A process of SPEC, not connected and not listed yet; its name is reserved."""
+    """Return a process of SPEC, not connected and not listed yet; its name is reserved."""
     process = NetworkProcess(
         table.reserve(spec.name),
         table,
@@ -266,7 +266,7 @@ def new_process(spec: ProcessSpec, table: Table, reactor: INetprocReactor) -> Ne
     return process
 
 
-#: The keywords that say what is made, and their defaults.
+#: The keywords of `make`, and their defaults.
 KEYWORDS: Mapping[str, Any] = {
     key: parameter.default
     for key, parameter in inspect.signature(make_network_process).parameters.items()

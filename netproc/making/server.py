@@ -1,7 +1,8 @@
-"""Let a server process listen, and make a process for each connection.
+"""Let a server listen, and make a process for each connection.
 
-`make.py` hands in the spec and the process; this joins `net/resolve.py`, `net/endpoints.py` or a foreign
-endpoint, and `net/stream.py` or `net/foreign.py`.
+`make.py` calls this with the spec and the process.  The addresses come from `maker.py`; `net/endpoints.py`, or the endpoint
+that the program has given, listens on them.  Each connection passes an `Opening` (`net/opening/stages.py`), if it has
+stages, and its channel is then handed to a new process.
 """
 
 from __future__ import annotations
@@ -21,25 +22,24 @@ from ..core.status import Cause, accept_failed_message, accept_message
 from ..core.throttle import not_logged
 from ..net.channel import Channel, Port
 from ..net.endpoints import ServerEndpoint
-from ..net.foreign import ForeignChannel, ForeignPort, network_error
+from ..net.foreign import ForeignPort, network_error
 from ..net.inherited import OWN
 from ..net.listener import ListenerWatcher
-from ..net.opening.handshake import first_stages
 from ..net.opening.stages import Opening
 from ..net.resolve import Resolver
-from ..net.stream import ChannelFactory, OwnChannel, StreamChannel
-from ..net.tls.attach import engine_for
-from ..net.tls.interfaces import Engine, Security
+from ..net.stream import StreamChannel
+from ..net.tls.interfaces import Security
 from ..process.process import NetworkProcess
-from ..process.waiting import cancellable, in_time
+from ..process.waiting import cancellable
+from .maker import Maker
 
 log = Logger()
 
 _FAILED = "Cannot bind server socket"
 
 
-class ServerMaker(ListenerWatcher):
-    """Makes one server, and then its connections."""
+class ServerMaker(Maker[IStreamServerEndpoint], ListenerWatcher):
+    """Makes one server, and then a process for each of its connections."""
 
     def __init__(
         self,
@@ -49,18 +49,20 @@ class ServerMaker(ListenerWatcher):
         foreign: IStreamServerEndpoint | None,
         security: Security | None,
     ) -> None:
-        self._spec = spec
-        self._process = process
-        self._reactor = process.reactor
-        self._resolver = resolver
-        self._foreign = foreign
-        self._security = security
+        super().__init__(spec, process, resolver, foreign, security)
         # Connections that cannot be used yet.
         self._openings: set[Opening] = set()
         self._given_up = False
 
+    @property
+    def _what_failed(self) -> str:
+        return _FAILED
+
     def make(self) -> Deferred[NetworkProcess]:
-        """Fires with the process when it listens; waits only for a look-up or a foreign endpoint."""
+        """Return a Deferred that fires with the process when it listens.
+
+        It has already fired, unless there are names to look up or the program has given an endpoint.
+        """
         return Deferred.fromCoroutine(self._make())
 
     async def _make(self) -> NetworkProcess:
@@ -72,7 +74,7 @@ class ServerMaker(ListenerWatcher):
                 port = self._listen(await self._addresses())
             self._begin(port)
         except BaseException:
-            # An endpoint that does not stop for that finds that nobody wants its connections.
+            # If the endpoint listens all the same, `_connected` aborts its connections.
             self._given_up = True
             table.release(process.name)
             raise
@@ -82,26 +84,18 @@ class ServerMaker(ListenerWatcher):
         return process
 
     def _begin(self, port: Port) -> None:
-        """The process listens at PORT, unless that cannot do what the program has asked for."""
+        """Hand PORT to the process; close it if it cannot do what the program has already asked for."""
         try:
             self._process._lifecycle.listening(port)
         except BaseException:
             port.close(lambda: None)
             raise
 
-    async def _addresses(self) -> Sequence[SocketAddress]:
-        spec = self._spec
-        if spec.address is not None:
-            return [spec.address]
-        assert spec.lookup is not None
-        found = self._resolver(spec.lookup, self._reactor)
-        complaint = f"{_FAILED}: timed out (look up {spec.lookup.host})"
-        return await in_time(found, spec.limits.connect_timeout, self._reactor, complaint)
-
     def _listen(self, addresses: Sequence[SocketAddress]) -> Port:
         spec = self._spec
         assert spec.backlog is not None
         inherited = OWN.take(spec.external, spec.kind)
+        # The buffer is made even if listening fails then (N26).
         self._use_buffer()
         endpoint = ServerEndpoint(
             reactor=self._reactor,
@@ -113,25 +107,19 @@ class ServerMaker(ListenerWatcher):
             kind=spec.kind,
             inherited=inherited,
         )
-        return endpoint.listen_now(ChannelFactory(self._build))
-
-    def _use_buffer(self) -> None:
-        """Made even if listening fails then (N26)."""
-        buffer = self._spec.buffer
-        if buffer is not None:
-            self._process._use_buffer(self._process.table.get_buffer_create(buffer), own=False)
+        return endpoint.listen_now(self._channel_factory())
 
     async def _listen_foreign(self, endpoint: IStreamServerEndpoint) -> Port:
         self._use_buffer()
         try:
-            port = await cancellable(endpoint.listen(ChannelFactory(self._build)))
+            port = await cancellable(endpoint.listen(self._channel_factory()))
             return ForeignPort(port)
         except (NetprocError, CancelledError):
             raise
         except Exception as error:
             raise network_error(error, _FAILED) from error
 
-    # -- told by the listener -------------------------------------------------------------------
+    # -- called by the listener -----------------------------------------------------------------
 
     def accept_failed(self, error: OSError) -> None:
         """See ListenerWatcher."""
@@ -143,19 +131,14 @@ class ServerMaker(ListenerWatcher):
 
     # -- connections ----------------------------------------------------------------------------
 
-    def _build(self) -> StreamChannel:
-        kind = OwnChannel if self._foreign is None else ForeignChannel
-        return kind(self._reactor, self._connected)
-
     def _connected(self, channel: StreamChannel) -> None:
-        """A client has connected; with TLS it is no process before the handshake is done."""
+        """Lead CHANNEL, on which a client has connected, through the stages; there is a process only after them."""
         if self._given_up or self._process._lifecycle.ended:
-            # Some factories that wrap this one cannot be told so before.
+            # A factory that wraps ours may not be able to refuse the connection earlier.
             channel.abort()
             return
         limits = self._process.limits
-        make_engine = None if self._security is None else self._engine
-        stages = first_stages(channel, make_engine, self._reactor, limits)
+        stages = self._first_stages(channel, limits)
         if not stages:
             self._open(channel, b"")
             return
@@ -172,12 +155,8 @@ class ServerMaker(ListenerWatcher):
         self._openings.add(opening)
         opening.go_on(channel)
 
-    def _engine(self, channel: StreamChannel, unread: bytes) -> Engine:
-        assert self._security is not None
-        return engine_for(self._security, None, channel, unread)
-
     def _refused(self, channel: Channel, reason: NetprocError) -> None:
-        """Log that the connection of CHANNEL failed before it could be used, but not too often."""
+        """Log that the connection of CHANNEL failed in a stage, at a limited rate."""
         process = self._process
         suppressed = process._complaints.passes(self._reactor.seconds())
         if suppressed is not None:
@@ -190,13 +169,13 @@ class ServerMaker(ListenerWatcher):
             )
 
     def _give_up_openings(self, _: object) -> None:
-        """The server has ended: clients that are not connected yet never will be."""
+        """Abort the connections that are in a stage: the server has ended."""
         for opening in self._openings:
             opening.abort()
         self._openings.clear()
 
     def _open(self, channel: Channel, unread: bytes) -> None:
-        """A client can talk: tell the program, in Emacs's order (N90)."""
+        """Make a process for CHANNEL, which has passed the stages, and call the program's functions in Emacs's order (N90)."""
         server, table = self._process, self._process.table
         identity = self._identity(channel.remote)
         table.count_connection()
@@ -212,17 +191,17 @@ class ServerMaker(ListenerWatcher):
             server._call_log(connection, accept_message(address.host_text(channel.remote)))
         if connection.live:
             connection._tell(event)
-        connection._input.open()
+        connection._lifecycle.start_input()
 
     def _identity(self, remote: SocketAddress | None) -> str:
-        """How the names of a connection and its buffer go on (N92)."""
+        """Return what follows the server's name in the names of a connection and its buffer (N92)."""
         if remote is not None and remote.family in address.LOOPBACK:
             return f"<{address.format_address(remote)}>"
         return f"<{self._process.table.next_connection()}>"
 
 
 def _log_the_rest(server: NetworkProcess) -> None:
-    """No line will come that says how many were left out."""
+    """Log how many lines were not logged: no later line will say so."""
     suppressed = server._complaints.suppressed()
     if suppressed:
         log.info(

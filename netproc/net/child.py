@@ -1,6 +1,6 @@
 """A command's standard input and output instead of a connection.
 
-`streams/openstream.py` connects with a ChildEndpoint.  Twisted runs the command.  This module turns the pipes of the
+`streams/streammaker.py` connects with a ChildEndpoint.  Twisted runs the command.  This module turns the pipes of the
 command into a transport, and the channel of `net/foreign.py` works over it.
 
 When the command has ended, the channel first delivers all output that is in the pipes at that time, and then ends.  The

@@ -1,5 +1,8 @@
 """Floor 3: one process in its parts.
 
-`process.py` is the object that programs use.  `lifecycle.py` owns its channel and its status, `input.py` (for datagrams and
-seqpacket `packets.py`) and `output.py` are its two halves, `settings.py` has what programs set at any time.
+`process.py` is the object that programs use; `settings.py` has what they can set at any time.  `lifecycle.py` owns the
+channel and the state.  `input.py` and `output.py` are the two halves, which move the data.  `insertion.py` has the buffer.
+
+Other rooms call methods of the process, or of its lifecycle, which makers hand a channel to.  Only this room uses the other
+parts.
 """

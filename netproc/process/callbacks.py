@@ -1,11 +1,11 @@
-"""Calling the program's functions: what they raise, and those that take time.
+"""What the program's functions raise and return: errors are logged, coroutines run.
 
-`input.py` calls filters, `process.py` sentinels and log functions; both come here when one raises or
-returns something to wait for.  An error is logged once with its traceback and the process goes on
-(N167); what would end the program ends it.
+`input.py` calls filters, `process.py` calls sentinels and log functions, `filters/framing.py` calls functions for messages.
+They call this module when such a function raises, or returns a coroutine or a Deferred.  An error is logged once with its
+traceback, and the process goes on (N167).  KeyboardInterrupt and SystemExit end the program.
 
-A peer may be able to make a function raise as often as it likes.  So of a server with all its connections, and of a
-client, no more than ten errors a second are logged; the next line says how many were left out.
+A peer may be able to make a function raise as often as it likes.  So at most ten errors a second are logged for a client,
+and for a server together with its connections; the next line says how many were not logged.
 """
 
 from __future__ import annotations
@@ -34,14 +34,13 @@ class Owner(Protocol):
 
     @property
     def _complaints(self) -> Throttle:
-        """Limits the log lines that its peer can cause."""
+        """The limit for the log lines that its peer can cause."""
 
 
 def raised(error: BaseException, owner: Owner, what: str) -> None:
-    """ERROR has come out of the WHAT ("filter", …) of process OWNER.
+    """Log ERROR, which the WHAT ("filter", …) of process OWNER has raised.
 
-    KeyboardInterrupt and SystemExit stop the reactor: raised on, they would only end one
-    connection.
+    KeyboardInterrupt and SystemExit stop the reactor; if they were raised further, they would only end one connection.
     """
     _report(Failure(error), owner, what)
 
@@ -66,9 +65,9 @@ def _report(failure: Failure, owner: Owner, what: str) -> None:
 
 
 def pending(result: object, owner: Owner, what: str) -> Deferred[object] | None:
-    """What RESULT of a function promises, or None if it is done.
+    """Return a Deferred for RESULT of a function if that is a coroutine or an unfired Deferred, otherwise None.
 
-    The Deferred fires with whatever, never fails: errors are logged, cancelling is no error.
+    The Deferred never fails: errors are logged, and cancelling is not an error.  What it fires with has no meaning.
     """
     if result is None:
         return None

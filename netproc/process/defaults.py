@@ -1,6 +1,7 @@
-"""The filter and the sentinel of a process that was given none: they write to its buffer.
+"""The default filter and the default sentinel, which write to the buffer of the process.
 
-`process.py` puts them where None was given; programs may call them from functions of their own.
+`process.py` and `settings.py` use them where the program has given None.  A program may also call them from its own
+functions.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ def default_filter(process: NetworkProcess, text: Text) -> None:  # N180
         process: The process.
         text: What the process has received.
     """
-    process._insert_in_buffer(text)
+    process._insertion.insert(text)
 
 
 def default_sentinel(process: NetworkProcess, event: str) -> None:  # N85
@@ -41,4 +42,4 @@ def default_sentinel(process: NetworkProcess, event: str) -> None:  # N85
         event: The event.
     """
     if process.buffer is not None and process._lifecycle.state not in FLOWING:
-        process._insert_in_buffer(f"\nProcess {process.name} {event}")
+        process._insertion.insert(f"\nProcess {process.name} {event}")

@@ -1,16 +1,56 @@
-"""The input of a process: what its channel tells, to its filter or buffer, in order, the end last.
+"""The input of a process: received data goes to the filter or the buffer, in order, and the end comes last.
 
-The channel calls `data`, `lifecycle.py` (at run time) tells the end; decoding and waiting are `core/delivery.py`'s; this module decides
-when a piece may go to the filter, and tells the process when the input has ended.
+A channel calls `data`.  `lifecycle.py` (at run time) connects the channel and reports the end.  `process.py` reports what
+the program sets.  `output.py` holds input back while the peer does not read.  Undelivered input waits in
+`core/delivery.py`, which also decodes it.  `callbacks.py` handles what the filter raises and returns.
 
-A gate says what keeps input back.  Each bit has its own reason; input flows while there is none.  Four
-more bits only lead away from the shortest path, which is for the usual case: nothing waits, and one
-chunk is one call of the filter.
+Theory of the gate
+------------------
+
+`gate` is a set of bits.  While one of the bits of HELD is set, nothing is delivered.  Each of these bits has its own
+reason, and input flows again when the last reason is gone:
+
+STOPPED
+    Set by `NetworkProcess.stop`, cleared by `resume`.  Pauses the channel.
+NO_FILTER
+    The filter is True.  Set and cleared when the program sets the filter.  Pauses the channel.
+FILTERING
+    The filter is running, perhaps as a coroutine.  Set before each call of the filter, cleared after it has returned and
+    its coroutine or Deferred is done.  Does not pause the channel of a stream: usually the filter is done before more
+    data arrives.  A channel of packets is paused while a filter is still running after its call has returned.
+CONGESTED
+    The filter has sent more than the peer reads.  Set by `Output.congested`; cleared by `Output` when less than the
+    low-water mark is pending, or when the output is lost.  Pauses the channel.
+FULL
+    The buffer is at its limit.  Set before a delivery; cleared when the buffer has room, or when the program sets another
+    filter or buffer.  Pauses the channel.
+UNCONNECTED
+    The process is not open yet, or it has ended.  Set from the beginning, cleared by `open`, set again by `shut`.  Does
+    not pause the channel, since `open` usually follows at once; `wait_for_open` pauses it.
+
+Whatever the reason, the channel is also paused when data arrives while the gate is shut.  `pump` resumes the channel.
+
+Four more bits do not shut the gate.  They only lead away from the shortest path in `data`, which is for the usual case:
+nothing waits, and one chunk of data is one call of the filter.
+
+QUEUED
+    Something waits in the delivery.  Set when input is put there, cleared when the last of it is taken out.
+PAUSED
+    The channel has been paused.  Set by `_pause`, cleared by `pump`, which resumes the channel.
+CAREFUL
+    Set by `update` while the default filter inserts into a buffer, whose room counts, and while `accept_output` waits.
+TRACED
+    The filter may return a Deferred and wait, so each call has its own context (see `in_filter`).  Set for a
+    decorated function, and after a filter has returned a Deferred; set anew when the program sets the filter.
+
+The bits are read in this file only, but for `Output.send`, which runs for every message.  Other code calls `hold` and
+`release` with its own reason, and reads properties.
 """
 
 from __future__ import annotations
 
 import errno
+from collections.abc import Callable
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Protocol
 
@@ -18,7 +58,7 @@ from twisted.internet.defer import Deferred
 
 from ..core.buffer import Buffer
 from ..core.coding import Coding, Text
-from ..core.delivery import Delivery
+from ..core.delivery import Delivery, PacketDelivery
 from ..core.errors import ProcessError
 from ..core.limits import PIECE
 from . import callbacks
@@ -27,35 +67,35 @@ if TYPE_CHECKING:
     from ..net.channel import Channel
     from .process import NetworkProcess
 
-STOPPED = 1  # by `stop`
-NO_FILTER = 2  # the filter is True
-FILTERING = 4  # the filter runs, maybe as a coroutine
-CONGESTED = 8  # the peer does not read what the filter sends
-FULL = 16  # the buffer is at its limit
-UNCONNECTED = 32  # the program has not been told of the connection yet, or it has ended
+STOPPED = 1
+NO_FILTER = 2
+FILTERING = 4
+CONGESTED = 8
+FULL = 16
+UNCONNECTED = 32
 HELD = STOPPED | NO_FILTER | FILTERING | CONGESTED | FULL | UNCONNECTED
 
-QUEUED = 64  # something waits in the delivery
-PAUSED = 128  # the channel does not read
-CAREFUL = 256  # the buffer's room counts, or somebody waits for output
-TRACED = 512  # each call of the filter has a context of its own, see `in_filter`
+QUEUED = 64
+PAUSED = 128
+CAREFUL = 256
+TRACED = 512
 
-#: While a filter runs, these say that it should get no more.
-INTERRUPTING = HELD & ~FILTERING
+#: While a filter runs, these mean that it should use no more input.
+_INTERRUPTING = HELD & ~FILTERING
 
-#: These stop the channel from reading at once; a filter that runs is mostly done before more comes.
+#: These pause the channel at once.
 _PAUSING = STOPPED | NO_FILTER | CONGESTED | FULL
 
 
-#: The call of a filter in which the code that runs has been started; coroutines take it along.
+#: The call of a filter that the running code belongs to; coroutines inherit it.
 _CALL: ContextVar[object] = ContextVar("netproc filter call", default="no call")
 
 
 class UnusedInput(Protocol):
-    """A filter's store of what it was given and cannot use until there is more."""
+    """A filter's store of input that it cannot use until more has arrived."""
 
     def drain_unused(self) -> Text:
-        """All of it, in order; it is empty then."""
+        """Take out everything, in order."""
 
 
 class Input:
@@ -76,29 +116,29 @@ class Input:
     def __init__(self, process: NetworkProcess, delivery: Delivery) -> None:
         self._process = process
         self._channel: Channel | None = None
-        # What the filter that runs has returned, if it takes time, and which call that was.
+        # The Deferred of the running filter, if it did not finish in its call, and the identity of that call.
         self._running: Deferred[object] | None = None
         self._call: object = None
-        # The full buffer that this waits for.
+        # The full buffer whose room is awaited.
         self._full: Buffer | None = None
         self.delivery = delivery
         self.gate = UNCONNECTED
-        #: What the filter keeps, None for nearly all filters.  It belongs to whoever comes next.
+        #: What the filter has not used, None for nearly all filters.  If another filter is set, that one receives it.
         self.unused: UnusedInput | None = None
-        #: Bytes that have come.
+        #: The number of received bytes.
         self.received = 0
 
-    # -- told by the channel ------------------------------------------------------------------
+    # -- called by the channel and the lifecycle ------------------------------------------------
 
     def data(self, data: bytes) -> None:
-        """These bytes have come."""
+        """Deliver the received DATA, or let it wait."""
         self.received += len(data)
         decoder = self.delivery.decoder
-        # Bytes that stay bytes need no pieces: bulk echo is a third faster.
+        # Bytes that stay bytes are not cut into pieces: bulk echo is a third faster.
         if self.gate or (len(data) > PIECE and not decoder.keeps_bytes):
             self._put(data)
             return
-        # The shortest path, once for every message: one decode, one call of the filter.
+        # The shortest path, taken for nearly every message: one decode, one call of the filter.
         text = data if decoder.keeps_bytes else decoder.decode(data)
         if not text:
             return
@@ -128,12 +168,12 @@ class Input:
             self.pump()
 
     def end(self, reason: ProcessError | None) -> None:
-        """No more will come, because of an error if there is a REASON."""
+        """Deliver the end after everything else; REASON is the error that caused it, None for an orderly end."""
         self.delivery.end(reason)
         self.pump()
 
     def prepend(self, text: str | bytes) -> None:
-        """The filter has not used TEXT: it comes again, before anything newer."""
+        """Deliver TEXT, which the filter has not used, again, before anything newer."""
         if not text:
             return
         self.delivery.prepend(text)
@@ -143,8 +183,9 @@ class Input:
             self.pump()
 
     def reclaim_unused(self) -> bool:
-        """What the filter keeps waits again, before anything newer, to be delivered by `pump`: somebody
-        else is to have it.  Was there anything?
+        """Move the input that the filter has not used back to the front of the queue, for another filter.
+
+        `pump` delivers it.  Returns whether there was any.
         """
         unused, self.unused = self.unused, None
         kept = unused.drain_unused() if unused is not None else None
@@ -154,8 +195,20 @@ class Input:
         self.gate |= QUEUED
         return True
 
+    def may_use(self, unused: UnusedInput) -> bool:
+        """Whether the filter that keeps UNUSED may use more of it.
+
+        If something holds input back, UNUSED is reclaimed.  If another filter has taken over, it has been already.
+        """
+        if self.unused is not unused:
+            return False
+        if self.gate & _INTERRUPTING:
+            self.reclaim_unused()
+            return False
+        return True
+
     def connected(self, channel: Channel) -> None:
-        """There is a channel; what is held back already is not read, and nothing delivered before `open`."""
+        """Read from CHANNEL, unless input is held back already.  Nothing is delivered before `open`."""
         self._channel = channel
         if self.gate & HELD & ~UNCONNECTED:
             self._pause()
@@ -165,12 +218,12 @@ class Input:
         self._pause()
 
     def open(self) -> None:
-        """The program has been told of the connection: deliver what comes."""
+        """Deliver input: the sentinel has been called with "open"."""
         if self._channel is not None:
             self.release(UNCONNECTED)
 
     def switch(self, channel: Channel) -> bytes:
-        """Read from CHANNEL from now on; what came and has not been delivered."""
+        """Read from CHANNEL from now on; return the bytes that have been received and not delivered."""
         self._channel = channel
         if self.gate & PAUSED:
             channel.pause()
@@ -192,46 +245,60 @@ class Input:
             self.gate |= PAUSED
 
     def release(self, why: int) -> None:
-        """WHY is no reason any more."""
+        """Stop keeping input back for the reason WHY."""
         if self.gate & why:
             self.gate &= ~why
             self._retry()
             self.pump()
 
     def _retry(self) -> None:
-        """What the filter could not use may be usable now."""
+        """Let the filter try again what it could not use: something has changed."""
         self.delivery.retry(in_call=self.gate & FILTERING != 0)
 
     def refill(self) -> None:
-        """The filter or the buffer has changed: deliver what waits, unless something else keeps it back."""
+        """Deliver what waits, unless something else keeps it back: the filter or the buffer has changed."""
         self.update()
         self._stop_waiting_for_room()
         self._retry()
         self.pump()
 
-    def trace(self, wanted: bool) -> None:
-        """Give each call of the filter a context, if that is WANTED: it may return a Deferred and wait."""
+    @property
+    def has_filter(self) -> bool:
+        """Whether the filter is a function, and not True."""
+        return not self.gate & NO_FILTER
+
+    def set_filter(self, function: Callable[..., object] | None) -> None:
+        """Note that FUNCTION is the filter, or None for True; `refill` delivers what waits."""
+        if function is None:
+            self.hold(NO_FILTER)
+            return
+        self.gate &= ~NO_FILTER
+        # Decorated functions have this attribute; `inlineCallbacks` decorates.
+        self._trace(hasattr(function, "__wrapped__"))
+
+    def _trace(self, wanted: bool) -> None:
+        """Give each call of the filter its own context, if that is WANTED."""
         self.gate = self.gate | TRACED if wanted else self.gate & ~TRACED
 
     @property
     def in_filter(self) -> bool:
-        """Whether the filter itself asks: its own code, or a coroutine or Deferred that it waits for.
+        """Whether the caller is the filter: its own code, or a coroutine or Deferred that the filter waits for.
 
-        Other code may run while a filter waits, and must not be taken for it.
+        Other code may run while a filter waits; for that code this is False.
         """
         if not self.gate & FILTERING:
             return False
         return self._running is None or _CALL.get() is self._call
 
     def update(self) -> None:
-        """Find out whether care is needed."""
+        """Set or clear CAREFUL."""
         if self._fills_buffer() is not None or self._process._waiters:
             self.gate |= CAREFUL
         else:
             self.gate &= ~CAREFUL
 
     def set_coding(self, coding: Coding, multibyte: bool) -> None:
-        """Decode what comes from now on by CODING, and what has come and the filter has not used."""
+        """Decode by CODING from now on, also the input that the filter has not used."""
         self.reclaim_unused()
         self.delivery.set_coding(coding, multibyte)
         self._retry()
@@ -239,15 +306,15 @@ class Input:
             self.gate |= QUEUED
 
     def _fills_buffer(self) -> Buffer | None:
-        """The buffer that the default filter inserts into."""
+        """Return the buffer that the default filter inserts into, None if there is none."""
         process = self._process
-        buffer = process.buffer if process._uses_default_filter else None
+        buffer = process._insertion.buffer if process._uses_default_filter else None
         return buffer if buffer is not None and buffer.live else None
 
     def pump(self) -> None:
-        """Deliver what waits, as far as the gate lets it; then read on, or end."""
+        """Deliver what waits, as far as the gate allows; then resume the channel, or report the end."""
         while not self.gate & HELD and self._has_more():
-            room = self._room()
+            room = self._find_room()
             if room:
                 self._deliver(room)
         if self.gate & HELD:
@@ -260,7 +327,7 @@ class Input:
             self._channel.resume()
 
     def _has_more(self) -> bool:
-        """Whether there is something to deliver: at the end that may be an unfinished character."""
+        """Whether there is something to deliver; at the end this may be an unfinished character."""
         delivery = self.delivery
         return delivery.ready or (delivery.ended and delivery.finish())
 
@@ -271,19 +338,16 @@ class Input:
         if text:
             self._filter(text)
 
-    def _room(self) -> int:
-        """How many bytes may be delivered; none shuts the gate until there is room."""
+    def _find_room(self) -> int:
+        """Return how many bytes may be delivered.  If the buffer is full, hold input until it has room."""
         buffer = self._fills_buffer() if self.gate & CAREFUL else None
         if buffer is None:
             return PIECE
         if not buffer.room:
-            self._wait_for_room(buffer)
+            self.hold(FULL)
+            self._full = buffer
+            buffer.when_room(self._has_room)
         return buffer.room
-
-    def _wait_for_room(self, buffer: Buffer) -> None:
-        self.hold(FULL)
-        self._full = buffer
-        buffer.when_room(self._has_room)
 
     def _has_room(self) -> None:
         self._full = None
@@ -296,7 +360,7 @@ class Input:
             full.forget(self._has_room)
 
     def shut(self) -> None:
-        """Nothing is delivered any more."""
+        """Deliver nothing any more."""
         self.gate |= UNCONNECTED
         self._stop_waiting_for_room()
         self._channel = None
@@ -305,19 +369,19 @@ class Input:
         self.gate &= ~QUEUED
 
     def cancel(self) -> None:
-        """A filter that still runs need not."""
+        """Cancel a filter that is still running."""
         if self._running is not None:
             running, self._running = self._running, None
             running.cancel()
 
     def detach(self) -> None:
-        """Let go of the process: everything is over."""
+        """Drop the reference to the process, which is closed."""
         del self._process
 
     # -- the filter ---------------------------------------------------------------------------
 
     def _filter(self, text: str | bytes) -> None:
-        """Call the filter; the gate is shut until it is done."""
+        """Call the filter with TEXT; the gate is shut until the filter is done."""
         process = self._process
         observed = bool(process.table.observers)
         if observed:
@@ -343,7 +407,7 @@ class Input:
         text: str | bytes,
         observed: bool = False,
     ) -> None:
-        """It was given TEXT, and may have ended its process; a RESULT may have to be waited for."""
+        """Wait for RESULT, if that takes time; the filter was called with TEXT and may have ended its process."""
         running = None if result is None else self._started(process, result)
         if running is None:
             self.gate &= ~FILTERING
@@ -355,26 +419,59 @@ class Input:
             process._delivered(text)
 
     def _started(self, process: NetworkProcess, result: object) -> Deferred[object] | None:
-        """Return what RESULT promises, if it is not done; a coroutine begins to run here."""
+        """Return the Deferred of RESULT, None if RESULT is done.  A coroutine begins to run here."""
         self._call = self._call or object()
         context = _CALL.set(self._call)
         running = callbacks.pending(result, process, "filter")
         _CALL.reset(context)
         if running is result:
-            # What made this Deferred may go on in the context of the call, from the next call on.
-            self.trace(True)
+            # From the next call on, `in_filter` recognizes the code that this Deferred waits for.
+            self._trace(True)
         return running
 
     def _filter_done(self, result: object, process: NetworkProcess, text: str | bytes) -> None:
-        """A filter that took time is done."""
+        """Go on after a filter that did not finish in its call."""
         self._running = None
         self.gate &= ~FILTERING
         self._settle(process, text)
         self.pump()
 
     def _settle(self, process: NetworkProcess, text: str | bytes) -> None:
-        """The filter, which was given TEXT, is done with it, or has given it back."""
+        """Note what the filter, which was called with TEXT and is done, has given back."""
         self._call = None
         self.delivery.settle(text)
         if self.delivery.seen > self.delivery.MOST_SEEN:
-            process.fail(ProcessError(errno.EMSGSIZE, "the filter uses nothing of what has come"))
+            process.fail(ProcessError(errno.EMSGSIZE, "the filter has used nothing of its input"))
+
+
+class PacketInput(Input):
+    """The receiving half of a process whose channel receives packets; one packet is one call of the filter.
+
+    While anything holds input back the channel does not read, so packets wait in the kernel, each with its sender.  Only
+    packets that the filter gives back are queued here.
+    """
+
+    __slots__ = ()
+
+    delivery: PacketDelivery
+
+    def data(self, data: bytes) -> None:
+        """Deliver the packet DATA, which may be empty."""
+        self.received += len(data)
+        if self.gate & QUEUED:
+            # First the packets that the filter has given back, then this one.
+            self.delivery.retry(in_call=False)
+            self.delivery.put(data)
+        else:
+            self._filter(self.delivery.decode(data))
+        if self.gate:
+            if not self.gate & HELD:
+                # A packet goes into the buffer whole; the next one waits until there is room.
+                self._find_room()
+            self.pump()
+
+    def _filter(self, text: str | bytes) -> None:
+        super()._filter(text)
+        if self.gate & FILTERING:
+            # The next packet would change the address that the filter answers to.
+            self._pause()

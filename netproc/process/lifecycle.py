@@ -1,8 +1,9 @@
-"""The life of a process: from connecting or listening to the end, and what closes then.
+"""The lifecycle of a process: connecting or listening, open, closed.
 
-`making/client.py` (at run time) and `making/server.py` (at run time) tell it what they made, the channel what happens to the connection, the program
-that it wants to delete; the table of `core/status.py` says what each does.  Input goes on to `input.py` (at run time),
-how output fares to `output.py` (at run time), events to the sentinel.
+`making/client.py` (at run time) and `making/server.py` (at run time) hand it a connected channel or a listening port.  The
+channel then reports end of input, lost output and disconnection; `NetworkProcess.delete` asks it to close.  Each report is a
+*cause* that `core/status.py` turns into a new state and an event, which is passed to the sentinel.  Received data goes to
+`input.py` (at run time), and reports on the output go to `output.py` (at run time).
 """
 
 from __future__ import annotations
@@ -23,23 +24,27 @@ from .waiting import Waiters
 
 if TYPE_CHECKING:
     from ..net.channel import Channel, Port
+    from ..net.tls.channel import TLSChannel
     from .process import NetworkProcess
 
 log = Logger()
 
 
 class Transport(Protocol):
-    """Is told what a process would end of."""
+    """A process as a transport for a Twisted protocol: it is notified of what would end the process."""
 
     def half_closed(self) -> None:
-        """The peer sends no more and can still be sent to.  Called instead of ending, maybe more than once."""
+        """Go on although the peer has shut its sending side.  May be called more than once."""
 
     def output_lost(self, reason: ProcessError) -> None:
-        """Nothing can be written any more.  The process ends when everything that came has been delivered."""
+        """Note that nothing can be written any more, because of REASON.
+
+        The process ends when all input has been delivered.
+        """
 
 
 class Lifecycle:
-    """Where one process is in its life; the Receiver of its channel."""
+    """The state of one process; the owner of its channel, and the Receiver of that."""
 
     __slots__ = (
         "_attempt",
@@ -47,6 +52,7 @@ class Lifecycle:
         "_process",
         "_throttle",
         "_waiters",
+        "channel",
         "exit_status",
         "last_error",
         "port",
@@ -62,70 +68,96 @@ class Lifecycle:
         self.state = State.NEW
         self.exit_status: int | str = 0
         self.reason: ProcessError | None = None
-        #: What last went wrong without ending anything.
+        #: The last error that did not end the process.
         self.last_error: ProcessError | None = None
         self._throttle: Throttle | None = None
         self.unsent = 0
-        #: Has the input ended without the peer's word, which TLS has, that it is whole?
+        #: Whether input over TLS ended without close_notify, and so may be incomplete.
         self.truncated = False
-        #: What makes the process a transport of Twisted's, None for nearly all processes.
+        #: The process as a transport for a Twisted protocol, None for nearly all processes.
         self.transport: Transport | None = None
+        #: The connection, None before there is one and after it is gone.
+        self.channel: Channel | None = None
         #: The listening port of a server.
         self.port: Port | None = None
-        # A connect that is going on.
+        # The attempt to connect, while it goes on.
         self._attempt: Deferred[Any] | None = None
-        # Is there no descriptor, not yet or not any more?
+        # Whether there is no descriptor: not yet, or not any more.
         self._gone = True
         self._waiters: Waiters[NetworkProcess] | None = None
 
     @property
     def live(self) -> bool:
-        """Has it not ended?"""
+        """Whether the process has not ended."""
         return self.state in status.LIVE
 
     @property
     def ended(self) -> bool:
-        """Whether it has been open, or failed, and is over."""
+        """Whether the process has ended, after it was open or had failed to open."""
         return self.state in status.ENDED
 
     def closed(self, process: NetworkProcess) -> Deferred[NetworkProcess]:
-        """Fires with PROCESS, whose life this is, when all is over."""
+        """Return a Deferred that fires with PROCESS, whose lifecycle this is, when its descriptor is closed."""
         if self._gone and self.ended:
             return succeed(process)
         self._waiters = self._waiters or Waiters()
         return self._waiters.add()
 
-    # -- told by client.py and server.py --------------------------------------------------------
+    # -- called by the makers -------------------------------------------------------------------
 
     def connecting(self, attempt: Deferred[Any]) -> None:
-        """It is shown before it is connected; ATTEMPT, cancelled, gives that up."""
+        """List the process before it is connected.  Cancelling ATTEMPT gives the connection up."""
         self._step(Cause.CONNECTING)
         self._attempt = attempt
 
     def connected(self, channel: Channel, cause: Cause, unread: bytes = b"") -> str | None:
-        """Take CHANNEL, which can be used, and UNREAD, which has come over it; return the event to tell when it is time.
+        """Take CHANNEL, which can be used, and UNREAD, received data that has not been used; return the event to tell.
 
-        Input is held until `reading.open`, so that the program hears of the connection first.  Raises ProcessError if the
-        channel cannot do what the program has asked for already.
+        Input is held until `start_input`, so that the sentinel is called first.  Raises ProcessError if the channel cannot
+        do what the program has already asked for.
         """
         process = self._process
         self._attempt = None
         self._gone = False
+        self.channel = channel
         process._contact.local, process._contact.remote = channel.local, channel.remote
         process._input.connected(channel)
-        # Before anything is written: a channel tells its receiver how that goes on.
+        # Before anything is written: the channel reports to its receiver how writing goes on.
         channel.hand_to(self)
-        process._output.connected(channel)
+        process._output.connected(channel, self.noticed)
         if unread:
             process._input.data(unread)
         words = host_text(channel.remote) if cause is Cause.ACCEPTED else ""
         return self._step(cause, words)
 
+    def pause_input(self) -> None:
+        """Read nothing before `start_input`, which does not follow at once."""
+        self._process._input.wait_for_open()
+
+    def start_input(self) -> None:
+        """Deliver input: the program knows the process."""
+        self._process._input.open()
+
+    def replace_channel(self, tls: TLSChannel, unread: bytes) -> None:
+        """Continue with TLS, which is above the present channel, from both halves.
+
+        TLS receives UNREAD first, and then the data that has been received and not delivered.
+        """
+        process, below = self._process, self.channel
+        assert below is not None
+        self.channel = tls
+        process._output.switch(tls)
+        below.hand_to(tls)
+        tls.start(unread + process._input.switch(tls))
+
     def listening(self, port: Port) -> None:
-        """PORT accepts connections; the contact shows where (N31).  Raises ProcessError if it cannot be stopped."""
+        """Take PORT, which accepts connections; `contact` shows its address (N31).
+
+        Raises ProcessError if the program has called `stop` and PORT cannot be paused.
+        """
         process = self._process
         if process.stopped:
-            port.pause()  # before anything else, since not every port can
+            port.pause()  # first, since not every port can be paused
         self.port = port
         self._gone = False
         process._contact.local = port.local
@@ -133,12 +165,12 @@ class Lifecycle:
         self._step(Cause.LISTENING)
 
     def show_port(self, local: SocketAddress | None) -> None:
-        """The contact shows the port of LOCAL."""
+        """Let `contact` show the port number of LOCAL."""
         if local is not None and local.family in LOOPBACK:
             self._process._contact.set("service", local.raw[1])
 
     def failed(self, error: ProcessError) -> None:
-        """It could not be connected, or its port is broken."""
+        """End the process: it could not connect or listen, or its listening port is broken."""
         self._attempt = None
         event = self._step(Cause.FAILED, status.failure_words(error))
         if event is not None:
@@ -146,7 +178,7 @@ class Lifecycle:
             self.exit_status = error.problem if error.errno is None else error.errno
             self._end(event)
 
-    # -- told by the channel and reading.py -----------------------------------------------------
+    # -- called by the channel and the input ----------------------------------------------------
 
     @property
     def data(self) -> Callable[[bytes], None]:
@@ -155,9 +187,8 @@ class Lifecycle:
 
     def eof(self) -> None:
         """See Receiver."""
-        channel = self._process._output.channel
-        assert channel is not None
-        self.truncated = channel.truncated
+        assert self.channel is not None
+        self.truncated = self.channel.truncated
         self._process._input.end(None)
 
     def congested(self) -> None:
@@ -175,7 +206,7 @@ class Lifecycle:
             self.transport.output_lost(reason)
 
     def noticed(self, error: ProcessError) -> None:
-        """See Receiver; one line in the log each second, whatever the network sends."""
+        """See Receiver; at most one line a second is logged."""
         process = self._process
         self.last_error = without_traceback(error)
         if self._throttle is None:
@@ -190,20 +221,20 @@ class Lifecycle:
             )
 
     def lost(self, reason: ProcessError | None) -> None:
-        """See Receiver: what has come is delivered first."""
+        """See Receiver; received data is delivered before the end."""
         if not self._process.reactor.running:
-            # A reactor that stops closes all descriptors.  That matters only if output was lost.
-            channel = self._process._output.channel
-            self._channel_ended(reason if channel is not None and channel.unsent else None)
+            # A stopping reactor closes all descriptors.  This is an error only if output was lost.
+            lost_output = self.channel is not None and self.channel.unsent
+            self._channel_ended(reason if lost_output else None)
             self.delete()
             return
-        reading = self._process._input
+        received = self._process._input
         self._channel_ended(reason)
-        # Who waited for the output may have deleted the process.
-        reading.end(reason)
+        # A callback that waited in `drain` may have deleted the process, and `_process` with it.
+        received.end(reason)
 
     def input_ended(self, reason: ProcessError | None) -> None:
-        """Everything that came has been delivered, and no more will."""
+        """End the process: all input has been delivered, and there will be no more."""
         can_go_on = reason is None and not (self._gone or self.truncated)
         if can_go_on and self.transport is not None:
             self.transport.half_closed()
@@ -217,9 +248,7 @@ class Lifecycle:
             self._end(event)
 
     def broken(self, reason: ProcessError) -> None:
-        """It must not go on, because of REASON: nothing is sent or delivered any more, and in the
-        reactor's next turn it ends.
-        """
+        """Send and deliver nothing any more, because of REASON, and end the process in the reactor's next turn."""
         self.output_lost(reason)
         self._process._input.shut()
         self._process.reactor.callLater(0, self.input_ended, reason)
@@ -231,19 +260,19 @@ class Lifecycle:
 
     def _channel_ended(self, reason: ProcessError | None) -> None:
         self._gone = True
-        sending = self._process._output
-        if sending.channel is not None:
-            self._process._contact.remote = sending.channel.remote
-            self.unsent = sending.channel.unsent
-            self.truncated = sending.channel.truncated
-            reason = reason or sending.channel.failure
+        channel, self.channel = self.channel, None
+        if channel is not None:
+            self._process._contact.remote = channel.remote
+            self.unsent = channel.unsent
+            self.truncated = channel.truncated
+            reason = reason or channel.failure
             self.reason = self.reason or (reason and without_traceback(reason))
-            sending.ended(reason)
+            self._process._output.ended(reason)
 
     # -- ending ---------------------------------------------------------------------------------
 
     def delete(self, reason: ProcessError | None = None) -> None:
-        """The program wants no more of it, because of an error if there is a REASON."""
+        """End the process for the program; REASON is the error that made the program do so, if any."""
         was_live = self.live
         event = self._step(Cause.DELETED)
         if was_live:
@@ -252,7 +281,7 @@ class Lifecycle:
             self._end(event)
 
     def _step(self, cause: Cause, words: str = "") -> str | None:
-        """Let the status machine take a step; the event to tell, if any."""
+        """Let CAUSE change the state; return the event for the sentinel, if any.  WORDS complete the event."""
         found = status.step(self.state, cause)
         if found is None:
             return None
@@ -261,7 +290,7 @@ class Lifecycle:
         return found.event.format(words) if words and found.event is not None else found.event
 
     def _end(self, event: str | None) -> None:
-        """It has ended: stop everything, tell EVENT, and close in order."""
+        """Stop everything, call the sentinel with EVENT, and close in order."""
         process = self._process
         process.table.leave(process)
         process._input.shut()
@@ -273,14 +302,15 @@ class Lifecycle:
         if process._waiters is not None:
             process._waiters.fire(False)
         process._input.cancel()
-        process._forget_own_buffer()
+        if process._insertion.own_buffer is not None:
+            process.table.forget_buffer(process._insertion.own_buffer)
         if self.port is not None:
             port, self.port = self.port, None
             port.close(self.gone)
         elif self._gone:
             self._let_go()
-        elif process._output.channel is not None:
-            self._close(process, process._output.channel)
+        elif self.channel is not None:
+            self._close(process, self.channel)
 
     @staticmethod
     def _close(process: NetworkProcess, channel: Channel) -> None:
@@ -293,10 +323,9 @@ class Lifecycle:
             channel.close(flush, limits.linger_timeout)
 
     def _let_go(self) -> None:
-        """All is over: nothing must keep the process but those who have it; tell who waits."""
+        """Drop the references of the parts to the process, whose descriptor is closed, and fire `closed`."""
         process = self._process
         self.unsent += process._output.give_up_early(self.reason)
-        process._output.detach()
         process._input.detach()
         del self._process
         process.table.closed(process)

@@ -1,12 +1,13 @@
-"""The output of a process: what `send` takes, how much may be pending, who waits for it to be written.
+"""The output of a process: what `send` queues, how much may be pending, and who waits until it is written.
 
-`process.py` hands in what the program sends; the channel writes it and tells how that goes on.
+`process.py` hands in what the program sends.  The channel (`net/channel.py`) writes it; its reports on that come here
+through `lifecycle.py` (at run time).  While the peer does not read what the filter has sent, `input.py` is held.
 """
 
 from __future__ import annotations
 
 import errno
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 from twisted.internet.defer import Deferred, fail, succeed
 
@@ -14,11 +15,8 @@ from ..core.errors import ProcessError, without_traceback
 from ..core.flow import OutputFlow
 from ..core.limits import DEFAULT_LIMITS, Limits
 from ..net.channel import Channel, Pieces
-from .input import CONGESTED, FILTERING
+from .input import CONGESTED, FILTERING, Input
 from .waiting import Waiters
-
-if TYPE_CHECKING:
-    from .process import NetworkProcess
 
 
 class Output:
@@ -27,52 +25,57 @@ class Output:
     __slots__ = (
         "_by_filter",
         "_cap",
+        "_channel",
         "_drains",
         "_early",
         "_flow",
+        "_input",
+        "_limits",
         "_lost",
-        "_process",
-        "channel",
         "eof",
         "sent",
     )
 
-    def __init__(self, process: NetworkProcess) -> None:
-        self._process = process
-        self._cap = process.limits.send_cap
-        self.channel: Channel | None = None
-        # Sent before there is a channel.
+    def __init__(self, input: Input, limits: Limits) -> None:
+        # Paused while the filter has sent more than the peer reads.
+        self._input = input
+        self._limits = limits
+        self._cap = limits.send_cap
+        self._channel: Channel | None = None
+        # What was sent before there is a channel.
         self._early: Pieces | None = None
-        #: Has `send_eof` been called?
+        #: Whether `send_eof` has been called.
         self.eof = False
         self._lost: ProcessError | None = None
-        #: Bytes that were sent, with those that are pending.
+        #: The number of sent bytes, pending ones included.
         self.sent = 0
-        # Whose output it is: one party's since nothing was pending, or more has to be known.
+        # While only one side, the filter or all other code, has sent since nothing was pending, `_by_filter` says which.
+        # When the senders mix, there is a `_flow`.
         self._by_filter = False
         self._flow: OutputFlow | None = None
         self._drains: Waiters[None] | None = None
 
     @property
     def pending(self) -> int:
-        """Bytes that the system has not got yet."""
-        output = self._early if self.channel is None else self.channel.output
+        """The number of bytes that have not been passed to the system yet."""
+        output = self._early if self._channel is None else self._channel.output
         return 0 if output is None else output.pending
 
     def send(self, data: bytes) -> None:
-        """Queue DATA; what is refused is refused whole."""
+        """Queue DATA.  If it is refused, nothing of it is queued."""
         if self._lost is not None:
             raise without_traceback(self._lost)
         if self.eof:
             raise ProcessError(errno.EPIPE, "the sending side is shut")
-        channel = self.channel
+        channel = self._channel
         if channel is None:
             self._send_early(data)
             return
-        by_filter = self._process._input.gate & FILTERING != 0
+        # The bit itself, since this runs for every message: a property would be one more call.
+        by_filter = self._input.gate & FILTERING != 0
         pending = channel.output.pending
         if not pending:
-            # All before is written: whose it was does not matter any more.
+            # Everything before is written, so its sender does not matter any more.
             self._flow = None
             self._by_filter = by_filter
         else:
@@ -90,7 +93,7 @@ class Output:
         self.sent += len(data)
 
     def _send_early(self, data: bytes) -> None:
-        """There is no channel yet."""
+        """Queue DATA until there is a channel."""
         if self._early is None:
             self._early = Pieces()
         pending = self._early.pending
@@ -102,35 +105,38 @@ class Output:
     def _too_much(self, pending: int, data: bytes) -> ProcessError:
         return ProcessError(
             errno.ENOBUFS,
-            f"{pending} bytes are pending and {len(data)} more are over the limit of {self._cap}",
+            f"{pending} bytes are pending, and {len(data)} more would exceed the limit of {self._cap}",
         )
 
     def _count(self, pending: int, data: bytes, by_filter: bool) -> None:
-        """Note whose DATA is, since more is PENDING."""
+        """Note the sender of DATA, while PENDING bytes before it are not written."""
         if self._flow is None:
             self._flow = OutputFlow()
             self._flow.add(pending, self._by_filter, 0)
         self._flow.add(len(data), by_filter, pending)
 
     def _filter_pending(self) -> int:
-        """How much of what is pending the filter sent."""
+        """Return how many of the pending bytes the filter has sent."""
         pending = self.pending
         if self._flow is not None:
             return self._flow.filter_pending(pending)
         return pending if self._by_filter else 0
 
     def send_eof(self) -> None:
-        """Shut the sending side behind what is pending."""
+        """Shut the sending side after what is pending."""
         if self.eof:
             return
-        if self.channel is not None:
-            self.channel.write_eof()
+        if self._channel is not None:
+            self._channel.write_eof()
         self.eof = True
 
-    def connected(self, channel: Channel) -> None:
-        """There is a channel: send what was sent early."""
-        self.channel = channel
-        limits = self._process.limits
+    def connected(self, channel: Channel, noticed: Callable[[ProcessError], None]) -> None:
+        """Write to CHANNEL what was sent before, and everything from now on.
+
+        NOTICED is called with the error of each packet that the system refuses.
+        """
+        self._channel = channel
+        limits = self._limits
         if limits is not DEFAULT_LIMITS:
             channel.set_marks(limits.high_water, limits.writable_below)
         early, self._early = self._early, None
@@ -138,77 +144,83 @@ class Output:
             try:
                 channel.write(data)
             except ProcessError as error:
-                # A packet that the system refuses, as `send` would have said; the others go out.
+                # The system refuses this packet; without the wait, `send` would have raised this error.
                 self.sent -= len(data)
-                self._process._lifecycle.noticed(error)
+                noticed(error)
                 self._end_drains(error)
         if self.eof:
             channel.write_eof()
         if self._drains:
             channel.when_writable()
 
+    def switch(self, channel: Channel) -> None:
+        """Write to CHANNEL from now on."""
+        self._channel = channel
+
     def drain(self) -> Deferred[None]:
-        """Fires when less than the low-water mark is pending, fails when that cannot be."""
+        """Return a Deferred that fires when less than the low-water mark is pending, and fails if the output is lost."""
         if self._lost is not None:
             return fail(without_traceback(self._lost))
         pending = self.pending
-        if not pending or pending < self._process.limits.writable_below:
+        if not pending or pending < self._limits.writable_below:
             return succeed(None)
-        if self.channel is not None:
-            self.channel.when_writable()
+        if self._channel is not None:
+            self._channel.when_writable()
         self._drains = self._drains or Waiters()
         return self._drains.add()
 
     def set_marks(self, limits: Limits) -> None:
-        """The limits have changed to LIMITS."""
+        """Use LIMITS from now on."""
+        self._limits = limits
         self._cap = limits.send_cap
-        if self.channel is None:
+        if self._channel is None:
             return
-        self.channel.set_marks(limits.high_water, limits.writable_below)
+        self._channel.set_marks(limits.high_water, limits.writable_below)
         if self.pending < limits.writable_below:
-            # The channel may have nothing more to write for a long time.
+            # The channel reports this only when it next writes, which may be much later.
             self.writable()
 
-    # -- told by the channel ------------------------------------------------------------------
+    # -- called by the lifecycle --------------------------------------------------------------
 
     def congested(self) -> None:
-        """More than the high-water mark is pending: if the filter sent that, its input waits."""
-        limits, reading = self._process.limits, self._process._input
-        assert self.channel is not None
+        """Hold input if more than the high-water mark is pending and the filter has sent it."""
+        limits = self._limits
+        assert self._channel is not None
         mine = self._filter_pending()
         if mine > limits.high_water:
-            self.channel.when_writable()
-            reading.hold(CONGESTED)
+            self._channel.when_writable()
+            self._input.hold(CONGESTED)
         elif mine < limits.writable_below:
-            reading.release(CONGESTED)
+            self._input.release(CONGESTED)
 
     def hold_if_much(self) -> None:
-        """The filter may go on within one event, before anything is written: if what it has sent is
-        half of what may be pending, its input waits.
+        """Hold input if the filter has filled half of the send cap.
+
+        A filter may use many messages within one event, before anything is written.
         """
         pending = self.pending
-        if self.channel is not None and 2 * pending > self._process.limits.send_cap:
+        if self._channel is not None and 2 * pending > self._cap:
             self.congested()
 
     def writable(self) -> None:
-        """Less than the low-water mark is pending."""
-        self._process._input.release(CONGESTED)
+        """Release input and `drain`: less than the low-water mark is pending."""
+        self._input.release(CONGESTED)
         self._end_drains(None)
 
     def lost(self, reason: ProcessError | None) -> None:
-        """Nothing can be written any more; without a REASON everything has been written."""
+        """Note that nothing can be written any more; without a REASON everything has been written."""
         self._lost = self._lost or reason
-        self._process._input.release(CONGESTED)
+        self._input.release(CONGESTED)
         self._end_drains(self._lost)
 
     def ended(self, reason: ProcessError | None) -> None:
-        """The channel is gone; without a REASON everything has been written."""
-        self.channel = None
+        """Drop the channel, which is gone; without a REASON everything has been written."""
+        self._channel = None
         self._early = None
         self.lost(reason)
 
     def give_up_early(self, reason: ProcessError | None) -> int:
-        """There never will be a channel, because of REASON; return how many bytes waited for one."""
+        """Return how many bytes still wait for a channel; because of REASON there will be none."""
         if self._early is None and not self._drains:
             return 0
         unsent = self.pending
@@ -222,7 +234,3 @@ class Output:
             self._drains.fire(None)
         else:
             self._drains.fail(without_traceback(error))
-
-    def detach(self) -> None:
-        """Let go of the process: everything is over."""
-        del self._process

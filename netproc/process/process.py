@@ -1,21 +1,20 @@
 """NetworkProcess: one connection or server, as the program sees it.
 
-`making/make.py` makes it; `lifecycle.py` says where it is in its life, `input.py` and `output.py` are its two halves.
-Here is what programs set, ask and call, and how the program's own functions are called.
+`making/make.py` makes it.  This module has what programs ask and call; `settings.py` has what they set.  The work is done by
+the parts: `lifecycle.py` has the state and the channel, `input.py` and `output.py` move the data, `insertion.py` has the
+buffer.  The sentinel and the log function are called from here.
 """
 
 from __future__ import annotations
 
 import errno
 from collections.abc import Callable, Mapping
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.logger import Logger
 
-from ..core import status
 from ..core.address import SocketAddress, format_address
-from ..core.buffer import Buffer, Mark
 from ..core.coding import Coding, Text
 from ..core.contact import Contact
 from ..core.delivery import Delivery, PacketDelivery
@@ -26,13 +25,12 @@ from ..core.status import SENDING
 from ..core.table import ProcessTable
 from ..core.throttle import MOST_COMPLAINTS, Throttle, not_logged
 from ..net.interfaces import INetprocReactor
-from ..net.tls.channel import TLSChannel
 from . import callbacks
 from .defaults import default_filter, default_sentinel
-from .input import STOPPED, Input
+from .input import STOPPED, Input, PacketInput, UnusedInput
+from .insertion import Insertion
 from .lifecycle import Lifecycle
 from .output import Output
-from .packets import PacketInput
 from .settings import Filter, ProcessSettings, Sentinel
 from .starttls import start_tls
 from .waiting import Waiters, look
@@ -42,13 +40,13 @@ LogFunction: TypeAlias = Callable[["NetworkProcess", "NetworkProcess | None", st
 
 Table: TypeAlias = ProcessTable["NetworkProcess"]
 
-#: The types whose filter gets packet by packet.
+#: The types whose filter receives single packets.
 _OF_PACKETS = frozenset({"datagram", "seqpacket"})
 
-#: How often `accept_output` looks for more.  Reads grow to 256 KiB, so that this is about 2 MB.
+#: How often `accept_output` looks for more.  Reads grow to 256 KiB, so this is about 2 MB.
 _MOST_LOOKS = 16
 
-#: The table of whoever names none.
+#: The table of processes that are made without one.
 DEFAULT_TABLE: Table = ProcessTable()
 
 log = Logger()
@@ -78,7 +76,6 @@ class NetworkProcess(ProcessSettings):
         "__weakref__",
         "_log_function",
         "_own_complaints",
-        "_stopped",
         "_tls_host",
         "_waiters",
         "accepted_by",
@@ -117,26 +114,22 @@ class NetworkProcess(ProcessSettings):
         self._plist = dict(plist) if plist else None
         self._linger = linger
         self._limits = limits
-        #: The server that made this connection, None for what was made otherwise.
         self.accepted_by = accepted_by
-        # Whose certificate `start_tls` expects.
+        # The host whose certificate `start_tls` expects.
         self._tls_host = tls_host
-        #: Does a service's drain wait for it (D17)?
+        # D17
         self.query_on_exit = query_on_exit
 
         self._own_complaints: Throttle | None = None
         self._stopped = False
-        self._buffer: Buffer | None = None
-        self._mark: Mark | None = None
-        self._own_buffer: Buffer | None = None
-        self._tls_mark: Mark | None = None
+        self._insertion = Insertion()
         self._lifecycle = Lifecycle(self)
         if contact.get("type") in _OF_PACKETS:
             self._input = PacketInput(self, PacketDelivery(coding, filter_multibyte))
         else:
             self._input = Input(self, Delivery(coding, filter_multibyte))
-        self._output = Output(self)
-        #: Who waits in `accept_output`.
+        self._output = Output(self._input, limits)
+        # The Deferreds of `accept_output`; None before its first call.
         self._waiters: Waiters[bool] | None = None
         self._call_filter: Filter = default_filter
         self._set_filter(filter)
@@ -145,119 +138,6 @@ class NetworkProcess(ProcessSettings):
         ends = f"{format_address(self._contact.local)} {format_address(self._contact.remote)}"
         return f"<NetworkProcess {self.name!r} {self.status} {ends}>"
 
-    # -- what it is -------------------------------------------------------------------------
-
-    @property
-    def type(self) -> str:
-        """The kind of process, "network", or "real" for a command that `open_network_stream` runs.
-
-        Emacs: ``process-type``, which has more types.
-        """
-        return "network" if self.command is None else "real"
-
-    @property
-    def command(self) -> tuple[str, ...] | None:
-        """The program and its arguments if the process is a command, else None.
-
-        Emacs: ``process-command``.
-        """
-        return self._contact.get("command")  # type: ignore[return-value]
-
-    @property
-    def status(self) -> str:  # N60
-        """One of "connect", "open", "listen", "stop", "closed" and "failed".
-
-        For a command, it is "run", "stop", "exit" or "signal".
-        Emacs: ``process-status``.
-        """
-        state = self._lifecycle.state
-        return status.shown(state, self._stopped)
-
-    @property
-    def stopped(self) -> bool:
-        """Whether `stop` was called, and `resume` was not called since."""
-        return self._stopped
-
-    @property
-    def is_server(self) -> bool:
-        """Whether the process was made as a server."""
-        return self._lifecycle.port is not None or self._contact.get("server") is not None
-
-    @property
-    def is_datagram(self) -> bool:
-        """Whether the process sends and receives datagrams."""
-        return self._contact.get("type") == "datagram"
-
-    @property
-    def shows_packets(self) -> bool:
-        """Whether each call of the filter receives one packet, as in datagram and seqpacket processes."""
-        return isinstance(self._input, PacketInput)
-
-    @property
-    def received(self) -> int:
-        """The number of bytes that the process has received."""
-        return self._input.received
-
-    @property
-    def sent(self) -> int:
-        """The number of bytes that `send` has accepted."""
-        return self._output.sent
-
-    @property
-    def pending(self) -> int:
-        """The number of bytes that `send` has accepted and the system has not taken yet."""
-        return self._output.pending
-
-    @property
-    def exit_status(self) -> int | str:  # N61
-        """0 while the process is live or after it was deleted, and 256 after the peer has ended the connection.
-
-        After a failure it is the errno, or a text if there is no errno.  For a command it is the exit status, or the
-        number of the signal that ended it.
-        Emacs: ``process-exit-status``.
-        """
-        return self._lifecycle.exit_status
-
-    @property
-    def reason(self) -> ProcessError | None:
-        """The error that ended the process.  None while the process is live, and after an orderly end."""
-        return self._lifecycle.reason
-
-    @property
-    def last_error(self) -> ProcessError | None:
-        """The last error that did not end the process, or None.
-
-        For a datagram process it is an ICMP error or a packet that was refused.  For a stream that is not encrypted although
-        it could have had TLS, it is the server's refusal.
-        """
-        return self._lifecycle.last_error
-
-    @property
-    def unsent(self) -> int:
-        """The number of bytes that `send` has accepted and the system never got; final when `closed` has fired."""
-        return self._lifecycle.unsent
-
-    @property
-    def truncated(self) -> bool:
-        """Whether the input may have been cut off.
-
-        It is True after an end over TLS if the peer did not send close_notify, which says that the input is complete.
-        """
-        return self._lifecycle.truncated
-
-    def peer_status(self) -> dict[str, object] | None:
-        """Return what is known about the TLS connection and about the certificates of the peer.
-
-        Emacs: ``gnutls-peer-status``.
-
-        Returns:
-            A dictionary, or None if the process does not use TLS or has ended.  The keys include "protocol", "cipher",
-            "warnings" (what is wrong with the certificate, absent if nothing is), "certificates" (those that the peer sent),
-            "verified_chain", "alpn" and "sni".  The page "TLS" of the reference lists all keys.
-        """
-        channel = self._output.channel if self.live else None
-        return channel.peer_status() if isinstance(channel, TLSChannel) else None
-
     @property
     def closed(self) -> Deferred[NetworkProcess]:
         """A new Deferred that fires with the process after it has ended and its descriptor is closed.
@@ -265,48 +145,6 @@ class NetworkProcess(ProcessSettings):
         It never fails.  `reason` and `unsent` are final when it fires.
         """
         return self._lifecycle.closed(self)
-
-    def contact(self, key: str | bool | None = None) -> Any:  # N120
-        """Return how the process was made and where it is connected.
-
-        You can call it at any time, even while the process connects and after it has ended.  A connection of a server shows
-        the keywords of its server, except that "server" is None and the host, the service and the addresses are those of the
-        connection.  If the connection uses a UNIX socket, the host is True.
-
-        Emacs: ``process-contact``.
-
-        Args:
-            key: What to return.
-
-                * None: the pair ``(host, service)``: as given for a client, with the actual port for a server, and that of
-                  the peer for a connection.  For a command, `contact` returns True.
-                * True: a new dictionary of the keywords that were given, and of the actual addresses "local" and "remote".
-                  `tls_parameters`, `endpoint`, `mode`, `filter_multibyte` and the timeouts are not included.
-                * The name of a keyword: its value, or None.  "local" and "remote" are the actual addresses.
-                * "peer_credentials": (process id, user id, group id) of the peer of an open UNIX connection, or None.
-                * "tls_start": the position in the buffer at which TLS began, if the connection switched to TLS.  The text
-                  before this position was not encrypted, so anyone may have written it.
-
-        Raises:
-            ProcessArgumentError: `key` is not None, True or a str.
-        """
-        self._note_sender()
-        if key is None and self.type == "real":
-            return True
-        if key is None:
-            return self._contact.host_and_service()
-        if key is True:
-            return self._contact.everything()
-        if not isinstance(key, str):
-            raise ProcessArgumentError("key", f"{shown(key)} is not the name of a keyword")
-        if key == "peer_credentials":
-            channel = self._output.channel
-            return channel.peer_credentials() if channel is not None and self.live else None
-        if key == "tls_truncated":
-            return self.truncated
-        if key == "tls_start":
-            return self._tls_mark.position if self._tls_mark is not None else None
-        return self._contact.get(key)
 
     # -- sending ----------------------------------------------------------------------------
 
@@ -341,7 +179,7 @@ class NetworkProcess(ProcessSettings):
             raise not_running(self.name)
         if payload:
             self._output.send(payload)
-        # Not when it is refused: what stands before the first text has to be sent then.
+        # Only if the text was not refused: otherwise the byte order mark still has to be sent.
         if encoding.unsettled and data and isinstance(data, str):
             self._coding = (self._coding[0], encoding.settled)
 
@@ -408,8 +246,8 @@ class NetworkProcess(ProcessSettings):
         if self._lifecycle.port is not None:
             self._lifecycle.port.pause()
         else:
-            if self._output.channel is not None:
-                self._output.channel.check_pausable()
+            if self._lifecycle.channel is not None:
+                self._lifecycle.channel.check_pausable()
             self._input.hold(STOPPED)
         self._stopped = True
 
@@ -458,7 +296,7 @@ class NetworkProcess(ProcessSettings):
         return Deferred.fromCoroutine(self._look_on()) if delivered else False
 
     async def _look_on(self) -> bool:
-        """Let what has arrived be delivered, as far as a few looks of the reactor bring it."""
+        """Deliver what has already arrived: let the reactor look at its descriptors while that brings more."""
         for _ in range(_MOST_LOOKS):
             received = self.received
             await look(self.reactor)
@@ -467,7 +305,7 @@ class NetworkProcess(ProcessSettings):
         return True
 
     def _delivered(self, what: Text) -> None:
-        """The filter has been given WHAT: tell those who watch."""
+        """Report WHAT, which the filter was called with, to the observers and to `accept_output`."""
         self.table.tell(self, "delivered", what)
         if self._waiters:
             self._waiters.fire(True)
@@ -531,25 +369,27 @@ class NetworkProcess(ProcessSettings):
         Raises:
             ProcessArgumentError: `text` is str and the filter receives bytes, or the other way round.
         """
-        if not isinstance(text, str if self.filter_multibyte else bytes):
-            raise ProcessArgumentError("text", f"{type(text).__name__} is not what comes")
+        wanted = str if self.filter_multibyte else bytes
+        if not isinstance(text, wanted):
+            problem = f"{type(text).__name__} given, but the filter receives {wanted.__name__}"
+            raise ProcessArgumentError("text", problem)
         if self.live:
             self._input.prepend(text)
 
     # -- calling the program ------------------------------------------------------------------
 
     def _tell(self, event: str | None) -> None:
-        """Call the sentinel, which is looked up now (N81), if there is something to tell."""
+        """Call the sentinel, which is looked up now (N81), with EVENT, unless that is None."""
         if event is None:
             return
         if self.table.observers:
             self.table.tell(self, "sentinel", event)
-        if self._buffer is not None or self._sentinel is not default_sentinel:
+        if self._insertion.buffer is not None or self._sentinel is not default_sentinel:
             # Without a buffer the default sentinel does nothing.
             self._call("sentinel", self._sentinel, self, event)
 
     def _call(self, what: str, function: Callable[..., object], *arguments: object) -> None:
-        """Call a sentinel or log function; errors are logged, what takes time is not waited for."""
+        """Call a sentinel or log function.  Errors are logged; a coroutine is run, but not waited for."""
         try:
             result = function(*arguments)
         except BaseException as error:
@@ -558,33 +398,53 @@ class NetworkProcess(ProcessSettings):
             callbacks.pending(result, self, what)
 
     def _observer_raised(self, error: BaseException) -> None:
-        """Log the ERROR that an observer of the table raised when it was told of this process."""
+        """Log the ERROR that an observer of the table raised when it was called with this process."""
         callbacks.raised(error, self, "observer")
 
     @property
     def _complaints(self) -> Throttle:
-        """Limits the log lines that peers can cause; a server has one with all its connections."""
+        """The limit for log lines that peers can cause; a server and its connections share one."""
         owner = self.accepted_by or self
         owner._own_complaints = owner._own_complaints or Throttle(MOST_COMPLAINTS)
         return owner._own_complaints
 
     @property
     def _has_log(self) -> bool:
-        """Does anybody hear what `log` is told?"""
+        """Whether `_call_log` has any effect: there is a log function or an observer."""
         return self._log_function is not None or bool(self.table.observers)
 
     def _call_log(self, connection: NetworkProcess | None, message: str) -> None:
-        """Call the log function of a server."""
+        """Call the log function of a server with CONNECTION and MESSAGE."""
         self.table.tell(self, "log", message)
         if self._log_function is not None:
             self._call("log", self._log_function, self, connection, message)
 
-    # -- for server.py --------------------------------------------------------------------------
+    # -- for filters that keep input, such as filters/framing.py ----------------------------------
+
+    @property
+    def _unused(self) -> UnusedInput | None:
+        """The input that the filter has not used; None if the filter keeps none."""
+        return self._input.unused
+
+    @_unused.setter
+    def _unused(self, value: UnusedInput) -> None:
+        self._input.unused = value
+
+    def _may_use(self, unused: UnusedInput) -> bool:
+        """See `Input.may_use`."""
+        return self._input.may_use(unused)
+
+    def _may_go_on(self, unused: UnusedInput) -> bool:
+        """Whether the filter that keeps UNUSED may use more of it, after it has used some and may have sent something."""
+        self._output.hold_if_much()
+        return self._input.may_use(unused)
+
+    # -- for making/server.py ----------------------------------------------------------------------
 
     def _new_connection(
         self, name: str, local: SocketAddress | None, remote: SocketAddress | None
     ) -> NetworkProcess:
-        """A process NAME that begins as the connections of this server do (N93)."""
+        """Return a process NAME with the settings that connections of this server inherit (N93)."""
         return NetworkProcess(
             name,
             self.table,

@@ -1,7 +1,7 @@
 """What can be set on a process: its functions, buffer, coding systems, options and limits.
 
-`process.py` builds on this; programs set these at any time, and `input.py` and `output.py` are told what that
-changes for them.
+`process.py` builds on this, and this builds on `attributes.py`.  Programs can set these at any time; the parts of the process
+are called with what changes for them.
 """
 
 from __future__ import annotations
@@ -12,83 +12,52 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ..core import options, status
 from ..core.address import Address, address_form, parse_address
-from ..core.buffer import Buffer, Mark
+from ..core.buffer import Buffer
 from ..core.checks import check_flag
-from ..core.coding import Coding, Decoder, Text, coding_pair
-from ..core.contact import Contact
+from ..core.coding import Coding, coding_pair
 from ..core.errors import ProcessArgumentError, not_running
 from ..core.escape import escape, shown
 from ..core.limits import Limits
 from ..core.table import ProcessTable
-from ..net.datagram import DatagramChannel
+from .attributes import ProcessAttributes
 from .defaults import default_filter, default_sentinel
-from .input import NO_FILTER, Input
-from .output import Output
 
 if TYPE_CHECKING:
-    from .lifecycle import Lifecycle
     from .process import NetworkProcess
 
-#: Called with the process and what has come: str, or bytes if its coding system does not decode.
+#: Called with the process and the received data: str, or bytes if the coding system does not decode.
 Filter: TypeAlias = Callable[["NetworkProcess", Any], object]
 #: Called with the process and the event.
 Sentinel: TypeAlias = Callable[["NetworkProcess", str], object]
 
 
-class ProcessSettings:
-    """The settings of a process; NetworkProcess has the rest, and the attributes."""
+class ProcessSettings(ProcessAttributes):
+    """The properties of NetworkProcess that can be set; its constructor assigns the attributes."""
 
     __slots__ = (
-        "_buffer",
         "_call_filter",
         "_coding",
-        "_contact",
         "_decodes",
         "_filter_multibyte",
-        "_input",
-        "_lifecycle",
         "_limits",
         "_linger",
-        "_mark",
-        "_output",
-        "_own_buffer",
         "_plist",
         "_sentinel",
-        "_tls_mark",
         "name",
         "table",
     )
 
     name: str
     table: ProcessTable[NetworkProcess]
-    _contact: Contact
-    _lifecycle: Lifecycle
-    _input: Input
-    _output: Output
     _call_filter: Filter
     _linger: object
     _coding: Coding
     _filter_multibyte: bool
-    # Does the decoder that is in use decode?
+    # Whether the present decoder decodes.
     _decodes: bool
     _sentinel: Sentinel
     _plist: dict[str, object] | None
     _limits: Limits
-    _buffer: Buffer | None
-    _mark: Mark | None
-    # The buffer that a connection got because its server has no filter; it stays the same when the program sets
-    # another one.
-    _own_buffer: Buffer | None
-    # Where in the buffer what came over TLS begins, if clear text went before.
-    _tls_mark: Mark | None
-
-    @property
-    def live(self) -> bool:
-        """Whether the process has not ended.
-
-        Emacs: ``process-live-p``.
-        """
-        return self._lifecycle.live
 
     # -- functions, coding, options -----------------------------------------------------------------
 
@@ -101,7 +70,7 @@ class ProcessSettings:
 
         Emacs: ``process-filter``.
         """
-        return True if self._input.gate & NO_FILTER else self._call_filter
+        return self._call_filter if self._input.has_filter else True
 
     @filter.setter
     def filter(self, value: Filter | bool | None) -> None:
@@ -114,12 +83,10 @@ class ProcessSettings:
 
     def _set_filter(self, value: Filter | bool | None) -> None:
         if value is True:
-            self._input.hold(NO_FILTER)
-            return
-        self._call_filter = value or default_filter
-        self._input.gate &= ~NO_FILTER
-        # As decorated functions have it; inlineCallbacks makes such.
-        self._input.trace(hasattr(self._call_filter, "__wrapped__"))
+            self._input.set_filter(None)
+        else:
+            self._call_filter = value or default_filter
+            self._input.set_filter(self._call_filter)
 
     @property
     def sentinel(self) -> Sentinel:
@@ -190,34 +157,30 @@ class ProcessSettings:
         self.coding = (decoding, encoding)
 
     def _decode_anew(self) -> None:
-        """Begin with a new decoder; it begins with the bytes of an unfinished character."""
+        """Begin with a new decoder, and with the bytes of an unfinished character."""
         self._decodes = self._wants_text()
         self._input.set_coding(self._coding, self._decodes)
 
     def _wants_text(self) -> bool:
-        """May what comes be decoded?  Not for a unibyte buffer (N183)."""
-        buffer = self._buffer if self._uses_default_filter else None
+        """Whether received data may be decoded; for a unibyte buffer it is not (N183)."""
+        buffer = self._insertion.buffer if self._uses_default_filter else None
         return self._filter_multibyte and (buffer is None or buffer.multibyte)
 
     @contextmanager
     def _handing_unused_input_over(self) -> Iterator[None]:
-        """What the filter keeps is for the one that is set inside."""
+        """Give the input that the filter has not used to the filter or decoder that is set in the `with` body."""
         kept = self._input.reclaim_unused()
         yield
         if kept:
             self._input.pump()
 
     def _destination_changed(self) -> None:
-        """The filter or the buffer has changed."""
+        """Decode for the new filter or buffer, and deliver to it what waits."""
         if self._lifecycle.state in status.ENDED:
             return
         if self._wants_text() is not self._decodes:
             self._decode_anew()
         self._input.refill()
-
-    def _new_decoder(self) -> Decoder:
-        """A decoder that knows of nothing before."""
-        return self._coding[0].decoder(self._decodes)
 
     @property
     def filter_multibyte(self) -> bool:  # D11, N183
@@ -247,9 +210,7 @@ class ProcessSettings:
     @limits.setter
     def limits(self, value: Limits) -> None:
         if not isinstance(value, Limits):
-            problem = (
-                f"{shown(value)} is not a Limits: dataclasses.replace(process.limits, …) makes one"
-            )
+            problem = f"{shown(value)} is not a Limits; use dataclasses.replace(process.limits, …)"
             raise ProcessArgumentError("limits", problem)
         self._limits = value
         self._output.set_marks(value)
@@ -274,7 +235,7 @@ class ProcessSettings:
         """
         if not isinstance(name, str):
             raise ProcessArgumentError("name", f"{shown(name)} is not the name of an option")
-        place = self._lifecycle.port or self._output.channel
+        place = self._lifecycle.port or self._lifecycle.channel
         if name == options.LINGER:
             options.check(name, value)
             self._linger = value
@@ -307,18 +268,8 @@ class ProcessSettings:
     def datagram_address(self, value: object) -> None:
         channel = self._datagrams()
         if channel is None:
-            raise ProcessArgumentError("datagram_address", f"{self.name} is no datagram process")
+            raise ProcessArgumentError("datagram_address", f"{self.name} is not a datagram process")
         channel.set_remote(parse_address(value, "datagram_address"))
-
-    def _note_sender(self) -> None:
-        """The contact shows who has sent last (N102); noting it for each packet would cost much."""
-        channel = self._datagrams()
-        if channel is not None:
-            self._contact.remote = channel.remote
-
-    def _datagrams(self) -> DatagramChannel | None:
-        channel = self._output.channel if self.live else None
-        return channel if isinstance(channel, DatagramChannel) else None
 
     # -- the buffer -------------------------------------------------------------------------
 
@@ -330,34 +281,24 @@ class ProcessSettings:
 
         Emacs: ``process-buffer``.
         """
-        return self._buffer
+        return self._insertion.buffer
 
     @buffer.setter
     def buffer(self, value: Buffer | None) -> None:
         if value is not None and not isinstance(value, Buffer):
             raise ProcessArgumentError("buffer", f"{shown(value)} is not a buffer")
-        if value is not self._buffer:
-            self._buffer = value
-            if value is not None:
-                self._mark = value.new_mark(value.end())
+        self._insertion.buffer = value
         self._contact.set("buffer", value)
         self._destination_changed()
 
-    def _forget_own_buffer(self) -> None:
-        """Take the buffer that the connection got on its own out of the table."""
-        if self._own_buffer is not None:
-            self.table.forget_buffer(self._own_buffer)
-
     def _use_buffer(self, buffer: Buffer, own: bool) -> None:
-        """Begin with BUFFER; the mark of a connection's OWN one points nowhere yet (N95)."""
-        self._buffer = buffer
-        self._own_buffer = buffer if own else None
-        self._mark = buffer.new_mark(None if own else buffer.end())
+        """Begin with BUFFER, which may be a connection's OWN."""
+        self._insertion.begin(buffer, own)
         self._destination_changed()
 
     @property
     def _uses_default_filter(self) -> bool:
-        """Does what comes go to the buffer?"""
+        """Whether input goes to the buffer."""
         return self._call_filter is default_filter
 
     @property
@@ -368,23 +309,24 @@ class ProcessSettings:
 
         Emacs: ``process-mark``.
         """
-        return self._mark.position if self._mark is not None else None
+        return self._insertion.position
 
     @mark.setter
     def mark(self, position: int | None) -> None:
-        if self._buffer is None or self._mark is None:
+        buffer = self._insertion.buffer
+        if buffer is None:
             raise ProcessArgumentError("mark", f"process {self.name} has no buffer")
         if position is not None:
-            self._buffer.check_position("mark", position)
-        self._mark.position = position
+            buffer.check_position("mark", position)
+        self._insertion.position = position
 
-    def _mark_tls_start(self) -> None:
-        """What is inserted from now on has come over TLS; what stands before has not, and proves nothing."""
-        buffer = self._buffer
-        if buffer is not None and self._mark is not None:
-            self._tls_mark = buffer.new_mark(self._mark.position or buffer.end(), stays=True)
+    def _insert_dialogue(self, clear: bytes, secure: bytes | None) -> None:
+        """Insert what was received before the process was open: CLEAR, and after STARTTLS, unless it is None, SECURE."""
+        self._insert_received(clear)
+        if secure is not None:
+            self._insertion.mark_tls_start()
+            self._insert_received(secure)
 
-    def _insert_in_buffer(self, inserted: Text) -> None:
-        """Insert process output at the mark; no buffer, or a killed one, takes nothing."""
-        if self._buffer is not None and self._buffer.live and self._mark is not None:
-            self._buffer.insert_output(self._mark, inserted)
+    def _insert_received(self, data: bytes) -> None:
+        if data:
+            self._insertion.insert(self._coding[0].decoder(self._decodes).decode(data))

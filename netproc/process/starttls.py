@@ -1,9 +1,10 @@
-"""STARTTLS: put TLS under a process in the middle of its conversation.
+"""STARTTLS: start TLS on the connection of an open process.
 
-`NetworkProcess.start_tls` calls this; it puts a channel of `net/tls/channel.py` between `net/stream.py` and the process.
+`process.py` and `adapters/transport.py` call this.  It puts a channel of `net/tls/channel.py` between the process and its
+`net/stream.py` channel.
 
-What has come and is not with the filter yet belongs to TLS: a peer may have begun with it already, and
-what somebody else has injected in clear text must not be taken for something encrypted.
+Received data that the filter has not got yet belongs to TLS.  The peer may already have begun its handshake, and
+clear text that an attacker has injected must not be taken for encrypted data.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 def start_tls(
     process: NetworkProcess, parameters: object, unread: bytes, host: str | None
 ) -> Deferred[NetworkProcess]:
-    """See `NetworkProcess.start_tls`; HOST is whose certificate a client expects."""
+    """See `NetworkProcess.start_tls`; a client expects the certificate of HOST."""
     try:
         below = _plain_channel(process)
     except ProcessError as error:
@@ -40,11 +41,11 @@ def start_tls(
             raise ProcessArgumentError("unread", f"{type(unread).__name__} is not bytes")
         engine = _engine(process, below, parameters, unread, host)
     except ProcessArgumentError as error:
-        # Whoever does not look at the Deferred would go on in clear text.
+        # End the process too: a caller that ignores the Deferred would otherwise continue in clear text.
         process._lifecycle.broken(ProcessError(None, str(error)))
         return fail(error)
     try:
-        # What was pending has been written for that, and a callback of `drain` may have deleted the process.
+        # Making the engine has written what was pending, and a callback of `drain` may have deleted the process.
         _plain_channel(process)
     except ProcessError as error:
         return fail(error)
@@ -54,9 +55,9 @@ def start_tls(
 def start_tls_by(
     process: NetworkProcess, context_factory: object, is_server: bool
 ) -> Deferred[NetworkProcess]:
-    """Go on with TLS by CONTEXT_FACTORY, one of Twisted's, which alone judges the peer.
+    """Continue with TLS by CONTEXT_FACTORY, a Twisted context factory, which alone judges the peer.
 
-    Fires and fails as `start_tls` does, but whatever makes TLS impossible is raised.
+    The Deferred fires and fails as that of `start_tls`.  Errors that make TLS impossible are raised instead.
     """
     below = _plain_channel(process)
     security = contexts.as_given(context_factory, is_server=is_server)
@@ -68,13 +69,13 @@ def start_tls_by(
 def _plain_channel(process: NetworkProcess) -> StreamChannel:
     if process.type != "network":
         raise ProcessError(errno.EOPNOTSUPP, "TLS is for connections")
-    channel = process._output.channel
+    channel = process._lifecycle.channel
     if process._lifecycle.state is not State.OPEN or process._input.delivery.ended:
         raise not_running(process.name)
     if process._output.eof:
         raise ProcessError(errno.EPIPE, "the sending side is shut")
     if isinstance(channel, TLSChannel):
-        raise ProcessError(errno.EALREADY, f"Process {process.name} does TLS already")
+        raise ProcessError(errno.EALREADY, f"Process {process.name} already uses TLS")
     if not isinstance(channel, StreamChannel) or process.shows_packets:
         raise ProcessError(errno.EOPNOTSUPP, "TLS is for streams")
     return channel
@@ -90,7 +91,7 @@ def _engine(
     is_server = process.accepted_by is not None
     name = None if is_server else name_to_verify(parameters, host)
     security = contexts.security(parameters, is_server=is_server)
-    # What a framing keeps has not been used either.
+    # Input that a framing keeps has not been used either.
     process._input.reclaim_unused()
     return engine_for(security, name, below, unread or process._input.delivery.incomplete)
 
@@ -101,7 +102,7 @@ def _put_between(
     done: Deferred[NetworkProcess] = Deferred(lambda _: process.delete())
 
     def opened(_: Channel) -> None:
-        process._mark_tls_start()
+        process._insertion.mark_tls_start()
         if not done.called:  # by being cancelled
             done.callback(process)
 
@@ -118,7 +119,5 @@ def _put_between(
         failed=failed,
         receiver=process._lifecycle,
     )
-    process._output.channel = tls
-    below.hand_to(tls)
-    tls.start(unread + process._input.switch(tls))
+    process._lifecycle.replace_channel(tls, unread)
     return done

@@ -1,8 +1,8 @@
 """Deferreds that wait for the same thing to happen.
 
-`lifecycle.py` keeps those that wait for the end, `output.py` for output to be written, `process.py` and `tables.py`
-for input to be delivered, which may have a time limit.  `making/client.py` and `making/server.py` use `in_time` and `cancellable` to
-wait for look-ups and endpoints.
+`lifecycle.py` uses them for the end of a process, `output.py` for written output, `process.py` and `tables.py` for
+delivered input, with a time limit.  `making/maker.py` and `making/server.py` use `in_time` and `cancellable` to wait for
+look-ups and endpoints.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 
 class Waiters(Generic[T]):
-    """Who waits; nearly always nobody."""
+    """The Deferreds that wait for one thing."""
 
     __slots__ = ("_waiting",)
 
@@ -34,7 +34,7 @@ class Waiters(Generic[T]):
         return bool(self._waiting)
 
     def add(self) -> Deferred[T]:
-        """One more; cancelling it takes it away again."""
+        """Return a new Deferred that waits; cancelling it removes it."""
         waiter: Deferred[T] = Deferred(self._remove)
         self._waiting[waiter] = None
         return waiter
@@ -42,9 +42,9 @@ class Waiters(Generic[T]):
     def add_with_timeout(
         self, timeout: float | None, too_late: T, reactor: INetprocReactor
     ) -> Deferred[T]:
-        """One more, which fires with TOO_LATE after TIMEOUT seconds.
+        """Return a new Deferred that waits, and fires with TOO_LATE after TIMEOUT seconds.
 
-        A TIMEOUT of 0 or less looks once at what is there.
+        If TIMEOUT is 0 or less, the Deferred waits until the reactor has looked at its descriptors once.
         """
         timer: list[IDelayedCall] = []
         waiter = self.add()
@@ -60,7 +60,7 @@ class Waiters(Generic[T]):
             return result
 
         def look_once() -> None:
-            # As in `look`, but nothing may be left behind when it has come.
+            # As in `look`, but with a timer that can be cancelled.
             timer[:] = [reactor.callLater(0, time_is_up)]
 
         if timeout is not None:
@@ -72,15 +72,15 @@ class Waiters(Generic[T]):
         self._waiting.pop(gone, None)
 
     def fire(self, result: T) -> None:
-        """It has happened."""
+        """Fire all with RESULT."""
         waiting, self._waiting = self._waiting, {}
         for waiter in waiting:
-            # One of them may have cancelled the next.
+            # A callback of an earlier one may have cancelled this one.
             if not waiter.called:
                 waiter.callback(result)
 
     def fail(self, error: Exception) -> None:
-        """It will not happen."""
+        """Fail all with ERROR."""
         waiting, self._waiting = self._waiting, {}
         for waiter in waiting:
             if not waiter.called:
@@ -88,8 +88,10 @@ class Waiters(Generic[T]):
 
 
 def cancellable(asked: Deferred[T]) -> Deferred[T]:
-    """The result of ASKED.  If it is cancelled, it cancels ASKED and fails with CancelledError; Twisted's endpoints
-    fail with errors of their own.
+    """Return a Deferred for the result of ASKED.
+
+    Cancelling it cancels ASKED too, and it fails with CancelledError.  The Deferreds of Twisted's endpoints fail with
+    other errors then.
     """
 
     def cancel(answer: Deferred[T]) -> None:
@@ -110,7 +112,7 @@ def cancellable(asked: Deferred[T]) -> Deferred[T]:
 
 
 async def look(reactor: INetprocReactor) -> None:
-    """Let REACTOR look at its descriptors once, which it does between two turns."""
+    """Wait until REACTOR has looked at its descriptors once, which it does between two turns."""
     for _ in range(2):
         await deferLater(reactor, 0, lambda: None)
 
@@ -118,8 +120,9 @@ async def look(reactor: INetprocReactor) -> None:
 async def in_time(
     deferred: Deferred[T], seconds: float, reactor: INetprocReactor, complaint: str
 ) -> T:
-    """The result of DEFERRED if it comes within SECONDS; otherwise ProcessError ETIMEDOUT with the
-    COMPLAINT, whatever DEFERRED makes of being cancelled: endpoints of Twisted's have errors of their own.
+    """Return the result of DEFERRED; if it has none within SECONDS, raise ProcessError ETIMEDOUT with COMPLAINT.
+
+    The error is the same for every DEFERRED.  Those of Twisted's endpoints fail with other errors when they are cancelled.
     """
 
     def too_late(result: object, _: float) -> object:

@@ -1,1 +1,1 @@
-"""Floor 5: `open_network_stream`, with its keywords, client certificates and the security manager."""
+"""Floor 5: `open_network_stream`: its keywords, client certificates and the security manager."""

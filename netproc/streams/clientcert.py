@@ -1,7 +1,7 @@
-"""Which certificate to show to a server: the keyword `client_certificate` of open_network_stream (N270).
+"""The certificate to show to a server: the keyword `client_certificate` of open_network_stream (N270).
 
-`openstream.py` asks before it makes the TLS parameters, whose key list the answer is.  `core/authinfo.py`
-understands the files that are read here.
+`openstream.py` puts the result into the key list of the TLS parameters.  `core/authinfo.py` parses the files that are read
+here.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from ..net.tls.parameters import shown_value
 #: The files of a key and of its certificate.
 KeyPair: TypeAlias = tuple[str, str]
 
-#: Where `True` looks, in this order.  Encrypted files are not for here.
+#: The files that `True` searches, in this order.  Encrypted files are not read.
 FILES = ("~/.authinfo", "~/.netrc")
 
-#: A larger file is none of these.
+#: A larger file is refused.
 LARGEST = MIB
 
 log = Logger()
@@ -34,14 +34,14 @@ log = Logger()
 def client_certificate(
     value: object, host: str, service: int | str, files: Iterable[str] = FILES
 ) -> KeyPair | None:
-    """The files of the key and the certificate to show to HOST, None for none.
+    """Return the files of the key and the certificate to show to HOST, None for no certificate.
 
-    VALUE is what the keyword was given: None or False for none; (KEY, CERTIFICATE), taken as it is; True for the first
-    entry of FILES that has both for HOST, and for SERVICE, a number or a name, or for every port.  A
-    file that cannot be used is passed over with a line in the log, an entry whose files cannot be
-    read in silence, as in Emacs.
+    VALUE is the value of the keyword.  None and False mean no certificate.  A pair (KEY, CERTIFICATE) is returned as it
+    is.  True means the first entry of FILES that has both for HOST, and either for SERVICE, a number or a name, or for
+    every port.  A file that cannot be used is skipped with a line in the log.  An entry whose files cannot be read is
+    skipped without one, as in Emacs.
 
-    Raises ProcessArgumentError for any other VALUE.  Reads files, and blocks while it does.
+    Raises ProcessArgumentError for any other VALUE.  Blocks while it reads the files.
     """
     if value is None or value is False:
         return None
@@ -75,11 +75,11 @@ def _look_up(host: str, service: int | str, files: Iterable[str]) -> KeyPair | N
 
 
 def _port_number(port: str) -> int | str:
-    """The number of PORT, or PORT itself if it is neither a number nor the name of a service."""
+    """Return the number of PORT, or PORT itself if it is neither a number nor the name of a service."""
     try:
         return int(port) if port.isdecimal() else socket.getservbyname(port, "tcp")
     except (OSError, ValueError):
-        # ValueError: too many digits, or characters that no name has.
+        # ValueError: too many digits, or characters that are not allowed in a name.
         return port
 
 
@@ -87,7 +87,7 @@ def _read(path: str) -> str:
     with open(path, encoding="utf-8", errors="surrogateescape") as file:
         status = os.fstat(file.fileno())
         if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-            raise ValueError("others can write it")
+            raise ValueError("others can write to it")
         text = file.read(LARGEST + 1)
     if len(text) > LARGEST:
         raise ValueError("it is too large")

@@ -1,51 +1,38 @@
-"""open_network_stream: a client that passes greeting, capabilities, TLS and the security manager before it is open.
+"""open_network_stream: keywords to a client that passes greeting, capabilities, TLS and the security manager.
 
-The keywords become a spec (`core/streamspec.py`) and one of `core/spec.py`.  `making/client.py` connects; here is the row of stages
-(`net/opening/`) that the connection passes then.
+The keywords become two specs, one of `core/streamspec.py` and one of `core/spec.py`, and the parameters of TLS, into which
+`clientcert.py` puts the client's certificate.  `streammaker.py` makes the process of them.
 """
 
 from __future__ import annotations
 
-import errno
 import os
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import partial
-from typing import Any, Literal
+from typing import Any
 
 import attrs
 from twisted.internet.defer import Deferred, fail, succeed
-from twisted.python.failure import Failure
 
 from ..core.buffer import Buffer
 from ..core.checks import plain_keywords
-from ..core.errors import NetprocError, ProcessArgumentError, ProcessError, StartTLSError
+from ..core.errors import ProcessArgumentError
 from ..core.escape import escape, shown
 from ..core.limits import DEFAULT_LIMITS, check_seconds
-from ..core.negotiate import NETWORK, PLAIN, SHELL, TLS, Negotiation, StreamProperties
-from ..core.spec import ProcessSpec, process_spec
-from ..core.status import Cause
+from ..core.negotiate import NETWORK, PLAIN, SHELL, TLS
+from ..core.spec import process_spec
 from ..core.streamspec import StreamSpec, stream_spec
-from ..making.client import ClientMaker
 from ..making.make import KEYWORDS, new_process
-from ..net.channel import Channel
-from ..net.child import ChildEndpoint
 from ..net.interfaces import INetprocReactor, default_reactor
-from ..net.opening.approval import Approval
-from ..net.opening.dialogue import Dialogue, Said
-from ..net.opening.handshake import Handshake
-from ..net.opening.stages import Deadline, Stage
-from ..net.resolve import resolve
-from ..net.stream import StreamChannel
 from ..net.tls import contexts
-from ..net.tls.attach import engine_for
-from ..net.tls.channel import TLSChannel
-from ..net.tls.interfaces import Engine, Security
 from ..net.tls.parameters import TLSParameters, parse
+
+# NetworkProcess has to be a name of this module, so that Sphinx can resolve the annotation Filter.
 from ..process.process import DEFAULT_TABLE, NetworkProcess, Table
 from ..process.settings import Filter, Sentinel
 from .clientcert import client_certificate as find_client_certificate
 from .security import SecurityManager
+from .streammaker import StreamMaker, Vet
 
 
 def open_network_stream(
@@ -152,7 +139,7 @@ def open_network_stream(
         manager refuses the connection, it fires with (None, `StreamProperties`), whose `error` says why.  If netproc cannot
         connect, or the handshake of the type "tls" fails, the Deferred fails even with `return_list`.
     """
-    given = plain_keywords(locals())
+    given: dict[str, Any] = plain_keywords(locals())  # before any other local variable is set
     table = DEFAULT_TABLE if given.pop("table") is None else table
     assert table is not None
     reactor = default_reactor() if given.pop("reactor") is None else reactor
@@ -167,11 +154,13 @@ def open_network_stream(
     except ProcessArgumentError as error:
         return fail(error)
     if security_manager is None and warn_unless_encrypted:
-        # Nobody is there to be warned, so the answer is no, as in a batch Emacs.
+        # There is no user to warn, so clear text is refused, as in a batch Emacs.
         security_manager = SecurityManager()
-    process = new_process(spec, table, reactor)
-    vet = None if security_manager is None else _Vet(security_manager, given)
-    maker = _StreamMaker(spec, stream, process, security, timeout, vet, _command(stream))
+    process: NetworkProcess = new_process(spec, table, reactor)
+    vet = None
+    if security_manager is not None:
+        vet = Vet(security_manager, given["host"], bool(warn_unless_encrypted))
+    maker = StreamMaker(spec, stream, process, security, timeout, vet, _command(stream))
     if nowait:
         return succeed(maker.make_nowait())
     made = maker.make()
@@ -179,7 +168,10 @@ def open_network_stream(
 
 
 def _stream(given: Mapping[str, Any]) -> StreamSpec:
-    """How the stream is opened; without a dialogue parameters of TLS begin with it, as in Emacs (N261)."""
+    """Return how the stream is opened.
+
+    Without a dialogue, TLS parameters mean that the stream begins with TLS, as in Emacs (N261).
+    """
     stream = stream_spec(given)
     if given["tls_parameters"] is None or not _has_no_tls(stream):
         return stream
@@ -199,7 +191,9 @@ def _has_no_tls(stream: StreamSpec) -> bool:
 
 def _check(given: Mapping[str, Any], stream: StreamSpec, table: Table) -> None:
     if given["return_list"] and given["nowait"]:
-        raise ProcessArgumentError("return_list", "with nowait there is nothing to tell yet")
+        raise ProcessArgumentError(
+            "return_list", "cannot be combined with nowait, which returns before the stream is open"
+        )
     if given["host"] is None or given["service"] is None:
         raise ProcessArgumentError("host" if given["host"] is None else "service", "it is missing")
     buffer = given["buffer"]
@@ -208,14 +202,14 @@ def _check(given: Mapping[str, Any], stream: StreamSpec, table: Table) -> None:
 
 
 def _command(stream: StreamSpec) -> tuple[str, ...] | None:
-    """The program of the type shell, and its arguments."""
+    """Return the program of the type "shell" and its arguments, None for other types."""
     if stream.command is None:
         return None
     return os.environ.get("SHELL") or "/bin/sh", "-c", stream.command
 
 
 def _parameters(given: Mapping[str, Any], stream: StreamSpec) -> object:
-    """How TLS is done, if there may be any; the certificate of a client goes into them."""
+    """Return the TLS parameters with the client's certificate, None if the stream never has TLS."""
     if _has_no_tls(stream):
         return None
     certificate = find_client_certificate(
@@ -226,12 +220,14 @@ def _parameters(given: Mapping[str, Any], stream: StreamSpec) -> object:
         return TLSParameters() if parameters is None else parameters
     parameters = TLSParameters() if parameters is None else parse(parameters, is_server=False)
     if not isinstance(parameters, TLSParameters) or parameters.keylist:
-        raise ProcessArgumentError("client_certificate", "tls_parameters has one already")
+        raise ProcessArgumentError(
+            "client_certificate", "tls_parameters already has a certificate (keylist)"
+        )
     return attrs.evolve(parameters, keylist=(certificate,))
 
 
 def _client_keywords(given: Mapping[str, Any], tls_parameters: object) -> dict[str, object]:
-    """Those of make_network_process."""
+    """Return the keywords of make_network_process."""
     shared = (
         "name",
         "buffer",
@@ -248,174 +244,7 @@ def _client_keywords(given: Mapping[str, Any], tls_parameters: object) -> dict[s
     timeout = check_seconds("timeout", given["timeout"])
     keywords["connect_timeout"] = timeout
     if tls_parameters is not None:
-        # The handshake is before the dialogue, whose deadline is that of other handshakes.
+        # The handshake comes before the dialogue and has the deadline of other handshakes.
         keywords["tls_parameters"] = tls_parameters
         keywords["handshake_timeout"] = min(timeout, DEFAULT_LIMITS.handshake_timeout)
     return keywords
-
-
-class _Vet:
-    """Asks MANAGER about one stream, with what the keywords GIVEN say."""
-
-    def __init__(self, manager: SecurityManager, given: Mapping[str, Any]) -> None:
-        self._manager = manager
-        self._host: str = given["host"]
-        self._warn = bool(given["warn_unless_encrypted"])
-
-    def __call__(self, channel: Channel, *, starttls: bool) -> Deferred[None]:
-        """May CHANNEL, with TLS or in clear text, be used?"""
-        status = channel.peer_status() if isinstance(channel, TLSChannel) else None
-        assert channel.remote is not None
-        port = channel.remote.raw[1]
-        # Emacs saves the key after STARTTLS only (N254).
-        return self._manager.verify_connection(
-            self._host, port, status, save_fingerprint=starttls, warn_unencrypted=self._warn
-        )
-
-
-class _StreamMaker(ClientMaker):
-    """Makes the client of one stream."""
-
-    def __init__(
-        self,
-        spec: ProcessSpec,
-        stream: StreamSpec,
-        process: NetworkProcess,
-        security: Security | None,
-        timeout: float,
-        vet: _Vet | None,
-        command: tuple[str, ...] | None,
-    ) -> None:
-        endpoint = None if command is None else ChildEndpoint(process.reactor, command)
-        super().__init__(spec, process, resolve, endpoint, security if stream.type is TLS else None)
-        # A stream is told of as if it had no TLS, however it has got it.
-        self._cause = Cause.CONNECTED
-        if command is not None:
-            process._contact.set("command", command)
-            self._cause = Cause.STARTED
-        self._vet = vet
-        self._stream = stream
-        self._starttls = security
-        self._timeout = timeout
-        # Until it is over: the two would keep each other.
-        self._dialogue: Dialogue | None = None
-        self._properties: StreamProperties | None = None
-        # What is known of a stream that must not be opened.
-        self._refusal: StreamProperties | None = None
-        # The text of the dialogue, until the process is there.
-        self._said = Said(b"", None)
-
-    def found(self, process: NetworkProcess) -> tuple[NetworkProcess | None, StreamProperties]:
-        """What `return_list` gives."""
-        return process, self._properties or StreamProperties(None, None, self._kind)
-
-    @property
-    def _kind(self) -> Literal["plain", "tls"]:
-        return "tls" if self._stream.type is TLS else "plain"
-
-    def not_found(self, failure: Failure) -> tuple[None, StreamProperties]:
-        """The same, if it was not to be opened; a cancel, say, stays a failure."""
-        if self._refusal is None:
-            failure.raiseException()
-        assert self._refusal is not None
-        return None, self._refusal
-
-    # -- the stages -----------------------------------------------------------------------------
-
-    def _stages(self, channel: StreamChannel) -> list[Stage]:
-        """TLS from the beginning, the security manager, the dialogue; the manager again, if STARTTLS was not to be had."""
-        kind = self._stream.type
-        stages = super()._stages(channel)
-        if self._stream.bare or not kind.negotiates:
-            stages += self._approval()
-        if not self._stream.bare:
-            stages.append(self._make_dialogue())
-            if kind.negotiates:
-                stages += self._approval(clear_text_only=True)
-        return stages
-
-    def _approval(
-        self,
-        deadline: Deadline | None = None,
-        *,
-        starttls: bool = False,
-        clear_text_only: bool = False,
-    ) -> list[Stage]:
-        """The stage of the security manager, if there is one; a shell has no connection to ask about."""
-        if self._vet is None or self._stream.type is SHELL:
-            return []
-        ask = partial(self._ask, starttls=starttls)
-        return [Approval(ask, deadline or self._stage_deadline(), clear_text_only=clear_text_only)]
-
-    def _ask(self, channel: Channel, *, starttls: bool) -> Deferred[None]:
-        assert self._vet is not None
-        if self._properties is None and not (self._dialogue and self._dialogue.began):
-            # What `return_list` gives if the manager refuses.
-            self._properties = StreamProperties(None, None, self._kind)
-        return self._vet(channel, starttls=starttls)
-
-    def _make_dialogue(self) -> Dialogue:
-        stream = self._stream
-        negotiation = Negotiation(
-            stream.type,
-            stream.dialect,
-            always_query=stream.always_query,
-            limits=self._spec.limits,
-        )
-        deadline = self._stage_deadline()
-        self._dialogue = Dialogue(
-            negotiation,
-            self._reactor,
-            deadline,
-            upgrade=partial(self._upgrade, deadline),
-            done=self._dialogue_done,
-        )
-        return self._dialogue
-
-    def _upgrade(self, deadline: Deadline) -> list[Stage]:
-        """The stages of STARTTLS."""
-        handshake = Handshake(self._starttls_engine, self._reactor, self._spec.limits, deadline)
-        return [handshake, *self._approval(deadline, starttls=True)]
-
-    def _stage_deadline(self) -> Deadline:
-        return Deadline(self._reactor, self._timeout)
-
-    def _starttls_engine(self, channel: StreamChannel, unread: bytes) -> Engine:
-        assert self._starttls is not None
-        return engine_for(self._starttls, self._spec.tls_host, channel, unread)
-
-    def _dialogue_done(self, properties: StreamProperties, said: Said) -> None:
-        self._dialogue = None
-        self._properties = properties
-        self._said = said
-
-    # -- the end --------------------------------------------------------------------------------
-
-    def _before_open(self, process: NetworkProcess) -> None:
-        """What was said stays in the buffer, as in Emacs; a filter of the program's begins behind it."""
-        self._insert(process, self._said.clear)
-        if self._said.secure is not None:
-            process._mark_tls_start()
-            self._insert(process, self._said.secure)
-        if self._properties is not None and self._properties.error is not None:
-            process._lifecycle.noticed(StartTLSError(self._properties.error))
-
-    def _insert(self, process: NetworkProcess, said: bytes) -> None:
-        if said:
-            process._insert_in_buffer(process._new_decoder().decode(said))
-
-    def _refused(self, error: NetprocError) -> None:
-        """See ClientMaker; note what `return_list` gives."""
-        if self._properties is not None:
-            told = str(error)
-            if self._properties.error is not None:
-                # The server's own refusal is why the stream was in clear text.
-                told = f"{told} ({self._properties.error})"
-                error.__cause__ = StartTLSError(self._properties.error)
-            self._refusal = replace(self._properties, error=told)
-        elif self._dialogue is not None and self._dialogue.began:
-            self._refusal = self._dialogue.negotiation.properties(str(error))
-        self._dialogue = None
-        if not isinstance(error, ProcessError):
-            error = ProcessError(errno.EPROTO, str(error))
-        super()._refused(error)

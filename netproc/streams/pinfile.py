@@ -1,10 +1,9 @@
-"""What is remembered of hosts, in a file or only in memory.
+"""The records that the security manager keeps of hosts, in a file or only in memory.
 
-`security.py` reads and replaces records here, in a thread if there is a file; their form is that of
-`core/trust.py`.
+`security.py` reads and replaces records here, in a thread if there is a file.  `core/trust.py` defines their form.
 
-The file is for its owner alone and replaced as a whole, by one process at a time.  One that cannot be read
-is an error, never a file without records: whoever could damage it could make every host a new one.
+Only the owner of the file can write to it, and it is replaced as a whole by one program at a time.  A file that cannot be
+read is an error, and not treated as empty: otherwise an attacker who damages it could make every host a new one.
 """
 
 from __future__ import annotations
@@ -21,49 +20,49 @@ from ..core.errors import SecurityError, os_error_text
 from ..core.limits import MIB
 from ..core.trust import Record, decode, encode
 
-#: A larger file is not one of ours.
+#: A larger file is refused.
 LARGEST = 16 * MIB
 
 
 class PinStore(Protocol):
-    """Where records are."""
+    """A store of records."""
 
     def read(self, host: str) -> Record:
-        """The record of HOST, empty if there is none."""
+        """Return the record of HOST, an empty one if there is none."""
 
     def swap(self, host: str, old: Record, new: Record) -> bool:
-        """Replace the record of HOST, if it is OLD still."""
+        """Replace the record of HOST by NEW if it is still OLD; return whether it was."""
 
 
 class PinMemory:
-    """Records that are forgotten with the program."""
+    """Records that are lost when the program ends."""
 
     def __init__(self) -> None:
         self._records: dict[str, Record] = {}
 
     def read(self, host: str) -> Record:
-        """As a `PinStore`."""
+        """See PinStore."""
         return self._records.get(host, Record())
 
     def swap(self, host: str, old: Record, new: Record) -> bool:
-        """As a `PinStore`."""
+        """See PinStore."""
         return _swap(self._records, host, old, new)
 
 
 class PinFile:
-    """Records in the file PATH, which its first record makes; every failure is a SecurityError."""
+    """Records in the file PATH, which is created with the first record.  Every failure is a SecurityError."""
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        # Not the link is replaced, but the file.
+        # If PATH is a symbolic link, the file is replaced, and not the link.
         self.path = os.path.realpath(path)
 
     def read(self, host: str) -> Record:
-        """As a `PinStore`."""
+        """See PinStore."""
         with self._errors("read"):
             return self._load().get(host, Record())
 
     def swap(self, host: str, old: Record, new: Record) -> bool:
-        """As a `PinStore`."""
+        """See PinStore."""
         with self._errors("write"), self._locked():
             records = self._load()
             swapped = _swap(records, host, old, new)
@@ -107,14 +106,14 @@ class PinFile:
     def _check(self, status: os.stat_result) -> None:
         others = status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
         if others or status.st_uid not in (os.geteuid(), 0):
-            raise SecurityError(f"others can write {self.path}")
+            raise SecurityError(f"others can write to {self.path}")
 
     def _corrupt(self, problem: str) -> SecurityError:
         return SecurityError(f"{self.path} is corrupt: {problem}")
 
     def _replace(self, data: bytes) -> None:
         directory = os.path.dirname(self.path)
-        # Its mode is 0600.
+        # mkstemp makes a file of mode 0600.
         descriptor, temporary = tempfile.mkstemp(prefix=".netproc-", dir=directory)
         try:
             with open(descriptor, "wb") as file:

@@ -1,11 +1,11 @@
-"""The security manager: may a connection be used?  (Emacs: the Network Security Manager, N250 to N255.)
+"""The security manager decides whether a connection may be used (Emacs: Network Security Manager, N250 to N255).
 
-`openstream.py` asks it after the handshake, or when a connection stays in clear text, before the program hears
-of the stream.  `core/trust.py` finds what is wrong, `pinfile.py` remembers; here is who decides.
+`streammaker.py` asks it after the TLS handshake, or when a connection stays in clear text, before the stream is open.
+`core/trust.py` finds the problems, and `pinfile.py` keeps the records of hosts.
 
-It is for programs that want more than the verification of certificates, or that let it only warn
-(``verify_error=None`` in the TLS parameters): public keys trusted on first use, and connections that may not
-fall back from TLS to clear text.
+It is for programs that want more than the verification of certificates, or that let the verification only warn
+(``verify_error=None`` in the TLS parameters): public keys are trusted on first use, and connections may not fall back from
+TLS to clear text.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ LEVELS = {level.name.lower(): level for level in Level}
 
 
 def refuse(host: str, port: int, problems: tuple[Problem, ...]) -> Answer:
-    """Nobody is there to be asked (N252)."""
+    """Answer "no", since there is no user to ask (N252)."""
     return "no"
 
 
@@ -80,10 +80,10 @@ class SecurityManager:  # N251
     ) -> None:
         name = plain(level)
         if not isinstance(name, str) or name not in LEVELS:
-            raise ProcessArgumentError("level", f"{shown(level)} is none of {', '.join(LEVELS)}")
+            raise ProcessArgumentError("level", f"{shown(level)} is not one of {', '.join(LEVELS)}")
         self._level = LEVELS[name]
         self._store: PinStore = PinMemory() if pins is None else PinFile(pins)
-        # A file is read and written where it can hold up nothing else.
+        # A file is read and written in a thread, so that it does not delay the reactor.
         self._run = maybeDeferred if pins is None else deferToThread
         self._ask = ask
         self._session: dict[str, Record] = {}
@@ -153,12 +153,12 @@ class SecurityManager:  # N251
                 return
             if answer is None and (not saves or known.keys):
                 return
-            # Not if it is another record by now: then it is decided again.
+            # If the record has changed meanwhile, decide again.
             if await self._run(self._store.swap, key, saved, saved | new):
                 return
 
     async def _decide(self, host: str, port: int, problems: tuple[Problem, ...]) -> Answer | None:
-        """How PROBLEMS are accepted, None if there are none."""
+        """Return how PROBLEMS are accepted, None if there are none; raise SecurityError if they are not."""
         if not problems:
             return None
         answer = await maybeDeferred(self._ask, host, port, problems)

@@ -99,7 +99,7 @@ class ClientCertificateTests(SynchronousTestCase):
     def test_a_file_that_others_can_write_is_passed_over(self) -> None:
         for mode in (0o620, 0o602):
             self.write(".authinfo", "machine h key ~/key cert ~/cert", mode)
-            self.assertEqual((None, "others can write it"), self.look_up_warned())
+            self.assertEqual((None, "others can write to it"), self.look_up_warned())
 
     def test_a_file_that_is_too_large_is_passed_over(self) -> None:
         self.patch(clientcert, "LARGEST", 10)

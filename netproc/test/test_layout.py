@@ -34,6 +34,9 @@ FRONT_DOORS = {"", "__main__", "service", "endpoints"}
 #: Values that no room owns.
 CELLAR = {"_platform", "_version"}
 
+#: The attributes of a process that are its parts, but for its lifecycle.
+PARTS = {"_input", "_insertion", "_output"}
+
 MOST_LINES = 600
 
 
@@ -165,6 +168,14 @@ class LayoutTests(SynchronousTestCase):
             leaves = {module for module, below in graph.items() if not below & graph.keys()}
             self.assertTrue(leaves, f"a circle among {sorted(graph)}")
             graph = {m: below for m, below in graph.items() if m not in leaves}
+
+    def test_only_its_own_room_touches_the_parts_of_a_process(self) -> None:
+        """Other rooms call the process, or its lifecycle, which owns the channel."""
+        for module, path in modules().items():
+            for node in ast.walk(tree(path)):
+                if isinstance(node, ast.Attribute) and node.attr in PARTS:
+                    own = isinstance(node.value, ast.Name) and node.value.id == "self"
+                    self.assertTrue(own or room(module) == "process", f"{module} uses {node.attr}")
 
     def test_the_ground_floor_is_pure(self) -> None:
         for module in modules():

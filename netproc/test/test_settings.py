@@ -29,7 +29,7 @@ class WrongValueTests(TcpFixture):
             (
                 "limits",
                 None,
-                "None is not a Limits: dataclasses.replace(process.limits, …) makes one",
+                "None is not a Limits; use dataclasses.replace(process.limits, …)",
             ),
         ):
             before = getattr(process, name)

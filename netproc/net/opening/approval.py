@@ -1,6 +1,6 @@
 """The stage of the security manager: a connection that is otherwise ready waits for the manager's approval.
 
-`streams/openstream.py` makes the stage with a function that asks `streams/security.py` (at run time) for the verdict.
+`streams/streammaker.py` makes the stage with a function that asks `streams/security.py` (at run time) for the verdict.
 """
 
 from __future__ import annotations

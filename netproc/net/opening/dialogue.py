@@ -1,6 +1,6 @@
 """The stage of the dialogue: greeting, capabilities and STARTTLS, led by the machine of `core/negotiate.py`.
 
-`streams/openstream.py` makes the stage.  When the server agrees to TLS, the connection takes a detour through the stages of
+`streams/streammaker.py` makes the stage.  When the server agrees to TLS, the connection takes a detour through the stages of
 the handshake.  Then this stage runs again, with the channel above TLS.
 """
 

@@ -1,6 +1,6 @@
 """The stages that a connection passes before it is open, and the Opening, which hands it from one to the next.
 
-`making/client.py`, `making/server.py` and `streams/openstream.py` make an Opening with the stages
+`making/client.py`, `making/server.py` and `streams/streammaker.py` make an Opening with the stages
 of their connection.  It hands the channel to one stage after the other, and finally to the maker, which gives it to the
 process.  A stage is a Receiver (`net/channel.py`).  It receives the channel and the input that the stage before it has not
 used.  It ends by calling its `proceed`, or `refuse` of the opening.

@@ -76,7 +76,7 @@ class WildcardServerTests(AddressTestCase):
 
     async def test_what_waits_for_the_kernel_keeps_its_source(self) -> None:
         server = await self.server(host="0.0.0.0")
-        channel = server._output.channel
+        channel = server._lifecycle.channel
         send = channel._send_raw
         full = [BlockingIOError()]
 
@@ -95,7 +95,7 @@ class WildcardServerTests(AddressTestCase):
         client = self.socket("127.0.0.1")
         client.sendto(b"question", ("127.0.0.1", server.contact("service")))
         await self.until(lambda: server.received)
-        answers = server._output.channel._send_raw.__self__
+        answers = server._lifecycle.channel._send_raw.__self__
         ((to, [(level, kind, _)]),) = answers._sources.items()
         nobodys = socket.inet_aton("192.0.2.1")
         answers._sources[to] = [(level, kind, packetinfo._PKTINFO.pack(0, nobodys, bytes(4)))]
@@ -109,13 +109,13 @@ class WildcardServerTests(AddressTestCase):
             client = self.socket("127.0.0.1")
             client.sendto(b"x", ("127.0.0.1", server.contact("service")))
             await self.until(lambda number=number: server.received == number)
-        answers = server._output.channel._send_raw.__self__
+        answers = server._lifecycle.channel._send_raw.__self__
         self.assertEqual(2, len(answers._sources))
         self.assertEqual(client.getsockname(), list(answers._sources)[-1])
 
     async def test_others_do_without(self) -> None:
         server = await self.server(host="127.0.0.1")
-        self.assertIsNone(packetinfo.answers_of(server._output.channel._socket))
+        self.assertIsNone(packetinfo.answers_of(server._lifecycle.channel._socket))
 
 
 class RemoteTests(AddressTestCase):

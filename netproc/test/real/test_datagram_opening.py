@@ -100,7 +100,7 @@ class OpeningTests(DatagramTestCase):
 class KernelTests(DatagramTestCase):
     async def test_a_full_queue_of_an_interface_is_tried_now_and_then(self) -> None:
         client = await self.client(7)
-        channel = client._output.channel
+        channel = client._lifecycle.channel
         tries = []
 
         def full(data: bytes, to: Any) -> None:
@@ -126,7 +126,7 @@ class KernelTests(DatagramTestCase):
             if problems:
                 raise problems.pop()
 
-        client._output.channel._send_raw = send
+        client._lifecycle.channel._send_raw = send
         client.send(b"x")
         await client.drain()
         await self.until(lambda: not client.pending)
@@ -135,7 +135,7 @@ class KernelTests(DatagramTestCase):
     async def test_an_error_of_the_socket_is_taken_and_told(self) -> None:
         """Where there is no queue of errors."""
         server = await self.server()
-        channel = server._output.channel
+        channel = server._lifecycle.channel
         errors = [OSError(errno.ENETDOWN, os.strerror(errno.ENETDOWN))]
         self.patch(channel, "_take_error", lambda: errors.pop() if errors else None)
         self.patch(datagram, "pending_errors", lambda sock: [])
@@ -150,7 +150,7 @@ class KernelTests(DatagramTestCase):
 
     async def test_an_error_that_cannot_be_found_does_not_spin(self) -> None:
         server = await self.server()
-        channel = server._output.channel
+        channel = server._lifecycle.channel
         lost = []
 
         class Insisting:
@@ -182,7 +182,7 @@ class KernelTests(DatagramTestCase):
             (socket.IPPROTO_IP, ip_recvttl),
         ):
             server = await self.server()
-            server._output.channel._socket.setsockopt(level, option, 1)
+            server._lifecycle.channel._socket.setsockopt(level, option, 1)
             with self.socket() as gone:
                 to = gone.getsockname()
             server.datagram_address = (127, 0, 0, 1, to[1])

@@ -103,7 +103,7 @@ class UdpTests(DatagramTestCase):
         error = self.assertRaises(
             ProcessArgumentError, setattr, stream, "datagram_address", (127, 0, 0, 1, 7)
         )
-        self.assertEqual("datagram_address: s is no datagram process", str(error))
+        self.assertEqual("datagram_address: s is not a datagram process", str(error))
         server.delete()
         self.assertIsNone(server.datagram_address)
 

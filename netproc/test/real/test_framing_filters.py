@@ -358,7 +358,7 @@ class LinesTests(TcpFixture):
         process.unread(b"again")
         self.assertEqual([b"again"], seen)
         error = self.assertRaises(ProcessArgumentError, process.unread, "text")
-        self.assertEqual("text: str is not what comes", str(error))
+        self.assertEqual("text: str given, but the filter receives bytes", str(error))
         process.delete()
         process.unread(b"too late")
         self.assertEqual([b"again"], seen)

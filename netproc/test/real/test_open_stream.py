@@ -278,7 +278,7 @@ class OpenStreamTests(OpenStreamCase):
             ({"type": "bogus"}, "type: Invalid connection type 'bogus'"),
             (
                 {"nowait": True, "return_list": True},
-                "return_list: with nowait there is nothing to tell yet",
+                "return_list: cannot be combined with nowait, which returns before the stream is open",
             ),
             (
                 {"client_certificate": 5},
@@ -290,7 +290,7 @@ class OpenStreamTests(OpenStreamCase):
                     "client_certificate": ("k", "c"),
                     "tls_parameters": TLSParameters(keylist=[("k", "c")]),
                 },
-                "client_certificate: tls_parameters has one already",
+                "client_certificate: tls_parameters already has a certificate (keylist)",
             ),
             (
                 {"type": "shell", "shell_command": "cat", "tls_parameters": {}},

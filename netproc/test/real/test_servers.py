@@ -215,7 +215,7 @@ class ShortConnectionTests(TcpFixture):
 class OptionTests(TcpFixture):
     def kernel(self, process: NetworkProcess, level: int, option: int) -> int:
         """What the kernel says of an option."""
-        place: Any = process._lifecycle.port or process._output.channel
+        place: Any = process._lifecycle.port or process._lifecycle.channel
         sock = getattr(place, "_socket", None) or place.transport.getHandle()
         return sock.getsockopt(level, option)
 

@@ -33,7 +33,7 @@ class StaleEventContract:
             process, peer = await self.client_of_raw(filter=heard)
             process.send(b"x" * 15 * MB)
             await self.turn()
-            tell_hang_up(process._output.channel.transport, reason)
+            tell_hang_up(process._lifecycle.channel.transport, reason)
             self.assertEqual(15 * MB, len(await in_thread(read_exactly, peer, 15 * MB)))
             peer.send(b"answer")
             await self.until(lambda heard=heard: heard.data == b"answer")
@@ -42,7 +42,7 @@ class StaleEventContract:
     async def test_a_paused_connection_stays_paused(self) -> None:
         heard = Recorder()
         process, peer = await self.client_of_raw(filter=heard, stop=True)
-        tell_hang_up(process._output.channel.transport, ConnectionLost())
+        tell_hang_up(process._lifecycle.channel.transport, ConnectionLost())
         peer.send(b"later")
         await self.nothing_happens([], lambda: heard.pieces)
         process.resume()

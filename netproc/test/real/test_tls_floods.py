@@ -73,7 +73,7 @@ class FloodContract:
 
     async def test_answers_that_the_peer_does_not_read(self) -> None:
         process = await self.connected()
-        transport = process._output.channel._below.transport
+        transport = process._lifecycle.channel._below.transport
         self.rest = self.updates.records(self.questions, ask=True) + self.updates.data(b"end")
         await self.until(lambda: (self.write(), transport.paused)[1])
         for _ in range(100):
@@ -109,7 +109,7 @@ class MemoryTests(FloodContract, UnixFixture):
 
     async def test_records_without_data(self) -> None:
         process = await self.connected()
-        channel = process._output.channel
+        channel = process._lifecycle.channel
         records = self.updates.records(1000)
         channel.data(records)
         self.assertEqual(len(records) * (1000 - MOST_RECORDS) // 1000, len(channel._incoming))
@@ -135,7 +135,7 @@ class MemoryTests(FloodContract, UnixFixture):
 
     async def test_a_large_send(self) -> None:
         process = await self.connected()
-        channel = process._output.channel
+        channel = process._lifecycle.channel
         process.send(b"x" * 8 * MB)
         encrypted = 8 * MB - channel._clear_size
         self.assertEqual(MOST_RECORDS * 16384, encrypted)
@@ -155,7 +155,7 @@ class MemoryTests(FloodContract, UnixFixture):
 
     async def test_hello_requests_during_the_handshake(self) -> None:
         process = await self.connected()
-        channel = process._output.channel
+        channel = process._lifecycle.channel
         client = MemoryTLSChannel(
             channel._below,
             tlsstandin.SecurityInMemory(AUTHORITY.client, False).engine("localhost"),

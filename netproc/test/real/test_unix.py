@@ -36,7 +36,7 @@ class TwistedTransportTests(UnixFixture):
 
     async def test_nagle_is_no_business_of_unix_sockets(self) -> None:
         process, _ = await self.client_of_raw()
-        transport = process._output.channel.transport  # type: ignore[union-attr]
+        transport = process._lifecycle.channel.transport  # type: ignore[union-attr]
         transport.setTcpNoDelay(True)
         transport.setTcpNoDelay(False)
         self.assertTrue(transport.getTcpNoDelay())
