@@ -100,7 +100,7 @@ lint: $(VENV)/with-check
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-types: $(VENV)/with-check $(VENV)/with-test $(VENV)/with-bench
+types: $(VENV)/with-check $(VENV)/with-test $(VENV)/with-bench $(VENV)/with-docs
 	$(BIN)/mypy
 
 docs: $(VENV)/with-docs

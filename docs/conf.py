@@ -1,11 +1,16 @@
 """Sphinx settings: "make docs" builds the pages into docs/_build/html."""
 
+import os
+import sys
+
 from netproc import __version__
 
 project = "netproc"
 author = "The netproc developers"
 release = version = __version__
 
+sys.path.append(os.path.join(os.path.dirname(__file__), "_ext"))
+extensions = ["lifecycle"]
 exclude_patterns = ["_build"]
 html_theme = "furo"
 html_title = f"netproc {__version__}"

@@ -5,8 +5,7 @@ It hands on names of `net/endpoints.py`, `net/resolve.py` and `core/address.py`.
 
 from __future__ import annotations
 
-from .core.address import SocketAddress, format_network_address
-from .core.address import parse as parse_address
+from .core.address import SocketAddress, format_network_address, parse_address
 from .core.spec import Lookup
 from .net.endpoints import ClientEndpoint, ServerEndpoint
 from .net.listener import ListenerWatcher

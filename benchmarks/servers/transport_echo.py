@@ -12,7 +12,7 @@ install_reactor()
 from twisted.internet import reactor  # noqa: E402
 from twisted.internet.protocol import Factory, Protocol  # noqa: E402
 
-from netproc.core.address import parse  # noqa: E402
+from netproc.core.address import parse_address  # noqa: E402
 from netproc.net.endpoints import ServerEndpoint  # noqa: E402
 
 
@@ -26,7 +26,7 @@ class Echo(Protocol):
 
 def main() -> None:
     """Serve."""
-    address = parse((*map(int, HOST.split(".")), 0), "local")
+    address = parse_address((*map(int, HOST.split(".")), 0), "local")
     endpoint = ServerEndpoint(reactor=reactor, addresses=[address], backlog=BACKLOG)  # type: ignore[arg-type]
     port = endpoint.listen_now(Factory.forProtocol(Echo))
     announce({"tcp": port.getHost().port})  # type: ignore[attr-defined]

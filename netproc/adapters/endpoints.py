@@ -22,7 +22,7 @@ from twisted.internet.interfaces import (
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from ..core.address import text
+from ..core.address import format_address
 from ..core.answers import to_bytes
 from ..core.coding import Text
 from ..core.errors import NegotiationError, ProcessError
@@ -109,7 +109,7 @@ class ProcessClientEndpoint:
         try:
             protocol = factory.buildProtocol(twisted_address(process._contact.remote))
             if protocol is None:
-                peer = text(process._contact.remote)
+                peer = format_address(process._contact.remote)
                 raise ProcessError(None, "the factory wants no protocol", peer)
         except BaseException:
             process.delete()

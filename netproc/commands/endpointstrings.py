@@ -21,7 +21,7 @@ from ..adapters.endpoints import (
 from ..core.dialects import dialect
 from ..core.errors import ProcessArgumentError
 from ..core.escape import shown
-from ..core.options import KEYWORDS as NETWORK_OPTIONS
+from ..core.options import NAMES as NETWORK_OPTIONS
 from ..core.spec import LONGEST_BACKLOG
 from ..net.interfaces import INetprocReactor
 from .exits import option_name

@@ -12,7 +12,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from ..adapters.service import ProcessService
-from ..core.address import text
+from ..core.address import format_address
 from ..core.errors import NetprocError
 from ..core.escape import escape
 from ..core.status import State
@@ -59,7 +59,7 @@ class ProcessCommand(ProcessService):
         # Not what `contact` shows, which has no zones.
         place = process._contact.local
         name = escape(process.name)
-        log.info("{name} listens on {place}", name=name, place=text(place))
+        log.info("{name} listens on {place}", name=name, place=format_address(place))
         if place is not None and place.is_wildcard:
             log.warn("{name} can be reached from every network of this machine", name=name)
         command = None

@@ -12,7 +12,7 @@ from socket import AF_UNIX, SOCK_SEQPACKET
 
 from twisted.logger import Logger
 
-from ..core.address import LOOPBACK, Address, SocketAddress, numeric_host, parse
+from ..core.address import LOOPBACK, Address, SocketAddress, numeric_host, parse_address
 from ..core.escape import escape
 from ..process.defaults import default_sentinel
 from ..process.process import NetworkProcess
@@ -61,7 +61,11 @@ def how_to_try(
     """A command line that talks to a server of that KIND (its `type`) at LOCAL, with or without TLS;
     None if there is no telling.
     """
-    place = local if isinstance(local, SocketAddress) or local is None else parse(local, "local")
+    place = (
+        local
+        if isinstance(local, SocketAddress) or local is None
+        else parse_address(local, "local")
+    )
     if place is None:
         return None
     if place.family == AF_UNIX:

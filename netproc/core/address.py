@@ -114,7 +114,7 @@ def _zone_name(number: int) -> str:
         return str(number)
 
 
-def parse(value: object, keyword: str) -> SocketAddress:
+def parse_address(value: object, keyword: str) -> SocketAddress:
     """Check VALUE, an address form given as KEYWORD, and turn it into a SocketAddress.
 
     Raises ProcessArgumentError for any other shape and for numbers out of range (D5, N41).
@@ -234,7 +234,7 @@ def _parse_raw(family: int, values: Sequence[object], keyword: str) -> SocketAdd
     return SocketAddress(family, data)
 
 
-def form(address: SocketAddress) -> Address:
+def address_form(address: SocketAddress) -> Address:
     """The address form that Emacs shows for ADDRESS; with a zone, which Emacs drops, (host, port)."""
     family, raw = address.family, address.raw
     if family == socket.AF_INET:
@@ -279,7 +279,7 @@ def host_text(address: SocketAddress | None) -> str:
     return f"{groups}%{_zone_name(address.raw[3])}" if address.raw[3] else groups
 
 
-def text(address: SocketAddress | None) -> str:
+def format_address(address: SocketAddress | None) -> str:
     """The whole address for messages, on one line: "127.0.0.1:7", "[0:0:0:0:0:0:0:1]:7", a path, or
     "-".  The peer chooses the names of its UNIX sockets, so they are escaped.
     """
@@ -288,7 +288,7 @@ def text(address: SocketAddress | None) -> str:
     if address.family in LOOPBACK:
         host = host_text(address)
         return f"[{host}]:{address.raw[1]}" if ":" in host else f"{host}:{address.raw[1]}"
-    found = form(address)
+    found = address_form(address)
     if not isinstance(found, str):
         return f"family {address.family}"
     return escape(f"@{found[1:]}" if found.startswith("\0") else found) or "-"
@@ -328,7 +328,7 @@ def format_network_address(address: object, omit_port: bool = False) -> str | No
 def _format_host(address: Sequence[object], omit_port: bool) -> str | None:
     """The form (host, port) as text."""
     try:
-        found = parse(address, "address")
+        found = parse_address(address, "address")
     except ProcessArgumentError:
         return None
-    return host_text(found) if omit_port else text(found)
+    return host_text(found) if omit_port else format_address(found)

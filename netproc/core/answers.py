@@ -24,7 +24,7 @@ FLAGS = re.MULTILINE | re.IGNORECASE
 #: them yet: then the caller resumes it with True after a moment, even if no more bytes have come.
 Scan: TypeAlias = Generator[bool, bool | None, T]
 #: Begins to look for the end of the answer that some bytes begin with; the scan returns how long the answer is.
-#: The scan raises ForeignAnswerError if the bytes cannot become an answer.
+#: The scan raises UnexpectedAnswerError if the bytes cannot become an answer.
 End: TypeAlias = Callable[[bytearray], Scan[int]]
 #: Whether an answer says something.
 Test: TypeAlias = Callable[[bytes], bool]
@@ -34,7 +34,7 @@ Command: TypeAlias = Callable[[str | None], bytes | None]
 Words: TypeAlias = Callable[[bytes], str]
 
 
-class ForeignAnswerError(Exception):
+class UnexpectedAnswerError(Exception):
     """SHOWN, its argument, begins no answer of the dialect; `core/negotiate.py` says which it waits for."""
 
     def __init__(self, shown: bytes) -> None:
@@ -136,7 +136,7 @@ class LastLine:
         end = yield from self.line(data, 0)
         line = to_text(data[:end])
         if not self.form.match(line):
-            raise ForeignAnswerError(bytes(data[: data.index(b"\n")]))
+            raise UnexpectedAnswerError(bytes(data[: data.index(b"\n")]))
         while not self.pattern.match(line):
             start, end = end, (yield from self.line(data, end))
             line = to_text(data[start:end])

@@ -60,9 +60,9 @@ class Contact:
     def _computed(self) -> dict[str, object]:
         shown: dict[str, object] = {}
         if self.local is not None:
-            shown["local"] = address.form(self.local)
+            shown["local"] = address.address_form(self.local)
         if self.remote is not None:
-            shown["remote"] = address.form(self.remote)
+            shown["remote"] = address.address_form(self.remote)
         if self._accepted:
             shown["server"] = None
             shown.update(self._peer())

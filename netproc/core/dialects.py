@@ -16,13 +16,13 @@ from .answers import (
     Afterwards,
     Always,
     Dialect,
-    ForeignAnswerError,
     Has,
     LastLine,
     Offer,
     Polled,
     Scan,
     Since,
+    UnexpectedAnswerError,
     Upgrade,
     line_end,
     pattern,
@@ -39,7 +39,7 @@ def _ftp_reply(data: bytearray, start: int = 0) -> Scan[int]:
     """An `End`: the last line has the code of the first one, whatever the lines between them begin with."""
     end = yield from line_end(data, start)
     if not _CODE.match(data, start):
-        raise ForeignAnswerError(bytes(data[start : end - 1]))
+        raise UnexpectedAnswerError(bytes(data[start : end - 1]))
     last = re.compile(re.escape(bytes(data[start : start + 3])) + rb"[ \r\n]")
     line = start
     while not last.match(data, line):
@@ -63,7 +63,7 @@ def _postgres_end(data: bytearray) -> int | None:
     if not data:
         return None
     if bytes(data[:1]) not in (b"S", b"N"):
-        raise ForeignAnswerError(bytes(data[:1]))
+        raise UnexpectedAnswerError(bytes(data[:1]))
     return 1
 
 

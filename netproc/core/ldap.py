@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from .answers import ForeignAnswerError, to_text
+from .answers import UnexpectedAnswerError, to_text
 
 #: Message 1, an extended request with the object identifier of StartTLS.
 STARTTLS = b"\x30\x1d\x02\x01\x01\x77\x18\x80\x161.3.6.1.4.1.1466.20037"
@@ -18,7 +18,7 @@ _MOST_LENGTH_OCTETS = 4
 def message_end(data: bytearray) -> int | None:
     """Where the LDAPMessage that DATA begins with ends, None if it is not complete."""
     if data and data[0] != _SEQUENCE:
-        raise ForeignAnswerError(bytes(data[:1]))
+        raise UnexpectedAnswerError(bytes(data[:1]))
     header = _header(data)
     return header[1] if header is not None and header[1] <= len(data) else None
 
@@ -28,7 +28,7 @@ def is_success(answer: bytes) -> bool:
     try:
         number, operation, _ = _result(answer)
         code, _ = _element(operation, _ENUMERATED)
-    except ForeignAnswerError:
+    except UnexpectedAnswerError:
         return False
     return number == b"\x01" and code == b"\x00"
 
@@ -40,7 +40,7 @@ def words(answer: bytes) -> str:
         code, rest = _element(operation, _ENUMERATED)
         _, rest = _element(rest, _OCTETS)
         diagnosis, _ = _element(rest, _OCTETS)
-    except ForeignAnswerError:
+    except UnexpectedAnswerError:
         return "no extended response"
     return f"result code {int.from_bytes(code, 'big')} {to_text(diagnosis)}"
 
@@ -56,7 +56,7 @@ def _element(data: bytes, tag: int) -> tuple[bytes, bytes]:
     """The contents of the element with TAG that DATA begins with, and what follows it."""
     header = _header(data)
     if header is None or data[0] != tag or header[1] > len(data):
-        raise ForeignAnswerError(data[:1])
+        raise UnexpectedAnswerError(data[:1])
     start, end = header
     return data[start:end], data[end:]
 
@@ -71,7 +71,7 @@ def _header(data: bytes | bytearray) -> tuple[int, int] | None:
     octets = length - 0x80
     if not 0 < octets <= _MOST_LENGTH_OCTETS:
         # No length that an answer has.
-        raise ForeignAnswerError(bytes(data[:2]))
+        raise UnexpectedAnswerError(bytes(data[:2]))
     start = 2 + octets
     if len(data) < start:
         return None

@@ -22,7 +22,16 @@ from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, TypeVar
 
-from .answers import Afterwards, Dialect, End, ForeignAnswerError, Scan, Upgrade, to_bytes, to_text
+from .answers import (
+    Afterwards,
+    Dialect,
+    End,
+    Scan,
+    UnexpectedAnswerError,
+    Upgrade,
+    to_bytes,
+    to_text,
+)
 from .errors import AnswerSizeError, NegotiationError, NetprocError, StartTLSError
 from .escape import escape
 from .limits import DEFAULT_LIMITS, Limits
@@ -352,7 +361,7 @@ class Negotiation:
                 self._wake(LOOK)
         except StopIteration as found:
             size = found.value
-        except ForeignAnswerError as error:
+        except UnexpectedAnswerError as error:
             shown = escape(to_text(error.shown))
             raise NegotiationError(f"no {what} of {self._dialect.name}: {shown}") from None
         if (len(came) if size is None else size) > most:

@@ -130,8 +130,8 @@ _OPTIONS_V6: dict[str, Option] = {
 #: Not the kernel's: a positive SO_LINGER would make close() block, so the channel does it (D18).
 LINGER = "linger"
 
-#: Every option keyword.
-KEYWORDS = frozenset(OPTIONS) | {LINGER}
+#: The keywords of all network options.
+NAMES = frozenset(OPTIONS) | {LINGER}
 
 
 def answers_come_from_all(keyword: str, value: object) -> bool:
@@ -157,7 +157,7 @@ def pack(keyword: str, value: object) -> Packed:
 
 
 def check(keyword: str, value: object) -> None:
-    """Raise ProcessArgumentError if VALUE cannot be that of option KEYWORD (one of KEYWORDS)."""
+    """Raise ProcessArgumentError if VALUE cannot be that of option KEYWORD (one of NAMES)."""
     if keyword != LINGER:
         pack(keyword, value)
     elif isinstance(value, int):

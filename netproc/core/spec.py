@@ -165,7 +165,7 @@ def _is_shown(key: str, value: object) -> bool:
     """Does process-contact show KEY?  What was left out is absent (N131)."""
     if key in _NOT_SHOWN or value is UNSET:
         return False
-    return (value is not None and value is not False) or key in options.KEYWORDS
+    return (value is not None and value is not False) or key in options.NAMES
 
 
 _KINDS: Mapping[object, int] = {
@@ -185,7 +185,7 @@ def _first_remote(remote: object, kind: int, is_server: bool) -> SocketAddress |
     """`remote` of a datagram server; that of others is where they connect to, or nothing."""
     if remote is None or kind != socket.SOCK_DGRAM or not is_server:
         return None
-    return address.parse(remote, "remote")
+    return address.parse_address(remote, "remote")
 
 
 def _external(which: object) -> bool | int | str:
@@ -221,7 +221,7 @@ def _place(
         return None, None
     key = "local" if is_server else "remote"
     if keywords[key] is not None:
-        return check(key, address.parse, key), None
+        return check(key, address.parse_address, key), None
     family = check("family", _family)
     host = check("host", _host, family)
     if family == "local":
@@ -245,7 +245,7 @@ def _check_endpoint(keywords: Mapping[str, object], kind: int) -> None:
     for key in _NOT_WITH_ENDPOINT:
         if keywords[key] is not None:
             raise ProcessArgumentError(key, "not possible with an endpoint, which decides it")
-    for key in sorted(options.KEYWORDS):
+    for key in sorted(options.NAMES):
         if keywords[key] is not UNSET:
             raise ProcessArgumentError(key, "not possible with an endpoint, which has the socket")
     if makes_server(keywords["server"]) and keywords["server"] is not True:
@@ -290,7 +290,7 @@ def _port(port: int) -> str:
 
 def _unix_service(service: object) -> SocketAddress:
     """The path or the abstract name of a UNIX socket."""
-    return address.parse(_string(service, "service"), "service")
+    return address.parse_address(_string(service, "service"), "service")
 
 
 def _string(value: object, keyword: str) -> str:
@@ -331,7 +331,7 @@ def _plist(plist: object) -> Mapping[str, object]:
 def _options(check: _Checks) -> Mapping[str, object]:
     """The options that were given, checked."""
     given = check.keywords
-    chosen = {key: given[key] for key in sorted(options.KEYWORDS) if given[key] is not UNSET}
+    chosen = {key: given[key] for key in sorted(options.NAMES) if given[key] is not UNSET}
     for key, value in chosen.items():
         with argument(key):
             options.check(key, value)

@@ -1,11 +1,13 @@
-"""The status machine: one table; the only home of the event strings.
+"""The states of a process: one table of transitions, and the only home of the event strings.
 
-`process.py` asks `step` what a cause does to a process's state and tells the sentinel what
-comes out; the documentation draws its picture from the same table.
+`process/lifecycle.py` calls `step` with a *cause*, which is something that has happened. The result
+is the new state and the event with which the sentinel is called. When the documentation is built,
+`docs/_ext/lifecycle.py` makes its picture and its list of transitions from `TABLE`.
 
-Rules of the table: nothing leaves a terminal state, a terminal state is entered with exactly one
-event, and a pair that the table does not have changes nothing.  Whether a process is stopped is
-not a state here: stopping hides the states that are alive and comes back to them (N60).
+The table keeps three rules. Nothing leaves a terminal state, except that deleting a failed process
+closes it. A terminal state is entered with exactly one event. A pair that is not in the table
+changes nothing. "Stopped" is not a state: stopping a process hides the state of a live process, and
+resuming it shows that state again (N60).
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from .errors import CommandError, ProcessError
 
 
 class State(enum.Enum):
-    """Where a process is in its life; the value is what `status` says."""
+    """The state of a process. The value is what `NetworkProcess.status` returns."""
 
     NEW = "new"
     CONNECT = "connect"
@@ -26,50 +28,54 @@ class State(enum.Enum):
     LISTEN = "listen"
     CLOSED = "closed"
     FAILED = "failed"
-    # Of a command that is in the place of a connection.
+    # These are states of a command that runs instead of a connection.
     RUN = "run"
     EXIT = "exit"
     SIGNAL = "signal"
 
-    # Members are looked up at every step, and Enum's own hash is a call of Python code.
+    # Every step looks up members in a dictionary, and the hash of Enum is slow Python code.
     __hash__ = object.__hash__
 
 
-#: What `status` says of a stopped process that is alive.
+#: What `status` returns for a stopped process.
 STOP = "stop"
 
-#: The states in which `live` holds (N10).
+#: The states in which `live` is True (N10).
 LIVE = frozenset({State.CONNECT, State.OPEN, State.LISTEN, State.RUN})
 ENDED = frozenset({State.CLOSED, State.FAILED, State.EXIT, State.SIGNAL})
-#: The states in which something can be sent.
+#: The states in which `send` accepts data.
 SENDING = frozenset({State.CONNECT, State.OPEN, State.RUN})
-#: The ends that stopping does not hide.
+#: The terminal states that stopping does not hide.
 _OVER = frozenset({State.CLOSED, State.EXIT, State.SIGNAL})
 #: The states in which data can flow.
 FLOWING = frozenset({State.OPEN, State.RUN})
 
 
 class Cause(enum.Enum):
-    """What can happen to a process."""
+    """Something that happens to a process. The value is what the documentation calls it."""
 
-    CONNECTING = enum.auto()  # nowait: the process is shown before it is connected
-    CONNECTED = enum.auto()
-    ENCRYPTED = enum.auto()  # a client with TLS, which is told of in any case (N239)
-    ACCEPTED = enum.auto()
-    LISTENING = enum.auto()
-    PEER_ENDED = enum.auto()  # end of file, reset or error: all the same to Emacs (N84)
-    DELETED = enum.auto()
-    FAILED = enum.auto()
-    STARTED = enum.auto()  # a command runs
-    FINISHED = enum.auto()  # it has ended as it should
-    EXITED = enum.auto()
-    SIGNALLED = enum.auto()
+    CONNECTING = "created with nowait"
+    CONNECTED = "connected"
+    ENCRYPTED = "connected, with tls_parameters"  # always has an event (N239)
+    ACCEPTED = "accepted by a server"
+    LISTENING = "listens"
+    # Any error of an open connection is this cause too: Emacs does not distinguish them (N84).
+    PEER_ENDED = "the peer ends or resets the connection"
+    DELETED = "deleted"
+    FAILED = "fails"
+    STARTED = "the command starts"
+    FINISHED = "the command exits with status 0"
+    EXITED = "the command exits with another status"
+    SIGNALLED = "a signal ends the command"
 
     __hash__ = object.__hash__
 
 
 class Step(NamedTuple):
-    """The new state, and the event to tell; `{}` stands for the host or the error."""
+    """The new state and the event for the sentinel, in which `{}` stands for a host or an error.
+
+    Without an event the sentinel is not called.
+    """
 
     state: State
     event: str | None
@@ -96,24 +102,24 @@ TABLE: dict[tuple[State, Cause], Step] = {
     (State.RUN, Cause.EXITED): Step(State.EXIT, "{}\n"),
     (State.RUN, Cause.SIGNALLED): Step(State.SIGNAL, "{}\n"),
     (State.RUN, Cause.DELETED): Step(State.SIGNAL, "killed\n", signal.SIGKILL),
-    # Deleting what has ended is silent, but a failed process is closed by it (N65).
+    # Deleting an ended process has no event, but closes a failed process (N65).
     (State.FAILED, Cause.DELETED): Step(State.CLOSED, None),
     (State.CLOSED, Cause.DELETED): Step(State.CLOSED, None),
 }
 
 
 def step(state: State, cause: Cause) -> Step | None:
-    """What CAUSE does to a process in STATE, or None if it does nothing."""
+    """Return what CAUSE does to a process in STATE, or None if it changes nothing."""
     return TABLE.get((state, cause))
 
 
 def shown(state: State, stopped: bool) -> str:
-    """What `status` says of a process."""
+    """Return the status to report for a process in STATE."""
     return STOP if stopped and state not in _OVER else state.value
 
 
 def end_of_input(state: State, reason: ProcessError | None) -> Cause:
-    """What it is for a process in STATE that its input has ended for REASON."""
+    """Return the cause for a process in STATE whose input has ended because of REASON."""
     if state is not State.RUN:
         return Cause.PEER_ENDED
     if reason is None:
@@ -123,12 +129,15 @@ def end_of_input(state: State, reason: ProcessError | None) -> Cause:
 
 
 def exited_words(code: int) -> str:
-    """How a command with exit status CODE has ended (N69)."""
+    """Return the event, without newline, for a command that exited with CODE (N69)."""
     return f"exited abnormally with code {code}"
 
 
 def signal_words(number: int) -> str:
-    """How a command has ended that signal NUMBER killed: the system's words, without a capital."""
+    """Return the event, without newline, for a command that signal NUMBER ended.
+
+    It is the system's description of the signal, with its first letter in lower case.
+    """
     try:
         words = signal.strsignal(number)
     except ValueError:
@@ -137,15 +146,15 @@ def signal_words(number: int) -> str:
 
 
 def failure_words(error: ProcessError) -> str:
-    """How "failed" goes on: with the number where there is one (N70), else the reason (D2)."""
+    """Return what follows "failed": the errno of ERROR if it has one (N70), else its text (D2)."""
     return f": {error.problem}" if error.errno is None else f" with code {error.errno}"
 
 
 def accept_message(host: str) -> str:
-    """What the log function is told of a new connection (N91)."""
+    """Return the message with which `log` is called for a new connection from HOST (N91)."""
     return f"accept from {host}\n"
 
 
 def accept_failed_message(errno: int) -> str:
-    """What the log function is told when accepting fails (N91, D8)."""
+    """Return the message with which `log` is called when accepting fails (N91, D8)."""
     return f"accept failed with code {errno}\n"

@@ -15,7 +15,7 @@ from typing import Any
 from xml.etree.ElementTree import Element, ParseError, XMLPullParser
 from xml.sax.saxutils import quoteattr
 
-from .answers import ForeignAnswerError, Scan, find, to_bytes, to_text
+from .answers import Scan, UnexpectedAnswerError, find, to_bytes, to_text
 
 _TLS = "urn:ietf:params:xml:ns:xmpp-tls"
 STARTTLS = to_bytes(f"<starttls xmlns='{_TLS}'/>")
@@ -79,7 +79,7 @@ def _begin(data: bytearray, start: int) -> Scan[None]:
     start = yield from _search(data, _NOT_SPACE, start)
     if data[start] != ord("<"):
         end = yield from find(data, b"\n", start)
-        raise ForeignAnswerError(bytes(data[start : end - 1]))
+        raise UnexpectedAnswerError(bytes(data[start : end - 1]))
 
 
 def _next_tag(data: bytearray, start: int) -> Scan[tuple[bytes, int]]:
@@ -101,7 +101,7 @@ def _skip(data: bytearray, start: int) -> Scan[int]:
         yield False
     kind = bytes(data[start : start + 4])
     if kind not in _NO_TAGS:
-        raise ForeignAnswerError(kind)
+        raise UnexpectedAnswerError(kind)
     return (yield from find(data, _NO_TAGS[kind], start + 4))
 
 

@@ -28,8 +28,8 @@ from ..net.opening.handshake import first_stages
 from ..net.opening.stages import Opening, Stage
 from ..net.resolve import Resolver
 from ..net.stream import ChannelFactory, OwnChannel, StreamChannel
-from ..net.tls.attach import Security, engine_for
-from ..net.tls.channel import Engine
+from ..net.tls.attach import engine_for
+from ..net.tls.interfaces import Engine, Security
 from ..process.process import NetworkProcess
 from ..process.waiting import in_time
 

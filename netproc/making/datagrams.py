@@ -13,7 +13,7 @@ from contextlib import ExitStack
 
 from twisted.internet.defer import CancelledError
 
-from ..core.address import LOOPBACK, SocketAddress, text
+from ..core.address import LOOPBACK, SocketAddress, format_address
 from ..core.errors import NetprocError, ProcessArgumentError, ProcessError, from_os_error
 from ..core.options import answers_come_from_all
 from ..core.status import Cause
@@ -128,7 +128,9 @@ class DatagramMaker(ClientMaker):
             addresses = await self._addresses()
         if spec.remote is not None:
             keyword, family = "remote", spec.remote.family
-            problem = f"{text(spec.remote)} is not of the same family as the server's {{}}"
+            problem = (
+                f"{format_address(spec.remote)} is not of the same family as the server's {{}}"
+            )
         elif inherited is not None:
             keyword, family = "use_external_socket", inherited.family
             problem = "the inherited socket is not of the same family as {}"
@@ -136,7 +138,7 @@ class DatagramMaker(ClientMaker):
             return addresses
         fitting = [address for address in addresses if address.family == family]
         if not fitting:
-            raise ProcessArgumentError(keyword, problem.format(text(addresses[0])))
+            raise ProcessArgumentError(keyword, problem.format(format_address(addresses[0])))
         return fitting
 
     def _bind(self, sock: socket.socket, address: SocketAddress, resources: ExitStack) -> None:
@@ -158,6 +160,6 @@ class DatagramMaker(ClientMaker):
             try:
                 return sockets.make_socket(address.family, socket.SOCK_DGRAM), address
             except OSError as error:
-                last = from_os_error(error, self._what_failed, text(address))
+                last = from_os_error(error, self._what_failed, format_address(address))
         assert last is not None
         raise last

@@ -23,7 +23,7 @@ from ..net.foreign import client_endpoint, server_endpoint
 from ..net.interfaces import INetprocReactor, default_reactor
 from ..net.resolve import Resolver, resolve
 from ..net.tls import contexts
-from ..net.tls.attach import Security
+from ..net.tls.interfaces import Security
 from ..process.process import DEFAULT_TABLE, LogFunction, NetworkProcess, Table
 from ..process.settings import Filter, Sentinel
 from ..process.shutdown import end_with_reactor

@@ -28,8 +28,8 @@ from ..net.opening.handshake import first_stages
 from ..net.opening.stages import Opening
 from ..net.resolve import Resolver
 from ..net.stream import ChannelFactory, OwnChannel, StreamChannel
-from ..net.tls.attach import Security, engine_for
-from ..net.tls.channel import Engine
+from ..net.tls.attach import engine_for
+from ..net.tls.interfaces import Engine, Security
 from ..process.process import NetworkProcess
 from ..process.waiting import cancellable, in_time
 
@@ -184,7 +184,7 @@ class ServerMaker(ListenerWatcher):
             log.info(
                 "{name}: a connection failed: {peer}: {reason}{more}",
                 name=escape(process.name),
-                peer=address.text(channel.remote),
+                peer=address.format_address(channel.remote),
                 reason=escape(str(reason)),
                 more=not_logged(suppressed),
             )
@@ -217,7 +217,7 @@ class ServerMaker(ListenerWatcher):
     def _identity(self, remote: SocketAddress | None) -> str:
         """How the names of a connection and its buffer go on (N92)."""
         if remote is not None and remote.family in address.LOOPBACK:
-            return f"<{address.text(remote)}>"
+            return f"<{address.format_address(remote)}>"
         return f"<{self._process.table.next_connection()}>"
 
 

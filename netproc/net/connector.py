@@ -21,7 +21,7 @@ from twisted.internet.interfaces import IDelayedCall, IWriteDescriptor
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from ..core.address import SocketAddress, text
+from ..core.address import SocketAddress, format_address
 from ..core.errors import NetprocError, ProcessError, from_os_error
 from . import sockets
 from .event import EVENT
@@ -136,7 +136,7 @@ class Connector:
         if not self._errors:
             return ProcessError(None, f"{FAILED}: there is no address")
         last = self._errors[-1][1]
-        addresses = ", ".join(text(address) for address, _ in self._errors)
+        addresses = ", ".join(format_address(address) for address, _ in self._errors)
         return from_os_error(last, FAILED, addresses)
 
     def _stop(self) -> None:
@@ -180,7 +180,7 @@ class _Attempt:
 
     def logPrefix(self) -> str:
         """What the reactor writes before log lines of connecting."""
-        return f"connecting to {text(self.address)}"
+        return f"connecting to {format_address(self.address)}"
 
     def _connect(self) -> None:
         try:

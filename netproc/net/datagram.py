@@ -21,7 +21,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from ..core import options
-from ..core.address import SocketAddress, text
+from ..core.address import SocketAddress, format_address
 from ..core.errors import ProcessArgumentError, ProcessError, from_os_error
 from ..core.limits import DEFAULT_LIMITS
 from . import sockets
@@ -112,7 +112,7 @@ class DatagramChannel:
 
     def logPrefix(self) -> str:
         """What the reactor writes before log lines of this socket's events."""
-        return text(self.local)
+        return format_address(self.local)
 
     # -- receiving ------------------------------------------------------------------------------
 
@@ -212,7 +212,7 @@ class DatagramChannel:
     def set_remote(self, remote: SocketAddress) -> None:
         """Write to REMOTE from now on; raises ProcessArgumentError if it is of another family."""
         if remote.family != self._socket.family:
-            problem = f"{text(remote)} is not of the socket's family"
+            problem = f"{format_address(remote)} is not of the socket's family"
             raise ProcessArgumentError("datagram_address", problem)
         self._choose(remote.destination)
 
@@ -254,7 +254,7 @@ class DatagramChannel:
             if again and self._notice_errors():
                 # That was about an earlier packet, and is cleared now.
                 return self._send(data, to, again=False)
-            where = text(SocketAddress(self._socket.family, to))
+            where = format_address(SocketAddress(self._socket.family, to))
             raise from_os_error(error, _SENDING, where) from error
         return True
 

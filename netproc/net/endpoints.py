@@ -20,7 +20,7 @@ from twisted.internet.interfaces import (
 )
 from zope.interface import implementer
 
-from ..core.address import SocketAddress, text
+from ..core.address import SocketAddress, format_address
 from ..core.errors import ProcessArgumentError, ProcessError, from_os_error
 from ..core.limits import DEFAULT_LIMITS
 from ..core.spec import LONGEST_BACKLOG
@@ -77,7 +77,7 @@ class ClientEndpoint:
         try:
             protocol = factory.buildProtocol(sockets.twisted_address(remote))
             if protocol is None:
-                raise ProcessError(None, "the factory wants no protocol", text(remote))
+                raise ProcessError(None, "the factory wants no protocol", format_address(remote))
             local = sockets.local_address(sock)
             return transport_type(sock)(sock, self.reactor, protocol, local, remote, factory.doStop)
         except BaseException:
@@ -138,7 +138,7 @@ class ServerEndpoint:
             except OSError as error:
                 last = error
         assert last is not None  # there is an address
-        raise from_os_error(last, "make server process failed", text(self.addresses[-1]))
+        raise from_os_error(last, "make server process failed", format_address(self.addresses[-1]))
 
     def _all_options(self, address: SocketAddress) -> Mapping[str, object]:
         if address.family in (socket.AF_INET, socket.AF_INET6):
@@ -154,7 +154,9 @@ class ServerEndpoint:
         try:
             sock.listen(self.backlog)
         except OSError as error:
-            raise from_os_error(error, "Cannot bind server socket", text(address)) from error
+            raise from_os_error(
+                error, "Cannot bind server socket", format_address(address)
+            ) from error
         return None
 
 

@@ -11,7 +11,7 @@ import socket
 import struct
 import sys
 
-from ..core.address import SocketAddress, text
+from ..core.address import SocketAddress, format_address
 from ..core.errors import ProcessError
 
 # The socket module lacks their names.
@@ -51,7 +51,7 @@ def pending_errors(sock: socket.socket) -> list[ProcessError]:
         except OSError:
             # The queue is empty.
             break
-        target = text(SocketAddress(sock.family, raw))
+        target = format_address(SocketAddress(sock.family, raw))
         for level, kind, data in ancillary:
             if (level, kind) not in (_OF_IP, _OF_IPV6):
                 # Something else that the socket was asked to tell with each packet.

@@ -16,7 +16,7 @@ from twisted.internet.defer import TimeoutError as DeferredTimeoutError
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from ..core.address import Address, SocketAddress, form, inet_address, interface_name
+from ..core.address import Address, SocketAddress, address_form, inet_address, interface_name
 from ..core.errors import ProcessArgumentError, ProcessError
 from ..core.escape import escape, shown
 from ..core.limits import DEFAULT_LIMITS, check_seconds
@@ -64,7 +64,7 @@ def network_lookup_address_info(
         return []
 
     def found(addresses: Sequence[SocketAddress]) -> list[Address]:
-        return [form(address) for address in addresses]
+        return [address_form(address) for address in addresses]
 
     looking = resolve(Lookup(name, "0", family), reactor)
     if not looking.called:
@@ -159,7 +159,7 @@ def _numbers(text: str | None, like: str = "") -> tuple[int, ...]:
     if text is None:
         return (255,) * 4 if "." in like else (65535,) * 8
     # The zone is the name of the interface, which stands beside the address.
-    numbers = form(inet_address(text.partition("%")[0], 0))
+    numbers = address_form(inet_address(text.partition("%")[0], 0))
     return tuple(int(number) for number in numbers[:-1])
 
 

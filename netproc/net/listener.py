@@ -29,8 +29,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from ..core.address import SocketAddress
-from ..core.address import text as address_text
+from ..core.address import SocketAddress, format_address
 from ..core.throttle import Throttle, not_logged
 from .event import EVENT
 from .interfaces import INetprocReactor
@@ -92,7 +91,7 @@ class Listener:
 
     def logPrefix(self) -> str:
         """What the reactor writes before log lines of accepting."""
-        return address_text(self.local)
+        return format_address(self.local)
 
     # -- IListeningPort ---------------------------------------------------------------------
 
@@ -274,7 +273,7 @@ class Listener:
         if suppressed is not None:
             log.warn(
                 "{where}: cannot accept: {what}{more}",
-                where=address_text(self.local),
+                where=format_address(self.local),
                 what=os.strerror(error.errno or 0),
                 more=not_logged(suppressed),
             )

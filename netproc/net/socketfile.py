@@ -22,7 +22,7 @@ from contextlib import ExitStack, contextmanager, suppress
 
 from twisted.logger import Logger
 
-from ..core.address import SocketAddress, text
+from ..core.address import SocketAddress, format_address
 from ..core.errors import from_os_error
 
 log = Logger()
@@ -76,7 +76,7 @@ def bind(
             raise
         return made
     except OSError as error:
-        raise from_os_error(error, "Cannot bind server socket", text(address)) from error
+        raise from_os_error(error, "Cannot bind server socket", format_address(address)) from error
 
 
 def _listen(sock: socket.socket, backlog: int | None) -> None:

@@ -17,7 +17,7 @@ from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.internet.interfaces import IAddress
 
 from ..core import options
-from ..core.address import LOOPBACK, SocketAddress, inet_address, text
+from ..core.address import LOOPBACK, SocketAddress, format_address, inet_address
 from ..core.errors import from_os_error
 from . import rawaddress
 
@@ -90,7 +90,7 @@ def bind(sock: socket.socket, address: SocketAddress) -> None:
         else:
             rawaddress.bind(sock, address)
     except OSError as error:
-        raise from_os_error(error, "Cannot bind server socket", text(address)) from error
+        raise from_os_error(error, "Cannot bind server socket", format_address(address)) from error
 
 
 def connect(sock: socket.socket, address: SocketAddress) -> None:

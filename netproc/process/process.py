@@ -14,7 +14,7 @@ from twisted.internet.defer import Deferred, fail, succeed
 from twisted.logger import Logger
 
 from ..core import status
-from ..core.address import SocketAddress, text
+from ..core.address import SocketAddress, format_address
 from ..core.buffer import Buffer, Mark
 from ..core.coding import Coding, Text
 from ..core.contact import Contact
@@ -128,7 +128,7 @@ class NetworkProcess(ProcessSettings):
         self._set_filter(filter)
 
     def __repr__(self) -> str:
-        ends = f"{text(self._contact.local)} {text(self._contact.remote)}"
+        ends = f"{format_address(self._contact.local)} {format_address(self._contact.remote)}"
         return f"<NetworkProcess {self.name!r} {self.status} {ends}>"
 
     # -- what it is -------------------------------------------------------------------------

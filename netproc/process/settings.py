@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ..core import options, status
-from ..core.address import Address, form, parse
+from ..core.address import Address, address_form, parse_address
 from ..core.buffer import Buffer, Mark
 from ..core.coding import Coding, Decoder, Text, coding_pair
 from ..core.contact import Contact
@@ -228,7 +228,7 @@ class ProcessSettings:
             self._linger = value
         elif place is None or not self.live:
             raise not_running(self.name)
-        elif name in options.KEYWORDS:
+        elif name in options.NAMES:
             place.set_option(name, value)
         elif no_error:
             return None
@@ -243,14 +243,18 @@ class ProcessSettings:
         none, and for other processes (N103, N104).  Set it to an address form of the same family.
         """
         channel = self._datagrams()
-        return form(channel.remote) if channel is not None and channel.remote is not None else None
+        return (
+            address_form(channel.remote)
+            if channel is not None and channel.remote is not None
+            else None
+        )
 
     @datagram_address.setter
     def datagram_address(self, value: object) -> None:
         channel = self._datagrams()
         if channel is None:
             raise ProcessArgumentError("datagram_address", f"{self.name} is no datagram process")
-        channel.set_remote(parse(value, "datagram_address"))
+        channel.set_remote(parse_address(value, "datagram_address"))
 
     def _note_sender(self) -> None:
         """The contact shows who has sent last (N102); noting it for each packet would cost much."""

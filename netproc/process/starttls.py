@@ -20,7 +20,8 @@ from ..net.channel import Channel
 from ..net.stream import StreamChannel
 from ..net.tls import contexts
 from ..net.tls.attach import engine_for, tls_channel
-from ..net.tls.channel import Engine, TLSChannel
+from ..net.tls.channel import TLSChannel
+from ..net.tls.interfaces import Engine
 
 if TYPE_CHECKING:
     from .process import NetworkProcess

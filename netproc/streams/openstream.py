@@ -37,8 +37,9 @@ from ..net.opening.stages import Deadline, Stage
 from ..net.resolve import resolve
 from ..net.stream import StreamChannel
 from ..net.tls import contexts
-from ..net.tls.attach import Security, engine_for
-from ..net.tls.channel import Engine, TLSChannel
+from ..net.tls.attach import engine_for
+from ..net.tls.channel import TLSChannel
+from ..net.tls.interfaces import Engine, Security
 from ..net.tls.parameters import TLSParameters, parse
 from ..process.process import DEFAULT_TABLE, NetworkProcess, Table
 from ..process.settings import Filter, Sentinel

@@ -11,12 +11,12 @@ from twisted.trial.unittest import SynchronousTestCase
 from netproc.core.answers import (
     Always,
     End,
-    ForeignAnswerError,
     Has,
     LastLine,
     Offer,
     Polled,
     Since,
+    UnexpectedAnswerError,
     Until,
     pattern,
     to_bytes,
@@ -118,7 +118,7 @@ class LastLineTests(SynchronousTestCase):
             self.assertEqual(expected, measure(LAST, data, [5]))
 
     def test_the_first_line_tells_the_protocol(self) -> None:
-        error = self.assertRaises(ForeignAnswerError, measure, LAST, b"SSH-2.0\r\n220 a\r\n")
+        error = self.assertRaises(UnexpectedAnswerError, measure, LAST, b"SSH-2.0\r\n220 a\r\n")
         self.assertEqual(b"SSH-2.0\r", error.shown)
         self.assertIsNone(measure(LAST, b"220-a\r\nSSH\r\n"))
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from netproc.core.address import parse
+from netproc.core.address import parse_address
 from netproc.core.contact import Contact
 
-HERE = parse((127, 0, 0, 1, 7), "local")
-THERE = parse((127, 0, 0, 1, 40000), "remote")
+HERE = parse_address((127, 0, 0, 1, 7), "local")
+THERE = parse_address((127, 0, 0, 1, 40000), "remote")
 
 
 class ContactTests(SynchronousTestCase):
@@ -37,8 +37,8 @@ class ContactTests(SynchronousTestCase):
         self.assertEqual((None, "s"), (connection.get("server"), connection.get("name")))
 
     def test_connection_of_a_unix_server(self) -> None:
-        server = Contact({"name": "s", "service": "/x"}, parse("/x", "local"))
-        connection = server.for_connection(server.local, parse("/y", "remote"))
+        server = Contact({"name": "s", "service": "/x"}, parse_address("/x", "local"))
+        connection = server.for_connection(server.local, parse_address("/y", "remote"))
         self.assertEqual((True, "/x"), connection.host_and_service())
 
     def test_connection_from_nowhere_known(self) -> None:

@@ -83,4 +83,4 @@ class PackTests(SynchronousTestCase):
             "bindtodevice broadcast dontroute keepalive linger nodelay oobinline priority reuseaddr"
         )
         ours = "join keepcnt keepidle keepintvl multicast_loop multicast_ttl rcvbuf reuseport sndbuf v6only"
-        self.assertEqual({*theirs.split(), *ours.split()}, options.KEYWORDS)
+        self.assertEqual({*theirs.split(), *ours.split()}, options.NAMES)

@@ -8,7 +8,7 @@ from typing import Any
 from twisted.internet.address import HostnameAddress, IPv4Address, IPv6Address, UNIXAddress
 from twisted.trial.unittest import SynchronousTestCase
 
-from netproc.core.address import SocketAddress, parse
+from netproc.core.address import SocketAddress, parse_address
 from netproc.core.spec import Lookup
 from netproc.net import sockets
 from netproc.net.resolve import resolve
@@ -36,7 +36,7 @@ class AddressTests(SynchronousTestCase):
             self.assertEqual(SocketAddress(socket.AF_UNIX, raw), found)
 
     def test_zones_survive(self) -> None:
-        ours = parse(("fe80::1%lo", 7), "remote")
+        ours = parse_address(("fe80::1%lo", 7), "remote")
         theirs = sockets.twisted_address(ours)
         self.assertEqual(ours, sockets.from_twisted_address(theirs))
         named = IPv6Address("TCP", "fe80::1%lo", 7)

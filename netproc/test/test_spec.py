@@ -15,7 +15,7 @@ from netproc import make_network_process
 from netproc.core.buffer import Buffer
 from netproc.core.errors import ProcessArgumentError
 from netproc.core.limits import DEFAULT_LIMITS, Limits
-from netproc.core.options import KEYWORDS
+from netproc.core.options import NAMES
 from netproc.core.spec import Lookup, ProcessSpec, name_to_verify, process_spec
 from netproc.test import oddvalues
 
@@ -166,7 +166,7 @@ class SpecTests(SynchronousTestCase):
         except ProcessArgumentError as error:
             self.assertIn(error.keyword, [*odd, "service", "tls_parameters"])
 
-    @given(st.sampled_from(sorted(KEYWORDS)), oddvalues.values)
+    @given(st.sampled_from(sorted(NAMES)), oddvalues.values)
     def test_so_are_options(self, keyword: str, value: object) -> None:
         try:
             spec(**{keyword: value})

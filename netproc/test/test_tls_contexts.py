@@ -18,7 +18,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from netproc.core.errors import ProcessArgumentError
 from netproc.net.tls import contexts
 from netproc.net.tls.contexts import security
-from netproc.net.tls.engine import Engine
+from netproc.net.tls.interfaces import Engine
 from netproc.net.tls.parameters import TLSParameters
 from netproc.net.tls.peerstatus import describe
 from netproc.test.certificates import (

@@ -13,7 +13,7 @@ from twisted.trial.unittest import SkipTest
 
 from netproc.core.errors import ProcessArgumentError
 from netproc.net.tls.contexts import security
-from netproc.net.tls.engine import Engine
+from netproc.net.tls.interfaces import Engine
 from netproc.test.certificates import DAY, NOW, Authority, Pair, handshake
 from netproc.test.oddcertificates import SERIAL, Fields, changed, tlv, with_field
 from netproc.test.test_tls_contexts import ContextCase

@@ -16,7 +16,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from netproc.core.errors import ProcessArgumentError
 from netproc.net.tls.certificate import Certificate
 from netproc.net.tls.contexts import security
-from netproc.net.tls.engine import Engine
+from netproc.net.tls.interfaces import Engine
 from netproc.net.tls.ocsp import warning
 from netproc.test.certificates import DAY, NOW, Authority, Pair, handshake
 

@@ -14,7 +14,7 @@ from twisted.trial.unittest import SkipTest, SynchronousTestCase
 from netproc.core.errors import ProcessArgumentError
 from netproc.core.trust import Level, Record, tls_problems
 from netproc.net.tls.contexts import security
-from netproc.net.tls.engine import Engine
+from netproc.net.tls.interfaces import Engine
 from netproc.net.tls.peerstatus import describe
 from netproc.net.tls.verify import Verification
 from netproc.test.certificates import Authority, Pair, handshake

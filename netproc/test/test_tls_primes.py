@@ -12,7 +12,7 @@ from OpenSSL import SSL
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
 from netproc.net.tls.contexts import security
-from netproc.net.tls.engine import Engine
+from netproc.net.tls.interfaces import Engine
 from netproc.net.tls.primes import LONGEST, WatchedConnection, _Reader
 from netproc.test.certificates import Authority, handshake
 

@@ -23,7 +23,8 @@ from netproc.core.errors import ProcessArgumentError
 from netproc.net.tls.certificate import Certificate
 from netproc.net.tls.contexts import security
 from netproc.net.tls.credentials import use_pair
-from netproc.net.tls.engine import Engine
+from netproc.net.tls.engine import OpenSSLEngine
+from netproc.net.tls.interfaces import Engine
 from netproc.net.tls.names import is_for
 from netproc.net.tls.parameters import TLSParameters
 from netproc.net.tls.verify import Verification
@@ -289,7 +290,7 @@ class ChainTests(VerifyCase):
         connection.set_connect_state()
         verdict = Verification(TLSParameters(), "good.example", is_server=False)
         connection.set_verify(SSL.VERIFY_PEER, verdict.callback)
-        return Engine(connection, verdict, "good.example")
+        return OpenSSLEngine(connection, verdict, "good.example")
 
 
 class ClientCertificateTests(VerifyCase):

@@ -14,7 +14,7 @@ from ..foreign import ForeignChannel
 from ..interfaces import INetprocReactor
 from ..stream import BROKEN, StreamChannel
 from ..tls.attach import tls_channel
-from ..tls.channel import Engine
+from ..tls.interfaces import Engine
 from .stages import Deadline, Stage
 
 #: Makes the engine for a channel; what the peer has sent already, if anything, decides how it works.

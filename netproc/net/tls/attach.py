@@ -5,25 +5,17 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable
-from typing import Protocol
 
 from ...core.errors import ProcessError
 from ...core.limits import Limits
 from ..channel import Receiver
 from ..interfaces import INetprocReactor
 from ..stream import StreamChannel
-from .channel import Engine, TLSChannel
+from .channel import TLSChannel
+from .interfaces import Engine, Security
 from .memory import MemoryTLSChannel
 from .onsocket import SocketTLSChannel
-
-
-class Security(Protocol):
-    """How one side does TLS: makes the engines of its connections."""
-
-    def engine(self, name: str | None, sock: socket.socket | None = None) -> Engine:
-        """A new one; the peer has to be NAME, or for a server, None, anybody.  It may be on SOCK."""
 
 
 def engine_for(

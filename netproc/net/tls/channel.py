@@ -14,7 +14,7 @@ import errno
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Protocol, Self
+from typing import Self
 
 from OpenSSL import SSL
 from twisted.internet.interfaces import IDelayedCall
@@ -24,33 +24,13 @@ from ...core.errors import ProcessError
 from ...core.limits import Limits
 from ..channel import Channel, Receiver
 from ..interfaces import INetprocReactor
+from .interfaces import Engine
 
 HANDSHAKE_FAILED = "TLS handshake failed"
 TLS_BROKEN = "TLS connection broken"
 
 #: What OpenSSL says when the engine has refused a certificate.
 _UNVERIFIED = "certificate verify failed"
-
-
-class Engine(Protocol):
-    """One TLS connection, and the judgement of its peer."""
-
-    @property
-    def connection(self) -> SSL.Connection:
-        """It knows whether it connects or accepts."""
-
-    @property
-    def on_socket(self) -> bool:
-        """Does it read and write the socket, and not memory?"""
-
-    def check(self) -> ProcessError | None:
-        """What is wrong with the peer, once the handshake is over; None if it is the right one.
-
-        Asked once, also if a certificate was the reason why the handshake failed; not to raise.
-        """
-
-    def peer_status(self) -> dict[str, object]:
-        """What there is to know of the connection and its peer."""
 
 
 class TLSChannel(ABC):

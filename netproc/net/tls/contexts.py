@@ -7,7 +7,6 @@ that for the engine of each connection.
 from __future__ import annotations
 
 import socket
-import typing
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any, Final
@@ -26,12 +25,13 @@ from twisted.python.failure import Failure
 from ...core.errors import ProcessArgumentError
 from . import credentials, keylog, priority, servernames
 from .connection import SUPPORTED, SocketConnection
-from .engine import Engine
+from .engine import OpenSSLEngine
+from .interfaces import Security
 from .names import address_of, server_name
-from .parameters import KeyPair, TLSParameters, check_hostname, parse, refuse
+from .parameters import KeyPair, TLSParameters, check_hostname, parameter_error, parse
 from .primes import WatchedConnection
 from .renewal import Renewed
-from .verify import ForeignVerdict, Verification
+from .verify import ForeignContextVerdict, Verification
 
 log = Logger()
 
@@ -39,16 +39,6 @@ log = Logger()
 _OPTIONS: Final = SSL.OP_NO_RENEGOTIATION | SSL.OP_NO_COMPRESSION | SSL.OP_NO_TICKET
 
 _NO_NAME: Final = "hostname: which name must the server's certificate have?"
-
-
-class Security(typing.Protocol):
-    """How one side does TLS: what every connection of a process has in common."""
-
-    def engine(self, name: str | None, sock: socket.socket | None = None) -> Engine:
-        """For one connection: a client's to NAME, or a server's with None; on SOCK if that can be.
-
-        :raises ProcessArgumentError: if NAME cannot be verified.
-        """
 
 
 def _selection(parameters: TLSParameters, is_server: bool) -> priority.Selection:
@@ -62,7 +52,7 @@ def _set_protocol(context: SSL.Context, parameters: TLSParameters, is_server: bo
     if parameters.min_version is not None:
         least = max(least, priority.NUMBERS[parameters.min_version])
     if least > selection.highest:
-        raise refuse(f"min_version: {parameters.min_version}: the priority has none of it")
+        raise parameter_error(f"min_version: {parameters.min_version}: the priority has none of it")
     context.set_min_proto_version(least)
     context.set_max_proto_version(selection.highest)
     context.set_options(_OPTIONS | selection.options)
@@ -72,7 +62,9 @@ def _set_protocol(context: SSL.Context, parameters: TLSParameters, is_server: bo
         if selection.tls13:
             context.set_tls13_ciphersuites(selection.tls13.encode("ascii"))
     except SSL.Error as error:
-        raise refuse(f"priority: {parameters.priority!r}: {credentials.reason(error)}") from None
+        raise parameter_error(
+            f"priority: {parameters.priority!r}: {credentials.reason(error)}"
+        ) from None
 
 
 def _set_trust(context: SSL.Context, parameters: TLSParameters, is_server: bool) -> None:
@@ -184,7 +176,7 @@ class _Own:
             return SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT
         return SSL.VERIFY_PEER
 
-    def engine(self, name: str | None, sock: socket.socket | None = None) -> Engine:
+    def engine(self, name: str | None, sock: socket.socket | None = None) -> OpenSSLEngine:
         """See `Security`."""
         # Files that have become useless, or are half written, are logged only.
         context = self._context.latest()
@@ -213,7 +205,7 @@ class _Own:
         connection.set_app_data(verdict)
         if not self._is_server and self._parameters.type == "x509pki":
             connection.request_ocsp()
-        return Engine(connection, verdict, name, least_prime, on_socket=sock is not None)
+        return OpenSSLEngine(connection, verdict, name, least_prime, on_socket=sock is not None)
 
     def _name(self, name: str | None) -> str | None:
         name = self._parameters.hostname or name
@@ -221,7 +213,7 @@ class _Own:
             self._parameters.type == "x509pki" and "hostname" in self._parameters.verify_error
         )
         if verified and not name:
-            raise refuse(_NO_NAME)
+            raise parameter_error(_NO_NAME)
         if name:
             check_hostname(name)
         return name or None
@@ -248,7 +240,7 @@ class _Watcher(TLSMemoryBIOProtocol):
         self.refusal = repr(reason.value)
 
 
-class _Foreign:
+class _ForeignContext:
     """By what somebody else made: a context, or Twisted's maker of connections."""
 
     def __init__(self, source: Any, is_server: bool) -> None:
@@ -272,9 +264,9 @@ class _Foreign:
             connection = self._connection()
         except Exception as error:
             why = credentials.reason(error) if isinstance(error, SSL.Error) else str(error)
-            raise refuse(f"{type(source).__name__} makes no connection: {why}") from None
+            raise parameter_error(f"{type(source).__name__} makes no connection: {why}") from None
         if not self._is_server and not connection.get_verify_mode() & SSL.VERIFY_PEER:
-            raise refuse(
+            raise parameter_error(
                 f"{type(source).__name__} does not verify the server: "
                 "TLSParameters(verify_error=None) says so if it is meant"
             )
@@ -286,14 +278,14 @@ class _Foreign:
         context = source if isinstance(source, SSL.Context) else source.getContext()
         return SSL.Connection(context, None)
 
-    def engine(self, name: str | None, sock: socket.socket | None = None) -> Engine:
+    def engine(self, name: str | None, sock: socket.socket | None = None) -> OpenSSLEngine:
         """See `Security`; a maker that sends a name of its own has that one verified.
 
         It is never on SOCK: Twisted's makers know connections over memory only.
         """
         connection = self._connection_in_role()
         name = None if self._is_server else self._name(connection, name)
-        return Engine(connection, ForeignVerdict(name), name)
+        return OpenSSLEngine(connection, ForeignContextVerdict(name), name)
 
     def _connection_in_role(self) -> SSL.Connection:
         connection = self._connection()
@@ -309,18 +301,18 @@ class _Foreign:
         if named is not None:
             return named.decode("ascii", "replace")
         if not name:
-            raise refuse(_NO_NAME)
+            raise parameter_error(_NO_NAME)
         check_hostname(name)
         _ask_for(connection, name)
         return name
 
 
-class _Given(_Foreign):
+class _Given(_ForeignContext):
     """By what a protocol of Twisted's gives to `startTLS`: that alone judges the peer."""
 
-    def engine(self, name: str | None, sock: socket.socket | None = None) -> Engine:
+    def engine(self, name: str | None, sock: socket.socket | None = None) -> OpenSSLEngine:
         """See `Security`."""
-        return Engine(self._connection_in_role(), _GivenVerdict(self._watcher), None)
+        return OpenSSLEngine(self._connection_in_role(), _GivenVerdict(self._watcher), None)
 
 
 class _GivenVerdict:
@@ -366,7 +358,7 @@ def security(parameters: object, *, is_server: bool) -> Security:
     """
     parsed = parse(parameters, is_server)
     if not isinstance(parsed, TLSParameters):
-        foreign = _Foreign(parsed, is_server)
+        foreign = _ForeignContext(parsed, is_server)
         foreign.check()
         return foreign
     key = (parsed, is_server)

@@ -23,7 +23,7 @@ from OpenSSL import SSL, crypto
 
 from ...core.errors import os_error_text
 from .certificate import Certificate, der_of
-from .parameters import KeyPair, Pem, refuse
+from .parameters import KeyPair, Pem, parameter_error
 
 _CERTIFICATE = re.compile(
     rb"-----BEGIN (X509 |TRUSTED |)CERTIFICATE-----(.*?)-----END \1CERTIFICATE-----", re.DOTALL
@@ -52,7 +52,7 @@ def read(field: str, pem: Pem) -> bytes:
         with open(pem, "rb") as file:
             return file.read()
     except OSError as error:
-        raise refuse(f"{field}: {pem}: {os_error_text(error)}") from None
+        raise parameter_error(f"{field}: {pem}: {os_error_text(error)}") from None
 
 
 def shown(pem: Pem) -> str:
@@ -74,7 +74,7 @@ def _file_of(data: bytes) -> Iterator[str]:
                 temporary.write(data)
                 yield temporary.name
     except OSError as error:
-        raise refuse(f"there can be no file for OpenSSL: {os_error_text(error)}") from None
+        raise parameter_error(f"there can be no file for OpenSSL: {os_error_text(error)}") from None
 
 
 # -- one's own ------------------------------------------------------------------------------------
@@ -86,14 +86,16 @@ def _key(field: str, pem: Pem, password: bytes | None) -> _KEYS:
     try:
         key = load_pem_private_key(data, password if b"ENCRYPTED" in data else None)
     except TypeError:
-        raise refuse(f"{field}: {shown(pem)}: the key is encrypted, give its password") from None
+        raise parameter_error(
+            f"{field}: {shown(pem)}: the key is encrypted, give its password"
+        ) from None
     except ValueError:
         why = "wrong password or " if b"ENCRYPTED" in data else ""
-        raise refuse(f"{field}: {shown(pem)}: {why}no private key in PEM form") from None
+        raise parameter_error(f"{field}: {shown(pem)}: {why}no private key in PEM form") from None
     except UnsupportedAlgorithm:
-        raise refuse(f"{field}: {shown(pem)}: this kind of key is not supported") from None
+        raise parameter_error(f"{field}: {shown(pem)}: this kind of key is not supported") from None
     if not isinstance(key, _KEYS):
-        raise refuse(f"{field}: {shown(pem)}: this kind of key does no TLS")
+        raise parameter_error(f"{field}: {shown(pem)}: this kind of key does no TLS")
     return key
 
 
@@ -101,16 +103,18 @@ def _certificates(field: str, pem: Pem) -> list[crypto.X509]:
     """The certificates in PEM, without what OpenSSL adds to a "TRUSTED CERTIFICATE" behind it."""
     blocks = _CERTIFICATE.findall(read(field, pem))
     if not blocks:
-        raise refuse(f"{field}: {shown(pem)}: no certificate in PEM form")
+        raise parameter_error(f"{field}: {shown(pem)}: no certificate in PEM form")
     try:
         return [
             crypto.load_certificate(crypto.FILETYPE_ASN1, binascii.a2b_base64(text))
             for _, text in blocks
         ]
     except binascii.Error:
-        raise refuse(f"{field}: {shown(pem)}: a certificate is not in base64") from None
+        raise parameter_error(f"{field}: {shown(pem)}: a certificate is not in base64") from None
     except crypto.Error as error:
-        raise refuse(f"{field}: {shown(pem)}: a certificate is broken: {reason(error)}") from None
+        raise parameter_error(
+            f"{field}: {shown(pem)}: a certificate is broken: {reason(error)}"
+        ) from None
 
 
 def _pem_of(certificates: Iterable[crypto.X509]) -> bytes:
@@ -127,9 +131,11 @@ def use_pair(context: SSL.Context, field: str, pair: KeyPair, password: bytes | 
             context.use_certificate_chain_file(name)
         has_pss_key = Certificate(der_of(chain[0])).has_pss_key
     except SSL.Error as error:
-        raise refuse(f"{field}: {shown(pair[1])}: {reason(error)}") from None
+        raise parameter_error(f"{field}: {shown(pair[1])}: {reason(error)}") from None
     except ValueError as error:
-        raise refuse(f"{field}: {shown(pair[1])}: the certificate is not in DER: {error}") from None
+        raise parameter_error(
+            f"{field}: {shown(pair[1])}: the certificate is not in DER: {error}"
+        ) from None
     try:
         if has_pss_key:
             _use_pss_key(context, read(field, pair[0]), password)
@@ -138,7 +144,7 @@ def use_pair(context: SSL.Context, field: str, pair: KeyPair, password: bytes | 
         context.check_privatekey()
     except (SSL.Error, crypto.Error) as error:
         both = f"{shown(pair[0])} and {shown(pair[1])}"
-        raise refuse(f"{field}: {both} do not fit: {reason(error)}") from None
+        raise parameter_error(f"{field}: {both} do not fit: {reason(error)}") from None
 
 
 def _use_pss_key(context: SSL.Context, data: bytes, password: bytes | None) -> None:
@@ -155,7 +161,9 @@ def staple(source: Pem) -> bytes:
     try:
         ocsp.load_der_ocsp_response(data)
     except ValueError:
-        raise refuse(f"ocsp_staple: {shown(source)}: no OCSP response in DER form") from None
+        raise parameter_error(
+            f"ocsp_staple: {shown(source)}: no OCSP response in DER form"
+        ) from None
     return data
 
 
@@ -170,7 +178,7 @@ def trust(context: SSL.Context, files: Iterable[str]) -> list[crypto.X509]:
         try:
             context.load_verify_locations(name)
         except SSL.Error as error:
-            raise refuse(f"trustfiles: {name}: {reason(error)}") from None
+            raise parameter_error(f"trustfiles: {name}: {reason(error)}") from None
     return found
 
 
@@ -197,13 +205,13 @@ def revoke(context: SSL.Context, files: Iterable[str], strict: bool) -> None:
     for name in files:
         lists = _CRL.findall(read("crlfiles", name))
         if not lists:
-            raise refuse(f"crlfiles: {name}: no list of revocations in PEM form")
+            raise parameter_error(f"crlfiles: {name}: no list of revocations in PEM form")
         try:
             # Only the lists: certificates in the same file would be trusted.
             with _file_of(b"\n".join(lists) + b"\n") as lists_only:
                 context.load_verify_locations(lists_only)
         except SSL.Error:
-            raise refuse(f"crlfiles: {name}: a list of revocations is broken") from None
+            raise parameter_error(f"crlfiles: {name}: a list of revocations is broken") from None
         has_lists = True
     if has_lists:
         _store(context).set_flags(

@@ -15,7 +15,7 @@ from .primes import prime_bits
 from .verify import Verdict
 
 
-class Engine:
+class OpenSSLEngine:
     """CONNECTION works on memory (`bio_write`, `bio_read`), or on the socket if ON_SOCKET; its role is set, so
     `do_handshake` is next.
 

@@ -16,7 +16,7 @@ from twisted.logger import Logger
 
 from ...core.errors import ProcessArgumentError, os_error_text
 from ...core.escape import escape
-from .parameters import refuse
+from .parameters import parameter_error
 
 log = Logger()
 
@@ -31,11 +31,11 @@ def _opened(name: str) -> Iterator[int]:
     except OSError as error:
         is_link = error.errno == errno.ELOOP
         why = "it is a symbolic link; give the file itself" if is_link else os_error_text(error)
-        raise refuse(f"keylog: {name}: {why}") from None
+        raise parameter_error(f"keylog: {name}: {why}") from None
     try:
         problem = _problem(os.fstat(descriptor))
         if problem is not None:
-            raise refuse(f"keylog: {name}: {problem}")
+            raise parameter_error(f"keylog: {name}: {problem}")
         yield descriptor
     finally:
         os.close(descriptor)
@@ -57,7 +57,9 @@ def log_keys(context: SSL.Context, name: str) -> None:
     :raises ProcessArgumentError: if that is not possible, or if others could read them.
     """
     if (os.getuid(), os.getgid()) != (os.geteuid(), os.getegid()):
-        raise refuse("keylog: not in a program that runs with more rights than its user has")
+        raise parameter_error(
+            "keylog: not in a program that runs with more rights than its user has"
+        )
     with _opened(name):
         pass
     told: set[str] = set()

@@ -41,7 +41,7 @@ DISABLE_TRUSTED_TIME_CHECKS: Final = 128
 _ALWAYS: Final = 2 | 4 | 8 | 256
 
 
-def refuse(problem: str) -> ProcessArgumentError:
+def parameter_error(problem: str) -> ProcessArgumentError:
     """The error for a value of `tls_parameters` that cannot work."""
     return ProcessArgumentError(KEYWORD, problem)
 
@@ -59,22 +59,24 @@ def shown(value: object) -> str:
 def _type(value: object) -> str:
     text = value.removeprefix("gnutls-") if isinstance(value, str) else None
     if text not in TYPES:
-        raise refuse(f"type: {shown(value)} is neither 'x509pki' nor 'anon'")
+        raise parameter_error(f"type: {shown(value)} is neither 'x509pki' nor 'anon'")
     return text
 
 
 def _file(field: str, value: object) -> str:
     if not isinstance(value, (str, os.PathLike)):
-        raise refuse(f"{field}: {shown(value)} is no name of a file")
+        raise parameter_error(f"{field}: {shown(value)} is no name of a file")
     name = os.fsdecode(value)
     if "-----BEGIN" in name:
-        raise refuse(f"{field}: PEM text as str; give the name of its file, or the text as bytes")
+        raise parameter_error(
+            f"{field}: PEM text as str; give the name of its file, or the text as bytes"
+        )
     try:
         usable = b"\0" not in os.fsencode(name)
     except UnicodeEncodeError:
         usable = False
     if not usable:
-        raise refuse(f"{field}: {shown(value)}: no file can have this name")
+        raise parameter_error(f"{field}: {shown(value)}: no file can have this name")
     return os.path.abspath(os.path.expanduser(name))
 
 
@@ -82,7 +84,7 @@ def _files(field: str, value: object) -> tuple[str, ...]:
     if value is None:
         return ()
     if isinstance(value, (str, bytes)) or not isinstance(value, Iterable):
-        raise refuse(f"{field}: {shown(value)} is no list of names of files")
+        raise parameter_error(f"{field}: {shown(value)} is no list of names of files")
     return tuple(_file(field, name) for name in value)
 
 
@@ -101,10 +103,10 @@ def _pem(field: str, value: object) -> Pem:
 
 def _key_pair(field: str, value: object) -> KeyPair:
     if isinstance(value, (str, bytes)) or not isinstance(value, Iterable):
-        raise refuse(f"{field}: an entry is no pair of a key and a certificate")
+        raise parameter_error(f"{field}: an entry is no pair of a key and a certificate")
     pair = tuple(value)
     if len(pair) != 2:
-        raise refuse(f"{field}: an entry is no pair of a key and a certificate")
+        raise parameter_error(f"{field}: an entry is no pair of a key and a certificate")
     return _pem(field, pair[0]), _pem(field, pair[1])
 
 
@@ -112,7 +114,7 @@ def _keylist(value: object) -> tuple[KeyPair, ...]:
     if value is None:
         return ()
     if isinstance(value, (str, bytes)) or not isinstance(value, Iterable):
-        raise refuse("keylist: this takes a list of pairs of a key and a certificate")
+        raise parameter_error("keylist: this takes a list of pairs of a key and a certificate")
     return tuple(_key_pair("keylist", pair) for pair in value)
 
 
@@ -123,10 +125,10 @@ def _verify_error(value: object) -> frozenset[str]:
     if value is None or value is False:
         return frozenset()
     if isinstance(value, str) or not isinstance(value, Iterable):
-        raise refuse(f"verify_error: {shown(value)} is neither True nor None nor a list")
+        raise parameter_error(f"verify_error: {shown(value)} is neither True nor None nor a list")
     checks = tuple(value)
     if any(check not in tuple(CHECKS) for check in checks):
-        raise refuse("verify_error: a list of it has 'trustfiles' and 'hostname' only")
+        raise parameter_error("verify_error: a list of it has 'trustfiles' and 'hostname' only")
     return frozenset(checks)
 
 
@@ -135,13 +137,15 @@ def _verify_flags(value: object) -> int:
         return 0
     known = _ALWAYS | DISABLE_TIME_CHECKS | DISABLE_TRUSTED_TIME_CHECKS
     if not isinstance(value, int) or isinstance(value, bool) or value & ~known:
-        raise refuse(f"verify_flags: {shown(value)}: netproc has the bits 2, 4, 8, 64, 128 and 256")
+        raise parameter_error(
+            f"verify_flags: {shown(value)}: netproc has the bits 2, 4, 8, 64, 128 and 256"
+        )
     return value & ~_ALWAYS
 
 
 def _min_prime_bits(value: object) -> int | None:
     if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 0):
-        raise refuse(f"min_prime_bits: {shown(value)} is no number of bits")
+        raise parameter_error(f"min_prime_bits: {shown(value)} is no number of bits")
     return value or None
 
 
@@ -149,7 +153,7 @@ def _hostname(value: object) -> str | None:
     if value is None:
         return None
     if not isinstance(value, str):
-        raise refuse(f"hostname: {shown(value)} is no name of a host")
+        raise parameter_error(f"hostname: {shown(value)} is no name of a host")
     return check_hostname(value)
 
 
@@ -159,9 +163,9 @@ def check_hostname(name: str) -> str:
     :raises ProcessArgumentError: if not.
     """
     if not name.isascii():
-        raise refuse(f"hostname: non-ASCII name {escape.shown(name)}: give its IDNA form")
+        raise parameter_error(f"hostname: non-ASCII name {escape.shown(name)}: give its IDNA form")
     if not name.isprintable() or not is_host(name):
-        raise refuse(f"hostname: {shown(name)} is no name of a host")
+        raise parameter_error(f"hostname: {shown(name)} is no name of a host")
     return name
 
 
@@ -169,20 +173,22 @@ def _encoded(field: str, text: str) -> bytes:
     try:
         return text.encode()
     except UnicodeEncodeError:
-        raise refuse(f"{field}: UTF-8 cannot encode these characters; give bytes") from None
+        raise parameter_error(
+            f"{field}: UTF-8 cannot encode these characters; give bytes"
+        ) from None
 
 
 def _alpn(value: object) -> tuple[bytes, ...]:
     if value is None:
         return ()
     if isinstance(value, (str, bytes)) or not isinstance(value, Iterable):
-        raise refuse(f"alpn: {shown(value)} is no list of protocols")
+        raise parameter_error(f"alpn: {shown(value)} is no list of protocols")
     protocols = tuple(_encoded("alpn", p) if isinstance(p, str) else p for p in value)
     for protocol in protocols:
         if not isinstance(protocol, bytes) or not 1 <= len(protocol) <= 255:
-            raise refuse(f"alpn: {escape.shown(protocol)} is no name of a protocol")
+            raise parameter_error(f"alpn: {escape.shown(protocol)} is no name of a protocol")
     if sum(len(protocol) + 1 for protocol in protocols) > 65535:
-        raise refuse("alpn: these protocols are too many")
+        raise parameter_error("alpn: these protocols are too many")
     return protocols
 
 
@@ -194,11 +200,13 @@ def _sni(value: object) -> str | tuple[tuple[str, KeyPair], ...]:
         return _file("sni", value)
     items = value.items() if isinstance(value, Mapping) else value
     if isinstance(items, bytes) or not isinstance(items, Iterable):
-        raise refuse("sni: this takes a directory, or pairs of a key and a certificate by name")
+        raise parameter_error(
+            "sni: this takes a directory, or pairs of a key and a certificate by name"
+        )
     found = {}
     for name, pair in items:
         if not isinstance(name, str) or not name.isascii():
-            raise refuse(f"sni: {escape.shown(name)} is no ASCII name of a host")
+            raise parameter_error(f"sni: {escape.shown(name)} is no ASCII name of a host")
         found[name.lower()] = _key_pair("sni", pair)
     return tuple(sorted(found.items(), key=lambda item: item[0]))
 
@@ -208,7 +216,7 @@ def _password(value: object) -> bytes | None:
         return _encoded("password", value)
     if value is None or isinstance(value, bytes):
         return value
-    raise refuse("password: this takes a text or bytes")
+    raise parameter_error("password: this takes a text or bytes")
 
 
 def _ocsp_staple(value: object) -> Pem | None:
@@ -221,13 +229,15 @@ def _keylog(value: object) -> str | None:
 
 def _priority(value: object) -> str | None:
     if value is not None and not isinstance(value, str):
-        raise refuse(f"priority: {shown(value)} is no text")
+        raise parameter_error(f"priority: {shown(value)} is no text")
     return value
 
 
 def _min_version(value: object) -> str | None:
     if value is not None and value not in MIN_VERSIONS:
-        raise refuse(f"min_version: {shown(value)} is none of {', '.join(map(repr, MIN_VERSIONS))}")
+        raise parameter_error(
+            f"min_version: {shown(value)} is none of {', '.join(map(repr, MIN_VERSIONS))}"
+        )
     return None if value is None else str(value)
 
 
@@ -235,13 +245,13 @@ def _loglevel(value: object) -> int:
     if value is None:
         return 0
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise refuse(f"loglevel: {shown(value)} is no level of logging")
+        raise parameter_error(f"loglevel: {shown(value)} is no level of logging")
     return value
 
 
 def _request(value: object) -> str:
     if value not in REQUESTS:
-        raise refuse(
+        raise parameter_error(
             f"request_client_certificate: {shown(value)} is none of 'no', 'optional', 'required'"
         )
     return str(value)
@@ -322,7 +332,9 @@ class TLSParameters:
 
     def __attrs_post_init__(self) -> None:
         if self.type == "anon" and not self.allow_anonymous:
-            raise refuse("type: 'anon' proves nothing to anybody and needs allow_anonymous=True")
+            raise parameter_error(
+                "type: 'anon' proves nothing to anybody and needs allow_anonymous=True"
+            )
 
 
 def tls_boot_parameters(
@@ -370,7 +382,7 @@ def tls_boot_parameters(
 def _from_fields(fields: Mapping[Any, Any]) -> TLSParameters:
     unknown = sorted(str(name) for name in fields if name not in attrs.fields_dict(TLSParameters))
     if unknown:
-        raise refuse(f"there is no {', '.join(unknown)}")
+        raise parameter_error(f"there is no {', '.join(unknown)}")
     return TLSParameters(**fields)
 
 
@@ -396,14 +408,14 @@ def parse(value: object, is_server: bool) -> object:
     ):
         return value
     side = "server" if is_server else "client"
-    raise refuse(f"{type(value).__name__} is nothing that a {side} can do TLS with")
+    raise parameter_error(f"{type(value).__name__} is nothing that a {side} can do TLS with")
 
 
 def _check_server(parameters: TLSParameters) -> None:
     if parameters.type == "x509pki" and not (parameters.keylist or parameters.sni):
-        raise refuse("keylist: a server needs a key and a certificate")
+        raise parameter_error("keylist: a server needs a key and a certificate")
     if parameters.request_client_certificate != "no" and not parameters.trustfiles:
-        raise refuse("trustfiles: who signs the certificates of the clients?")
+        raise parameter_error("trustfiles: who signs the certificates of the clients?")
 
 
 def _check_client(parameters: TLSParameters) -> None:
@@ -413,4 +425,4 @@ def _check_client(parameters: TLSParameters) -> None:
         ("request_client_certificate", parameters.request_client_certificate != "no"),
     ):
         if given:
-            raise refuse(f"{name}: this is for servers")
+            raise parameter_error(f"{name}: this is for servers")

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 from OpenSSL import SSL
 
 from ...core.escape import shown
-from .parameters import refuse
+from .parameters import parameter_error
 from .primes import uses_primes
 
 # -- the sets -------------------------------------------------------------------------------------
@@ -213,7 +213,7 @@ class _Lists:
             self._apply(token)
 
     def _error(self, token: str) -> Exception:
-        return refuse(f"priority: syntax error at {shown(token)} in {shown(self._string)}")
+        return parameter_error(f"priority: syntax error at {shown(token)} in {shown(self._string)}")
 
     def _apply(self, token: str) -> None:
         sign, name = token[:1], token[1:]
@@ -336,12 +336,12 @@ def select(priority: str | None, *, anonymous: bool = False, is_server: bool = F
         and (version not in _OLD_VERSIONS or version in lists.named)
     ]
     if not versions:
-        raise refuse(f"priority: {shown(priority)} leaves nothing")
+        raise parameter_error(f"priority: {shown(priority)} leaves nothing")
     numbers = [NUMBERS[version] for version in versions]
     old = [version for version in versions if version in _OLD_VERSIONS]
     unprotected = "anonymous TLS" if anonymous else next(iter(old), None)
     if unprotected is not None and lists.demand is not None:
-        raise refuse(
+        raise parameter_error(
             f"priority: {shown(priority)}: OpenSSL does {unprotected} at security level 0 only; "
             f"leave out {lists.demand}, or do without {unprotected}"
         )

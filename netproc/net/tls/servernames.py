@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from OpenSSL import SSL
 
 from ...core.errors import os_error_text
-from .parameters import KeyPair, TLSParameters, refuse
+from .parameters import KeyPair, TLSParameters, parameter_error
 from .renewal import Renewed
 
 _SUFFIX = ".pem"
@@ -25,10 +25,10 @@ def _pairs(sni: str | tuple[tuple[str, KeyPair], ...]) -> dict[str, KeyPair]:
     try:
         names = sorted(os.listdir(sni))
     except OSError as error:
-        raise refuse(f"sni: {sni}: {os_error_text(error)}") from None
+        raise parameter_error(f"sni: {sni}: {os_error_text(error)}") from None
     files = [os.path.join(sni, name) for name in names if name.endswith(_SUFFIX)]
     if not files:
-        raise refuse(f"sni: {sni}: there is no NAME{_SUFFIX}")
+        raise parameter_error(f"sni: {sni}: there is no NAME{_SUFFIX}")
     return {os.path.basename(file).removesuffix(_SUFFIX).lower(): (file, file) for file in files}
 
 

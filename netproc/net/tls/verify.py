@@ -214,7 +214,7 @@ class Verification:
         return [warning for warning in reversed(WARNINGS) if warning in found]
 
 
-class ForeignVerdict:
+class ForeignContextVerdict:
     """For a connection that somebody else's context verifies: the chain is its matter.
 
     A server's name is ours too: Twisted's own check lets a connection through when it cannot

@@ -9,7 +9,7 @@ from typing import Any
 from twisted.internet.defer import succeed
 
 from netproc import NetworkProcess, ProcessArgumentError
-from netproc.core.address import form, parse
+from netproc.core.address import address_form, parse_address
 from netproc.making.make import KEYWORDS, make
 from netproc.net import inherited, packetinfo
 from netproc.test.base import PATIENCE, NetprocTestCase
@@ -260,12 +260,16 @@ class FamilyTests(AddressTestCase):
         await self.refused((127, 0, 0, 1, 7), family="local", service=self.mktemp())
 
     async def test_a_host_with_several_families_takes_that_of_the_remote(self) -> None:
-        addresses = [parse((host, 0), "host") for host in ("127.0.0.1", "::1")]
+        addresses = [parse_address((host, 0), "host") for host in ("127.0.0.1", "::1")]
         for address in addresses:
             keywords = {**KEYWORDS, "name": "s", "server": True, "service": True}
-            keywords |= {"type": "datagram", "host": "some.example", "remote": form(address)}
+            keywords |= {
+                "type": "datagram",
+                "host": "some.example",
+                "remote": address_form(address),
+            }
             server = await make(keywords, resolver=lambda *_: succeed(addresses))
-            self.assertEqual(form(address)[:-1], server.contact("local")[:-1])
+            self.assertEqual(address_form(address)[:-1], server.contact("local")[:-1])
             server.delete()
 
     def hand_over(self, host: str) -> int:

@@ -22,7 +22,7 @@ from netproc.test.real.contract import Recorder
 from netproc.test.real.test_datagrams import DatagramTestCase, PacketTestCase
 
 #: Those that say where, and all options.
-KEYWORDS = ["family", "host", "local", "mode", "remote", "service", *sorted(options.KEYWORDS)]
+KEYWORDS = ["family", "host", "local", "mode", "remote", "service", *sorted(options.NAMES)]
 
 
 class OpeningTests(DatagramTestCase):
