@@ -8,13 +8,21 @@ from netproc import __version__
 project = "netproc"
 author = "The netproc developers"
 release = version = __version__
+# What the foot of each page says.
+copyright = f"the netproc developers. MIT licence. Documentation of netproc {version}"
 
 sys.path.append(os.path.join(os.path.dirname(__file__), "_ext"))
-extensions = ["lifecycle"]
+extensions = ["lifecycle", "sphinx_copybutton"]
 exclude_patterns = ["_build"]
 html_theme = "furo"
 html_title = f"netproc {__version__}"
 html_copy_source = False
+
+# The copy button takes the commands of a console block, without prompts and without what they print.
+copybutton_prompt_text = "$ "
+copybutton_line_continuation_character = "\\"
+copybutton_selector = "div:not(.no-copy) > div.highlight > pre"
+
 default_role = "code"
 highlight_language = "python"
 nitpicky = True

@@ -1,5 +1,5 @@
-"""A mail server that offers STARTTLS, and throws away what it gets.  Not for the internet: it takes
-all mail, and it needs dev-key.pem and dev-cert.pem, which python -m netproc.commands.devcert makes.
+"""A mail server that offers STARTTLS and throws away all mail.  Do not run it on the internet: it
+accepts mail from everyone.  It needs dev-key.pem and dev-cert.pem: python -m netproc.commands.devcert
 """
 
 from twisted.internet.task import react
@@ -35,7 +35,7 @@ def answer(process: NetworkProcess, line: str) -> None:
         process.send("250 localhost\r\n" if encrypted else "250-localhost\r\n250 STARTTLS\r\n")
     elif verb == "STARTTLS" and not encrypted:
         process.send("220 Go ahead\r\n")
-        process.start_tls(TLS).addErrback(lambda failure: None)  # that is its `reason`, too
+        process.start_tls(TLS).addErrback(lambda failure: None)  # process.reason has the error
     else:
         process.send(REPLIES.get(verb, "502 What?") + "\r\n")
         process.plist["in a message"] = verb == "DATA"

@@ -47,23 +47,32 @@ class Example(NamedTuple):
     says: str
 
 
-def examples(page: str) -> Iterator[Example]:
+def page_text(page: str) -> str:
     with open(os.path.join(checkout(), "docs", "howto", f"{page}.rst"), encoding="utf-8") as file:
-        blocks = [
-            (caption, textwrap.dedent(body).strip("\n"))
-            for caption, body in BLOCK.findall(file.read())
-        ]
+        return file.read()
+
+
+def blocks(page: str) -> list[tuple[str, str]]:
+    """Return the code blocks of PAGE that have captions, as pairs of caption and content."""
+    return [
+        (caption, textwrap.dedent(body).strip("\n"))
+        for caption, body in BLOCK.findall(page_text(page))
+    ]
+
+
+def examples(page: str) -> Iterator[Example]:
+    found = blocks(page)
     files: dict[str, str] = {}
     first = ""
-    starts = [number for number, (caption, _) in enumerate(blocks) if caption == SERVES]
-    for number, (caption, body) in enumerate(blocks):
+    starts = [number for number, (caption, _) in enumerate(found) if caption == SERVES]
+    for number, (caption, body) in enumerate(found):
         if caption.endswith(".py"):
             files[caption] = body + "\n"
         if caption == FIRST:
             first = body
         if caption == SERVES:
-            end = next((start for start in starts if start > number), len(blocks))
-            parts = dict(blocks[number:end])
+            end = next((start for start in starts if start > number), len(found))
+            parts = dict(found[number:end])
             request, _, reply = parts[ASKS].partition("\n")
             yield Example(
                 dict(files),
