@@ -1,415 +1,346 @@
-"""Connections in memory: endpoints without sockets, that behave as TCP does where a program can notice.
+"""TCP connections in memory, for tests: Twisted's own endpoints and transports, over sockets that are not the kernel's.
 
-`MemoryNetwork` makes the endpoints; give them to `make_network_process(endpoint=…)`, or to any Twisted factory.  Each
-direction of a connection has a buffer of 64 KiB, as the kernel's sockets have one, so that a peer that does not read stops the
-sender; a peer can end its sending side alone; closing with input that was not read resets the connection.
+`pair.py` connects two processes with it.  Because the transports are Twisted's, a protocol sees the same callbacks in the
+same order as over TCP.  This module replaces what is below them: the sockets, and the part of the reactor that calls a
+transport when its socket can be read or written.
 """
 
 from __future__ import annotations
 
+import errno
+import itertools
+import os
+import socket
 from collections import deque
 from typing import Any
 
-from twisted.internet.address import IPv4Address
-from twisted.internet.defer import CancelledError, Deferred, fail
-from twisted.internet.error import (
-    CannotListenError,
-    ConnectionAborted,
-    ConnectionDone,
-    ConnectionLost,
-    ConnectionRefusedError,
-)
+from twisted.internet import tcp
+from twisted.internet.abstract import FileDescriptor
+from twisted.internet.endpoints import TCP4ClientEndpoint, TCP4ServerEndpoint
+from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import (
-    IConsumer,
-    IHalfCloseableProtocol,
-    IListeningPort,
+    IHalfCloseableDescriptor,
     IProtocolFactory,
-    IPushProducer,
+    IReactorTime,
     IStreamClientEndpoint,
     IStreamServerEndpoint,
-    ITCPTransport,
 )
+from twisted.python import log
 from twisted.python.failure import Failure
-from zope.interface import implementer
 
 from ..core.limits import KIB
-from ..net.interfaces import INetprocReactor, default_reactor
+from ..net.interfaces import default_reactor
 
-#: Bytes that one direction of a connection holds between the sender and the receiver.
+#: Bytes that one end of a connection holds for its program to read.
 _CAPACITY = 64 * KIB
 
-#: Bytes that one call of dataReceived gets at most.
-_MOST_AT_ONCE = 64 * KIB
-
-#: The port of the first client; the ports of servers count from 1.
-_FIRST_CLIENT = 49152
+_SERVER = ("127.0.0.1", 1)
+_FIRST_CLIENT_PORT = 49152
 
 
 class MemoryNetwork:
-    """A network of one server: connect to it with `client_endpoint` after something listens with `server_endpoint`.
+    """A network for one server and any number of clients, without sockets of the kernel.
 
-    :param reactor: schedules the deliveries, each in a turn of its own; the installed one by default.
+    Pass its endpoints to `make_network_process` as ``endpoint=``, or use them with any Twisted factory.  Connections behave
+    like TCP connections of Twisted:
+
+    * Each end holds up to 64 KiB that its program has not read.  When it is full, the sender waits.
+    * A peer can shut its sending side and still receive.
+    * A peer that aborts the connection, or closes it without having read everything, resets it.
+    * If nothing listens, connecting fails with :py:class:`~twisted.internet.error.ConnectionRefusedError`.
+
+    Everything happens in later turns of the reactor, as it does with sockets.
+
+    :param reactor: runs the network by its ``callLater``.  The default is the installed reactor.  With a
+        :py:class:`~twisted.internet.task.Clock`, a test decides when something happens.
     """
 
-    def __init__(self, reactor: INetprocReactor | None = None) -> None:
-        self._reactor = reactor or default_reactor()
-        self._port: _Port | None = None
-        self._clients = 0
+    def __init__(self, reactor: IReactorTime | None = None) -> None:
+        self._reactor = _Reactor(reactor or default_reactor())
 
     def server_endpoint(self) -> IStreamServerEndpoint:
-        """Return an endpoint to listen with; only one may listen at a time."""
-        return _ServerEndpoint(self)
+        """Return an endpoint to listen with.
+
+        If another server listens on this network, ``listen`` fails with
+        :py:class:`~twisted.internet.error.CannotListenError`.
+        """
+        return TCP4ServerEndpoint(self._reactor, _SERVER[1], interface=_SERVER[0])
 
     def client_endpoint(self) -> IStreamClientEndpoint:
-        """Return an endpoint that connects to the server."""
-        return _ClientEndpoint(self)
-
-    def _listen(self, factory: IProtocolFactory) -> _Port:
-        address = IPv4Address("TCP", "127.0.0.1", 1)
-        if self._port is not None:
-            raise CannotListenError(address.host, address.port, OSError("already listening"))
-        self._port = _Port(self, factory, address)
-        return self._port
-
-    def _connect(self, factory: IProtocolFactory) -> Any:
-        """Return the protocol of a new connection."""
-        port = self._port
-        if port is None:
-            raise ConnectionRefusedError("nothing listens")
-        self._clients += 1
-        address = IPv4Address("TCP", "127.0.0.1", _FIRST_CLIENT + self._clients)
-        protocol = factory.buildProtocol(port.address)
-        if protocol is None:
-            raise ConnectionAborted("the factory builds no protocol")
-        client = _Transport(self._reactor, address, port.address)
-        server = _Transport(self._reactor, port.address, address)
-        client.peer, server.peer = server, client
-        port.accept(server)
-        client.begin(protocol)
-        return protocol
+        """Return an endpoint that connects to the server of this network."""
+        return TCP4ClientEndpoint(self._reactor, *_SERVER)
 
 
-@implementer(IStreamServerEndpoint)
-class _ServerEndpoint:
-    def __init__(self, network: MemoryNetwork) -> None:
-        self._network = network
+class _Reactor:
+    """What Twisted's endpoints and TCP transports use of a reactor.
 
-    def listen(self, factory: IProtocolFactory) -> Deferred[IListeningPort]:
-        listening: Deferred[IListeningPort] = Deferred()
-        try:
-            port = self._network._listen(factory)
-        except CannotListenError:
-            return fail()
-        factory.doStart()
-        listening.callback(port)
+    Like a reactor that calls select(), it looks at all its sockets in each turn.  There is a turn only after something has
+    changed.
+    """
+
+    def __init__(self, reactor: IReactorTime) -> None:
+        self.callLater = reactor.callLater
+        self.listener: _Listener | None = None
+        self.client_ports = itertools.count(_FIRST_CLIENT_PORT)
+        # Sets that keep the order, so that a test goes the same way each time.
+        self._readers: dict[FileDescriptor, None] = {}
+        self._writers: dict[FileDescriptor, None] = {}
+        self._turn_is_due = False
+
+    def listenTCP(
+        self, port: int, factory: IProtocolFactory, backlog: int, interface: str
+    ) -> _Port:
+        listening = _Port(port, factory, backlog, interface, self)
+        listening.startListening()
         return listening
 
+    def connectTCP(
+        self, host: str, port: int, factory: Any, timeout: float, bindAddress: None
+    ) -> _Connector:
+        connector = _Connector(host, port, factory, timeout, bindAddress, self)
+        connector.connect()
+        return connector
 
-@implementer(IStreamClientEndpoint)
-class _ClientEndpoint:
-    def __init__(self, network: MemoryNetwork) -> None:
-        self._network = network
+    def addReader(self, transport: FileDescriptor) -> None:
+        self._readers[transport] = None
+        self.changed()
 
-    def connect(self, factory: IProtocolFactory) -> Deferred[Any]:
-        connecting: Deferred[Any] = Deferred(lambda attempt: attempt.errback(CancelledError()))
-        self._network._reactor.callLater(0, self._try, factory, connecting)
-        return connecting
+    def addWriter(self, transport: FileDescriptor) -> None:
+        self._writers[transport] = None
+        self.changed()
 
-    def _try(self, factory: IProtocolFactory, connecting: Deferred[Any]) -> None:
-        if connecting.called:
-            return
-        try:
-            protocol = self._network._connect(factory)
-        except (ConnectionRefusedError, ConnectionAborted):
-            connecting.errback()
-        else:
-            connecting.callback(protocol)
+    def removeReader(self, transport: FileDescriptor) -> None:
+        self._readers.pop(transport, None)
 
+    def removeWriter(self, transport: FileDescriptor) -> None:
+        self._writers.pop(transport, None)
 
-@implementer(IListeningPort, IPushProducer)
-class _Port:
-    """The listening end; what was not accepted yet waits in it."""
-
-    def __init__(
-        self, network: MemoryNetwork, factory: IProtocolFactory, address: IPv4Address
-    ) -> None:
-        self.address = address
-        self._network = network
-        self._factory = factory
-        self._backlog: deque[_Transport] = deque()
-        self._paused = False
-
-    def startListening(self) -> None:
-        """Do nothing: it listens from the beginning."""
-
-    def stopListening(self) -> None:
-        """Listen no more; connections that were not accepted are reset."""
-        self._paused = True
-        self._network._port = None
-        while self._backlog:
-            self._backlog.popleft().abortConnection()
-        self._factory.doStop()
-
-    def getHost(self) -> IPv4Address:
-        """Return where it listens."""
-        return self.address
-
-    def accept(self, transport: _Transport) -> None:
-        """Take the server's end of a new connection."""
-        self._backlog.append(transport)
-        self._network._reactor.callLater(0, self._accept_one)
-
-    def _accept_one(self) -> None:
-        if self._paused or not self._backlog:
-            return
-        transport = self._backlog.popleft()
-        protocol = self._factory.buildProtocol(transport.getPeer())
-        if protocol is None:
-            transport.abortConnection()
-        else:
-            transport.begin(protocol)
-
-    def pauseProducing(self) -> None:
-        """Accept nothing until `resumeProducing`."""
-        self._paused = True
-
-    def stopProducing(self) -> None:
-        """Accept nothing any more."""
-        self._paused = True
-
-    def resumeProducing(self) -> None:
-        """Accept again."""
-        self._paused = False
-        for _ in self._backlog:
-            self._network._reactor.callLater(0, self._accept_one)
-
-
-class _Direction:
-    """What one end has sent and the other end has not read."""
-
-    def __init__(self) -> None:
-        self.pieces: deque[bytes] = deque()
-        self.size = 0
-        #: Whether the sender has sent everything and said so.
-        self.ended = False
-        #: Whether the connection was reset after these pieces.
-        self.is_reset = False
-
-    def put(self, data: bytes) -> bytes:
-        """Take what there is room for, and return the rest."""
-        taken, rest = data[: _CAPACITY - self.size], data[_CAPACITY - self.size :]
-        if taken:
-            self.pieces.append(taken)
-            self.size += len(taken)
-        return rest
-
-    def take(self) -> bytes:
-        """Return the next piece."""
-        data = self.pieces.popleft()
-        self.size -= len(data)
-        return data
-
-
-@implementer(ITCPTransport, IConsumer, IPushProducer)
-class _Transport:
-    """One end of a connection."""
-
-    disconnecting = False
-    connected = True
-
-    def __init__(self, reactor: INetprocReactor, local: IPv4Address, remote: IPv4Address) -> None:
-        self._reactor = reactor
-        self._local, self._remote = local, remote
-        self.peer: _Transport
-        self._protocol: Any = None
-        self._input = _Direction()
-        self._unsent: deque[bytes] = deque()
-        self._unsent_size = 0
-        self._paused = False
-        self._scheduled = False
-        self._eof_told = False
-        # Whether the sending side is to be shut once everything is sent, and whether it is.
-        self._shutting = self._shut = False
-        self._producer: Any = None
-        self._streams = False
-        self._producer_paused = False
-
-    def begin(self, protocol: Any) -> None:
-        """Connect the protocol; what the peer has sent already follows in a later turn."""
-        self._protocol = protocol
-        protocol.makeConnection(self)
-        self._schedule()
-
-    # -- one turn -------------------------------------------------------------------------------
-
-    def _schedule(self) -> None:
-        if not self._scheduled and self.connected:
-            self._scheduled = True
-            self._reactor.callLater(0, self._turn)
+    def changed(self) -> None:
+        """Look at the sockets in the next turn."""
+        if not self._turn_is_due:
+            self._turn_is_due = True
+            self.callLater(0, self._turn)
 
     def _turn(self) -> None:
-        """Do what a reactor does with a socket that is ready: read once, write what there is room for."""
-        self._scheduled = False
-        if self.connected and not self._paused and self._protocol is not None:
-            self._read()
-        if self.connected:
-            self._write_out()
+        self._turn_is_due = False
+        ready = [t for t in {**self._readers, **self._writers} if self._can(t)]
+        for transport in ready:
+            log.callWithLogger(transport, self._serve, transport)
+        if ready:
+            self.changed()
 
-    def _read(self) -> None:
-        given = self._input
-        if given.pieces:
-            data = given.take()
-            self.peer._schedule()
-            if given.pieces or given.ended or given.is_reset:
-                self._schedule()
-            self._protocol.dataReceived(data)
-        elif given.is_reset:
-            self._lose(ConnectionLost("reset by the peer"))
-        elif given.ended and not self._eof_told:
-            self._eof_told = True
-            if IHalfCloseableProtocol.providedBy(self._protocol):
-                self._protocol.readConnectionLost()
-            else:
-                self._lose(ConnectionDone())
+    def _can(self, transport: Any) -> bool:
+        """Whether TRANSPORT waits for something that its socket can do now."""
+        return (transport in self._readers and transport.socket.readable()) or (
+            transport in self._writers and transport.socket.writable()
+        )
 
-    def _write_out(self) -> None:
-        to = self.peer._input
-        if self._input.is_reset:
-            if self._unsent:
-                # As a socket that notices the reset when it writes.
-                self._lose(ConnectionLost("reset by the peer"))
+    def _serve(self, transport: Any) -> None:
+        """Let TRANSPORT read once and write once; if that ends the connection, do what Twisted's reactors do."""
+        why = None
+        was_reading = False
+        try:
+            if transport in self._readers and transport.socket.readable():
+                was_reading = True
+                why = transport.doRead()
+            if not why and transport in self._writers and transport.socket.writable():
+                was_reading = False
+                why = transport.doWrite()
+        except Exception as error:
+            log.err()
+            why = error
+        if why is None:
             return
-        while self._unsent:
-            data = self._unsent.popleft()
-            rest = to.put(data)
-            self._unsent_size -= len(data) - len(rest)
-            if len(rest) < len(data):
-                self.peer._schedule()
-            if rest:
-                self._unsent.appendleft(rest)
-                return
-        self._output_written()
+        self.removeReader(transport)
+        if (
+            was_reading
+            and isinstance(why, ConnectionDone)
+            and IHalfCloseableDescriptor.providedBy(transport)
+        ):
+            transport.readConnectionLost(Failure(why))
+        else:
+            self.removeWriter(transport)
+            transport.connectionLost(Failure(why))
 
-    def _output_written(self) -> None:
-        if self._producer is not None and (self._producer_paused or not self._streams):
-            self._producer_paused = False
-            self._producer.resumeProducing()
-        elif self.disconnecting:
-            self._close()
-        elif self._shutting and not self._shut:
+
+# -- Twisted's transports over sockets in memory ------------------------------------------------
+
+
+class _Port(tcp.Port):
+    reactor: Any
+
+    def createInternetSocket(self) -> Any:
+        return _Listener(self.reactor)
+
+
+class _Client(tcp.Client):
+    reactor: Any
+
+    def createInternetSocket(self) -> Any:
+        return _Socket(self.connector.reactor)
+
+
+class _Connector(tcp.Connector):
+    reactor: Any
+
+    def _makeTransport(self) -> _Client:
+        return _Client(self.host, self.port, self.bindAddress, self, self.reactor)
+
+
+# -- the sockets --------------------------------------------------------------------------------
+
+
+def _error(number: int) -> OSError:
+    return OSError(number, os.strerror(number))
+
+
+class _Listener:
+    """A listening socket.  Connections that have not been accepted wait in it."""
+
+    def __init__(self, reactor: _Reactor) -> None:
+        self._reactor = reactor
+        self._waiting: deque[_Socket] = deque()
+
+    def bind(self, address: tuple[str, int]) -> None:
+        if self._reactor.listener is not None:
+            raise _error(errno.EADDRINUSE)
+        self._reactor.listener = self
+
+    def listen(self, backlog: int) -> None:
+        """Do nothing: any number of connections may wait."""
+
+    def put(self, end: _Socket) -> None:
+        """Let a new connection wait."""
+        self._waiting.append(end)
+        self._reactor.changed()
+
+    def accept(self) -> tuple[_Socket, tuple[str, int]]:
+        if not self._waiting:
+            raise _error(errno.EWOULDBLOCK)
+        accepted = self._waiting.popleft()
+        return accepted, accepted.getpeername()
+
+    def readable(self) -> bool:
+        return bool(self._waiting)
+
+    def getsockname(self) -> tuple[str, int]:
+        return _SERVER
+
+    def fileno(self) -> int:
+        return -1
+
+    def shutdown(self, how: int) -> None:
+        """Do nothing: `close` follows."""
+
+    def close(self) -> None:
+        """Listen no longer, and reset the connections that wait."""
+        if self._reactor.listener is self:
+            self._reactor.listener = None
+        for end in self._waiting:
+            end.abort()
+
+
+class _Socket:
+    """One end of a connection."""
+
+    _peer: _Socket
+    _connected = False
+    _closed = False
+    #: Whether this end has said that it sends no more.
+    _shut = False
+    #: Whether the peer has said so; what was received before can still be read.
+    _ended = False
+    #: Whether the peer has reset the connection; likewise.
+    _reset = False
+
+    def __init__(self, reactor: _Reactor, name: tuple[str, int] = ("0.0.0.0", 0)) -> None:
+        self._reactor = reactor
+        self._name = name
+        self._received = bytearray()
+        self._options: dict[tuple[int, int], Any] = {}
+
+    def setblocking(self, blocking: bool) -> None:
+        """Do nothing: it never blocks."""
+
+    def connect_ex(self, address: tuple[str, int]) -> int:
+        listener = self._reactor.listener
+        if listener is None:
+            return errno.ECONNREFUSED
+        self._name = (address[0], next(self._reactor.client_ports))
+        accepted = _Socket(self._reactor, address)
+        self._peer, accepted._peer = accepted, self
+        self._connected = accepted._connected = True
+        listener.put(accepted)
+        return 0
+
+    def readable(self) -> bool:
+        return bool(self._received) or self._ended or self._reset
+
+    def writable(self) -> bool:
+        return self._reset or self._peer._closed or self._room() > 0
+
+    def _room(self) -> int:
+        return _CAPACITY - len(self._peer._received)
+
+    def send(self, data: memoryview) -> int:
+        if self._reset or self._shut:
+            raise _error(errno.EPIPE)
+        if not data:
+            return 0
+        if self._peer._closed:
+            # The kernel takes it, and learns by the peer's answer that the connection is gone.
+            self._reset = True
+            size = len(data)
+        else:
+            size = min(len(data), self._room())
+            if size <= 0:
+                raise _error(errno.EWOULDBLOCK)
+            self._peer._received += data[:size]
+        self._reactor.changed()
+        return size
+
+    def recv(self, size: int) -> bytes:
+        if self._received:
+            data = bytes(self._received[:size])
+            del self._received[:size]
+            self._reactor.changed()
+            return data
+        if self._ended:
+            return b""
+        raise _error(errno.ECONNRESET if self._reset else errno.EWOULDBLOCK)
+
+    def shutdown(self, how: int) -> None:
+        """End the sending side.  Whether the receiving side is meant, too, makes no difference to the peer."""
+        if self._connected and not self._shut:
             self._shut = True
-            self.peer._input.ended = True
-            self.peer._schedule()
-            if IHalfCloseableProtocol.providedBy(self._protocol):
-                self._protocol.writeConnectionLost()
+            self._peer._ended = True
+            self._reactor.changed()
 
-    def _close(self) -> None:
-        if self._input.size:
-            self._reset_peer()
-        self._lose(ConnectionDone())
+    def close(self) -> None:
+        if self._connected:
+            if self._received or (socket.SOL_SOCKET, socket.SO_LINGER) in self._options:
+                self.abort()
+            else:
+                self.shutdown(socket.SHUT_RDWR)
+                self._closed = True
 
-    def _reset_peer(self) -> None:
-        self.peer._input.is_reset = True
-        self.peer._schedule()
+    def abort(self) -> None:
+        """Close, and reset the peer."""
+        self._closed = self._peer._reset = True
+        self._reactor.changed()
 
-    def _lose(self, reason: Exception) -> None:
-        self.connected = False
-        self.disconnecting = True
-        self.peer._input.ended = True
-        self.peer._schedule()
-        if self.peer.connected and not self.peer._shut and self.peer._unsent:
-            self._reset_peer()
-        producer, self._producer = self._producer, None
-        if producer is not None:
-            producer.stopProducing()
-        if self._protocol is not None:
-            self._protocol.connectionLost(Failure(reason))
+    def getsockname(self) -> tuple[str, int]:
+        return self._name
 
-    # -- asked by the protocol ------------------------------------------------------------------
+    def getpeername(self) -> tuple[str, int]:
+        return self._peer._name
 
-    def write(self, data: bytes) -> None:
-        """Send DATA, in a later turn."""
-        if not self.connected or self.disconnecting or self._shutting or not data:
-            return
-        self._unsent.append(bytes(data))
-        self._unsent_size += len(data)
-        if self._streams and self._unsent_size > _CAPACITY and not self._producer_paused:
-            self._producer_paused = True
-            self._producer.pauseProducing()
-        self._schedule()
+    def fileno(self) -> int:
+        return -1
 
-    def writeSequence(self, data: Any) -> None:
-        """Send the pieces of DATA."""
-        self.write(b"".join(data))
+    def setsockopt(self, level: int, name: int, value: Any) -> None:
+        """Keep VALUE for `getsockopt`.  Of all options, only SO_LINGER changes anything: its socket closes by a reset."""
+        self._options[level, name] = value
 
-    def loseConnection(self) -> None:
-        """Close after everything was sent and the producer, if there is one, has unregistered."""
-        if self.connected and not self.disconnecting:
-            self.disconnecting = True
-            self._schedule()
-
-    def loseWriteConnection(self) -> None:
-        """End the sending side after everything was sent."""
-        self._shutting = True
-        self._schedule()
-
-    def abortConnection(self) -> None:
-        """Close at once; the peer's connection is reset."""
-        if self.connected:
-            self._unsent.clear()
-            self._reset_peer()
-            self._lose(ConnectionAborted())
-
-    def getPeer(self) -> IPv4Address:
-        """Return the address of the other end."""
-        return self._remote
-
-    def getHost(self) -> IPv4Address:
-        """Return the address of this end."""
-        return self._local
-
-    def getTcpNoDelay(self) -> bool:
-        """Whether small pieces are sent at once: always."""
-        return True
-
-    def setTcpNoDelay(self, enabled: bool) -> None:
-        """Do nothing."""
-
-    def getTcpKeepAlive(self) -> bool:
-        """Whether silence is probed: there is no need to."""
-        return False
-
-    def setTcpKeepAlive(self, enabled: bool) -> None:
-        """Do nothing."""
-
-    # -- flow control ---------------------------------------------------------------------------
-
-    def pauseProducing(self) -> None:
-        """Read nothing until `resumeProducing`."""
-        self._paused = True
-
-    def stopProducing(self) -> None:
-        """Close."""
-        self.loseConnection()
-
-    def resumeProducing(self) -> None:
-        """Read again."""
-        self._paused = False
-        self._schedule()
-
-    def registerProducer(self, producer: Any, streaming: bool) -> None:
-        """Let PRODUCER pause while more than 64 KiB wait, or, if it is not STREAMING, ask it whenever nothing waits."""
-        if self._producer is not None:
-            raise RuntimeError("a producer is registered already")
-        if not self.connected:
-            producer.stopProducing()
-            return
-        self._producer, self._streams = producer, streaming
-        self._producer_paused = False
-        if not streaming:
-            producer.resumeProducing()
-
-    def unregisterProducer(self) -> None:
-        """Forget the producer."""
-        self._producer, self._streams, self._producer_paused = None, False, False
-        self._schedule()
+    def getsockopt(self, level: int, name: int) -> Any:
+        return self._options.get((level, name), 0)
