@@ -39,20 +39,20 @@ _FIRST_CLIENT_PORT = 49152
 
 
 class MemoryNetwork:
-    """A network for one server and any number of clients, without sockets of the kernel.
+    """A network in memory, for one server at a time and any number of clients.
 
-    Pass its endpoints to `make_network_process` as ``endpoint=``, or use them with any Twisted factory.  Connections behave
-    like TCP connections of Twisted:
+    Pass its endpoints to `make_network_process` as `endpoint`, or use them with any Twisted factory.  A connection behaves as
+    a TCP connection of Twisted does, because Twisted's TCP transports run over it:
 
-    * Each end holds up to 64 KiB that its program has not read.  When it is full, the sender waits.
-    * A peer can shut its sending side and still receive.
-    * A peer that aborts the connection, or closes it without having read everything, resets it.
-    * If nothing listens, connecting fails with :py:class:`~twisted.internet.error.ConnectionRefusedError`.
+    * Each end holds up to 64 KiB that its program has not read.  If it is full, the sender waits.
+    * A peer can end its sending side and still receive.
+    * A peer resets the connection if it aborts it, or if it closes it and has not read everything.
 
-    Everything happens in later turns of the reactor, as it does with sockets.
+    Nothing happens within a call: data, ends and new connections are delivered in later turns of the reactor.
 
-    :param reactor: runs the network by its ``callLater``.  The default is the installed reactor.  With a
-        :py:class:`~twisted.internet.task.Clock`, a test decides when something happens.
+    Args:
+        reactor: The reactor, of which only `callLater` is used.  With `twisted.internet.task.Clock`, the test decides when
+            something happens.
     """
 
     def __init__(self, reactor: IReactorTime | None = None) -> None:
@@ -61,13 +61,15 @@ class MemoryNetwork:
     def server_endpoint(self) -> IStreamServerEndpoint:
         """Return an endpoint to listen with.
 
-        If another server listens on this network, ``listen`` fails with
-        :py:class:`~twisted.internet.error.CannotListenError`.
+        `listen` fails with `CannotListenError` while another server of this network listens.
         """
         return TCP4ServerEndpoint(self._reactor, _SERVER[1], interface=_SERVER[0])
 
     def client_endpoint(self) -> IStreamClientEndpoint:
-        """Return an endpoint that connects to the server of this network."""
+        """Return an endpoint that connects to the server of this network.
+
+        `connect` fails with `ConnectionRefusedError` if there is none.
+        """
         return TCP4ClientEndpoint(self._reactor, *_SERVER)
 
 
@@ -263,6 +265,9 @@ class _Socket:
         """Do nothing: it never blocks."""
 
     def connect_ex(self, address: tuple[str, int]) -> int:
+        """Begin to connect.  Twisted calls this again when the socket can be written."""
+        if self._connected:
+            return errno.EISCONN
         listener = self._reactor.listener
         if listener is None:
             return errno.ECONNREFUSED
@@ -271,7 +276,7 @@ class _Socket:
         self._peer, accepted._peer = accepted, self
         self._connected = accepted._connected = True
         listener.put(accepted)
-        return 0
+        return errno.EINPROGRESS
 
     def readable(self) -> bool:
         return bool(self._received) or self._ended or self._reset

@@ -25,21 +25,27 @@ async def connected_pair(
     table: Table | None = None,
     reactor: INetprocReactor | None = None,
 ) -> tuple[NetworkProcess, NetworkProcess]:
-    """Return two connected processes: a client, and the process that a server has made for it.
+    """Connect two processes in memory.
 
-    Both are open, and their sentinels and the server's log function have been called.  The server is deleted once it has
-    accepted the client, so that a test has only these two processes to clean up.
+    Both processes are open, and their sentinels and the server's log function have been called.  The server is deleted after
+    it has accepted the client, so that the test has to clean up only these two.
 
-    :param client: keywords of `make_network_process` for the client, such as ``filter``.  Its ``name`` is "client" by
-        default.
-    :param server: the keywords for the server.  The accepted process takes its filter, sentinel, coding system and
-        property list from it.  Its ``name`` is "server" by default.
-    :param table: the table of all three processes, for instance that of `clean_table`.
-    :raises ProcessArgumentError: if a keyword is wrong.
-    :raises ProcessError: if the connection ends before the server has accepted it, for instance because the server refuses
-        the client's certificate.
+    If there is an error, or if the coroutine is cancelled, no process is left.
 
-    After an error, and if the coroutine is cancelled, no process is left.
+    Args:
+        client: Keywords of `make_network_process` for the client, such as `filter`.  By default its `name` is "client".
+        server: Keywords for the server.  The accepted process takes its filter, sentinel, coding system and property list
+            from the server.  By default the server's `name` is "server".
+        table: The table of all processes, for example the one that `clean_table` returns.
+        reactor: The reactor.
+
+    Returns:
+        The client, and the process that the server made for the connection.
+
+    Raises:
+        ProcessArgumentError: A keyword is wrong.
+        ProcessError: The connection ended before the server accepted it, for example because the server refused the client's
+            certificate.
     """
     network = MemoryNetwork(reactor)
     ours: dict[str, Any] = {"table": table, "reactor": reactor}

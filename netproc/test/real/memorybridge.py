@@ -10,7 +10,7 @@ import socket
 from typing import Any, cast
 
 from twisted.internet.error import ConnectionDone
-from twisted.internet.interfaces import IHalfCloseableProtocol, IListeningPort, ITCPTransport
+from twisted.internet.interfaces import IHalfCloseableProtocol, IListeningPort
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -80,7 +80,7 @@ def raw_client(network: MemoryNetwork) -> socket.socket:
         sock = connect(socket.AF_INET, listener.getsockname())
         real = adopt(listener.accept()[0])
     connecting = network.client_endpoint().connect(Factory.forProtocol(Side))
-    connecting.addCallback(join, real)
+    connecting.addCallback(lambda entered: join(cast(Side, entered), real))
     connecting.addErrback(lambda _: real.transport.abortConnection())
     return sock
 
