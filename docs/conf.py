@@ -12,7 +12,8 @@ release = version = __version__
 copyright = f"the netproc developers. MIT licence. Documentation of netproc {version}"
 
 sys.path.append(os.path.join(os.path.dirname(__file__), "_ext"))
-extensions = ["lifecycle", "sphinx_copybutton"]
+extensions = ["lifecycle", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx_copybutton"]
+autodoc_typehints = "none"
 exclude_patterns = ["_build"]
 html_theme = "furo"
 html_title = f"netproc {__version__}"

@@ -1,4 +1,4 @@
-"""A table of processes for one test, which fails if the test leaves a process behind.
+"""A table of processes for one test.  The test fails if it leaves a process in the table.
 
 Tests call `clean_table`.  It adds a check to the test's cleanups.
 """

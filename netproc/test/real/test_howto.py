@@ -33,6 +33,7 @@ from netproc.test.real.test_examples import free_port
 from netproc.test.test_packaging import checkout
 
 BLOCK = re.compile(r"\.\. code-block:: \w+\n   :caption: (.+)\n\n((?:   .*\n|\n)+)")
+CONSOLE = re.compile(r"\.\. code-block:: console\n\n((?:   .*\n|\n)+)")
 FIRST, SERVES, ASKS, SAYS = "first", "in one terminal", "in another", "and the first says"
 
 
@@ -179,3 +180,17 @@ class HowToTests(ProgramTestCase):
 
     async def test_socket_activation(self) -> None:
         await self.check("socket-activation", 1)
+
+    async def test_testing(self) -> None:
+        """Each command works, and prints what the page shows, if it shows something."""
+        directory = self.mktemp()
+        os.makedirs(directory)
+        for name, content in (*blocks("../tutorial/twistd"), *blocks("testing")):
+            if name.endswith(".py"):
+                self.write(directory, name, content + "\n")
+        shown = [textwrap.dedent(text).strip() for text in CONSOLE.findall(page_text("testing"))]
+        self.assertEqual(5, len(shown))
+        for text in shown:
+            command, _, output = text.removeprefix("$ ").partition("\n")
+            printed = await self.asked(command, directory)
+            self.assertIn(output, printed)

@@ -12,7 +12,7 @@ from netproc.testing import MemoryNetwork
 
 
 class MemoryFixture(Fixture):
-    """Over a network of its own for each server; plain sockets are joined to it."""
+    """Over one network for each server.  Plain sockets are joined to it."""
 
     foreign = True
 

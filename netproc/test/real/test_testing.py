@@ -146,7 +146,7 @@ class PairTests(NetprocTestCase):
 
 
 class StandIn:
-    """A test that runs its cleanups when it is told to."""
+    """A test whose cleanups run when `end` is called."""
 
     fail = TestCase.fail
     failureException = TestCase.failureException
