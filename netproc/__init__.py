@@ -26,12 +26,14 @@ from ._version import __version__
 from .core.address import format_network_address
 from .core.buffer import Buffer
 from .core.errors import (
+    AnswerSizeError,
     CommandError,
     NegotiationError,
     NetprocError,
     ProcessArgumentError,
     ProcessError,
     SecurityError,
+    StartTLSError,
 )
 from .core.limits import Limits
 from .core.negotiate import StreamProperties
@@ -64,6 +66,7 @@ from .streams.security import SecurityManager
 
 __all__ = [
     "UNSET",
+    "AnswerSizeError",
     "Buffer",
     "CommandError",
     "InterfaceInfo",
@@ -76,6 +79,7 @@ __all__ = [
     "ProcessTable",
     "SecurityError",
     "SecurityManager",
+    "StartTLSError",
     "StreamProperties",
     "TLSParameters",
     "TransactionQueue",

@@ -1,6 +1,6 @@
 """`python -m netproc`: the commands for a terminal.
 
-Python runs this; each command has a module of its own: `opencommand.py`.
+Python runs this; each command has a module of its own: `commands/open.py`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Refuses to be imported where netproc cannot work.
 
-`netproc/__init__.py` imports this first, so that the line comes before some missing system call does.
+`__init__.py` imports this first, so that the line comes before some missing system call does.
 """
 
 import sys

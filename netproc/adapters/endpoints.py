@@ -1,7 +1,7 @@
 """Endpoints whose connections are network processes, for any factory of Twisted's.
 
-`endpointstrings.py` makes them from descriptions; `make.py` and `open_stream.py` make the processes, which are listed as
-all others are, and `processtransport.py` gives each to a protocol.
+`commands/endpointstrings.py` makes them from descriptions; `making/make.py` and `streams/openstream.py` make the processes, which are listed as
+all others are, and `transport.py` gives each to a protocol.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ class ProcessClientEndpoint:
             protocol = factory.buildProtocol(twisted_address(process._contact.remote))
             if protocol is None:
                 peer = format_address(process._contact.remote)
-                raise ProcessError(None, "the factory wants no protocol", peer)
+                raise ProcessError(None, "the factory has returned no protocol", peer)
         except BaseException:
             process.delete()
             raise

@@ -1,7 +1,7 @@
 """ProcessService: a network process that starts and stops with a Twisted application.
 
-Programs put it into a .tac file or a MultiService, `tap.py` makes one for `twistd netproc make`.  It makes
-the process by `make.py` and, when the application stops, lets what was sent be written.
+Programs put it into a .tac file or a MultiService, `commands/make.py` makes one for `twistd netproc make`.  It makes
+the process by `making/make.py` and, when the application stops, lets what was sent be written.
 """
 
 from __future__ import annotations
@@ -29,13 +29,20 @@ STOP_FLUSH = 7.0
 
 
 class ProcessService(Service):
-    """A server or client process as a service.
+    """A `twisted.application.service.Service` that runs one process.
 
-    Takes the keywords of make_network_process.  A server listens when the service starts with
-    privileges, so that low ports and `twistd --uid` work; its host is looked up by a blocking call
-    then.  OWNER, as (user id, group id), becomes the owner of the file of a UNIX server.
+    A server starts to listen when the service starts with privileges, so that low ports and ``twistd --uid`` work.  Its host
+    is then looked up by a blocking call.
 
-    `process` is the process once it is made.  Starting raises NetprocError when that fails at once.
+    Args:
+        owner: A pair (user id, group id) that becomes the owner of the file of a UNIX server.
+        keywords: The keywords of `make_network_process`.
+
+    Attributes:
+        process: The process, or None while there is none.
+
+    Raises:
+        TypeError: A keyword is unknown, or `name` is missing.
     """
 
     def __init__(self, *, owner: tuple[int, int] | None = None, **keywords: Any) -> None:
@@ -52,13 +59,21 @@ class ProcessService(Service):
         self.process: NetworkProcess | None = None
 
     def privilegedStartService(self) -> None:
-        """Let a server listen."""
+        """Make the server and let it listen.  A client is not made yet.
+
+        Raises:
+            NetprocError: The server could not be made, and netproc knows this at once.
+        """
         super().privilegedStartService()
         if makes_server(self._keywords["server"]):
             self._start(resolve_blocking)
 
     def startService(self) -> None:
-        """Let a server listen that does not yet, or connect a client."""
+        """Make the process, unless it is a server that listens already.
+
+        Raises:
+            NetprocError: The process could not be made, and netproc knows this at once.
+        """
         super().startService()
         if self._attempt is None:
             self._start(resolve)
@@ -90,19 +105,32 @@ class ProcessService(Service):
             self.failed(failure)
 
     def started(self, process: NetworkProcess) -> None:
-        """The process is there; for subclasses."""
+        """The service calls this method when the process was made.  Subclasses can override it.
+
+        Args:
+            process: The process.
+        """
 
     def failed(self, failure: Failure) -> None:
-        """Making the process has failed after the service started; for subclasses."""
+        """The service calls this method when the process could not be made, after the service has started.
+
+        Subclasses can override it.  The method logs the failure.
+
+        Args:
+            failure: The failure of the Deferred of `make_network_process`.
+        """
         if failure.check(NetprocError):
             log.error("{error}", error=escape(failure.getErrorMessage()))
         else:
             log.failure("The process could not be made", failure)
 
-    def stopService(self) -> Deferred[None]:
-        """End the process and its connections, after what was sent has been written.
+    def stopService(self) -> Deferred[None]:  # D17
+        """Delete the process and, if it is a server, its connections.
 
-        Fires within 10 seconds; does not wait for processes whose `query_on_exit` is off (D17).
+        netproc writes their pending output first.
+
+        Returns:
+            A Deferred that fires within 10 seconds.  It does not wait for processes whose `query_on_exit` is off.
         """
         super().stopService()
         attempt, self._attempt = self._attempt, None

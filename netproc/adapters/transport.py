@@ -1,6 +1,6 @@
 """A process as a transport for Twisted protocols, which know nothing of processes.
 
-`processendpoints.py` hands in an open process and its protocol.  The transport is the filter of the process: it passes
+`endpoints.py` hands in an open process and its protocol.  The transport is the filter of the process: it passes
 on what the peer sends and how the connection ends, and sends what the protocol writes.
 
 Where a process and Twisted's own transports behave differently, it behaves like those: only a producer bounds the

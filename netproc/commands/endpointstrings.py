@@ -1,7 +1,7 @@
 """Descriptions of endpoints, "netproc:…" and "starttls:…": the options of the command line between colons.
 
 `twisted/plugins/netproc_endpoints.py` hands in what Twisted has read of a description; `tap.py` reads the options, and
-`processendpoints.py` has the endpoints that are made of them.
+`adapters/endpoints.py` has the endpoints that are made of them.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """How a command ends: with one line on standard error and an exit status, and not by every signal.
 
-`command.py` and `tap.py` use this, because twistd and twist have no way for a service to say it: an exception
+`make.py` and `tap.py` use this, because twistd and twist have no way for a service to say it: an exception
 before the reactor runs prints a traceback, and after it the exit status is always 0.
 """
 

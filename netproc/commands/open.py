@@ -1,6 +1,6 @@
 """`python -m netproc open`: a stream between a server and the terminal.
 
-`__main__.py` hands in the command line; `open_stream.py` opens the stream, `terminal.py` has the other end.  What there
+`__main__.py` hands in the command line; `streams/openstream.py` opens the stream, `terminal.py` has the other end.  What there
 is to know of the stream goes to standard error; standard output has the server's bytes and nothing else.
 """
 

@@ -1,6 +1,6 @@
 """The password of a private key, for commands: from a file, from the environment, or from the terminal.
 
-`tap.py` and `opencommand.py` hand in what the option said.  The command line itself can be read by every user of the
+`tap.py` hands in what the option said, also for `open.py` (at run time).  The command line itself can be read by every user of the
 machine, so a password in it is refused.
 """
 

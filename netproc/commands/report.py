@@ -1,6 +1,6 @@
 """A line for each connection in the log, when nobody else says anything about them.
 
-`tap.py` gives a process of `twistd netproc make` these functions when it has neither a sentinel nor a log
+`make.py` gives a process of `twistd netproc make` these functions when it has neither a sentinel nor a log
 function of the user's.
 """
 

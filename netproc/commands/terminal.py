@@ -1,6 +1,6 @@
 """Standard input and output, whatever they are: terminals, pipes, files.
 
-`opencommand.py` joins a process to them.
+`open.py` joins a process to them.
 
 Each has a thread, which is in one blocking call at most.  Descriptors that do not block are no way to do it: that is
 set for all who share the terminal, the shell too, and not every kind of file can be watched for being ready.

@@ -1,7 +1,7 @@
 """The address forms of Emacs: parse, check, print.
 
 `core/spec.py` parses what `local=` and `remote=` were given, `net/resolve.py` makes addresses from
-hosts and services, `process.py` and `core/contact.py` print what the sockets answer.
+hosts and services, `process/process.py` and `core/contact.py` print what the sockets answer.
 
 An address is one of (process-contact, N40):
 
@@ -57,10 +57,14 @@ WILDCARDS = {
 
 
 class SocketAddress(NamedTuple):
-    """A family and what the socket module takes and gives as an address of it.
+    """The address family and the address, as the functions of the `socket` module take and return it.
 
-    Hosts of IPv4 and IPv6 are spelled as the kernel spells them, without a zone, which is a number of its
-    own.  So two addresses are equal when the text is.
+    Hosts of IPv4 and IPv6 are written as the kernel writes them.  The interface of an IPv6 address is a number in `raw`.  Two
+    addresses are therefore equal if their text is.
+
+    Attributes:
+        family: The address family.
+        raw: The address.
     """
 
     family: int
@@ -68,12 +72,12 @@ class SocketAddress(NamedTuple):
 
     @property
     def is_wildcard(self) -> bool:
-        """Whether a server bound to it listens on all interfaces."""
+        """Whether a server that is bound to the address listens on all interfaces."""
         return self.family in LOOPBACK and self.raw[0] in WILDCARDS
 
     @property
     def destination(self) -> SocketAddress:
-        """Where packets for it go: for the local host if it is a wildcard."""
+        """The address to which packets for it are sent, which is that of the local host for a wildcard."""
         if not self.is_wildcard:
             return self
         return SocketAddress(self.family, (WILDCARDS[self.raw[0]], *self.raw[1:]))
@@ -114,10 +118,18 @@ def _zone_name(number: int) -> str:
         return str(number)
 
 
-def parse_address(value: object, keyword: str) -> SocketAddress:
-    """Check VALUE, an address form given as KEYWORD, and turn it into a SocketAddress.
+def parse_address(value: object, keyword: str) -> SocketAddress:  # D5, N41
+    """Check an address in one of netproc's forms, and convert it.
 
-    Raises ProcessArgumentError for any other shape and for numbers out of range (D5, N41).
+    Args:
+        value: The address.
+        keyword: The name of the argument, for the error.
+
+    Returns:
+        The address as endpoints take it.
+
+    Raises:
+        ProcessArgumentError: The address has another form, or a number is out of range.
     """
     if isinstance(value, str):
         return SocketAddress(socket.AF_UNIX, unix_name(value, keyword))
@@ -294,11 +306,19 @@ def format_address(address: SocketAddress | None) -> str:
     return escape(f"@{found[1:]}" if found.startswith("\0") else found) or "-"
 
 
-def format_network_address(address: object, omit_port: bool = False) -> str | None:
-    """ADDRESS, an address form with or without a port, as text; None for anything else (N46).
+def format_network_address(address: object, omit_port: bool = False) -> str | None:  # N46
+    """Return an address as text.
 
-    With OMIT_PORT neither the port nor the brackets around IPv6 are shown.  Emacs:
-    format-network-address.
+    For example "127.0.0.1:80", "[0:0:0:0:0:0:0:1]:80", or the path of a UNIX socket.
+
+    Emacs: ``format-network-address``.
+
+    Args:
+        address: The address, with or without a port.
+        omit_port: Whether to leave out the port, and the brackets around an IPv6 address.
+
+    Returns:
+        The text, or None if `address` is not an address.
     """
     if isinstance(address, str):
         return address

@@ -1,6 +1,6 @@
 """The entries of ~/.authinfo and ~/.netrc, as far as they are about client certificates.
 
-`clientcert.py` reads the files and asks here.
+`streams/clientcert.py` reads the files and asks here.
 
 An entry begins with ``machine NAME`` (or ``host``), or with ``default`` for every host, and goes on with pairs
 of a key and a value, over as many lines as it likes.  Values may be in quotes.  ``#`` begins a comment where

@@ -1,7 +1,7 @@
 """Process buffers: text with positions, a cap and marks.
 
-`process.py` inserts what the default filter and the default sentinel say, the program reads and takes
-text out; `core/names.py` makes buffers and knows what to do when one is killed.
+`process/settings.py` inserts what the default filter and the default sentinel say, the program reads and takes
+text out; `core/table.py` makes buffers and knows what to do when one is killed.
 
 Positions are Emacs's: 1 is before the first character, `size + 1` behind the last.
 """
@@ -42,19 +42,26 @@ class Mark:
 
 
 class Buffer:
-    """A named text.  `ProcessTable.get_buffer_create` makes it.
+    """A text with a name, into which processes insert received text and from which your program takes it.
 
-    `limit` is settable: process output beyond so many characters waits until text is taken out.
+    `get_buffer_create` makes buffers, and so does the keyword `buffer` of the functions that make processes.  Positions are
+    those of Emacs: 1 is before the first character.  ``len(buffer)`` is the number of characters.
+
+    If a position, a count, a text or a limit has the wrong type or is out of range, the methods and attributes raise
+    `ProcessArgumentError`.
+
+    Attributes:
+        name: The name of the buffer, or None after the buffer was killed.
+        read_only: Whether `insert`, `erase` and `take` raise an exception.  You can set it.  netproc inserts
+            received text anyway.
+        multibyte: Whether the buffer contains text.  Set it to False before a process uses the buffer; then
+            received data is inserted as bytes, without decoding.  Bytes that are not ASCII become lone surrogates.
     """
 
     def __init__(self, name: str, on_kill: Callable[[Buffer], None]) -> None:
-        #: None once it is killed.
         self.name: str | None = name
-        #: May `insert`, `erase` and `take` change it?  Process output goes in all the same (N180).
-        self.read_only = False
-        #: Does it hold text?  Output goes undecoded into one that does not, as bytes (N183); to be
-        #: set before a process uses it.
-        self.multibyte = True
+        self.read_only = False  # N180
+        self.multibyte = True  # N183
         self._limit = DEFAULT_LIMIT
         self._on_kill = on_kill
         # The text up to where it was changed last: in pieces, and then in small ones that are not joined yet.
@@ -78,17 +85,20 @@ class Buffer:
 
     @property
     def live(self) -> bool:
-        """Is it not killed?"""
+        """Whether the buffer was not killed."""
         return self.name is not None
 
     @property
     def text(self) -> str:
-        """All of it."""
+        """The whole text of the buffer."""
         return self._joined()
 
     @property
-    def point(self) -> int:
-        """Where the reader is: moves along with output when it stands at its place (N180)."""
+    def point(self) -> int:  # N180
+        """A position for your program, for example how far it has read.  You can set it.
+
+        It moves with the text around it.
+        """
         return self._point.position or 1
 
     @point.setter
@@ -97,7 +107,10 @@ class Buffer:
 
     @property
     def limit(self) -> int:
-        """How many characters it holds before the processes that fill it stop reading."""
+        """The number of characters after which received text waits until text is taken out.
+
+        You can set it.  It starts with 16,777,216.
+        """
         return self._limit
 
     @limit.setter
@@ -107,22 +120,37 @@ class Buffer:
 
     @property
     def room(self) -> int:
-        """How many characters process output may still add."""
+        """How many more characters of received text fit into the buffer."""
         return max(0, self._limit - self._size)
 
     def insert(self, position: int, text: str) -> None:
-        """Put TEXT at POSITION; marks that stand there stay before it."""
+        """Insert text.  Marks at the same position stay before the text.
+
+        Args:
+            position: Where to insert it.
+            text: The text.
+
+        Raises:
+            ProcessArgumentError: The buffer is read-only.
+        """
         self._check_writable()
         if not isinstance(text, str):
             raise ProcessArgumentError("text", f"{shown(text)} is not a str")
         self._insert(self.check_position("position", position), text, before_marks=False)
 
     def erase(self) -> None:
-        """Remove all text."""
+        """Remove the whole text."""
         self.take(self._size)
 
     def take(self, count: int) -> str:
-        """Remove and return the first COUNT characters, or what there is if that is less."""
+        """Remove and return the first characters.
+
+        Args:
+            count: How many characters to remove.  If the buffer contains less, all of them are removed.
+
+        Raises:
+            ProcessArgumentError: The buffer is read-only.
+        """
         self._check_writable()
         check_size("count", count, "characters")
         taken = []
@@ -141,8 +169,8 @@ class Buffer:
         self._tell_room()
         return "".join(taken)
 
-    def kill(self) -> None:
-        """Delete the processes whose buffer this is (N98), then the buffer."""
+    def kill(self) -> None:  # N98
+        """Delete the processes that use the buffer, and then the buffer."""
         if self.live:
             self._on_kill(self)
             self.name = None

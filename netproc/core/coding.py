@@ -1,7 +1,7 @@
 """Coding systems: what a name of Emacs's stands for, how it is read and how it is written.
 
-`core/spec.py` and `process.py` look systems up by name; `core/delivery.py` decodes what arrives with
-a decoder made here (`core/decoders.py`), `process.py` encodes what is sent.
+`core/spec.py` and `process/process.py` look systems up by name; `core/delivery.py` decodes what arrives with
+a decoder made here (`core/decoders.py`), `process/process.py` encodes what is sent.
 
 A name is one of `core/codecnames.py`, or of those below that are no codec, with "-unix", "-dos" or "-mac" behind it for
 the line ends; without that, reading finds them out and writing leaves newlines alone (N194).

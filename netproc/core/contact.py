@@ -1,6 +1,6 @@
 """What process-contact shows (N120–N132): the keywords as given, and the real addresses.
 
-`make.py` makes one for a process, `process.py` keeps it up to date and answers from it.
+`making/make.py` makes one for a process, `process/process.py` keeps it up to date and answers from it.
 
 An accepted connection shows its server's keywords with its own addresses; it shares the server's
 dictionary, which therefore is never changed in place.

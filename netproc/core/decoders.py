@@ -1,6 +1,7 @@
 """Decoders: chunks of bytes to text, in order.
 
-`core/coding.py` makes the one that a coding system needs; `core/delivery.py` and `packets.py` feed it.
+`core/coding.py` makes the one that a coding system needs; `core/delivery.py` (at run time) and `process/packets.py` (at run time)
+feed it.
 
 Decoders keep what a chunk leaves unfinished, never fail and never lose a byte: what is not valid becomes a
 lone surrogate (PEP 383) that encodes back to the same byte, where Emacs has its eight-bit characters

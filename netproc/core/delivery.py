@@ -1,7 +1,7 @@
 """What has arrived and is not with the filter yet: bytes to text, in order, the end last.
 
-`reading.py` puts in what the channel tells and takes out pieces for the filter or the buffer when it
-may, `packets.py` does the same with packets; this module never calls out.  Bytes wait undecoded, so that a coding
+`process/input.py` puts in what the channel tells and takes out pieces for the filter or the buffer when it
+may, `process/packets.py` does the same with packets; this module never calls out.  Bytes wait undecoded, so that a coding
 system changed by a filter holds for the next piece, and the tail of a chunk can be handed to a TLS engine.
 
 Text that the filter gives back waits before all bytes.  If the filter gives back everything that it was given, it

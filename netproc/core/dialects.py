@@ -1,6 +1,6 @@
 """What each protocol says before TLS: greeting, capabilities and STARTTLS, as a table.
 
-`core/streamspec.py` takes the row that `protocol=` names; `core/negotiate.py` leads the dialogue by it.
+`core/streamspec.py` takes the row that `protocol=` names; `core/negotiate.py` (at run time) leads the dialogue by it.
 
 Every end of text is the end of a line, an element or a message.  So it is found at the same place however the bytes
 were cut on their way, and no end is in what comes before it.

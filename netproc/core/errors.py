@@ -23,13 +23,17 @@ from .escape import error_text
 
 
 class NetprocError(Exception):
-    """What all errors of netproc have in common."""
+    """The base class of all errors of netproc."""
 
 
 class ProcessArgumentError(NetprocError, ValueError):
-    """A keyword has a value that cannot work; no socket was made.
+    """An argument or an attribute was given a value that cannot be used.
 
-    `keyword` is the Python name of the keyword, `problem` says what is wrong with its value.
+    The functions that make processes fail with it before they make a socket.
+
+    Attributes:
+        keyword: The Python name of the argument or the attribute.
+        problem: What is wrong with its value.
     """
 
     def __init__(self, keyword: str, problem: str) -> None:
@@ -57,9 +61,10 @@ def argument(keyword: str) -> Iterator[None]:
 class ProcessError(NetprocError, OSError):
     """An operation on a process failed.
 
-    `errno` is the system's error number, or None where the system gave none (a look-up that
-    found nothing).  `problem` is the text of the error and `address` the address in question, as
-    text, or None.
+    Attributes:
+        errno: The error number of the system, or None if there is none, as for a host name that was not found.
+        problem: The text of the error.
+        address: The address or addresses at which it happened, as text, or None.
     """
 
     #: Has it been logged?  What is raised again and again is logged once.
@@ -75,25 +80,32 @@ class ProcessError(NetprocError, OSError):
 
 
 class NegotiationError(ProcessError):
-    """The greeting, the capabilities or the answer to STARTTLS is not what opens a stream."""
+    """The dialogue that opens a stream failed: the server did not answer as its protocol requires."""
 
     def __init__(self, problem: str) -> None:
         super().__init__(None, problem)
 
 
 class StartTLSError(NegotiationError):
-    """The server does not offer TLS, or has refused it.
+    """The server does not offer TLS, or it refused TLS.
 
-    It is the error of a stream that must have TLS, and the `last_error` of one that goes on in clear text.
+    `open_network_stream` fails with it if the stream must have TLS.  Otherwise the stream stays unencrypted, and this is
+    the `last_error` of the process.
     """
 
 
 class AnswerSizeError(NegotiationError):
-    """The server said more than a dialogue may hold."""
+    """The server sent more than a dialogue may contain."""
 
 
 class SecurityError(ProcessError):
-    """The security manager refuses a connection; `conditions` are the names of what is wrong with it."""
+    """The security manager refuses the connection.
+
+    Attributes:
+        conditions: The names of the problems, as a tuple: the "warnings" of `peer_status`, "same-cert" (the host has
+            another public key than before), "not-seen", "unencrypted", "version", "cbc-cipher", ….  It is empty if the manager
+            failed, for example because it could not read its file.
+    """
 
     def __init__(self, problem: str, conditions: tuple[str, ...] = ()) -> None:
         super().__init__(None, problem)
@@ -101,7 +113,12 @@ class SecurityError(ProcessError):
 
 
 class CommandError(ProcessError):
-    """A command has ended with a status that is not 0, or by a signal: `exit_status` is the one or the other."""
+    """A command that ran instead of a connection has failed.
+
+    Attributes:
+        exit_status: The exit status of the command, which is not 0, or the number of the signal that ended it.
+        by_signal: Whether a signal ended the command.
+    """
 
     def __init__(self, problem: str, exit_status: int, *, by_signal: bool = False) -> None:
         super().__init__(None, problem)

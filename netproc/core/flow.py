@@ -1,6 +1,6 @@
 """Whose output is still pending: what a process's own filter sent, or others.
 
-`sending.py` reports what is sent and asks how much of what its channel has not written yet came from the
+`process/output.py` reports what is sent and asks how much of what its channel has not written yet came from the
 filter.  Only that much may pause the input: if all output did, two ends that are both busy sending would
 stop each other.
 

@@ -1,6 +1,6 @@
 """Splitters: pieces of a stream to whole lines, or to messages that say their length.
 
-`framing.py` feeds one for each process and takes the messages one by one; what it does not take it gets back.  How the
+`filters/framing.py` feeds one for each process and takes the messages one by one; what it does not take it gets back.  How the
 stream was cut into pieces makes no difference.
 """
 

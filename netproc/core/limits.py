@@ -78,7 +78,20 @@ def _finite(keyword: str, value: float) -> float:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """Sizes in bytes, times in seconds."""
+    """The sizes, in bytes, and the time limits, in seconds, of one process.
+
+    The value is frozen, so replace it as a whole::
+
+        process.limits = dataclasses.replace(process.limits, send_cap=1 << 20)
+
+    A connection of a server starts with the limits of its server.
+
+    Sizes are integers of at least 0.  Times are finite numbers greater than 0.  `flush_timeout` and `linger_timeout` may
+    also be 0; the process then does not wait.
+
+    Raises:
+        ProcessArgumentError: A field has another value.
+    """
 
     #: More than this pending of what a filter sent pauses the input of its process.
     high_water: int = 64 * KIB

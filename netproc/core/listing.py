@@ -1,6 +1,6 @@
 """The table of processes as text (Emacs: list-processes, N13).
 
-`tables.py` hands in the processes.
+`process/tables.py` hands in the processes.
 """
 
 from __future__ import annotations

@@ -74,12 +74,16 @@ SHELL = StreamType(WhenTLS.NEVER, queries=True)
 
 
 @dataclass(frozen=True, slots=True)
-class StreamProperties:
-    """What opening a stream found out (N263).
+class StreamProperties:  # N263
+    """What netproc has found out while it opened a stream.
 
-    `greeting` and `capabilities` are text, or None if there were none; a greeting may be from before TLS,
-    capabilities are not if `type` is "tls".  `error` is the text of what went wrong, or None.  If there is an error
-    and the stream is open, the server has refused a command, and the stream is in clear text.
+    Attributes:
+        greeting: The greeting of the server, as text, or None.  The server may have sent it before TLS.
+        capabilities: The capabilities of the server, as text, or None.  If `type` is "tls", the server has sent them over
+            TLS.
+        type: "plain" or "tls".
+        error: What went wrong, as text, or None.  If the stream is open and has an `error`, the stream is not encrypted
+            because the server has refused TLS or another command.
     """
 
     greeting: str | None

@@ -31,7 +31,7 @@ Packed: TypeAlias = int | bytes | Group
 
 
 class Unset(enum.Enum):
-    """The value of an option that nobody gave; None is a value of its own (nil)."""
+    """The type of `UNSET`, the value of an option that was not given.  It differs from None."""
 
     UNSET = "not given"
 

@@ -1,6 +1,6 @@
 """Where an answer ends that comes in pieces, found without looking through all of it for each piece.
 
-`transactions.py` feeds it what comes and asks for the end of the answer.
+`filters/transactions.py` feeds it what comes and asks for the end of the answer.
 """
 
 from __future__ import annotations

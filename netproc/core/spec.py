@@ -1,6 +1,6 @@
 """Keywords to one frozen ProcessSpec, checked in Emacs's order (N24).
 
-`make.py` hands in the keywords of make_network_process, `tap.py` those of the command line; `make.py`
+`making/make.py` hands in the keywords of make_network_process, `commands/tap.py` those of the command line; `making/make.py`
 does what the spec says.  Every fault of an argument is found here, before any socket or buffer exists.
 """
 
@@ -39,7 +39,14 @@ _NOT_WITH_ENDPOINT = ("host", "service", "family", "local", "remote", "mode")
 
 @dataclass(frozen=True, slots=True)
 class Lookup:
-    """A host and a service that have to be looked up; the family is None for any."""
+    """A host and a service whose addresses are looked up.
+
+    Args:
+        host: A host name or a numeric address.
+        service: A port as text, or the name of a service.
+        family: "ipv4", "ipv6", the number of an address family, or None for any family.
+        kind: `socket.SOCK_STREAM` or `socket.SOCK_DGRAM`.  The port of a service may differ between them.
+    """
 
     host: str
     service: str

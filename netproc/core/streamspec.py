@@ -1,6 +1,6 @@
 """The keywords of open_network_stream that say how to open a stream, checked.
 
-`open_stream.py` hands them in before any socket exists, and starts a `core/negotiate.py` machine by what comes out.
+`streams/openstream.py` hands them in before any socket exists, and starts a `core/negotiate.py` machine by what comes out.
 
 What a program gives as a pattern is a regular expression of Python, with the flags of `core/answers.py` unless it
 is compiled; a function in its place makes binary protocols possible.

@@ -1,6 +1,7 @@
 """The table of processes and buffers: unique names, look-up by name, who watches.
 
-`make.py` reserves names and enters processes, `process.py` takes them out when they end.  Every public
+The makers of `making/` (at run time) reserve names and enter processes, `process/lifecycle.py` (at run time) takes them
+out when they end; `process/process.py` has the default table.  Every public
 function works on a table; there is one default (`netproc.process.DEFAULT_TABLE`).
 """
 
@@ -66,7 +67,10 @@ class _Numbers:
 
 
 class ProcessTable(Generic[P]):
-    """The processes that are alive and the buffers that are not killed."""
+    """A set of processes and buffers.  Names are unique within a table.
+
+    There is one default table.  A program may make more tables.  ``process in table`` tells whether a process is listed.
+    """
 
     def __init__(self) -> None:
         # In the order in which names were reserved; None until the process is entered.
@@ -137,14 +141,18 @@ class ProcessTable(Generic[P]):
         if self.observers:
             self.tell(process, "gone", None)
 
-    def processes(self) -> list[P]:
-        """All of them, newest first (N3)."""
+    def processes(self) -> list[P]:  # N3
+        """Return the processes that have not ended, the newest first."""
         return [p for p in reversed(self._processes.values()) if p is not None]
 
-    def get(self, name: object) -> P | None:
-        """The process of that name, or None; a process is returned as it is (N3).
+    def get(self, name: object) -> P | None:  # N3
+        """Return the process with this name, or None.
 
-        Raises ProcessArgumentError for anything else.
+        Args:
+            name: The name of a process.  A process is returned as it is.
+
+        Raises:
+            ProcessArgumentError: `name` is neither a str nor a process.
         """
         if isinstance(name, str):
             return self._processes.get(name)
@@ -159,11 +167,22 @@ class ProcessTable(Generic[P]):
     # -- buffers ----------------------------------------------------------------------------
 
     def get_buffer(self, name: object) -> Buffer | None:
-        """The buffer NAME, or None."""
+        """Return the buffer with this name, or None.
+
+        Args:
+            name: The name of a buffer.
+        """
         return self._buffers.get(name) if isinstance(name, str) else None
 
     def get_buffer_create(self, buffer: object) -> Buffer:
-        """The buffer of that name, made if need be; a buffer is returned as it is."""
+        """Return the buffer with this name, and create it if there is none.
+
+        Args:
+            buffer: The name of a buffer, not empty.  A buffer is returned as it is.
+
+        Raises:
+            ProcessArgumentError: `buffer` is empty, or neither a str nor a buffer.
+        """
         if isinstance(buffer, Buffer):
             return buffer
         if not isinstance(buffer, str):
@@ -175,8 +194,12 @@ class ProcessTable(Generic[P]):
             found = self._buffers[buffer] = Buffer(buffer, self._buffer_killed)
         return found
 
-    def buffer_process(self, buffer: Buffer | str | None) -> P | None:
-        """The newest process whose buffer is BUFFER, or None (N11)."""
+    def buffer_process(self, buffer: Buffer | str | None) -> P | None:  # N11
+        """Return the newest process that uses this buffer, or None.
+
+        Args:
+            buffer: A buffer or the name of a buffer.
+        """
         found = self._buffers.get(buffer) if isinstance(buffer, str) else buffer
         if found is None:
             return None
@@ -196,7 +219,28 @@ class ProcessTable(Generic[P]):
     # -- watching ---------------------------------------------------------------------------
 
     def observe(self, observer: Observer[P]) -> Callable[[], None]:
-        """Tell OBSERVER every event from now on; the result, called, ends that."""
+        """Call a function for everything that happens to the processes of the table.
+
+        netproc calls the observer before it calls the process's own function.  If the observer raises an exception, netproc logs
+        it, and the process goes on.  A function that is registered twice is called twice.
+
+        Args:
+            observer: The function, called as ``observer(process, what, value)``.  `what` is one of:
+
+                * "made": the process is listed.  `value` is None.
+                * "log": netproc is about to call the log function of a server, whether or not there is one.  `value` is the
+                  message.
+                * "sentinel": netproc is about to call the sentinel.  `value` is the event.
+                * "filter": netproc is about to call the filter.  `value` is the input.
+                * "delivered": netproc has called the filter.  `value` is the input.
+                * "gone": the process has ended and its descriptor is closed.  `value` is None.
+
+        Returns:
+            A function without arguments that ends the observation.
+
+        Raises:
+            ProcessArgumentError: `observer` is not a function.
+        """
         if not callable(observer):
             raise ProcessArgumentError("observer", f"{shown(observer)} is not a function")
         # One that observes twice is told twice.

@@ -1,6 +1,6 @@
 """No more than so many log lines: for what a peer, or a shortage, can bring about again and again.
 
-`net/listener.py`, `life.py` and `callbacks.py` ask before they log, and say how often they did not.
+`net/listener.py`, `process/lifecycle.py` and `process/callbacks.py` ask before they log, and say how often they did not.
 """
 
 from __future__ import annotations

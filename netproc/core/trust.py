@@ -1,7 +1,7 @@
 """What is wrong with a connection, by what it is and what is remembered of its host.
 
-`security.py` asks this after a handshake, or when a connection stays in clear text, and acts on the problems; it
-gets the remembered `Record` from `pinfile.py`, which keeps it in the form that `encode` gives.
+`streams/security.py` asks this after a handshake, or when a connection stays in clear text, and acts on the problems; it
+gets the remembered `Record` from `streams/pinfile.py`, which keeps it in the form that `encode` gives.
 
 The checks are those of Emacs's security manager (N251), but for two that cannot find anything here: nothing
 compresses, and no suite of export strength exists.  Different are:

@@ -111,10 +111,20 @@ class _Framing:
 
 
 def lines(function: MessageFunction, max_length: int = 64 * KIB, delimiter: str = "\n") -> Filter:
-    r"""A filter that calls FUNCTION(process, line) for each line, without its DELIMITER.
+    """Make a filter that calls a function for each line of the input.
 
-    Lines are str or bytes as what comes is.  A line longer than MAX_LENGTH (characters or bytes) ends the
-    process with ProcessError(EMSGSIZE) as its `reason`.  An unfinished line at the end is dropped.
+    Use the result as the `filter` of one process or of many.  Lines are str or bytes, as the filter of the process
+    receives them.  An unfinished line at the end of the input is dropped.
+
+    Args:
+        function: The function, called as ``function(process, line)``.  `line` does not include the delimiter.  It may be a
+            coroutine function or return a Deferred; the next line waits until it is done.
+        max_length: The longest line, in characters or bytes, 65,536 by default.  A longer line ends the process, whose
+            `reason` is a `ProcessError` with the errno EMSGSIZE.
+        delimiter: The text that ends a line.
+
+    Raises:
+        ProcessArgumentError: An argument cannot be used.
     """
     if not isinstance(delimiter, str) or not delimiter:
         raise ProcessArgumentError("delimiter", f"{shown(delimiter)} is no text to end a line")
@@ -133,11 +143,21 @@ def length_prefixed(
     byteorder: Literal["big", "little"] = "big",
     max_length: int = MIB,
 ) -> Filter:
-    """A filter that calls FUNCTION(process, message) for each message of a binary process.
+    """Make a filter that calls a function for each message whose length is sent before it.
 
-    In front of a message is its length as an unsigned number of SIZE bytes.  A message longer than
-    MAX_LENGTH bytes ends the process with ProcessError(EMSGSIZE) as its `reason`, a process that is not
-    binary with EINVAL.
+    Use the result as the `filter` of one process or of many.  The processes must receive bytes; otherwise they end with
+    the errno EINVAL.
+
+    Args:
+        function: The function, called as ``function(process, message)``.  It may be a coroutine function or return a
+            Deferred; the next message waits until it is done.
+        size: The size of the length, in bytes: 1, 2, 4 or 8.  The length is an unsigned number.
+        byteorder: "big" or "little", the order of the bytes of the length.
+        max_length: The longest message, in bytes, 1,048,576 by default.  A longer message ends the process, whose `reason`
+            is a `ProcessError` with the errno EMSGSIZE.
+
+    Raises:
+        ProcessArgumentError: An argument cannot be used.
     """
     if type(size) is not int or size not in (1, 2, 4, 8):
         raise ProcessArgumentError("size", f"{shown(size)} is none of 1, 2, 4 and 8")

@@ -13,17 +13,32 @@ from ..process.process import NetworkProcess
 
 
 def echo(process: NetworkProcess, text: Text) -> None:
-    """Send back what comes (RFC 862)."""
+    """Send the input back to the peer (RFC 862).
+
+    Args:
+        process: The process.
+        text: The input.
+    """
     process.send(text)
 
 
 def discard(process: NetworkProcess, text: Text) -> None:
-    """Do nothing with it (RFC 863)."""
+    """Ignore the input (RFC 863).
+
+    Args:
+        process: The process.
+        text: The input.
+    """
 
 
 def daytime(process: NetworkProcess, text: Text) -> None:
-    """Send date and time and close (RFC 867): as a filter when something comes, as a sentinel as
-    soon as a client has connected.
+    """Send the date and the time, and delete the process (RFC 867).
+
+    As a filter, it does this when the first input arrives.  As a sentinel, it does this as soon as a client has connected.
+
+    Args:
+        process: The process.
+        text: The input, or the event.
     """
     if process.live:
         process.send(time.strftime("%A, %B %d, %Y %H:%M:%S-%Z\r\n"))
@@ -31,7 +46,14 @@ def daytime(process: NetworkProcess, text: Text) -> None:
 
 
 def chat(process: NetworkProcess, text: Text) -> None:
-    """Send what one client of a server says to all others; who does not read loses the connection."""
+    """Send the input of one client of a server to all other clients.
+
+    A client that cannot receive it, for example because it does not read, is deleted.
+
+    Args:
+        process: The connection of the client.
+        text: The input.
+    """
     for other in process.table.processes():
         if other is not process and other.accepted_by is process.accepted_by is not None:
             try:

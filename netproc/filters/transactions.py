@@ -66,7 +66,19 @@ class _Transaction:
 
 
 class TransactionQueue:
-    """A queue of questions over PROCESS, whose filter it becomes (tq-create)."""
+    """A queue of questions to a server, each of which has one answer.
+
+    The queue becomes the filter of the process.  Input that arrives while no question waits for an answer is dropped, and
+    netproc logs a line.
+
+    Emacs: ``tq-create``.
+
+    Args:
+        process: The process, which must be open.
+
+    Raises:
+        ProcessArgumentError: `process` is not a process.
+    """
 
     def __init__(self, process: NetworkProcess) -> None:
         if not isinstance(process, NetworkProcess):
@@ -94,14 +106,29 @@ class TransactionQueue:
         delay_question: bool = False,
         max_length: int = MIB,
     ) -> Deferred[Any]:
-        """Ask QUESTION (tq-enqueue); fires with the answer: what comes up to the end of what REGEXP
-        matches.  Both are str or bytes as the process has it; an empty question only waits.
+        """Send a question and wait for its answer.
 
-        Questions go out at once, or with DELAY_QUESTION when all before have been answered.  Fails with
-        ProcessArgumentError for what cannot be asked, and with ProcessError: as `send` does; ETIMEDOUT when there
-        is no answer TIMEOUT seconds after the call; EMSGSIZE when it is longer than MAX_LENGTH; when the
-        process ends.  A question that was sent and gets no answer ends the process, since the answers
-        behind it could not be told apart; so does cancelling it.
+        The answer is the input up to the end of what the regular expression matches.  The question and the expression are str
+        or bytes, as the filter of the process receives them.
+
+        A question that was sent and gets no answer ends the process, because the later answers could not be assigned to their
+        questions any more.  Cancelling the Deferred of such a question also ends the process.  A question that was not sent yet is
+        only removed from the queue.
+
+        Emacs: ``tq-enqueue``.
+
+        Args:
+            question: What to send.  If it is empty, nothing is sent, and the queue waits for the answer only.
+            regexp: The regular expression, compiled or not.
+            timeout: Seconds from the call to the answer.
+            delay_question: Whether to send the question only after all questions before it have been answered.  Otherwise it is
+                sent at once.
+            max_length: The longest answer, in characters or bytes, 1,048,576 by default.
+
+        Returns:
+            A Deferred that fires with the answer.  It fails with `ProcessArgumentError` if the question or the expression
+            cannot be used.  It fails with `ProcessError` as `NetworkProcess.send` does, with the errno ETIMEDOUT if there is no
+            answer in time, with EMSGSIZE if the answer is too long, and when the process ends.
         """
         try:
             end = self._compiled(regexp)
@@ -129,8 +156,9 @@ class TransactionQueue:
         return end  # type: ignore[no-any-return]
 
     def close(self) -> None:
-        """End the process (tq-close), when what was asked is written; who waits for an answer hears
-        so at once.
+        """End the process after the questions have been written.  The Deferreds of waiting questions fail at once.
+
+        Emacs: ``tq-close``.
         """
         self._process.delete()
         self._fail_all()

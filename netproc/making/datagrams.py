@@ -1,6 +1,6 @@
 """Open the socket of a datagram process, a server or a client.
 
-`make.py` hands in the spec and the process; this joins `net/resolve.py`, `net/sockets.py` and
+`make.py` hands in the spec and the process; this joins `net/sockets.py` and
 `net/datagram.py`.  There is nothing to connect or to listen to: the process is open at once, but for a look-up.
 """
 

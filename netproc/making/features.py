@@ -23,11 +23,22 @@ _VALUES: Mapping[str, Sequence[object]] = {
 
 
 def supports(*keywords: str, **values: object) -> bool:
-    """Can all of this be given to make_network_process?
+    """Tell whether `make_network_process` supports all of this on this system.
 
-    KEYWORDS are names of network options, with a colon or without, VALUES are keywords with a value:
-    supports(":keepalive"), supports(type="datagram", family="ipv6").  What every system has is not asked
-    for: Emacs too says no to (:nowait nil), and to :server without a value.  Emacs: (featurep 'make-network-process …), and gnutls-available-p for tls=True.
+    For example ``supports("keepalive")``, with Emacs's colon ``supports(":keepalive")``, or
+    ``supports(type="datagram", family="ipv6")``.
+
+    As in Emacs, you cannot ask for what every system has: ``supports(type="stream")`` is False, and so is
+    ``supports(":server")``, because the question is ``supports(server=True)``.
+
+    Emacs: ``(featurep 'make-network-process …)``, and ``gnutls-available-p`` for ``tls=True``.
+
+    Args:
+        keywords: The names of network options, with or without a colon.
+        values: Keywords with a value.
+
+    Raises:
+        ProcessArgumentError: A name is not a str, or a value cannot be compared.
     """
     exist = [options.exists(_name(keyword)) for keyword in keywords]
     return all(exist) and all(_has(keyword, value) for keyword, value in values.items())

@@ -80,16 +80,125 @@ def make_network_process(
     table: Table | None = None,
     reactor: INetprocReactor | None = None,
 ) -> Deferred[NetworkProcess]:
-    r"""Make a client, or with `server` a server (Emacs: make-network-process).
+    r"""Make a client or, with `server`, a server.
 
-    The reference has a paragraph on each keyword.  Starts at once and never blocks.
+    The call starts the process and returns at once.  It never blocks.  All arguments are keywords.
 
-    The Deferred fires with the process when the server listens or the client can talk.  For a server
-    whose host needs no look-up, and with `nowait`, it has fired on return; with `nowait` the
-    status is "connect" then, and the sentinel hears "open\n" or "failed…\n" later.
+    Emacs: ``make-network-process``.
 
-    It fails with ProcessArgumentError for a bad argument, before any socket exists, and with
-    ProcessError when connecting or listening fails.  Cancelling it gives the attempt up.
+    Args:
+        name: The name of the process.  If a listed process already has this name, netproc appends "<1>", "<2>", … to it.
+            This keyword is required.
+            Emacs: ``:name``.
+        buffer: The process buffer.  A str is the name of a buffer: netproc looks it up in the table, and creates the
+            buffer if there is none.
+            Emacs: ``:buffer``.
+        host: A host name or a numeric address, in ASCII.  None and "local" mean this machine: 127.0.0.1, or ::1 if
+            `family` is "ipv6".  A server listens on that address only; use "0.0.0.0" or "::" to listen on all networks.
+            Emacs: ``:host``.
+        service: A port (0…65535) as int or str, or the name of a service.  For a server, True means any free port.
+            With ``family="local"`` it is the path of a UNIX socket.  This keyword is required, unless you pass `local`,
+            `remote` or `endpoint`.
+            Emacs: ``:service``.
+        type: None for a stream, "datagram" for UDP or for datagrams over UNIX sockets, or "seqpacket" for UNIX sockets.
+            Emacs: ``:type``.
+        family: "ipv4", "ipv6", "local" (a UNIX socket), or the number of an address family.  With None, netproc uses
+            the families of the addresses that the host has.
+            Emacs: ``:family``.
+        local: The address on which a server listens.  If you pass it, netproc does not use `host`, `service` and
+            `family`.  A client ignores it.  See "Addresses" in the reference for the forms of addresses.
+            Emacs: ``:local``.
+        remote: The address to which a client connects.  If you pass it, netproc does not use `host`, `service` and
+            `family`.  A datagram server sends to this address until it has received the first packet from a client; it must
+            be of the family on which the server listens.  Other servers ignore it.
+            Emacs: ``:remote``.
+        coding: The coding system for both directions, or a pair (decoding, encoding).  None is the default:
+            "undecided-unix" for decoding and "utf-8-unix" for encoding.
+            Emacs: ``:coding``.
+        nowait: Whether a client returns its process before it is connected.  Data that you send before that waits
+            until the connection is open.  A server cannot have it.
+            Emacs: ``:nowait``.
+        noquery: Whether the process starts with `query_on_exit` off.  A service or a reactor that stops does not wait for
+            such a process.
+            Emacs: ``:noquery``.
+        stop: Whether the process starts stopped.  The connections of a server that starts stopped are not stopped.
+            Emacs: ``:stop``.
+        filter: The function that receives the data, called as ``filter(process, text)``.  None is `default_filter`.  With
+            True, the process reads nothing.  The function may be a coroutine function or return a Deferred.
+            Emacs: ``:filter``.
+        filter_multibyte: Whether the filter receives str.  With False it receives bytes, whatever the coding system is.
+            Emacs: ``:filter-multibyte``.
+        sentinel: The function that is called when the process opens or ends, as ``sentinel(process, event)``.  None is
+            `default_sentinel`.
+            Emacs: ``:sentinel``.
+        log: The function that a server calls for each connection, as ``log(server, connection, message)``, before the
+            sentinel of the connection is called.  If accepting fails, `connection` is None.
+            Emacs: ``:log``.
+        plist: The property list, as a mapping.  netproc copies it.
+            Emacs: ``:plist``.
+        tls_parameters: A `TLSParameters`, a dictionary of its fields, a pyOpenSSL `Context`, or one of Twisted's TLS
+            options or context factories.  If you pass it, the process uses TLS.
+            Emacs: ``:tls-parameters``.
+        server: True for a server whose backlog is 5, or an int for a server with that backlog.  The backlog is the number
+            of clients that may wait to be accepted.
+            Emacs: ``:server``.
+        broadcast: Network option: whether broadcasts are allowed.  For all network options see "Network options" in the
+            reference.  netproc does not set an option that is `UNSET`, except for `reuseaddr`, which is on for TCP servers.
+            The Emacs name of this option and of the next eight is the same with a colon, as in ``:broadcast``.
+        dontroute: Network option: whether to send only to hosts in directly connected networks.
+        keepalive: Network option: whether the system probes an idle connection.
+        linger: Network option: how the connection is closed.
+        oobinline: Network option: whether out-of-band data is received in line.
+        priority: Network option: the protocol-defined priority of sent packets.
+        reuseaddr: Network option: whether a server may use a port of which old connections still exist.
+        bindtodevice: Network option: the network interface that the process uses.
+        nodelay: Network option: whether small pieces are sent at once.
+        reuseport: Network option: whether several servers may share the port.  Emacs does not have this and the
+            following options.
+        v6only: Network option: whether an IPv6 server refuses IPv4 clients.
+        keepidle: Network option: seconds without traffic before the first probe.
+        keepintvl: Network option: seconds between two probes.
+        keepcnt: Network option: the number of probes without an answer after which the connection is broken.
+        sndbuf: Network option: the size of the system's send buffer, in bytes.
+        rcvbuf: Network option: the size of the system's receive buffer, in bytes.
+        join: Network option: the multicast group to join, as "GROUP" or "GROUP%INTERFACE".
+        multicast_ttl: Network option: how many routers a multicast packet may pass.
+        multicast_loop: Network option: whether the process receives what this machine sends to groups that it has joined.
+        use_external_socket: Which socket, of those with which the program was started, a server or a datagram process
+            uses.  True is the first unused socket, an int is a position (from 0), a str is a name.  If the program was
+            started without any socket, True has no effect.
+            Emacs: ``:use-external-socket``, which can only be t.
+        endpoint: Any Twisted endpoint, or its description, instead of `host` and `service`.
+            Emacs does not have it.
+        mode: The mode of the file of a UNIX server.  None is 0600.
+            Emacs does not have it.
+        connect_timeout: Seconds for looking up the host and connecting, together.
+            Emacs does not have it.
+        handshake_timeout: Seconds for a TLS handshake: that of the client, or that of each connection of a server.
+            Emacs does not have it.
+        table: The `ProcessTable` that lists the process and its buffer.  None is the default table.
+            Emacs does not have it.
+        reactor: The reactor that runs the process.  None is the installed reactor.
+            Emacs does not have it.
+
+    Returns:
+        A Deferred that fires with the process.
+
+        * For a server, it fires when the server listens.  It has already fired when the call returns, unless netproc has to
+          look up a host name or the `endpoint` needs time.
+        * For a client, it fires when the client can send and receive: after connecting and, with TLS, after the
+          handshake.  Until then the name is reserved, but the process is not listed and its sentinel is not called.
+        * For a client with `nowait`, it has always fired when the call returns.  The process is listed and its status
+          is "connect".  netproc calls the sentinel with ``"open\n"`` or ``"failed…\n"`` later.
+
+        It fails with `ProcessArgumentError` if an argument cannot be used; there is no socket and no new buffer then.  It
+        fails with `ProcessError` if connecting or listening fails.
+
+        If you cancel the Deferred, it fails with `CancelledError`.  A client's attempt ends then: there is no process,
+        and the sentinel is not called.
+
+    Raises:
+        TypeError: A keyword is unknown, or `name` is missing.  All other errors come through the Deferred.
     """
     keywords = dict(locals())
     del keywords["table"], keywords["reactor"]

@@ -1,1 +1,4 @@
-"""Floor 1: one job of Twisted's each.  Knows the values of `core/`, never the process."""
+"""Floor 1: work on sockets, with Twisted: one job in each module.
+
+Its modules know the values of `core/` and never a process.
+"""

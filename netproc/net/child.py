@@ -1,10 +1,11 @@
 """A command's standard input and output instead of a connection.
 
-`open_stream.py` connects by a ChildEndpoint.  Twisted runs the command, and the channel of `net/foreign.py` works over
-the transport that this module makes of the command's pipes.
+`streams/openstream.py` connects with a ChildEndpoint.  Twisted runs the command.  This module turns the pipes of the
+command into a transport, and the channel of `net/foreign.py` works over it.
 
-The channel is lost when the command has ended, after all that the pipes held at that time.  The pipes themselves may
-stay open for much longer: a process that the command has started in the background (ssh's ControlMaster) keeps them.
+When the command has ended, the channel first delivers all output that is in the pipes at that time, and then ends.  The
+pipes may stay open for much longer, because a background process that the command has started can keep them, such as
+ssh's ControlMaster.
 """
 
 from __future__ import annotations
@@ -39,19 +40,22 @@ from .interfaces import INetprocReactor
 
 @implementer(IAddress)
 class _NoAddress:
-    """Pipes have none."""
+    """The address of a pipe, which has none."""
 
 
 @implementer(IStreamClientEndpoint)
 class ChildEndpoint:
-    """Runs COMMAND, a program and its arguments, in our environment."""
+    """Runs COMMAND, a program and its arguments, with the environment of this program."""
 
     def __init__(self, reactor: INetprocReactor, command: Sequence[str]) -> None:
         self._reactor = reactor
         self._command = command
 
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
-        """Fires with the protocol when the command runs; fails with ProcessError if it cannot be started."""
+        """Return a Deferred that fires with the protocol when the command runs.
+
+        It fails with ProcessError if the command cannot be started.
+        """
         channel = protocolFactory.buildProtocol(_NoAddress())
         assert isinstance(channel, ForeignChannel)
         try:
@@ -63,7 +67,10 @@ class ChildEndpoint:
 
 
 class _Child(ProcessProtocol):
-    """Tells CHANNEL of the command; standard error is output like the other, as in Emacs."""
+    """Reports the output and the end of the command to CHANNEL.
+
+    Standard error is treated like standard output, as in Emacs.
+    """
 
     transport: Process
 
@@ -74,7 +81,7 @@ class _Child(ProcessProtocol):
 
     def connectionMade(self) -> None:
         self._made = _ChildTransport(self.transport)
-        # It does not outlive us, whether it looks at its standard input or not.
+        # The command ends with this program, even if it does not read its standard input.
         self._trigger = self._reactor.addSystemEventTrigger("after", "shutdown", self._made.kill)
         self._channel.makeConnection(self._made)
 
@@ -92,11 +99,11 @@ class _Child(ProcessProtocol):
         self._channel.writeConnectionLost()
 
     def processExited(self, reason: Failure) -> None:
-        # Twisted may tell this while it starts the command.  The caller of `connect` is to have the channel first.
+        # Twisted may call this while it starts the command.  The caller of `connect` has to receive the channel first.
         self._reactor.callLater(0, self._end, Failure(_ending(reason.value)))
 
     def _end(self, reason: Failure) -> None:
-        """End the channel for REASON, after all that the command has written."""
+        """Deliver all output of the command, and end the channel for REASON."""
         channel, made = self._channel, self._made
         assert made is not None
         with suppress(ValueError):  # the reactor has just run it
@@ -110,7 +117,7 @@ class _Child(ProcessProtocol):
 
 
 def _ending(reason: object) -> Exception:
-    """What the end of a command is for a channel."""
+    """Return the exception for REASON, the end of a command: ConnectionDone if its exit status is 0."""
     number = getattr(reason, "signal", None)
     if number is not None:
         return CommandError(signal_words(number), number, by_signal=True)
@@ -119,13 +126,13 @@ def _ending(reason: object) -> Exception:
 
 
 class _ChildTransport:
-    """The pipes of PROCESS as a transport."""
+    """The transport over the pipes of PROCESS."""
 
     disconnecting = False
 
     def __init__(self, process: Process) -> None:
         self._process = process
-        #: Is the standard input to be closed, by us?
+        #: Whether we have closed the standard input of the command.
         self.shut_wanted = False
 
     def getHost(self) -> IAddress:
@@ -150,24 +157,24 @@ class _ChildTransport:
         self._process.resumeProducing()
 
     def loseWriteConnection(self) -> None:
-        """Close the standard input, behind what is queued."""
+        """Close the standard input of the command after the queued output."""
         self.shut_wanted = True
         self._process.closeStdin()
 
     def loseConnection(self) -> None:
-        """It has had its time to end by itself; what it has started may keep the pipes, but not us."""
+        """Kill the command, which has had time to end on its own, and close our ends of the pipes."""
         self.kill()
         self._process.loseConnection()
 
     abortConnection = loseConnection
 
     def kill(self) -> None:
-        """End it."""
+        """Kill the command."""
         with suppress(ProcessExitedAlready):
             self._process.signalProcess(signal.SIGKILL)
 
     def held_output(self) -> Iterator[bytes]:
-        """Read what the pipes hold now: no more, since somebody else may go on writing."""
+        """Yield the output that is in the pipes now, and no more, since a background process may go on writing."""
         for pipe in self._process.pipes.values():
             if isinstance(pipe, ProcessReader):
                 size = int.from_bytes(ioctl(pipe.fileno(), FIONREAD, bytes(4)), sys.byteorder)
@@ -175,6 +182,6 @@ class _ChildTransport:
                     yield os.read(pipe.fileno(), size)
 
     def close(self) -> None:
-        """Close the pipes, whoever else has them."""
+        """Close our ends of the pipes."""
         for pipe in [*self._process.pipes.values()]:
             pipe.connectionLost(connectionDone)

@@ -1,10 +1,9 @@
-"""Connect to one of several addresses: the first that answers wins.
+"""Connect to one of several addresses: the first that answers is used.
 
-`net/endpoints.py` hands in the addresses and gets a connected socket, or one error that names them all.
+`net/endpoints.py` hands in the addresses, and receives a connected socket or one error that names all addresses.
 
-The addresses are tried in their order, but IPv6 and IPv4 in turn, as RFC 8305 has it: the next one after
-250 ms, or at once when one fails; what is still connecting then goes on until one has won or the
-deadline has come.
+The addresses are tried in their order, but with IPv6 and IPv4 in turn, as in RFC 8305.  The next address is tried after
+250 ms, or at once when an attempt fails.  Earlier attempts continue until one succeeds or the deadline passes.
 """
 
 from __future__ import annotations
@@ -24,13 +23,13 @@ from zope.interface import implementer
 from ..core.address import SocketAddress, format_address
 from ..core.errors import NetprocError, ProcessError, from_os_error
 from . import sockets
-from .event import EVENT
+from .dispatch import DISPATCH
 from .interfaces import INetprocReactor
 
-#: Seconds until the next address is tried beside the one that has not answered.
+#: Seconds until the next address is tried while earlier ones have not answered.
 ATTEMPT_DELAY = 0.25
 
-#: Seconds until a UNIX server whose backlog is full is tried again; nothing tells when it is not.
+#: Seconds until a UNIX server with a full backlog is tried again.  The kernel does not report when there is room.
 BACKLOG_DELAY = 0.02
 
 FAILED = "make client process failed"
@@ -39,7 +38,7 @@ Connected: TypeAlias = tuple[socket.socket, SocketAddress]
 
 
 def interleave(addresses: Sequence[SocketAddress]) -> list[SocketAddress]:
-    """ADDRESSES with the families in turn, beginning with that of the first."""
+    """Return ADDRESSES with the address families in turn, beginning with that of the first."""
     queues: dict[int, deque[SocketAddress]] = {}
     for address in addresses:
         queues.setdefault(address.family, deque()).append(address)
@@ -53,7 +52,10 @@ def interleave(addresses: Sequence[SocketAddress]) -> list[SocketAddress]:
 
 
 class Connector:
-    """One connect to any of several addresses."""
+    """One attempt to connect to any of ADDRESSES, for TIMEOUT seconds at most.
+
+    OPTIONS are network options.  KIND is SOCK_STREAM or SOCK_SEQPACKET.
+    """
 
     def __init__(
         self,
@@ -75,17 +77,17 @@ class Connector:
         self._result: Deferred[Connected] = Deferred(lambda _: self._stop())
 
     def start(self) -> Deferred[Connected]:
-        """Fires, never before it is returned, with a connected socket and its peer's address.
+        """Return a Deferred that fires with a connected socket and the address of its peer, but not before `start` returns.
 
-        Fails with the ProcessError of the last address that failed, which names all of them, or
-        with that of an option that cannot be set.  Cancelling ends all attempts.
+        It fails with ProcessError: the error of the last address that failed, with the names of all addresses, or the
+        error of an option that cannot be set.  Cancelling the Deferred ends all attempts.
         """
         self._deadline = self._reactor.callLater(self._timeout, self._too_late)
         self._next_timer = self._reactor.callLater(0, self._next)
         return self._result
 
     def _next(self) -> None:
-        """Try the next address, and the one after it when its time has come."""
+        """Try the next address, and arrange that the one after it is tried in ATTEMPT_DELAY."""
         self._next_timer = None
         while self._waiting:
             attempt = _Attempt(self._waiting.popleft(), self._reactor, self._answered)
@@ -106,7 +108,7 @@ class Connector:
             self._finish(self._failure())
 
     def _answered(self, attempt: _Attempt, error: OSError | None) -> None:
-        """An attempt is over."""
+        """Handle the end of an attempt, with an ERROR or with success."""
         self._attempts.remove(attempt)
         if error is None:
             self._finish((attempt.sock, attempt.address))
@@ -120,7 +122,7 @@ class Connector:
         self._deadline = None
         late = _error(errno.ETIMEDOUT)
         tried = [attempt.address for attempt in self._attempts]
-        # A busy program may not have come to try the rest, or any.
+        # If the reactor was busy, some or all addresses may not have been tried yet.  Report these as timed out too.
         self._errors.extend((address, late) for address in [*tried, *self._waiting])
         self._finish(self._failure())
 
@@ -129,10 +131,10 @@ class Connector:
         if isinstance(result, NetprocError):
             self._result.errback(result)
         else:
-            EVENT.run(self._result.callback, result)
+            DISPATCH.run(self._result.callback, result)
 
     def _failure(self) -> ProcessError:
-        """The last error, as in Emacs (N36), and what became of each address."""
+        """Return the last error, as in Emacs (N36), with the addresses that failed."""
         if not self._errors:
             return ProcessError(None, f"{FAILED}: there is no address")
         last = self._errors[-1][1]
@@ -150,7 +152,10 @@ class Connector:
 
 @implementer(IWriteDescriptor)
 class _Attempt:
-    """A socket that is connecting: it becomes writable when it has an answer."""
+    """A socket that is connecting to ADDRESS.  It becomes writable when there is an answer.
+
+    ANSWERED is called with the attempt and its error, which is None after success.
+    """
 
     def __init__(
         self,
@@ -165,7 +170,7 @@ class _Attempt:
         self.sock: socket.socket
 
     def begin(self, kind: int, options: Mapping[str, object]) -> None:
-        """Make the socket and connect it; what raises leaves no socket."""
+        """Make the socket and begin to connect it.  If that raises an exception, the socket is closed."""
         self.sock = sockets.make_socket(self.address.family, kind)
         try:
             sockets.set_options(self.sock, options)
@@ -175,11 +180,9 @@ class _Attempt:
             raise
 
     def fileno(self) -> int:
-        """The descriptor that the reactor watches."""
         return self.sock.fileno()
 
     def logPrefix(self) -> str:
-        """What the reactor writes before log lines of connecting."""
         return f"connecting to {format_address(self.address)}"
 
     def _connect(self) -> None:
@@ -199,7 +202,9 @@ class _Attempt:
             self._over(_os_error(error))
 
     def doWrite(self) -> None:
-        """There is an answer, unless the event was for a socket that had the same number (see `sockets.hang_up`)."""
+        """Find out the answer.  There is none if the reactor's event was for an earlier socket with the same number (see
+        `sockets.hang_up`).
+        """
         number = self.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if number:
             self._over(_error(number))
@@ -207,14 +212,14 @@ class _Attempt:
             self._over(_error(errno.ECONNREFUSED) if sockets.is_self_connected(self.sock) else None)
 
     def connectionLost(self, reason: Failure) -> None:
-        """Some reactors report a refusal as a hang-up, and all of them report their own end."""
+        """Handle a refusal, which some reactors report as a hang-up, or the end of the reactor."""
         if self.sock.fileno() == -1:
             return
         error = sockets.hang_up(self.sock)
         if error is not None or not self._reactor.running:
             self._over(error or _error(errno.ECONNABORTED))
         else:
-            # The reactor watches this descriptor no more.
+            # The reactor has stopped watching this descriptor.
             self._reactor.addWriter(self)
 
     def _over(self, error: OSError | None) -> None:
@@ -224,7 +229,7 @@ class _Attempt:
         self._answered(self, error)
 
     def abandon(self) -> None:
-        """Nobody wants the answer any more."""
+        """Close the socket: the answer is no longer needed."""
         if self._retry is not None:
             self._retry.cancel()
         self._reactor.removeWriter(self)
@@ -236,7 +241,7 @@ def _error(number: int) -> OSError:
 
 
 def _os_error(error: Exception) -> OSError:
-    """ERROR of an attempt; the socket module has others than OSErrors for addresses and options that cannot be."""
+    """Return ERROR as an OSError.  The socket module raises other exceptions for impossible addresses and options."""
     if isinstance(error, OSError):
         return error
     found = OSError(str(error) or type(error).__name__)

@@ -1,10 +1,10 @@
-"""Datagram sockets, UDP and UNIX, as channels: one packet in is one piece of data, one write one packet.
+"""The channel over a datagram socket, UDP or UNIX.  Each received packet is one piece of data; each write is one packet.
 
-`datagrams.py` opens them for a process, which writes and is told; the reactor calls `doRead` and `doWrite`.
+`making/datagrams.py` makes one for each datagram process.  The reactor calls `doRead` and `doWrite`.
 
-The sockets are not connected: a connected one is taken from the reactor by the first ICMP error that
-arrives, and could not change its peer.  So a client's channel drops what strangers send, and Linux is asked
-to queue ICMP errors for us to read.
+The sockets are not connected.  The reactor would stop watching a connected socket at its first ICMP error, and such a
+socket could not change its peer.  So the channel of a client itself drops packets from other senders.  `net/icmp.py` reads
+the ICMP errors that Linux queues.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ from ..core.errors import ProcessArgumentError, ProcessError, from_os_error
 from ..core.limits import DEFAULT_LIMITS
 from . import sockets
 from .channel import Receiver
-from .event import EVENT
+from .dispatch import DISPATCH
 from .icmp import pending_errors
 from .interfaces import INetprocReactor
 from .packetbuffer import receiver_of
 from .packetinfo import answers_of
 from .socketfile import spellings
 
-#: Packets read before the reactor gets to do something else.
+#: The most packets that are read before the reactor can do other work.
 MOST_PACKETS = 64
 
-#: Seconds until something is tried again when nothing tells that it can be done: sending when a UNIX receiver's
-#: queue or that of an interface is full, reading when the reactor reports an error that cannot be found.
+#: Seconds until the channel tries again when the reactor does not report that it can.  That is so for sending when the queue
+#: of a UNIX receiver or of an interface is full, and for reading when the reactor reports an error that the socket lacks.
 RETRY_DELAY = 0.005
 
 _SENDING = "Sending datagram"
@@ -45,7 +45,11 @@ _SENDING = "Sending datagram"
 
 @implementer(IReadWriteDescriptor)
 class DatagramChannel:
-    """A datagram socket; the Channel of a datagram process."""
+    """The Channel of a datagram process, over SOCK.
+
+    REMOTE is the address that writes go to at first, if there is one.  With ONLY_REMOTE, packets from other senders are
+    dropped.  CLOSE_SOCKET closes the socket and removes its file, if it has one.
+    """
 
     def __init__(
         self,
@@ -64,20 +68,20 @@ class DatagramChannel:
         self.receiver: Receiver
         self.fileno = sock.fileno
         self.local: SocketAddress | None = sockets.local_address(sock)
-        # Whose packets are wanted: a client's server only.
+        # Whether packets from senders other than the remote are dropped: true for clients.
         self._only_remote = only_remote
-        # The names of that server, if it has a UNIX socket.
+        # The names of the remote, if it has a UNIX socket.
         self._remote_names: frozenset[bytes] = frozenset()
-        # Where writes go: who sent last, or was chosen.
+        # The address that writes go to: the last sender, or an address that the program has chosen.
         self._to: Any = None
         if remote is not None:
             self._choose(remote)
-        #: Bytes that are not with the kernel yet.
+        #: The number of bytes that the kernel has not taken yet.
         self.pending = 0
         self.unsent = 0
         self.failure: ProcessError | None = None
         self.truncated = False
-        # Packets that the kernel did not take yet, and where they go.
+        # Packets that the kernel has not taken yet, and their receivers.
         self._queue: deque[tuple[bytes, Any]] = deque()
         self._high = DEFAULT_LIMITS.high_water
         self._low = DEFAULT_LIMITS.low_water
@@ -85,25 +89,23 @@ class DatagramChannel:
         self._paused = False
         self._closed = False
         self._closing = False
-        # Whether the reactor tells when the kernel takes more; otherwise it has to be tried.
-        self._room_is_told = True
-        # Until a flush after `close` must be over, until the next try, and until the next look at the socket.
+        # Whether the socket becomes writable when the kernel takes more.  If not, the channel has to try again.
+        self._room_is_reported = True
+        # The deadline for the flush after `close`, the next attempt to send, and the next attempt to read.
         self._deadline: IDelayedCall | None = None
         self._retry: IDelayedCall | None = None
         self._rest: IDelayedCall | None = None
 
     @property
     def output(self) -> Self:
-        """See Channel."""
         return self
 
     @property
     def remote(self) -> SocketAddress | None:
-        """Where writes go: who sent last, or was chosen."""
+        """The address that writes go to: the last sender, or an address that the program has chosen."""
         return SocketAddress(self._socket.family, self._to) if self._to is not None else None
 
     def hand_to(self, receiver: Receiver) -> None:
-        """See Channel."""
         self.receiver = receiver
 
     def start(self) -> None:
@@ -111,14 +113,13 @@ class DatagramChannel:
         self._watch_input()
 
     def logPrefix(self) -> str:
-        """What the reactor writes before log lines of this socket's events."""
         return format_address(self.local)
 
     # -- receiving ------------------------------------------------------------------------------
 
     def doRead(self) -> None:
-        """Packets wait."""
-        EVENT.run(self._receive_waiting)
+        """Receive and deliver the waiting packets, as one dispatch."""
+        DISPATCH.run(self._receive_waiting)
 
     def _receive_waiting(self) -> None:
         for _ in range(MOST_PACKETS):
@@ -135,34 +136,33 @@ class DatagramChannel:
                 if not self._is_remote(sender):
                     continue
             else:
-                # First, so that a reply goes there (N102).
+                # Set this before the filter is called, so that its reply goes there (N102).
                 self._to = sender
             self.receiver.data(data)
             if problem is not None:
                 self.receiver.noticed(problem)
 
     def _is_remote(self, sender: Any) -> bool:
-        """Whether SENDER is the remote, however we have spelled that."""
+        """Whether SENDER is the remote, also if their addresses are spelled in different ways."""
         if not sender or not self._to:
             return False
         if self._socket.family == socket.AF_UNIX:
             return os.fsencode(sender) in self._remote_names
         if isinstance(sender, tuple):
-            # The flow label of IPv6 does not count, and no interface is any.
+            # Ignore the flow label of IPv6.  A remote without an interface stands for any interface.
             zones = (sender[3:], (0,))
             return bool(sender[:2] == self._to[:2] and self._to[3:] in zones)
         return bool(sender == self._to)
 
     def check_pausable(self) -> None:
-        """See Channel."""
+        """Do nothing: datagram sockets can always be paused."""
 
     def pause(self) -> None:
-        """See Channel: packets queue in the kernel."""
+        """Stop reading; packets wait in the kernel's queue."""
         self._paused = True
         self._reactor.removeReader(self)
 
     def resume(self) -> None:
-        """See Channel."""
         self._paused = False
         self._watch_input()
 
@@ -173,8 +173,9 @@ class DatagramChannel:
     # -- errors that end nothing ----------------------------------------------------------------
 
     def _notice_errors(self, error: OSError | None = None) -> bool:
-        """Tell what the kernel has heard of earlier packets, or ERROR if that is all there is; whether
-        there was anything to tell.
+        """Report the errors of earlier packets that the kernel has queued.  If there are none, report ERROR, if given.
+
+        Return whether there was an error to report.
         """
         found = pending_errors(self._socket)
         if not found and error is not None:
@@ -184,23 +185,25 @@ class DatagramChannel:
         return bool(found)
 
     def _take_error(self) -> OSError | None:
-        """The pending error of the socket, which the kernel forgets by that."""
+        """Return the pending error of the socket, which this call also clears, or None."""
         number = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         return OSError(number, os.strerror(number)) if number else None
 
     def connectionLost(self, reason: Failure) -> None:
-        """The reactor has seen an error, which ends nothing here, or ends itself."""
+        """Report an error that the reactor has found, or close at the end of the reactor.  An error does not end the
+        channel.
+        """
         if self._closed:
             return
         if not self._reactor.running:
             self._close_socket()
             self.receiver.lost(None)
             return
-        # It watches this descriptor no more.
+        # The reactor has stopped watching this descriptor.
         if self._notice_errors(self._take_error()):
             self._watch_input()
         elif self._rest is None:
-            # There is nothing that could be taken away, so the reactor would say the same at once.
+            # No error could be cleared, so the reactor would report the same again at once.
             self._rest = self._reactor.callLater(RETRY_DELAY, self._rested)
         if self._queue:
             self._try_later()
@@ -210,7 +213,7 @@ class DatagramChannel:
         self._watch_input()
 
     def set_remote(self, remote: SocketAddress) -> None:
-        """Write to REMOTE from now on; raises ProcessArgumentError if it is of another family."""
+        """Send to REMOTE from now on.  Raises ProcessArgumentError if it is of another family than the socket."""
         if remote.family != self._socket.family:
             problem = f"{format_address(remote)} is not of the socket's family"
             raise ProcessArgumentError("datagram_address", problem)
@@ -224,10 +227,10 @@ class DatagramChannel:
     # -- sending --------------------------------------------------------------------------------
 
     def write(self, data: bytes) -> None:
-        """Send DATA as one packet to the remote now, or when the kernel has room.
+        """Send DATA to the remote as one packet, now or when the kernel has room.
 
-        Raises ProcessError when the system refuses it, as too long a one (EMSGSIZE); the channel
-        stays as it is.
+        Raises ProcessError if there is no remote, or if the system refuses the packet, for example because it is too long
+        (EMSGSIZE).  The channel can be used afterwards.
         """
         if self._to is None:
             raise ProcessError(errno.EINVAL, f"{_SENDING}: there is no address to send to")
@@ -239,27 +242,27 @@ class DatagramChannel:
                 self.receiver.congested()
 
     def _send(self, data: bytes, to: Any, again: bool = True) -> bool:
-        """Give the kernel a packet; False when it has no room.  Raises ProcessError."""
+        """Send DATA to the address TO.  Return False if the kernel has no room.  Raises ProcessError if it refuses DATA."""
         try:
             self._send_raw(data, to)
         except BlockingIOError:
             # The queue of a UNIX receiver is full, and our socket stays writable.
-            self._room_is_told = self._socket.family != socket.AF_UNIX
+            self._room_is_reported = self._socket.family != socket.AF_UNIX
             return False
         except OSError as error:
             if error.errno == errno.ENOBUFS:
                 # The queue of an interface is full, and our socket stays writable.
-                self._room_is_told = False
+                self._room_is_reported = False
                 return False
             if again and self._notice_errors():
-                # That was about an earlier packet, and is cleared now.
+                # The error was about an earlier packet, and is cleared now.
                 return self._send(data, to, again=False)
             where = format_address(SocketAddress(self._socket.family, to))
             raise from_os_error(error, _SENDING, where) from error
         return True
 
     def doWrite(self) -> None:
-        """There may be room."""
+        """Send queued packets as long as the kernel has room."""
         while self._queue:
             data, to = self._queue[0]
             try:
@@ -273,10 +276,10 @@ class DatagramChannel:
         self._output_moved()
 
     def _output_moved(self) -> None:
-        """Some of the queue has gone, maybe all."""
+        """Do what waits for output, after some or all of the queue was sent."""
         if self._tell_writable and self.pending < self._low:
             self._tell_writable = False
-            EVENT.run(self.receiver.writable)
+            DISPATCH.run(self.receiver.writable)
         if self._closed:
             return
         if self._queue:
@@ -287,7 +290,7 @@ class DatagramChannel:
             self._gone()
 
     def _try_later(self) -> None:
-        if self._room_is_told:
+        if self._room_is_reported:
             self._reactor.addWriter(self)
             return
         self._reactor.removeWriter(self)
@@ -299,33 +302,30 @@ class DatagramChannel:
         self.doWrite()
 
     def when_writable(self) -> None:
-        """See Channel."""
         self._tell_writable = True
         if self._retry is None:
             self._retry = self._reactor.callLater(0, self._try_again)
 
     def set_marks(self, high: int, low: int) -> None:
-        """See Channel."""
         self._high, self._low = high, low
 
     def write_eof(self) -> None:
-        """See Channel: datagrams have no end (N106)."""
+        """Do nothing: datagrams have no end of output (N106)."""
 
     # -- the socket -----------------------------------------------------------------------------
 
     def set_option(self, name: str, value: object) -> None:
-        """See Channel."""
         sockets.set_option(self._socket, name, value)
         if options.answers_come_from_all(name, value):
             self._only_remote = False
 
     def peer_credentials(self) -> None:
-        """See Channel: a datagram socket has no peer."""
+        """Return None: a datagram socket has no single peer."""
 
     def close(self, flush: float, linger: float) -> None:
-        """See Channel: there is nothing to wait for but what is pending."""
+        """Send the pending output, for FLUSH seconds at most, and close the socket.  There is no peer to wait for."""
         if self._closed:
-            # It was discarded, and its process has failed.
+            # The channel was discarded, and its process has failed.
             self.receiver.gone()
         if self._closing:
             return
@@ -342,11 +342,10 @@ class DatagramChannel:
         self._gone()
 
     def discard(self) -> None:
-        """Close the socket and tell nobody: the channel could not be given to its process."""
+        """Close the socket without calling a receiver: the channel could not be given to its process."""
         self._close_socket()
 
     def abort(self) -> None:
-        """See Channel."""
         if not self._closed:
             self._closing = True
             self._gone()

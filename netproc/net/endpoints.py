@@ -1,7 +1,8 @@
-"""The endpoints of netproc: where to connect or listen, for any factory of Twisted's.
+"""netproc's Twisted endpoints, for any Twisted factory.
 
-`make.py` makes them from a spec and the addresses that `net/resolve.py` found; they use
-`net/connector.py`, `net/listener.py` and `net/socketfile.py`, and give connections a `net/transport.py`.
+`making/client.py` and `making/server.py` make them from a spec and the addresses that `net/resolve.py` (at run time) has
+found.  An endpoint uses `net/connector.py` or `net/listener.py`, and `net/socketfile.py`.  Each connection gets a transport
+(`net/transport.py`).
 """
 
 from __future__ import annotations
@@ -35,10 +36,16 @@ from .transport import StreamTransport
 @implementer(IStreamClientEndpoint)
 @dataclass(frozen=True, kw_only=True)
 class ClientEndpoint:
-    """Connects to the first of `addresses` that answers.
+    """A Twisted client endpoint that connects to the first of several addresses that answers.
 
-    `options` are network options, `timeout` is in seconds for all addresses together, `kind` is
-    SOCK_STREAM or SOCK_SEQPACKET.
+    It provides `IStreamClientEndpoint`.
+
+    Args:
+        reactor: The reactor.
+        addresses: The addresses, as `netproc.endpoints.parse_address` and `netproc.endpoints.resolve` return them.
+        options: Network options and their values.
+        timeout: Seconds for all addresses together.
+        kind: `socket.SOCK_STREAM` or `socket.SOCK_SEQPACKET`.
     """
 
     reactor: INetprocReactor
@@ -48,7 +55,16 @@ class ClientEndpoint:
     kind: int = socket.SOCK_STREAM
 
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
-        """Fires with the connected protocol, fails with ProcessError or ProcessArgumentError."""
+        """Connect.
+
+        Args:
+            protocolFactory: The factory that makes the protocol.
+
+        Returns:
+            A Deferred that fires with the connected protocol.  It fails with `ProcessError` or `ProcessArgumentError`.  If the
+            factory or `connectionMade` raises an exception, the connection is closed and the Deferred fails with that
+            exception.
+        """
         return Deferred.fromCoroutine(self._connect(protocolFactory))
 
     async def _connect(self, factory: IProtocolFactory) -> IProtocol:
@@ -73,11 +89,13 @@ class ClientEndpoint:
     def _transport(
         self, factory: IProtocolFactory, sock: socket.socket, remote: SocketAddress
     ) -> StreamTransport:
-        """What raises leaves no socket."""
+        """Make the transport of SOCK, with a protocol of FACTORY.  If that raises an exception, SOCK is closed."""
         try:
             protocol = factory.buildProtocol(sockets.twisted_address(remote))
             if protocol is None:
-                raise ProcessError(None, "the factory wants no protocol", format_address(remote))
+                raise ProcessError(
+                    None, "the factory has returned no protocol", format_address(remote)
+                )
             local = sockets.local_address(sock)
             return transport_type(sock)(sock, self.reactor, protocol, local, remote, factory.doStop)
         except BaseException:
@@ -88,12 +106,20 @@ class ClientEndpoint:
 @implementer(IStreamServerEndpoint)
 @dataclass(frozen=True, kw_only=True)
 class ServerEndpoint:
-    """Listens on the first of `addresses` for which the system has sockets.
+    """A Twisted server endpoint that listens on the first of several addresses for which the system has sockets.
 
-    `backlog` is how many clients may wait to be accepted; by default it is as long as the kernel
-    allows.  `mode` is that of the file of a UNIX socket, 0600 if None; `watcher` is told when accepting
-    fails; `kind` is SOCK_STREAM or SOCK_SEQPACKET.  `inherited` is a socket that listens already,
-    to be used in their place.
+    It provides `IStreamServerEndpoint`.
+
+    Args:
+        reactor: The reactor.
+        addresses: The addresses, as `netproc.endpoints.parse_address` and `netproc.endpoints.resolve` return them.
+        options: Network options and their values.
+        backlog: The number of clients that may wait to be accepted.  The kernel uses its own limit
+            (``net.core.somaxconn`` on Linux) instead of a larger number.
+        mode: The mode of the file of a UNIX socket.  None is 0600.
+        watcher: A `netproc.endpoints.ListenerWatcher` that is notified when accepting fails.
+        kind: `socket.SOCK_STREAM` or `socket.SOCK_SEQPACKET`.
+        inherited: A socket that listens already.  If you pass it, `addresses`, `backlog` and `mode` are not used.
     """
 
     reactor: INetprocReactor
@@ -106,11 +132,19 @@ class ServerEndpoint:
     inherited: socket.socket | None = None
 
     def listen(self, protocolFactory: IProtocolFactory) -> Deferred[IListeningPort]:
-        """Has fired with the port, or failed with ProcessError or ProcessArgumentError."""
+        """Listen.
+
+        Args:
+            protocolFactory: The factory that makes a protocol for each connection.
+
+        Returns:
+            A Deferred that fires with the listening port, or fails with `ProcessError` or `ProcessArgumentError`.  Either has
+            happened when the call returns.
+        """
         return execute(self.listen_now, protocolFactory)
 
     def listen_now(self, factory: IProtocolFactory) -> Listener:
-        """The same without a Deferred."""
+        """Listen, and return the port instead of a Deferred."""
         sock, address = self._make_socket()
         try:
             if sock is self.inherited:
@@ -127,7 +161,10 @@ class ServerEndpoint:
         return listener
 
     def _make_socket(self) -> tuple[socket.socket, SocketAddress]:
-        """Emacs tries the next address if there are no such sockets, not if it is taken (N36)."""
+        """Return a socket for the first address whose family the system has, and that address.
+
+        As in Emacs, a later address is not tried if the first one is in use (N36).
+        """
         if self.inherited is not None:
             return self.inherited, sockets.local_address(self.inherited)
         _check_addresses(self.addresses)
@@ -162,4 +199,6 @@ class ServerEndpoint:
 
 def _check_addresses(addresses: Sequence[SocketAddress]) -> None:
     if not addresses:
-        raise ProcessArgumentError("addresses", "it is empty, and an endpoint needs one address")
+        raise ProcessArgumentError(
+            "addresses", "it is empty; an endpoint needs at least one address"
+        )

@@ -1,9 +1,10 @@
-"""The channel over a transport that is not netproc's: whatever a Twisted endpoint gives.
+"""The channel over a transport that is not netproc's, and the endpoints that make such transports.
 
-`make.py` lets the factory of a foreign endpoint build ForeignChannels; otherwise as `net/stream.py`.
+A foreign endpoint is any Twisted endpoint but netproc's own.  `making/make.py` checks the one that the program gave, and
+`making/client.py` and `making/server.py` let it build ForeignChannels.  These close like the channels of `net/stream.py`.
 
-Output goes through a queue of our own, because only so it can be counted and bounded; the transport
-gets no more than it asks for.  What a transport cannot do raises ProcessError(EOPNOTSUPP).
+Output passes through a queue in the channel, because only then it can be counted and bounded.  The transport receives no
+more than it asks for.  If a transport cannot do what a process asks of it, the call raises ProcessError(EOPNOTSUPP).
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ from .stream import StreamChannel
 
 log = Logger()
 
-#: Written in pieces of this size, so that the transport can say early that it has enough.
+#: Output is written in pieces of this size, in bytes, so that the transport can pause it early.
 _PIECE = 64 * KIB
 
 
@@ -47,10 +48,10 @@ def _cannot(what: str) -> ProcessError:
 
 
 def _layers(transport: object) -> list[object]:
-    """TRANSPORT and what is below it, the transport of the socket last.
+    """Return TRANSPORT and the transports below it; the transport of the socket is the last.
 
-    Wrapping factories (twisted.protocols.policies, "haproxy:") and Twisted's TLS put their protocols between the two.
-    Such a protocol pretends to have every attribute of what is below it.
+    Wrapping factories (twisted.protocols.policies, "haproxy:") and Twisted's TLS put their protocols in between.  Such a
+    protocol seems to have every attribute of the transport below it.
     """
     layers = [transport]
     while isinstance(layers[-1], ProtocolWrapper):
@@ -59,10 +60,10 @@ def _layers(transport: object) -> list[object]:
 
 
 def _tell(outer: object, interface: type[Interface], channel: ForeignChannel) -> None:
-    """Let OUTER, the outermost of the protocols around CHANNEL, pass on what INTERFACE has.
+    """Let OUTER, the outermost of the protocols around CHANNEL, pass on the calls of INTERFACE.
 
-    Twisted's wrappers do not: those of its client endpoints take over one interface of the protocol only, and those of
-    wrapping factories none.
+    Twisted's wrappers do not do that.  Those of its client endpoints take over one interface of the protocol only, and
+    those of wrapping factories none.
     """
     if outer is not channel and not interface.providedBy(outer):
         for name in interface:
@@ -72,9 +73,9 @@ def _tell(outer: object, interface: type[Interface], channel: ForeignChannel) ->
 
 @implementer(IHandshakeListener, IPushProducer)
 class ForeignChannel(StreamChannel):
-    """Over any ITransport."""
+    """The channel over any ITransport."""
 
-    #: What the transport has not got.
+    #: The output that the transport has not received yet.
     output: Pieces
 
     _high = DEFAULT_LIMITS.high_water
@@ -87,7 +88,6 @@ class ForeignChannel(StreamChannel):
     _secure: Callable[[], None] | None = None
 
     def connectionMade(self) -> None:
-        """The transport is there."""
         transport = self.transport
         assert transport is not None
         self.output = Pieces()
@@ -108,11 +108,10 @@ class ForeignChannel(StreamChannel):
         self._begin()
 
     def when_secure(self, then: Callable[[], None]) -> None:
-        """Call THEN when the transport has done its handshake."""
+        """Call THEN when the TLS handshake of the transport is complete."""
         self._secure = then
 
     def handshakeCompleted(self) -> None:
-        """Twisted's TLS has done its handshake."""
         secure, self._secure = self._secure, None
         if secure is not None:
             secure()
@@ -120,32 +119,29 @@ class ForeignChannel(StreamChannel):
     # -- output -------------------------------------------------------------------------------
 
     def write(self, data: bytes) -> None:
-        """See Channel."""
         if self._closing:
             return
-        self.output.extend(data[at : at + _PIECE] for at in range(0, len(data), _PIECE))
-        self.output.pending += len(data)
+        for at in range(0, len(data), _PIECE):
+            self.output.append(data[at : at + _PIECE])
         self._write_queued()
         if self.output.pending > self._high:
             self.receiver.congested()
 
     def _write_queued(self) -> None:
-        """Give the transport what it takes; a full one says so by pauseProducing."""
+        """Write queued output until the transport calls pauseProducing."""
         transport = self.transport
         assert transport is not None
         while self.output and not self._full:
-            data = self.output.popleft()
-            self.output.pending -= len(data)
-            transport.write(data)
+            transport.write(self.output.popleft())
 
     def pauseProducing(self) -> None:
-        """The transport has enough."""
+        """Write no more: the transport has enough (IPushProducer)."""
         self._full = True
 
     def resumeProducing(self) -> None:
-        """The transport wants more."""
+        """Write again: the transport wants more (IPushProducer)."""
         if getattr(self._socket_transport, "disconnecting", False):
-            # Twisted's TLS closes it when the peer says close_notify, and takes nothing any more.
+            # Twisted's TLS closes the transport when the peer sends close_notify, and then takes no more output.
             self._unregister()
             return
         self._full = False
@@ -155,21 +151,20 @@ class ForeignChannel(StreamChannel):
             self._output_written()
 
     def _output_written(self) -> None:
-        """Everything is with the transport."""
+        """Close or shut as was asked for, now that the transport has all output."""
         if self._closing:
             self._end_output()
         elif self._shut_wanted:
             self._shut_now()
 
     def stopProducing(self) -> None:
-        """The transport is gone."""
+        """Write no more: the transport has ended (IPushProducer)."""
         self._full = True
 
     def when_writable(self) -> None:
-        """See Channel."""
         self._tell_writable = True
         if not self._full:
-            # The transport has all and may never ask for more.
+            # The transport has all output, and may never ask for more.
             self._reactor.callLater(0, self._tell_if_writable)
 
     def _tell_if_writable(self) -> None:
@@ -178,34 +173,29 @@ class ForeignChannel(StreamChannel):
             self.receiver.writable()
 
     def set_marks(self, high: int, low: int) -> None:
-        """See Channel."""
         self._high, self._low = high, low
 
-    # -- what not every transport can do --------------------------------------------------------
+    # -- calls that some transports lack -------------------------------------------------------
 
     def pause(self) -> None:
-        """See Channel; what a transport goes on to read waits in the process."""
+        """Pause the transport if it can be paused; input that it still reads waits in the process."""
         if hasattr(self.transport, "pauseProducing"):
             super().pause()
 
     def resume(self) -> None:
-        """See Channel."""
         if hasattr(self.transport, "resumeProducing"):
             super().resume()
 
     def check_pausable(self) -> None:
-        """See Channel."""
         if not hasattr(self.transport, "pauseProducing"):
             raise _cannot("stop reading")
 
     def write_eof(self) -> None:
-        """See Channel."""
         if not self._half_closes:
             raise _cannot("shut one side only")
         super().write_eof()
 
     def set_option(self, name: str, value: object) -> None:
-        """See Channel."""
         raise _cannot(f"set the option {name}")
 
     # -- closing ------------------------------------------------------------------------------
@@ -217,7 +207,7 @@ class ForeignChannel(StreamChannel):
             self._end_output()
 
     def _end_output(self) -> None:
-        """Let the transport write what it has, and shut or close."""
+        """Shut or close the transport, which then sends its output first."""
         if self._write_shut:
             self.writeConnectionLost()
         elif self._half_closes and not self._peer_ended:
@@ -236,7 +226,7 @@ class ForeignChannel(StreamChannel):
         super()._shut_write()
 
     def _unregister(self) -> None:
-        # A transport does not end while it has a producer.
+        # A transport does not close while it has a producer.
         if hasattr(self.transport, "unregisterProducer"):
             self.transport.unregisterProducer()  # type: ignore[union-attr]
 
@@ -254,18 +244,16 @@ class ForeignChannel(StreamChannel):
 
 
 class ForeignPort:
-    """The listening port of a foreign endpoint, for a process."""
+    """The Port over the listening port of a foreign endpoint."""
 
     def __init__(self, port: IListeningPort) -> None:
         self._port = port
         self.local = from_twisted_address(port.getHost())
 
     def pause(self) -> None:
-        """See Port."""
         self._call("pauseProducing")
 
     def resume(self) -> None:
-        """See Port."""
         self._call("resumeProducing")
 
     def _call(self, name: str) -> None:
@@ -275,13 +263,11 @@ class ForeignPort:
         method()
 
     def close(self, gone: Callable[[], None]) -> None:
-        """See Port."""
         stopped = maybeDeferred(self._port.stopListening)
         stopped.addErrback(lambda failure: log.failure("Cannot stop listening", failure))
         stopped.addBoth(lambda _: gone())
 
     def set_option(self, name: str, value: object) -> None:
-        """See Port."""
         raise _cannot(f"set the option {name}")
 
 
@@ -289,7 +275,10 @@ class ForeignPort:
 
 
 def client_endpoint(endpoint: object, reactor: INetprocReactor) -> IStreamClientEndpoint:
-    """ENDPOINT, or what its description says; ProcessArgumentError if it is no client endpoint."""
+    """Return ENDPOINT, a client endpoint or the description of one as for clientFromString.
+
+    Raises ProcessArgumentError if it is neither.
+    """
     if isinstance(endpoint, str):
         endpoint = _described(clientFromString, reactor, endpoint)
     if not IStreamClientEndpoint.providedBy(endpoint):
@@ -298,7 +287,10 @@ def client_endpoint(endpoint: object, reactor: INetprocReactor) -> IStreamClient
 
 
 def server_endpoint(endpoint: object, reactor: INetprocReactor) -> IStreamServerEndpoint:
-    """The same for servers."""
+    """Return ENDPOINT, a server endpoint or the description of one as for serverFromString.
+
+    Raises ProcessArgumentError if it is neither.
+    """
     if isinstance(endpoint, str):
         endpoint = _described(serverFromString, reactor, endpoint)
     if not IStreamServerEndpoint.providedBy(endpoint):
@@ -312,19 +304,19 @@ def _described(
     try:
         return parse(reactor, description)
     except Exception as error:
-        # The parsers, which may be anybody's plugins, raise whatever they stumble over.
+        # The parsers can be plugins of any package, and raise any exception.
         raise ProcessArgumentError(
             "endpoint", f"{shown(description)}: {error_text(error)}"
         ) from error
 
 
 def network_error(error: BaseException, what: str) -> ProcessError:
-    """What a foreign endpoint failed with, as a ProcessError."""
+    """Return the ProcessError for ERROR, with which a foreign endpoint failed.  WHAT begins its message."""
     cause = getattr(error, "osError", None) or getattr(error, "socketError", None) or error
     if isinstance(error, TwistedTimeoutError):
         cause = errno.ETIMEDOUT
     if isinstance(cause, int):
-        # Twisted's ConnectError has the number only.
+        # Twisted's ConnectError has only the number.
         cause = OSError(cause, os.strerror(cause))
     if isinstance(cause, OSError):
         return from_os_error(cause, what)

@@ -1,7 +1,7 @@
-"""What this machine is called and connected to: addresses of names, and its network interfaces.
+"""Look up the addresses of a host name, and list the network interfaces of this machine.
 
-The program calls these functions; names go through `net/resolve.py`.  Interfaces are psutil's business, since the
-standard library knows their names only: `pip install netproc[interfaces]`.
+The program calls these functions.  Host names are looked up by `net/resolve.py`.  The interfaces come from psutil, because the
+standard library knows only their names: `pip install netproc[interfaces]`.
 """
 
 from __future__ import annotations
@@ -40,12 +40,21 @@ def network_lookup_address_info(
     *,
     timeout: float = DEFAULT_LIMITS.connect_timeout,
     reactor: INetprocReactor | None = None,
-) -> Deferred[list[Address]]:
-    """Fires with the addresses of NAME in the resolver's order, their port 0 (N47).
+) -> Deferred[list[Address]]:  # N47
+    """Look up the addresses of a host.
 
-    FAMILY is "ipv4", "ipv6" or None for both.  What is not found in TIMEOUT seconds is an empty list
-    and one log line.  Fails with ProcessArgumentError for another family or a name that is not ASCII.  Emacs:
-    network-lookup-address-info.
+    Emacs: ``network-lookup-address-info``.
+
+    Args:
+        name: The name of the host, in ASCII.  For other names use the IDNA (xn--) form.
+        family: "ipv4", "ipv6", or None for both.
+        timeout: The longest wait, in seconds.
+        reactor: The reactor.  None is the installed reactor.
+
+    Returns:
+        A Deferred that fires with a list of addresses with the port 0, in the order of the resolver.  If nothing is found in
+        time, the list is empty, and netproc logs one line.  The Deferred fails with `ProcessArgumentError` if an argument
+        cannot be used.
     """
     try:
         _check_host(name)
@@ -74,7 +83,7 @@ def network_lookup_address_info(
 
 def _check_host(name: object) -> None:
     if not isinstance(name, str) or not name.isascii() or "\0" in name:
-        problem = f"{shown(name)} is not the name of a host: give its IDNA form"
+        problem = f"{shown(name)} is not a host name in ASCII; use its IDNA (xn--) form"
         raise ProcessArgumentError("name", problem)
 
 
@@ -83,26 +92,42 @@ def _check_family(family: object, complaint: str) -> None:
         raise ProcessArgumentError("family", f"{complaint} {shown(family)}")
 
 
-class InterfaceInfo(NamedTuple):
-    """What network_interface_info tells; the addresses are those of IPv4 (N49), then ours of IPv6."""
+class InterfaceInfo(NamedTuple):  # N49
+    """What `network_interface_info` returns.
+
+    Attributes:
+        address: The IPv4 address, with the port 0.
+        broadcast: The IPv4 broadcast address, with the port 0.
+        netmask: The IPv4 netmask, with the port 0.
+        hardware: The type of the hardware and its address, as (type, (byte, …)).
+        flags: The flags of the kernel, the highest bit first: ("running", "loopback", "up").
+        ipv6: The IPv6 addresses, each with the port 0.  Emacs does not have them.
+    """
 
     address: Address
     broadcast: Address
     netmask: Address
-    #: (type of the hardware, its address).
     hardware: tuple[int, tuple[int, ...]]
-    #: As ("running", "loopback", "up"): the kernel's bits, the highest first.
     flags: tuple[str, ...]
-    #: The IPv6 addresses.
     ipv6: tuple[Address, ...]
 
 
-def network_interface_list(full: bool = False, family: str | None = None) -> list[Interface]:
-    """The interfaces with their addresses, the port 0: one entry for each address (N48).
+def network_interface_list(full: bool = False, family: str | None = None) -> list[Interface]:  # N48
+    """List the network interfaces with their addresses.
 
-    With FULL the broadcast address and the netmask too.  FAMILY is "ipv4", "ipv6" or None for both.
-    Raises ProcessArgumentError for another, ProcessError without psutil.  Emacs:
-    network-interface-list.
+    Emacs: ``network-interface-list``.
+
+    Args:
+        full: Whether to include the broadcast address and the netmask.
+        family: "ipv4", "ipv6", or None for both.
+
+    Returns:
+        A list with one tuple for each address, (name, address), or with `full` (name, address, broadcast address,
+        netmask).  The port of the addresses is 0.
+
+    Raises:
+        ProcessArgumentError: The family is unknown.
+        ProcessError: psutil is not installed.
     """
     _check_family(family, "Unsupported address family")
     wanted = _FAMILIES.values() if family is None else (_FAMILIES[family],)
@@ -118,11 +143,20 @@ def network_interface_list(full: bool = False, family: str | None = None) -> lis
     return entries
 
 
-def network_interface_info(name: str) -> InterfaceInfo | None:
-    """What there is to know of interface NAME, None if there is none (N49).
+def network_interface_info(name: str) -> InterfaceInfo | None:  # N49
+    """Describe a network interface.
 
-    Raises ProcessArgumentError for too long a name, ProcessError without psutil.  Emacs:
-    network-interface-info.
+    Emacs: ``network-interface-info``.
+
+    Args:
+        name: The name of the interface.
+
+    Returns:
+        The description, or None if there is no such interface.
+
+    Raises:
+        ProcessArgumentError: The name cannot be the name of an interface.
+        ProcessError: psutil is not installed.
     """
     interface_name(name, "name")
     psutil = _psutil()
@@ -155,22 +189,22 @@ def _psutil() -> ModuleType:
 
 
 def _numbers(text: str | None, like: str = "") -> tuple[int, ...]:
-    """The octets or groups of the address TEXT; no text is a mask of ones for the address LIKE."""
+    """Return the octets or groups of the address TEXT; if that is None, a mask of ones for the address LIKE."""
     if text is None:
         return (255,) * 4 if "." in like else (65535,) * 8
-    # The zone is the name of the interface, which stands beside the address.
+    # The zone is the name of the interface, which the entry has already.
     numbers = address_form(inet_address(text.partition("%")[0], 0))
     return tuple(int(number) for number in numbers[:-1])
 
 
 def _broadcast(address: tuple[int, ...], mask: tuple[int, ...]) -> tuple[int, ...]:
-    """Emacs computes one for IPv6 too, which has none (N48)."""
+    """Return the broadcast address.  Emacs computes one for IPv6 too, which has no broadcast (N48)."""
     ones = 255 if len(address) == 4 else 65535
     return tuple((a & m) | (~m & ones) for a, m in zip(address, mask, strict=True))
 
 
 def _hardware_type(name: str) -> int:
-    """The ARPHRD number, as Linux tells it; 0 where nobody does."""
+    """Return the ARPHRD number from Linux's sysfs; 0 if there is none."""
     try:
         with open(f"/sys/class/net/{name}/type", encoding="ascii") as file:
             return int(file.read())

@@ -1,7 +1,7 @@
-"""Sockets that the process was started with: systemd's, or any launcher's that follows sd_listen_fds(3).
+"""Sockets that the program has inherited from systemd, or from another launcher that follows sd_listen_fds(3).
 
-Makers of processes ask for one when `use_external_socket` is given.  The names are optional, which Twisted's own
-parser does not allow.  A descriptor is used once.
+`making/server.py` and `making/datagrams.py` take one if the program passes `use_external_socket`.  Unlike Twisted's parser,
+this one allows descriptors without names.  Each descriptor is used once.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ..core.escape import shown
 #: The first descriptor that a launcher passes on.
 FIRST = 3
 
-#: More are not passed on: systemd stops at 1024.
+#: A larger LISTEN_FDS is ignored; systemd passes 1024 descriptors at most.
 _MOST_DESCRIPTORS = 9999
 
 _KEYWORD = "use_external_socket"
@@ -29,7 +29,7 @@ _KINDS = {
 
 
 class Inherited:
-    """The descriptors of one environment, by position."""
+    """The descriptors that ENVIRONMENT describes, by position; the first one has the number FIRST."""
 
     def __init__(self, environment: Mapping[str, str], first: int = FIRST) -> None:
         self._first = first
@@ -39,10 +39,10 @@ class Inherited:
         self._unused = list(range(count))
 
     def take(self, which: object, kind: int) -> socket.socket | None:
-        """The socket WHICH: True for the first that is not used, a position, or a name.
+        """Return the inherited socket WHICH: True for the first unused one, a position, or a name.
 
-        None when there is nothing to use: that is no error for True, as in Emacs (N39).  Raises
-        ProcessArgumentError when the one that was named is not there, or it is not of KIND.
+        Return None if WHICH is None or False, or if it is True and no socket is left, as in Emacs (N39).  Raises
+        ProcessArgumentError if there is no socket of that position or name, or if the socket is not of KIND.
         """
         position = self._find(which)
         if position is None:
@@ -80,12 +80,12 @@ class Inherited:
 
 
 def _count(text: str) -> int:
-    """How many descriptors LISTEN_FDS is about; 0 for what is no number that could be meant."""
+    """Return the number of descriptors that TEXT, the value of LISTEN_FDS, says; 0 if it is not a plausible number."""
     return int(text) if text.isdecimal() and len(text) <= len(str(_MOST_DESCRIPTORS)) else 0
 
 
 def _problem(sock: socket.socket, kind: int) -> str | None:
-    """Why SOCK cannot serve as a socket of KIND, or None."""
+    """Return why SOCK cannot be used as a socket of KIND; None if it can."""
     if sock.type != kind:
         return f"is {_KINDS.get(int(sock.type), 'another')} socket, not {_KINDS[kind]} one"
     if kind != socket.SOCK_DGRAM and not sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
@@ -94,27 +94,27 @@ def _problem(sock: socket.socket, kind: int) -> str | None:
 
 
 def first_environment(path: str = "/proc/self/environ") -> Mapping[str, str]:
-    """The environment that the program was started with, as far as that can be found out.
+    """Return the environment that the program was started with, as far as that can be found out.
 
-    Each source may lack the variables that are wanted.  A program that sets its title overwrites the memory that
-    the kernel shows at PATH.  Twisted takes them out of `os.environ` when its endpoints are imported.
+    Each source may lack the variables that we need.  A program that sets its title overwrites the memory that the kernel
+    shows at PATH.  Twisted removes the variables from `os.environ` when its endpoints are imported.
     """
     try:
         with open(path, encoding="utf-8", errors="surrogateescape") as file:
             settings = file.read().split("\0")
     except OSError:
         settings = []
-    shown = dict(item.split("=", 1) for item in settings if "=" in item)
-    return {**_taken_by_twisted(), **os.environ, **shown}
+    at_start = dict(item.split("=", 1) for item in settings if "=" in item)
+    return {**_taken_by_twisted(), **os.environ, **at_start}
 
 
 def _taken_by_twisted() -> Mapping[str, str]:
-    """What Twisted has found, if its endpoints were imported before netproc."""
+    """Return what Twisted has found, if its endpoints were imported before netproc."""
     endpoints = sys.modules.get("twisted.internet.endpoints")
     parser = getattr(endpoints, "_SystemdParser", None)
     count = len(parser._sddaemon.inheritedDescriptors()) if parser is not None else 0
     return {"LISTEN_FDS": str(count)} if count else {}
 
 
-#: Those of this process; known before twistd becomes another process to run in the background.
+#: The descriptors of this program.  They are read at import, before twistd forks to run in the background.
 OWN = Inherited(first_environment())

@@ -1,7 +1,7 @@
-"""The interfaces of Twisted's reactors that netproc needs, as one type.
+"""The reactor interfaces that netproc needs, as one type.
 
-Everything in `net/` and above takes a reactor of this type; only `default_reactor` knows the installed
-one.
+The modules of `net/`, and those above, take a reactor of this type.  Only `default_reactor` imports the
+installed reactor.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from twisted.internet.interfaces import (
 class INetprocReactor(
     IReactorCore, IReactorFDSet, IReactorPluggableNameResolver, IReactorThreads, IReactorTime
 ):
-    """What netproc asks of a reactor: there is no way to write an intersection of interfaces."""
+    """A reactor with all interfaces that netproc uses.  Python has no intersection types to say this otherwise."""
 
 
 def default_reactor() -> INetprocReactor:
-    """The installed reactor; installs Twisted's default one if there is none."""
+    """Return the installed reactor.  If there is none, install Twisted's default reactor."""
     from twisted.internet import reactor
 
     return cast(INetprocReactor, reactor)

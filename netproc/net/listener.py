@@ -1,12 +1,11 @@
-"""The accept loop, and what it does about each error of accept.
+"""The accept loop, and how it handles each error of accept.
 
-`net/endpoints.py` makes it for a socket that listens; the reactor calls `doRead`; each connection gets a
-protocol of the factory and a `net/transport.py`.
+`net/endpoints.py` makes a Listener for a listening socket, and the reactor calls its `doRead`.  Each connection gets a protocol
+from the factory and a transport (`net/transport.py`).
 
-Errors of accept are of three kinds.  When the system is short of descriptors or memory the listener
-pauses, 0.1 s at first and then longer up to 1 s, because the connection that waits would wake it at
-once (D8).  Most others concern the one connection that was to be accepted: it is skipped.  The last
-ones say that the listening socket itself is no good: that is the end of the listener.
+There are three kinds of errors.  If the system is short of descriptors or memory, the listener pauses: for 0.1 s at first,
+then longer, up to 1 s.  Without a pause the waiting connection would wake it again at once (D8).  If the listening socket
+itself is unusable, the listener closes.  All other errors concern one waiting connection, which is skipped.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ from zope.interface import implementer
 
 from ..core.address import SocketAddress, format_address
 from ..core.throttle import Throttle, not_logged
-from .event import EVENT
+from .dispatch import DISPATCH
 from .interfaces import INetprocReactor
 from .seqpacket import transport_type
 from .socketfile import SocketFile
@@ -40,30 +39,43 @@ from .transport import StreamTransport
 
 log = Logger()
 
+#: The system is short of descriptors or memory.
 SHORTAGE = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
-# Not EOPNOTSUPP: it is among the errors of one connection that accept(2) says to try again after.
-BROKEN = frozenset({errno.EBADF, errno.EINVAL, errno.ENOTSOCK})
+#: The listening socket itself is unusable.  EOPNOTSUPP is not among these: accept(2) lists it with the errors of a single
+#: connection, after which a program should accept again.
+NOT_LISTENING = frozenset({errno.EBADF, errno.EINVAL, errno.ENOTSOCK})
 
 FIRST_PAUSE = 0.1
 LONGEST_PAUSE = 1.0
 
-#: Connections accepted before the reactor gets to do something else.
+#: The most connections that are accepted before the reactor can do other work.
 MOST_ACCEPTS = 64
 
 
 class ListenerWatcher:
-    """Is told what a listener meets; this one does not care."""
+    """The base class of objects that are notified of the errors of a listening socket.  It ignores them."""
 
     def accept_failed(self, error: OSError) -> None:
-        """Accepting failed; the listener goes on, now or after a pause."""
+        """Accepting a connection has failed.  The listener continues, at once or after a pause.
+
+        Args:
+            error: The error of the system.
+        """
 
     def listener_lost(self, error: OSError) -> None:
-        """The socket does not listen any more; the listener has closed it."""
+        """The socket does not listen any more, and the listener has closed it.
+
+        Args:
+            error: The error of the system.
+        """
 
 
 @implementer(IListeningPort, IReadDescriptor)
 class Listener:
-    """A listening socket and the factory for its connections."""
+    """A listening socket, with the factory that makes a protocol for each connection.
+
+    FILE, if there is one, is removed when the listener closes.
+    """
 
     def __init__(
         self,
@@ -81,7 +93,7 @@ class Listener:
         self.fileno = sock.fileno
         self.local = local_address(sock)
         self._transport_type = transport_type(sock)
-        # Making Twisted's address takes a while, and our own factory does not look at it.
+        # Making Twisted's address takes time, and the factory of our channels does not use it.
         self._tells_address = getattr(factory, "wants_address", True)
         self.connected = False
         self.paused = False
@@ -90,24 +102,21 @@ class Listener:
         self._throttle = Throttle()
 
     def logPrefix(self) -> str:
-        """What the reactor writes before log lines of accepting."""
         return format_address(self.local)
 
     # -- IListeningPort ---------------------------------------------------------------------
 
     def startListening(self) -> None:
-        """Begin to accept."""
         self.connected = True
         self._factory.doStart()
         self._update()
 
     def stopListening(self) -> Deferred[None]:
-        """Stop and close; fires at once."""
+        """Close the socket and return a Deferred that has fired."""
         self._close()
         return succeed(None)
 
     def getHost(self) -> IAddress:
-        """Where it listens."""
         return twisted_address(self.local)
 
     def _close(self) -> None:
@@ -127,44 +136,40 @@ class Listener:
     # -- Port, for a process ------------------------------------------------------------------
 
     def pause(self) -> None:
-        """See Port."""
         self.paused = True
         self._update()
 
     def resume(self) -> None:
-        """See Port."""
         self.paused = False
         self._update()
 
-    # Twisted's ports have these names for it.
+    # The names that Twisted's ports have for these methods.
     pauseProducing = pause
     resumeProducing = resume
 
     def close(self, gone: Callable[[], None]) -> None:
-        """See Port."""
         self._close()
         gone()
 
     def set_option(self, name: str, value: object) -> None:
-        """See Port."""
         set_option(self._socket, name, value)
 
     def connectionLost(self, reason: Failure) -> None:
-        """The reactor ends, or has seen an error of the socket."""
+        """Handle the end of the reactor, or an error of the socket that the reactor has found."""
         if not (self.connected and self._reactor.running):
             self._close()
             return
         error = hang_up(self._socket)
         if error is None:
-            # The reactor watches this descriptor no more.
+            # The reactor has stopped watching this descriptor.
             self._update()
             return
         self._close()
         error.__cause__ = reason.value
-        EVENT.run(self._watcher.listener_lost, error)
+        DISPATCH.run(self._watcher.listener_lost, error)
 
     def _update(self) -> None:
-        """Watch the socket if it is to be accepted from."""
+        """Let the reactor watch the socket, or stop watching, as the state of the listener requires."""
         if self.connected and not self.paused and self._retry is None:
             self._reactor.addReader(self)
         else:
@@ -173,11 +178,12 @@ class Listener:
     # -- accepting --------------------------------------------------------------------------
 
     def doRead(self) -> None:
-        """Connections wait: accept them and read from each; the reactor watches those that stay.
+        """Accept the waiting connections, read from each, and let the reactor watch those that are still open.
 
-        A client that speaks first has mostly done so when the last of them is accepted; and one of
-        several that only wanted that answer has mostly gone when the last of them is answered.  For
-        these there is nothing to watch: that is a fifth of what they cost.
+        When the whole batch is accepted, a client that speaks first has usually sent its request.  When the whole batch is
+        answered, a client with a single request has usually closed its connection.  So each connection of a batch is read
+        twice here.  A connection that has ended by then is never registered with the reactor, which saves a fifth of its
+        cost.
         """
         accepted = list(self._accept_waiting())
         looks = 1 if len(accepted) == 1 else 2
@@ -208,18 +214,21 @@ class Listener:
                 self._guard(transport, transport.hand_over)
                 yield transport
         if failures == MOST_ACCEPTS:
-            # It seems that the error does not go away with the connection that it concerned.
+            # The error does not seem to concern single connections.
             self._try_later()
 
     def _serve(self, sock: socket.socket, raw: Any) -> StreamTransport | None:
-        """Give the connection SOCK, whose peer accept called RAW, a protocol; whatever goes wrong closes SOCK."""
+        """Return the transport of the accepted SOCK, with its protocol; None after closing SOCK, if anything goes wrong.
+
+        RAW is the address of the peer that accept returned.
+        """
         transport = None
         try:
             sock.setblocking(False)
             remote = peer_address(self.local.family, sock, raw)
             local = local_address(sock) if self.local.is_wildcard else self.local
         except OSError as error:
-            # The peer has gone, and its address with it.
+            # The peer has closed the connection already, so its address is not known any more.
             self._log_failure(error)
         else:
             transport = self._make_transport(sock, local, remote)
@@ -240,7 +249,7 @@ class Listener:
         return None
 
     def _guard(self, transport: StreamTransport, step: Callable[[], None]) -> None:
-        """Do a STEP of a new connection; if it raises anything, SystemExit too, that connection ends and no other."""
+        """Call STEP for a new connection.  If it raises any exception, even SystemExit, close this connection only."""
         try:
             step()
         except BaseException:
@@ -249,16 +258,16 @@ class Listener:
 
     def _accept_failed(self, error: OSError) -> None:
         self._log_failure(error)
-        if error.errno in BROKEN:
+        if error.errno in NOT_LISTENING:
             self._close()
-            EVENT.run(self._watcher.listener_lost, error)
+            DISPATCH.run(self._watcher.listener_lost, error)
             return
         if error.errno in SHORTAGE:
             self._try_later()
-        EVENT.run(self._watcher.accept_failed, error)
+        DISPATCH.run(self._watcher.accept_failed, error)
 
     def _try_later(self) -> None:
-        """Accept nothing for a while, each time for longer."""
+        """Accept nothing for a while, longer each time."""
         self._retry = self._reactor.callLater(self._pause, self._try_again)
         self._pause = min(2 * self._pause, LONGEST_PAUSE)
         self._update()
@@ -268,7 +277,7 @@ class Listener:
         self._update()
 
     def _log_failure(self, error: OSError) -> None:
-        """One line a second, however often it fails."""
+        """Log ERROR, but one line per second at most."""
         suppressed = self._throttle.passes(self._reactor.seconds())
         if suppressed is not None:
             log.warn(

@@ -1,7 +1,7 @@
-"""Receive one whole packet, of a datagram or a seqpacket socket.
+"""Receive one whole packet of a datagram or seqpacket socket.
 
-`net/datagram.py` and `net/seqpacket.py` call it.  One large buffer serves all: a packet that does not fit is
-cut by the kernel, and says so.
+`net/datagram.py` and `net/seqpacket.py` call these functions.  All sockets share one large buffer.  The kernel cuts a packet
+that does not fit into it, and reports that.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from ..core.errors import ProcessError
 from ..core.limits import KIB
 from . import rawaddress
 
-#: UNIX sockets may have more room than the 64 KiB of an IP packet.
+#: Packets of UNIX sockets can be larger than the 64 KiB of an IP packet.
 _BUFFER = bytearray(1024 * KIB)
 _VIEW = memoryview(_BUFFER)
 _LONGEST_OF_IP = 64 * KIB
 
-# Room for one struct ucred, and for nothing else.  The kernel puts it first.  Descriptors that the peer sends along do not
-# fit, so the kernel closes them; with more room it would give them to us.
+# Room for one struct ucred and nothing else.  The kernel puts the credentials first.  Descriptors that the peer sends with
+# the packet do not fit, so the kernel closes them.  With more room we would receive them.
 _CREDENTIALS_ROOM = socket.CMSG_SPACE(struct.calcsize("@iII"))
 
 
 class Packet(NamedTuple):
-    """What has come, from whom (in the shape of the family's addresses), and what is wrong with it."""
+    """A received packet; its sender, in the form that the address family has in Python; and the error if it was cut."""
 
     data: bytes
     sender: Any
@@ -35,26 +35,30 @@ class Packet(NamedTuple):
 
 
 def receiver_of(sock: socket.socket) -> Callable[[socket.socket], tuple[bytes, Any, Any]]:
-    """What receives the next Packet of SOCK, or the same as a tuple; OSErrors are the caller's."""
+    """Return the function that receives the next packet of SOCK, as a Packet or a tuple of the same items.
+
+    The function does not handle OSErrors.
+    """
     if sock.family in rawaddress.IN_PYTHON:
         return _receive_ip if sock.family != socket.AF_UNIX else receive_packet
     return _receive_raw
 
 
 def _receive_ip(sock: socket.socket) -> tuple[bytes, Any, None]:
-    """A packet of IP, which always fits."""
+    """Receive a packet of an IP socket, which always fits."""
     return *sock.recvfrom(_LONGEST_OF_IP), None
 
 
 def receive_packet(sock: socket.socket) -> Packet:
-    """A packet of a UNIX socket."""
+    """Receive a packet of a UNIX socket."""
     size, _, flags, sender = sock.recvmsg_into([_BUFFER])
     return Packet(bytes(_VIEW[:size]), sender, _cut(size) if flags & socket.MSG_TRUNC else None)
 
 
 def receive_message(sock: socket.socket) -> Packet | None:
-    """A packet of a seqpacket connection, None at its end; they differ in the credentials that each
-    packet brings once SO_PASSCRED is on.
+    """Receive a packet of a seqpacket connection; return None at the end of the connection.
+
+    SO_PASSCRED must be on, because only the credentials distinguish an empty packet from the end.
     """
     size, credentials, flags, _ = sock.recvmsg_into([_BUFFER], _CREDENTIALS_ROOM)
     if not size and not credentials:

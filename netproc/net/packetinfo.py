@@ -1,11 +1,11 @@
-"""UDP servers on all interfaces: answer a client from the address that it has asked.
+"""UDP servers on all interfaces: answer each client from the address that the client sent to.
 
-`datagrams.py` calls `ask_for_destinations` for a server on a wildcard address.  `net/datagram.py` then sends and
-receives through `Answers`.  Otherwise the kernel would choose the address that an answer comes from, and a client
-that hears only the address that it asked would drop the answer.
+`making/datagrams.py` calls `ask_for_destinations` for a server on a wildcard address.  `net/datagram.py` then sends and
+receives through `Answers`.  Otherwise the kernel would choose the source address of an answer, and a client that accepts
+packets only from the address it sent to would drop the answer.
 
-Linux tells with each packet which address it was for, and can be told where an answer shall come from: ip(7),
-IP_PKTINFO, and ipv6(7), IPV6_PKTINFO.  The latter is also for IPv4 clients of an IPv6 server.
+Linux reports the destination address of each packet, and lets the sender of an answer set its source address: ip(7),
+IP_PKTINFO, and ipv6(7), IPV6_PKTINFO.  The latter also works for IPv4 clients of an IPv6 server.
 """
 
 from __future__ import annotations
@@ -31,34 +31,34 @@ _PKTINFO6 = struct.Struct("@16sI")
 _ANY = bytes(4)
 _ANY6 = bytes(16)
 
-#: Room for the control messages of a packet; inherited sockets may have asked for more of them.
+#: Room for the control messages of a packet, in bytes.  An inherited socket may have asked for other messages too.
 _ANCILLARY_SIZE = 512
 _LONGEST_PACKET = 64 * 1024
 
-#: Clients whose addresses are remembered, those that sent last.  Others are answered from the address that the
-#: kernel chooses.
+#: The number of clients for which the source address is remembered: those that sent last.  Other clients are answered from
+#: the address that the kernel chooses.
 MOST_CLIENTS = 1024
 
-#: What Linux says of a source that is not ours: a group or a broadcast address that a packet was for, or an
-#: address that has been removed.
+#: The errors for a source address that is not ours: a group or broadcast address that a packet was sent to, or an address
+#: that was removed from its interface.
 _NO_SOURCE = frozenset({errno.EINVAL, errno.EADDRNOTAVAIL, errno.ENETUNREACH})
 
 
 def _source(data: bytes) -> bytes | None:
-    """What tells the kernel to send from the address that packet information DATA is about."""
+    """Return the data that makes the kernel send from the address in the IPv4 packet information DATA, if there is one."""
     _, ours, _ = _PKTINFO.unpack(data)
-    # The interface is left open: the routes decide.
+    # No interface is given, so the routes decide.
     return _PKTINFO.pack(0, ours, _ANY) if ours != _ANY else None
 
 
 def _source6(data: bytes) -> bytes | None:
-    """The same for IPv6."""
+    """Return the same for IPv6."""
     destination, _ = _PKTINFO6.unpack(data)
     return _PKTINFO6.pack(destination, 0) if destination != _ANY6 else None
 
 
 class _Setting(NamedTuple):
-    """How a family tells destinations: the option, the type of the messages, and how to answer them."""
+    """How an address family reports destinations: the option, the type of the messages, and how to answer them."""
 
     level: int
     option: int
@@ -81,14 +81,14 @@ def _setting(sock: socket.socket) -> _Setting | None:
 
 
 def ask_for_destinations(sock: socket.socket) -> None:
-    """Have the kernel tell for each packet to SOCK which address it was sent to."""
+    """Make the kernel report the destination address of each packet to SOCK."""
     setting = _setting(sock)
     if setting is not None:
         sock.setsockopt(setting.level, setting.option, 1)
 
 
 def answers_of(sock: socket.socket) -> Answers | None:
-    """How SOCK sends and receives if the kernel tells the destinations of its packets, else None."""
+    """Return the Answers for SOCK if the kernel reports the destinations of its packets, else None."""
     setting = _setting(sock)
     if setting is None or not sock.getsockopt(setting.level, setting.option):
         return None
@@ -96,16 +96,16 @@ def answers_of(sock: socket.socket) -> Answers | None:
 
 
 class Answers:
-    """Sends to each client from the address that the client asked last."""
+    """Sends to each client from the address that the client sent to last."""
 
     def __init__(self, sock: socket.socket, setting: _Setting) -> None:
         self._socket = sock
         self._setting = setting
-        # By the address of the client: what tells the kernel where to send from.
+        # By the address of the client: the control message with the source address.
         self._sources: dict[Any, list[Message]] = {}
 
     def receive(self, sock: socket.socket) -> tuple[bytes, Any, None]:
-        """The next packet of SOCK and its sender; OSErrors are the caller's."""
+        """Receive the next packet of SOCK: its data, its sender and None.  Does not handle OSErrors."""
         data, messages, _, sender = sock.recvmsg(_LONGEST_PACKET, _ANCILLARY_SIZE)
         self._sources.pop(sender, None)
         for level, kind, content in messages:
@@ -120,7 +120,7 @@ class Answers:
                 del self._sources[next(iter(self._sources))]
 
     def send(self, data: bytes, client: Any) -> None:
-        """Send DATA to CLIENT; OSErrors are the caller's."""
+        """Send DATA to CLIENT as one packet.  Does not handle OSErrors."""
         source = self._sources.get(client)
         if source is not None:
             try:

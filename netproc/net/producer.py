@@ -1,7 +1,7 @@
 """A producer that a protocol has registered with its transport (Twisted's IConsumer).
 
-`net/transport.py` and `processtransport.py` make one for each producer.  They report how their output goes on, and ask
-whether they have to wait for the producer before they close.
+`net/transport.py` and `adapters/transport.py` make a `Producing` for each producer.  They notify it when too much output is
+pending and when little is, and ask it whether they have to wait for the producer before they close.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from typing import Any
 
 
 class Producing:
-    """Lets PRODUCER write as fast as the peer reads.
+    """The OutputWatcher that lets PRODUCER write as fast as the peer reads.
 
     A streaming producer writes until it is paused.  Any other producer writes one piece each time it is resumed.
-    WHEN_WRITABLE asks the transport to call `writable` once, soon, when little is pending.
+    WHEN_WRITABLE asks the transport to call `writable` once, when little output is pending.
     """
 
     def __init__(self, producer: Any, streaming: bool, when_writable: Callable[[], None]) -> None:
@@ -28,22 +28,22 @@ class Producing:
 
     @property
     def has_more(self) -> bool:
-        """Whether the transport waits for the producer before it closes.
+        """Whether the transport has to wait for the producer before it closes.
 
-        It waits for those that it has to resume.  A streaming producer that is not paused has written what it had:
-        some are registered for the whole connection and never unregister, such as the HTTP channel of twisted.web.
+        It waits for a producer that it has to resume.  A streaming producer that is not paused has written all its
+        output.  Some of these stay registered for the whole connection, such as the HTTP channel of twisted.web.
         """
         return not self._over and (self._paused or not self.streaming)
 
     def congested(self) -> None:
-        """More than the high-water mark is pending."""
+        """Pause the producer: more than the high-water mark is pending."""
         if self.streaming and not (self._paused or self._over):
             self._paused = True
             self.producer.pauseProducing()
             self._when_writable()
 
     def writable(self) -> None:
-        """Less than the low-water mark is pending."""
+        """Resume the producer: less than the low-water mark is pending."""
         if self._over:
             return
         self._paused = False
@@ -52,13 +52,13 @@ class Producing:
             self._when_writable()
 
     def output_failed(self, error: OSError) -> None:
-        """The producer is stopped when the connection ends."""
+        """Do nothing: the producer is stopped when the connection ends."""
 
     def end(self) -> None:
-        """The producer has been unregistered."""
+        """Call the producer no more: it has been unregistered."""
         self._over = True
 
     def stop(self) -> None:
-        """The connection is gone."""
+        """Stop the producer: the connection has ended."""
         self._over = True
         self.producer.stopProducing()

@@ -1,7 +1,7 @@
-"""System calls with addresses of any family, as bytes: the families that have no form of their own.
+"""System calls with addresses of any family, as bytes.
 
-`net/sockets.py` and `net/packetbuffer.py` come here with an address form (family, bytes); Python's sockets know an
-address by the family only, each family in another shape, and not all of them.
+`net/sockets.py` and `net/packetbuffer.py` use these calls for address families that netproc knows only by number and bytes.
+Python's sockets have another form of address for each family, and support only some of them.
 """
 
 from __future__ import annotations
@@ -14,21 +14,21 @@ from collections.abc import Callable
 
 from ..core.address import SocketAddress
 
-#: sizeof(struct sockaddr_storage): no address is longer.
+#: sizeof(struct sockaddr_storage): the most bytes of an address.
 _LONGEST = 128
 _FAMILY_SIZE = 2
 
-#: The families whose addresses the socket module reads and writes for us.
+#: The address families for which netproc uses the socket module.
 IN_PYTHON = frozenset({socket.AF_INET, socket.AF_INET6, socket.AF_UNIX})
 
-#: The layout of struct sockaddr is Linux's; the BSDs have its length in it.
+#: We know Linux's layout of struct sockaddr.  On the BSDs it also contains its length.
 SUPPORTED = sys.platform == "linux"
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def _checked(result: int) -> int:
-    """RESULT of a system call, or its OSError."""
+    """Return RESULT, of a system call.  Raise its OSError if it is negative."""
     if result < 0:
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number))
@@ -40,26 +40,26 @@ def _packed(address: SocketAddress) -> bytes:
 
 
 def bind(sock: socket.socket, address: SocketAddress) -> None:
-    """Bind SOCK."""
+    """Bind SOCK to ADDRESS."""
     packed = _packed(address)
     _checked(_libc.bind(sock.fileno(), packed, len(packed)))
 
 
 def connect(sock: socket.socket, address: SocketAddress) -> None:
-    """Begin to connect SOCK."""
+    """Begin to connect SOCK to ADDRESS."""
     packed = _packed(address)
     _checked(_libc.connect(sock.fileno(), packed, len(packed)))
 
 
 def sendto(sock: socket.socket, data: bytes, address: SocketAddress) -> None:
-    """Send DATA as one packet."""
+    """Send DATA to ADDRESS as one packet."""
     packed = _packed(address)
     flags = socket.MSG_NOSIGNAL
     _checked(_libc.sendto(sock.fileno(), data, len(data), flags, packed, len(packed)))
 
 
 def recvfrom(sock: socket.socket, buffer: bytearray) -> tuple[int, SocketAddress | None]:
-    """Receive into BUFFER; the size of the packet, which may be more than fits, and its sender."""
+    """Receive a packet into BUFFER.  Return its size, which may be larger than BUFFER, and its sender."""
     room = (ctypes.c_char * len(buffer)).from_buffer(buffer)
     found, length = ctypes.create_string_buffer(_LONGEST), ctypes.c_int(_LONGEST)
     size = _libc.recvfrom(
@@ -69,12 +69,12 @@ def recvfrom(sock: socket.socket, buffer: bytearray) -> tuple[int, SocketAddress
 
 
 def local(sock: socket.socket) -> SocketAddress | None:
-    """The address that SOCK is bound to."""
+    """Return the address that SOCK is bound to."""
     return _ask(_libc.getsockname, sock)
 
 
 def remote(sock: socket.socket) -> SocketAddress | None:
-    """The address that SOCK is connected to."""
+    """Return the address that SOCK is connected to."""
     return _ask(_libc.getpeername, sock)
 
 

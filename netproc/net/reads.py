@@ -1,6 +1,7 @@
 """How much a stream transport reads at a time.
 
-`net/transport.py` and `net/corked.py` read as much as this module says; `net/tls/onsocket.py` reads one TLS record.
+`net/transport.py` and `reactor/corked.py` read in sizes that `next_read_size` chooses.  `net/tls/onsocket.py` reads one
+TLS record at a time.
 """
 
 from __future__ import annotations
@@ -9,15 +10,16 @@ from ..core.limits import KIB
 
 READ_MIN = 4 * KIB
 READ_MAX = 256 * KIB
-#: The most that a record of TLS holds.
+#: The most bytes that a TLS record holds.
 RECORD = 16 * KIB
 
 
 def _let_malloc_keep_memory() -> None:
-    """Free a large block once: from then on glibc keeps the memory of reads for the next ones.
+    """Free a large block once, so that glibc keeps the memory of each read for the next one.
 
-    Otherwise it gives each back to the system and takes it again, page by page, which halves the
-    speed of bulk traffic (mallopt(3), M_MMAP_THRESHOLD: it adapts to what is freed).
+    glibc adapts its threshold to the size of freed blocks (mallopt(3), M_MMAP_THRESHOLD).  With the default threshold
+    it returns the memory of each read to the system and gets it again page by page, which halves the speed of bulk
+    traffic.
     """
     bytearray(8 * READ_MAX)
 
@@ -26,7 +28,7 @@ _let_malloc_keep_memory()
 
 
 def next_read_size(size: int, got: int) -> int:
-    """How much to read at a time when the last time it was SIZE and GOT bytes came."""
+    """Return how many bytes to read next, after a read of SIZE bytes that returned GOT bytes."""
     if got == size:
         return min(size * 4, READ_MAX)
     return max(size // 4, READ_MIN) if got * 4 <= size else size

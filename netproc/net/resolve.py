@@ -1,9 +1,11 @@
-"""Host, service and family to addresses.
+"""Look up the addresses for a host, a service and an address family.
 
-`make.py` hands in the look-up of a spec and gives the addresses to `net/endpoints.py`.  Numeric hosts and
-"local" are answered at once and never touch a thread.  Names go to the resolver that the program has installed with the
-reactor, if any.  Otherwise threads of netproc's own ask the system: those of the reactor are few, and ten look-ups that
-hang would hold up everything else that needs one, and the end of the program.
+`making/client.py` and `making/server.py` hand in the look-up of a spec, and give the addresses to `net/endpoints.py`
+(at run time).  Numeric hosts and "local" are answered at once, without a thread.
+
+Names are looked up by the resolver that the program has installed with the reactor, if there is one.  Otherwise netproc
+asks the system, in its own threads.  The reactor has few threads: ten look-ups that hang would delay all other work that
+needs a thread, and the end of the program.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from functools import cache, partial
 from threading import Thread
 from typing import Any, TypeAlias
 
-# Twisted has no public name for the resolver that reactors begin with, and none for a pool with this one.
+# Twisted has no public name for the resolver that reactors have by default.
 from twisted.internet._resolver import GAIResolver
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred, fail, succeed
@@ -33,7 +35,7 @@ from ..core.spec import Lookup
 from .interfaces import INetprocReactor
 from .sockets import from_twisted_address
 
-#: How the addresses of a look-up are found.
+#: A function that looks up addresses, such as `resolve`.
 Resolver: TypeAlias = Callable[[Lookup, INetprocReactor], Deferred[Sequence[SocketAddress]]]
 
 _FAMILIES: dict[str | int | None, int] = {
@@ -47,18 +49,18 @@ _ADDRESS_TYPES: dict[int, list[type[IAddress]]] = {
     socket.AF_INET6: [IPv6Address],
 }
 
-#: What getaddrinfo says when a host is not numeric; the resolver may still find it.
+#: The error of getaddrinfo for a host that is not numeric.  The resolver may still find it.
 _NOT_NUMERIC = socket.EAI_NONAME
 _NOT_KNOWN = "Name or service not known"
 
-#: Look-ups that the system does at the same time.  One whose deadline has passed counts until the system gives it up,
-#: which takes 10 to 30 s with the usual settings.
+#: The most look-ups that the system does at the same time.  A look-up whose deadline has passed counts until the system
+#: gives it up, which takes 10 to 30 s with the usual settings.
 MOST_LOOKUPS = 64
 
 
 @cache
 def _threads() -> ThreadPool:
-    """Threads that the end of the program does not wait for."""
+    """Return the threads for look-ups.  The program does not wait for them when it ends."""
     threads = ThreadPool(0, MOST_LOOKUPS, "netproc look-ups")
     threads.threadFactory = partial(Thread, daemon=True)  # type: ignore[assignment]
     threads.start()
@@ -66,7 +68,7 @@ def _threads() -> ThreadPool:
 
 
 def _resolver(reactor: INetprocReactor) -> IHostnameResolver:
-    """The program's resolver, or the system's in threads of our own."""
+    """Return the resolver that the program has installed, or one that asks the system in our threads."""
     installed = reactor.nameResolver
     if isinstance(installed, GAIResolver):
         return GAIResolver(reactor, _threads, socket.getaddrinfo)
@@ -74,9 +76,15 @@ def _resolver(reactor: INetprocReactor) -> IHostnameResolver:
 
 
 def resolve(lookup: Lookup, reactor: INetprocReactor) -> Deferred[Sequence[SocketAddress]]:
-    """The addresses of LOOKUP in the resolver's order, never none.
+    """Look up the addresses of a host and a service.
 
-    Fails with a ProcessError without errno; has fired already unless a name is to be looked up.
+    Args:
+        lookup: The host and the service.
+        reactor: The reactor.
+
+    Returns:
+        A Deferred that fires with at least one address, in the order of the resolver.  It fails with a `ProcessError`
+        without an errno.  Unless a host name has to be looked up, it has fired when the call returns.
     """
     try:
         addresses = _getaddrinfo(lookup, socket.AI_NUMERICHOST)
@@ -90,7 +98,7 @@ def resolve(lookup: Lookup, reactor: INetprocReactor) -> Deferred[Sequence[Socke
 
 
 def resolve_blocking(lookup: Lookup, reactor: INetprocReactor) -> Deferred[Sequence[SocketAddress]]:
-    """The same, fired on return, for a service that binds before the reactor runs."""
+    """Like `resolve`, but block until there is a result, for a service that binds before the reactor runs."""
     try:
         return succeed(_getaddrinfo(lookup, 0))
     except socket.gaierror as error:
@@ -104,13 +112,13 @@ def _failed(lookup: Lookup, problem: str) -> ProcessError:
 
 
 def _port(lookup: Lookup) -> int:
-    """The port of the service, which the system's table of services may have to tell."""
+    """Return the number of the service's port.  A name is looked up in the system's table of services."""
     if lookup.service.isdecimal():
         return int(lookup.service)
     try:
         protocol = "udp" if lookup.kind == socket.SOCK_DGRAM else "tcp"
         return socket.getservbyname(lookup.service, protocol)
-    except (OSError, ValueError):  # unknown, or nothing that the system could know
+    except (OSError, ValueError):  # an unknown name, or an impossible one
         raise _failed(lookup, "Servname not supported for ai_socktype") from None
 
 
@@ -123,7 +131,7 @@ def _getaddrinfo(lookup: Lookup, flags: int) -> Sequence[SocketAddress]:
         lookup.host.encode("ascii"),
         _port(lookup),
         _family(lookup),
-        # Seqpacket addresses are looked up as those of streams; the socket is what fails then.
+        # Seqpacket addresses are looked up as stream addresses.  If there are no such sockets, making the socket fails.
         socket.SOCK_DGRAM if lookup.kind == socket.SOCK_DGRAM else socket.SOCK_STREAM,
         flags=flags | socket.AI_NUMERICSERV,
     )
@@ -134,7 +142,7 @@ def _resolve_name(lookup: Lookup, reactor: INetprocReactor) -> Deferred[Sequence
     try:
         lookup.host.encode("idna")
     except UnicodeError:
-        # Too long a label: the resolver would raise in its thread and never answer.
+        # A label is too long.  The resolver would raise an exception in its thread and never answer.
         return fail(_failed(lookup, _NOT_KNOWN))
     receiver = _Receiver(lookup)
     types = _ADDRESS_TYPES[_family(lookup)]
@@ -149,20 +157,18 @@ class _Receiver:
     def __init__(self, lookup: Lookup) -> None:
         self._lookup = lookup
         self._found: list[SocketAddress] = []
-        # Cancelled when the deadline passes; the thread that looks up cannot be stopped.
+        # The caller cancels it when its deadline passes.  The thread that does the look-up cannot be stopped.
         self.answer: Deferred[Sequence[SocketAddress]] = Deferred()
 
     def resolutionBegan(self, resolutionInProgress: IHostResolution) -> None:
-        """The look-up has begun."""
+        """Do nothing: only the result is needed."""
 
     def addressResolved(self, address: IAddress) -> None:
-        """One address."""
         found = from_twisted_address(address)
         if found is not None:
             self._found.append(found)
 
     def resolutionComplete(self) -> None:
-        """That was all."""
         if self.answer.called:
             return
         if self._found:

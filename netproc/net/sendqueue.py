@@ -1,7 +1,7 @@
 """Bytes that wait to be sent on a socket.
 
-`net/transport.py` appends what is written and lets the queue send itself: small pieces are joined, large
-ones are never copied.
+`net/transport.py` appends what is written to the queue and calls `send`.  Small pieces are joined; large ones are
+never copied.
 """
 
 from __future__ import annotations
@@ -12,25 +12,28 @@ from typing import Protocol
 
 from ..core.limits import KIB
 
-#: Pieces below this size are joined; larger ones are chunks.
+#: Pieces below this size, in bytes, are joined.  Larger ones become separate chunks.
 _JOIN = 16 * KIB
-#: So many pieces are a chunk, lest the list weigh more than the bytes.
+#: After this many small pieces they are joined, so that the list does not take more memory than the bytes.
 _MOST_PIECES = 1024
-#: sendmsg takes no more buffers than this (UIO_MAXIOV).
+#: The most buffers that sendmsg takes (UIO_MAXIOV).
 _MOST_BUFFERS = 1024
 
 
 class Wire(Protocol):
-    """What a transport reads and writes: its socket, or TLS on it; non-blocking, as sockets are."""
+    """What a transport reads from and writes to: its socket, or TLS on it.
+
+    Calls do not block; as with a socket, they raise BlockingIOError instead, or another OSError.
+    """
 
     def recv(self, size: int, /) -> bytes:
-        """What has come: of SIZE bytes at most, or one record of TLS."""
+        """Return received data: at most SIZE bytes, or one TLS record.  Empty at the end of the input."""
 
     def send(self, data: bytes | memoryview, /) -> int:
-        """How much of DATA has been taken."""
+        """Send DATA, and return how many bytes of it were taken."""
 
     def sendmsg(self, data: list[bytes | memoryview], /) -> int:
-        """How much of DATA has been taken."""
+        """Send the buffers of DATA, and return how many bytes were taken."""
 
     def shutdown(self, how: int, /) -> None:
         """Shut the writing side."""
@@ -40,35 +43,34 @@ class Wire(Protocol):
 
 
 class Queue(Protocol):
-    """What a transport asks of its queue."""
+    """The output of a transport that the kernel has not taken yet."""
 
-    #: Bytes that wait.
+    #: The number of bytes that wait.
     pending: int
 
     def append(self, data: bytes) -> None:
         """Queue DATA."""
 
-    def clear(self) -> int:
-        """Forget everything; how many bytes that was."""
+    def drop(self) -> int:
+        """Drop all that waits, and return how many bytes that was."""
 
     def send(self, wire: Wire) -> None:
-        """Give WIRE what it takes; OSErrors are the caller's."""
+        """Send as much as WIRE takes.  Does not handle its OSErrors, BlockingIOError included."""
 
 
 class SendQueue:
-    """Bytes in order; `pending` counts them."""
+    """A Queue for a stream of bytes."""
 
     __slots__ = ("_chunks", "_small", "pending")
 
     def __init__(self) -> None:
         self.pending = 0
-        # These are made when there is something: most connections are idle.
+        # Neither container is made before it is needed: most connections are idle.
         self._small: list[bytes] | None = None
-        # What cannot be sent at once.
+        # Large pieces, and the rest of what was sent in part.
         self._chunks: deque[bytes | memoryview] | None = None
 
     def append(self, data: bytes) -> None:
-        """Queue DATA."""
         size = len(data)
         self.pending += size
         small = self._small
@@ -81,15 +83,14 @@ class SendQueue:
             if len(small) >= _MOST_PIECES:
                 self._gather()
 
-    def clear(self) -> int:
-        """Forget everything; how many bytes that was."""
+    def drop(self) -> int:
         dropped, self.pending = self.pending, 0
         self._small = None
         self._chunks = None
         return dropped
 
     def send(self, wire: Wire) -> None:
-        """Give WIRE as much as it takes in one system call; OSErrors are the caller's."""
+        """Send as much as WIRE takes in one system call.  Does not handle its OSErrors."""
         if self._chunks is None:
             self._send_small(wire)
             return
@@ -98,10 +99,10 @@ class SendQueue:
             sent = wire.send(chunks[0])
         else:
             sent = wire.sendmsg(list(islice(chunks, _MOST_BUFFERS)))
-        self._drop(chunks, sent)
+        self._forget_sent(chunks, sent)
 
     def _send_small(self, wire: Wire) -> None:
-        """What nearly always happens: one reply, one send, nothing left."""
+        """Send small pieces only.  This is the usual case: one reply, one send, nothing left."""
         small = self._small
         assert small is not None
         data = small[0] if len(small) == 1 else b"".join(small)
@@ -112,7 +113,7 @@ class SendQueue:
             self._chunks = deque((memoryview(data)[sent:],))
 
     def _gather(self) -> deque[bytes | memoryview]:
-        """Make the small pieces a chunk."""
+        """Join the small pieces to a chunk, and return the chunks."""
         if self._chunks is None:
             self._chunks = deque()
         if self._small is not None:
@@ -120,7 +121,7 @@ class SendQueue:
             self._small = None
         return self._chunks
 
-    def _drop(self, chunks: deque[bytes | memoryview], sent: int) -> None:
+    def _forget_sent(self, chunks: deque[bytes | memoryview], sent: int) -> None:
         self.pending -= sent
         while sent:
             chunk = chunks[0]

@@ -1,8 +1,8 @@
 """The seqpacket transport: a connection of packets over a UNIX socket.
 
-`net/endpoints.py` and `net/listener.py` make it in the place of a `net/transport.py` where the socket is of that
-kind; the channels of `net/stream.py` run over it unchanged.  One packet read is one `dataReceived`, an empty one
-too; one `write` is one packet sent.
+`net/endpoints.py` and `net/listener.py` call `transport_type` and so make this transport for seqpacket sockets, and that of
+`net/upgrade.py` for all others.  The channels of `net/stream.py` (at run time) work over both.  Each packet that is read
+causes one call of `dataReceived`, also an empty packet.  Each `write` sends one packet.
 """
 
 from __future__ import annotations
@@ -10,49 +10,36 @@ from __future__ import annotations
 import errno
 import os
 import socket
-from collections import deque
 from typing import Any
 
 from ..core.errors import ProcessError
-from .event import EVENT
+from .channel import Pieces
+from .dispatch import DISPATCH
 from .packetbuffer import receive_message
 from .sendqueue import Wire
 from .transport import StreamTransport, lost_by
 from .upgrade import PlainTransport
 
-#: What the kernel needs of the send buffer beside the packet.
+#: The bytes that the kernel needs in the send buffer besides the packet.
 _OVERHEAD = 32
 
 
-class PacketQueue:
-    """Packets that wait to be sent."""
+class PacketQueue(Pieces):
+    """Packets that wait to be sent; each piece is one packet."""
 
-    __slots__ = ("_packets", "pending")
-
-    def __init__(self) -> None:
-        self.pending = 0
-        self._packets: deque[bytes] = deque()
-
-    def append(self, data: bytes) -> None:
-        """Queue DATA as one packet."""
-        self._packets.append(data)
-        self.pending += len(data)
-
-    def clear(self) -> int:
-        """Forget everything; how many bytes that was."""
+    def drop(self) -> int:
         dropped, self.pending = self.pending, 0
-        self._packets.clear()
+        self.clear()
         return dropped
 
     def send(self, wire: Wire) -> None:
-        """Give WIRE as many packets as it takes; OSErrors are the caller's."""
-        while self._packets:
-            wire.send(self._packets[0])
-            self.pending -= len(self._packets.popleft())
+        while self:
+            wire.send(self[0])
+            self.popleft()
 
 
 class SeqpacketTransport(StreamTransport):
-    """A connected seqpacket socket."""
+    """The transport of one connected seqpacket socket."""
 
     __slots__ = ()
 
@@ -60,11 +47,11 @@ class SeqpacketTransport(StreamTransport):
 
     def __init__(self, sock: socket.socket, *arguments: Any) -> None:
         super().__init__(sock, *arguments)
-        # An empty packet and the end look the same, but only packets bring credentials.
+        # An empty packet and the end of the input look the same, but only packets have credentials.
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
 
     def doRead(self) -> None:
-        """A packet has come, or the end."""
+        """Read and deliver one packet, or the end of the input."""
         if self.paused or self.disconnecting or self.eof or not self.connected:
             return
         try:
@@ -77,15 +64,15 @@ class SeqpacketTransport(StreamTransport):
         if packet is None:
             self._peer_ended()
         elif packet.problem is not None:
-            # Part of a packet is worse than none.
+            # Never deliver a part of a packet.
             self._end(lost_by(packet.problem))
         else:
-            EVENT.run(self._protocol.dataReceived, packet.data)
+            DISPATCH.run(self._protocol.dataReceived, packet.data)
 
     def write(self, data: bytes) -> None:
-        """Send DATA as one packet when the event that runs has ended, or as soon as there is room.
+        """Send DATA as one packet when the running dispatch ends, or as soon as there is room.
 
-        Raises ProcessError(EMSGSIZE) if the socket's send buffer is too small for it.
+        Raises ProcessError(EMSGSIZE) if DATA does not fit into the send buffer of the socket.
         """
         if self.connected and len(data) > self._longest():
             raise ProcessError(errno.EMSGSIZE, f"Sending packet: {os.strerror(errno.EMSGSIZE)}")
@@ -96,5 +83,5 @@ class SeqpacketTransport(StreamTransport):
 
 
 def transport_type(sock: socket.socket) -> type[StreamTransport]:
-    """What to make of SOCK, a connected one."""
+    """Return the class of transports for SOCK, or for the connections that SOCK accepts."""
     return SeqpacketTransport if sock.type == socket.SOCK_SEQPACKET else PlainTransport

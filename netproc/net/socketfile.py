@@ -1,12 +1,14 @@
-"""The file of a UNIX server: who may connect, what is in the way, what is left behind.
+"""The file of a UNIX server socket: its mode, old files at its path, and its removal.
 
-`net/endpoints.py` listens through this module; `net/listener.py` removes the file in the end.
+`net/endpoints.py` and `making/datagrams.py` bind sockets with this module.  `net/listener.py` removes the file of a listening
+socket when it closes; the makers remove those of datagram sockets.
 
-* The file has its mode from the first moment on: 0600 unless the program says otherwise (D10).
-* A socket file that no program has open any more is replaced.  A live one, another user's, and whatever is
-  no socket stay untouched, and the address is in use.  The directory is not locked: anybody who can read it
-  could hold that lock.  Servers of one user that start at once take turns by a lock file of their own.
-* It is removed in the end if it is still the one that was made.
+* The file has its mode from the beginning: 0600 unless the program asks for another one (D10).
+* A socket file that no program has open any more is replaced.  A socket file that is in use or belongs to another user,
+  and any other kind of file, stays untouched; then the address is in use.  The directory is not locked, because any user
+  who can read it could hold that lock.  Servers of one user that start at the same time take turns with a separate lock
+  file.
+* When the server ends, the file is removed, unless another file has replaced it.
 """
 
 from __future__ import annotations
@@ -31,19 +33,19 @@ DEFAULT_MODE = 0o600
 
 
 class SocketFile:
-    """A socket file that we made, known by device and inode."""
+    """A socket file that this process has made, identified by device and inode."""
 
     def __init__(self, path: bytes) -> None:
-        # The program may go to another directory.
+        # The program may change its working directory.
         self._path = os.path.abspath(path)
         try:
             self._identity: tuple[int, int] | None = _identity(path)
         except FileNotFoundError:
-            # Another program has removed it, or has moved it aside for a moment: it cannot be known any more.
+            # Another program has removed it, or has moved it aside for a moment: we cannot identify it any more.
             self._identity = None
 
     def remove(self) -> None:
-        """Remove it, unless something else is in its place."""
+        """Remove the file, unless another file has replaced it."""
         try:
             if _identity(self._path) == self._identity:
                 os.unlink(self._path)
@@ -56,10 +58,11 @@ class SocketFile:
 def bind(
     sock: socket.socket, address: SocketAddress, backlog: int | None, mode: int | None
 ) -> SocketFile | None:
-    """Bind SOCK to the path or abstract name ADDRESS and listen, unless BACKLOG is None.
+    """Bind SOCK to ADDRESS, a path or an abstract name.  Listen with BACKLOG, unless that is None.
 
-    The result is the file to remove in the end, None for an abstract name.  Raises ProcessError with the
-    path when that is in use or cannot be made; nothing is left behind then.
+    MODE is the mode of the file, 0600 if None.  Returns the file, which has to be removed when the server ends, or None
+    for an abstract name.  Raises ProcessError with the path if the address is in use or the file cannot be made; then no
+    file is left.
     """
     path: bytes = address.raw
     try:
@@ -99,9 +102,9 @@ def _bind(sock: socket.socket, path: bytes, mode: int) -> None:
 
 
 def _bind_with_mode(sock: socket.socket, path: bytes, mode: int) -> None:
-    """Bind SOCK to PATH; the umask gives the file exactly MODE.
+    """Bind SOCK to PATH, with a umask that gives the file exactly MODE.
 
-    Changing the mode afterwards would be too late, and by then something else could be in its place.
+    Changing the mode afterwards would be too late, and could change another file that has replaced this one.
     """
     before = os.umask(0o777 & ~mode)
     try:
@@ -111,9 +114,9 @@ def _bind_with_mode(sock: socket.socket, path: bytes, mode: int) -> None:
 
 
 def _remove_stale(path: bytes) -> bool:
-    """Remove the file at PATH if it is a socket of ours that no program has any more.
+    """Remove the file at PATH if it is a socket of our user that no program has open.
 
-    The result tells whether the caller may bind now.
+    Return whether the caller may bind now.
     """
     try:
         found = os.lstat(path)
@@ -129,12 +132,12 @@ def _remove_stale(path: bytes) -> bool:
 
 @contextmanager
 def _turn(path: bytes, found: os.stat_result) -> Iterator[bool]:
-    """Give one server at a time the right to remove FOUND, the stale file at PATH; whether we have it.
+    """Let one server at a time remove FOUND, the stale file at PATH.  Yield whether it is our turn.
 
-    Without this, a server could find the file stale, be slow, and then move away the file of a server that
-    has replaced it meanwhile.  The lock is on a file that only our user can open.  Its name belongs to this
-    one stale file, so nobody can hold an older lock for it.  A lock file that another user has put there is
-    no reason to wait: then we go on without a lock.
+    Without this, a slow server could find the file stale and then move away the file of another server, which has
+    replaced the stale file in the meantime.  The lock is on a file that only our user can open.  Its name is derived from
+    this one stale file, so no older lock can exist for it.  If another user has made a file of that name, we go on without
+    a lock.
     """
     name = path + b".%x-%x" % (found.st_ino, found.st_mtime_ns)
     with ExitStack() as cleanup:
@@ -149,7 +152,8 @@ def _turn(path: bytes, found: os.stat_result) -> Iterator[bool]:
             return
         has_turn = _lock(lock)
         if has_turn:
-            # Before the lock is released: who opens the name now makes a new file, and finds FOUND gone.
+            # Done before the lock is released.  A server that opens the name afterwards makes a new lock file, and finds
+            # that FOUND is gone.
             cleanup.callback(_unlink_if_possible, name)
         yield has_turn
 
@@ -160,7 +164,7 @@ def _unlink_if_possible(name: bytes) -> None:
 
 
 def _lock(file: int) -> bool:
-    """Lock FILE without waiting; False if another server has the lock."""
+    """Lock FILE without waiting.  Return False if another server has the lock."""
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -172,10 +176,10 @@ def _lock(file: int) -> bool:
 
 
 def _remove_if_same(path: bytes, found: os.stat_result) -> bool:
-    """Remove the file at PATH if it still is FOUND; whether that is done.
+    """Remove the file at PATH if it is still FOUND.  Return whether it was removed.
 
-    A program that does not use our lock may replace it at any moment.  So the file is moved aside first, and
-    moved back if it is not FOUND.
+    A program that does not use our lock may replace the file at any moment.  So the file is moved aside first, and moved
+    back if it is not FOUND.
     """
     if not _is_same_file(found, os.lstat(path)):
         return False
@@ -189,7 +193,7 @@ def _remove_if_same(path: bytes, found: os.stat_result) -> bool:
 
 
 def _put_back(aside: bytes, path: bytes) -> None:
-    """Move the file ASIDE to PATH, where another program may have made a new file by now."""
+    """Move the file ASIDE back to PATH, where another program may have made a new file by now."""
     try:
         # Unlike rename, link never replaces a file.
         os.link(aside, path, follow_symlinks=False)
@@ -203,15 +207,15 @@ def _put_back(aside: bytes, path: bytes) -> None:
 
 
 def _is_same_file(one: os.stat_result, other: os.stat_result) -> bool:
-    """Whether they are of one file, and not of a later one with the same number."""
+    """Whether ONE and OTHER are about the same file, and not about a later file with the same inode number."""
     return os.path.samestat(one, other) and one.st_mtime_ns == other.st_mtime_ns
 
 
 def _is_dead(path: bytes) -> bool:
     """Whether no program has the socket at PATH open.
 
-    The kernel compares the kinds of sockets before anything else, so a stream socket refuses this probe,
-    also one that does not listen yet, and its server does not see it.
+    The kernel compares the socket types first.  So a stream socket refuses this datagram probe even if it does not listen
+    yet, and its server does not notice the probe.
     """
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as probe:
         try:
@@ -222,10 +226,10 @@ def _is_dead(path: bytes) -> bool:
 
 
 def spellings(name: bytes) -> frozenset[bytes]:
-    """The names by which the kernel may tell us of the socket that we call NAME.
+    """Return the names by which the kernel may refer to the socket NAME.
 
-    They are NAME itself, its absolute path, and where that leads now.  A name that a peer has chosen must
-    not be resolved: it could be a link to any file.
+    These are NAME itself, its absolute path, and the path after all symbolic links are followed.  Never call this with a
+    name that a peer has chosen, because it could be a link to any file.
     """
     if name.startswith(b"\0"):
         return frozenset({name})

@@ -1,6 +1,7 @@
-"""Make a socket, set its options, bind it; addresses between sockets, netproc and Twisted.
+"""Make sockets, set their options, bind and connect them; convert addresses between sockets, netproc and Twisted.
 
-`net/connector.py` and `net/endpoints.py` ask for sockets; options come from `core/options.py`.
+`net/connector.py`, `net/endpoints.py` and `making/datagrams.py` make their sockets here.  The network options are those of
+`core/options.py`.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ _CREDENTIALS = struct.Struct("@iII")
 
 
 def make_socket(family: int, kind: int = socket.SOCK_STREAM) -> socket.socket:
-    """A non-blocking, close-on-exec socket; OSError where the system has no such thing."""
+    """Return a new non-blocking, close-on-exec socket.  Raises OSError if the system has no such sockets."""
     if family < 0:
         # The socket module takes -1 for "any".
         raise OSError(errno.EAFNOSUPPORT, os.strerror(errno.EAFNOSUPPORT))
@@ -39,10 +40,10 @@ def make_socket(family: int, kind: int = socket.SOCK_STREAM) -> socket.socket:
 
 
 def set_option(sock: socket.socket, keyword: str, value: object) -> None:
-    """Set one of `core.options.OPTIONS` on SOCK.
+    """Set the network option KEYWORD of SOCK to VALUE; see `core.options.OPTIONS`.
 
-    Raises ProcessArgumentError for a value of the wrong kind and ProcessError when the system
-    refuses; both name the option.
+    Raises ProcessArgumentError if VALUE is of the wrong kind, and ProcessError if the system refuses it.  Both name the
+    option.
     """
     option = options.option(keyword, sock.family)
     packed = option.pack(keyword, value)
@@ -56,7 +57,7 @@ def set_option(sock: socket.socket, keyword: str, value: object) -> None:
 
 
 def _join(sock: socket.socket, group: options.Group) -> None:
-    """Join GROUP, and send by its interface too if it has one."""
+    """Join GROUP.  If it names an interface, also send multicast packets through that interface."""
     index = socket.if_nametoindex(os.fsdecode(group.interface)) if group.interface else 0
     packed = struct.pack("@i", index)
     if (sock.family == socket.AF_INET6) != (len(group.address) == _IPV6_SIZE):
@@ -76,14 +77,14 @@ def _join(sock: socket.socket, group: options.Group) -> None:
 
 
 def set_options(sock: socket.socket, chosen: Mapping[str, object]) -> None:
-    """Set all of CHOSEN but linger, which the channel does (D18)."""
+    """Set all network options of CHOSEN but linger, which the channel implements (D18)."""
     for keyword, value in chosen.items():
         if keyword != options.LINGER:
             set_option(sock, keyword, value)
 
 
 def bind(sock: socket.socket, address: SocketAddress) -> None:
-    """Bind SOCK; raises ProcessError with the address."""
+    """Bind SOCK to ADDRESS.  Raises ProcessError, which names the address."""
     try:
         if _in_python(address.family):
             sock.bind(address.raw)
@@ -94,7 +95,7 @@ def bind(sock: socket.socket, address: SocketAddress) -> None:
 
 
 def connect(sock: socket.socket, address: SocketAddress) -> None:
-    """Begin to connect SOCK; OSErrors are the caller's."""
+    """Begin to connect SOCK to ADDRESS.  Does not handle OSErrors."""
     if _in_python(address.family):
         sock.connect(address.raw)
     else:
@@ -102,11 +103,11 @@ def connect(sock: socket.socket, address: SocketAddress) -> None:
 
 
 def is_connected(sock: socket.socket) -> bool:
-    """Whether SOCK, which was to connect, is connected now."""
+    """Whether SOCK, which has begun to connect, is connected now."""
     try:
         sock.getpeername()
     except OSError as error:
-        # Some families cannot say.
+        # Some address families have no getpeername.
         return error.errno != errno.ENOTCONN
     return True
 
@@ -114,20 +115,20 @@ def is_connected(sock: socket.socket) -> bool:
 def is_self_connected(sock: socket.socket) -> bool:
     """Whether the connected SOCK is its own peer.
 
-    The kernel does that when nothing listens on the remote port and it chooses the same port for the local end.
+    This happens if nothing listens on the remote port and the kernel chooses the same port for the local end.
     """
     return sock.family in LOOPBACK and sock.getsockname() == sock.getpeername()
 
 
 def hang_up(sock: socket.socket) -> OSError | None:
-    """The error that is behind a hang-up which the reactor reports for SOCK; None if SOCK has not hung up.
+    """Return the error of SOCK after the reactor has reported a hang-up; None if SOCK has not hung up.
 
-    The report may be about a socket that had the same number: reactors fetch several events at once, and one of them
-    may close that socket and make this one.
+    The report can be about an earlier socket with the same number.  Reactors fetch several events at once; the handler of
+    the first may close that socket and make this one.
     """
     poller = select.poll()
     try:
-        poller.register(sock, 0)  # errors and hang-ups are always told
+        poller.register(sock, 0)  # errors and hang-ups are always reported
     except ValueError:
         return OSError(errno.EBADF, os.strerror(errno.EBADF))
     for _, event in poller.poll(0):
@@ -139,8 +140,10 @@ def hang_up(sock: socket.socket) -> OSError | None:
 
 
 def sender_of(sock: socket.socket) -> Callable[[bytes, Any], object]:
-    """What sends a packet to an address, in the shape of the family of SOCK; OSErrors are the
-    caller's.
+    """Return the function that sends a packet on SOCK.
+
+    It takes the data and the address of the receiver, in the form that the address family of SOCK has in Python, or bytes
+    if Python has none.  It does not handle OSErrors.
     """
     if _in_python(sock.family):
         return sock.sendto
@@ -149,16 +152,16 @@ def sender_of(sock: socket.socket) -> Callable[[bytes, Any], object]:
 
 
 def local_address(sock: socket.socket) -> SocketAddress:
-    """The address that SOCK is bound to."""
+    """Return the address that SOCK is bound to."""
     if _in_python(sock.family):
         return SocketAddress(sock.family, sock.getsockname())
     return rawaddress.local(sock) or SocketAddress(sock.family, b"")
 
 
 def peer_credentials(sock: socket.socket) -> tuple[int, int, int] | None:
-    """Process, user and group id of who connected the UNIX socket SOCK, or listened for it.
+    """Return the process, user and group id of the peer of the UNIX socket SOCK, at the time it connected or listened.
 
-    None for other sockets, and where the system does not tell.
+    None for other sockets, and on systems that do not report them.
     """
     if sock.family != socket.AF_UNIX or not hasattr(socket, "SO_PEERCRED"):
         return None
@@ -168,14 +171,17 @@ def peer_credentials(sock: socket.socket) -> tuple[int, int, int] | None:
 
 
 def peer_address(family: int, sock: socket.socket, raw: Any) -> SocketAddress:
-    """The address of the peer of SOCK, which accept of a socket of FAMILY has given as RAW."""
+    """Return the address of the peer of SOCK.  RAW is the address that accept returned, for a socket of FAMILY."""
     if family in rawaddress.IN_PYTHON:
         return SocketAddress(family, raw)
     return rawaddress.remote(sock) or SocketAddress(family, b"")
 
 
 def _in_python(family: int) -> bool:
-    """Does the socket module have addresses of FAMILY in the form that we have?"""
+    """Whether the socket module has addresses of FAMILY in the form that netproc uses.
+
+    Raises OSError if netproc cannot use FAMILY on this system at all.
+    """
     if family in rawaddress.IN_PYTHON:
         return True
     if not rawaddress.SUPPORTED:
@@ -184,7 +190,7 @@ def _in_python(family: int) -> bool:
 
 
 def twisted_address(address: SocketAddress | None) -> IAddress:
-    """Twisted's form of ADDRESS."""
+    """Return ADDRESS as Twisted's address object.  For a family that Twisted does not know it is a UNIXAddress."""
     if address is not None and address.family == socket.AF_INET:
         return IPv4Address("TCP", *address.raw)
     if address is not None and address.family == socket.AF_INET6:
@@ -194,13 +200,13 @@ def twisted_address(address: SocketAddress | None) -> IAddress:
 
 
 def from_twisted_address(address: object) -> SocketAddress | None:
-    """The address of a foreign transport, None for a kind that netproc does not know."""
+    """Return ADDRESS, a Twisted address object, as a SocketAddress; None for a kind that netproc does not know."""
     if isinstance(address, (IPv4Address, IPv6Address)):
         more = (address.flowInfo, address.scopeID) if isinstance(address, IPv6Address) else ()
         try:
             return inet_address(address.host, address.port, *more)
         except ValueError:
-            # A transport that knows the name of its peer only.
+            # The transport knows only the name of its peer.
             return None
     if isinstance(address, UNIXAddress):
         return SocketAddress(socket.AF_UNIX, address.name or "")

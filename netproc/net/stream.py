@@ -1,12 +1,12 @@
-"""Stream protocols and factories: Twisted's callbacks on one side, a channel on the other.
+"""Stream channels: Twisted protocols towards the transport, channels towards the process.
 
-Endpoints build StreamChannels with a ChannelFactory; `make.py` says what becomes of each; the process asks
-the channel and is told by it (`net/channel.py`).  StreamChannel closes any connection in order, OwnChannel
-is for the transport of `net/transport.py`, `net/foreign.py` has the one for all others.
+An endpoint builds a channel for each connection with the ChannelFactory that `making/client.py` or `making/server.py`
+gives it.  StreamChannel implements the Channel of `net/channel.py` for any transport, and closes it in order.  OwnChannel
+is for the transport of `net/transport.py`; `net/foreign.py` has the subclass for all others.
 
-Closing goes: flush, at most until a deadline; shut the writing side; throw input away until the peer
-ends too, for a short time; close.  If the peer has ended already there is nothing to wait for
-behind the flush.
+A channel closes a connection in four steps.  It sends the pending output, until a deadline at most, and shuts the writing
+side.  Then it discards input for a short time, until the peer ends its output too, and closes the descriptor.  If the peer
+has ended its output before, the third step is left out.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ STOPPED = f"{BROKEN}: the reactor has stopped"
 
 
 def reason_of(failure: Failure) -> ProcessError | None:
-    """Why a transport ended: None if the peer closed it in order."""
+    """Return the error that FAILURE, of `connectionLost`, stands for; None if the peer closed the connection in order."""
     error: BaseException | None = failure.value
     if isinstance(error, ConnectionDone):
         return None
@@ -49,9 +49,12 @@ def reason_of(failure: Failure) -> ProcessError | None:
 
 @implementer(IHalfCloseableProtocol)
 class StreamChannel(Protocol, ABC):
-    """One connection; the base of both channels."""
+    """The channel of one connection over any transport.
 
-    receiver: Receiver  # until it is gone
+    CONNECTED is called with the channel when it has a transport, and hands it to a receiver.
+    """
+
+    receiver: Receiver  # deleted when the connection has ended
     output: Output
     local: SocketAddress | None = None
     remote: SocketAddress | None = None
@@ -59,7 +62,7 @@ class StreamChannel(Protocol, ABC):
     failure: ProcessError | None = None
     truncated = False
 
-    #: Can writing what is pending take longer than this event?
+    #: Whether sending the pending output can take longer than this dispatch.
     _flush_takes_time = True
     _timer: IDelayedCall | None = None
     _linger = 0.0
@@ -72,28 +75,26 @@ class StreamChannel(Protocol, ABC):
         self, reactor: INetprocReactor, connected: Callable[[StreamChannel], None]
     ) -> None:
         self._reactor = reactor
-        # Called when there is a transport; it hands the channel to a receiver.
         self._connected = connected
 
-    # -- told by the transport ----------------------------------------------------------------
+    # -- called by the transport --------------------------------------------------------------
 
     def _begin(self) -> None:
-        """There is a transport: let a receiver be found."""
+        """Get a receiver, now that there is a transport."""
         connected = self._connected
         del self._connected
         connected(self)
 
     def hand_to(self, receiver: Receiver) -> None:
-        """See Channel."""
         if self._gone:
             return
         self.receiver = receiver
         if not self._closing:
-            # Straight to the receiver: this is called for everything that comes.
+            # The transport calls the receiver without a call in between, for each piece of input.
             self.dataReceived = receiver.data  # type: ignore[method-assign,assignment]
 
     def readConnectionLost(self) -> None:
-        """The peer will send no more."""
+        """Report the end of the peer's output, or close if we have been waiting for it."""
         self._peer_ended = True
         if not self._closing:
             self.receiver.eof()
@@ -101,7 +102,7 @@ class StreamChannel(Protocol, ABC):
             self._close_transport()
 
     def writeConnectionLost(self) -> None:
-        """What was pending is written and the writing side shut."""
+        """Go on with closing: the pending output is sent and the writing side shut."""
         self._write_shut = True
         if not self._closing:
             return
@@ -111,15 +112,15 @@ class StreamChannel(Protocol, ABC):
             self._wait(self._linger, self._close_transport)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """The descriptor is gone."""
+        """Report the end of the connection: the descriptor is closed."""
         self._stop_waiting()
         self._count_unsent()
         ended = reason_of(reason) if self._reactor.running else ProcessError(None, STOPPED)
         self.dataReceived = _discard  # type: ignore[method-assign]
-        receiver = vars(self).pop("receiver", None)  # the two would keep each other
+        receiver = vars(self).pop("receiver", None)  # no reference cycle
         self._gone = True
         if receiver is None:
-            return  # it was not wanted
+            return  # the channel was never handed to a receiver
         if self._closing:
             self.failure = self.failure or (ended if self.unsent else None)
             receiver.gone()
@@ -127,52 +128,43 @@ class StreamChannel(Protocol, ABC):
             self._closing = True
             receiver.lost(ended)
 
-    # -- asked by the receiver ----------------------------------------------------------------
+    # -- called by the receiver ---------------------------------------------------------------
 
     @abstractmethod
-    def write(self, data: bytes) -> None:
-        """See Channel."""
+    def write(self, data: bytes) -> None: ...
 
     @abstractmethod
-    def when_writable(self) -> None:
-        """See Channel."""
+    def when_writable(self) -> None: ...
 
     @abstractmethod
-    def set_marks(self, high: int, low: int) -> None:
-        """See Channel."""
+    def set_marks(self, high: int, low: int) -> None: ...
 
     def peer_credentials(self) -> tuple[int, int, int] | None:
-        """See Channel."""
         return None
 
     @abstractmethod
-    def set_option(self, name: str, value: object) -> None:
-        """See Channel."""
+    def set_option(self, name: str, value: object) -> None: ...
 
     def socket_for_tls(self) -> socket.socket | None:
-        """The socket, if TLS may read and write it by itself."""
+        """Return the socket if TLS may read and write it without this channel, else None."""
         return None
 
     def check_pausable(self) -> None:
-        """See Channel."""
+        """Do nothing: netproc's own transport can always be paused."""
 
     def pause(self) -> None:
-        """See Channel."""
         if not self._closing:
             self.transport.pauseProducing()  # type: ignore[union-attr]
 
     def resume(self) -> None:
-        """See Channel."""
         if not self._closing:
             self.transport.resumeProducing()  # type: ignore[union-attr]
 
     def write_eof(self) -> None:
-        """See Channel."""
         if not self._closing:
             self._shut_write()
 
     def close(self, flush: float, linger: float) -> None:
-        """See Channel."""
         if self._closing:
             return
         self._closing = True
@@ -183,7 +175,6 @@ class StreamChannel(Protocol, ABC):
         self._flush()
 
     def abort(self) -> None:
-        """See Channel."""
         if not self._gone:
             self._closing = True
             self._abort_transport()
@@ -191,7 +182,7 @@ class StreamChannel(Protocol, ABC):
     # -- closing ------------------------------------------------------------------------------
 
     def _flush(self) -> None:
-        """Write what is pending; the transport then shuts or closes by itself."""
+        """Send the pending output.  The transport then shuts or closes without another call."""
         transport = self.transport
         assert transport is not None
         if self._peer_ended and not self._write_shut:
@@ -220,7 +211,7 @@ class StreamChannel(Protocol, ABC):
         self.transport.abortConnection()  # type: ignore[union-attr]
 
     def _count_unsent(self) -> None:
-        """Set `unsent`: the transport has ended."""
+        """Set `unsent`, after the transport has ended."""
 
     def _wait(self, seconds: float, then: Callable[[], None]) -> None:
         self._stop_waiting()
@@ -237,12 +228,11 @@ class StreamChannel(Protocol, ABC):
 
 
 class OwnChannel(StreamChannel):
-    """Over netproc's own transport, which queues, counts and tells."""
+    """The channel over netproc's own transport, which queues and counts the output."""
 
     transport: StreamTransport
 
     def makeConnection(self, transport: StreamTransport) -> None:
-        """The transport is there."""
         self.connected = 1
         self.transport = transport
         self.local, self.remote = transport.local, transport.remote
@@ -252,23 +242,20 @@ class OwnChannel(StreamChannel):
 
     @property
     def _flush_takes_time(self) -> bool:  # type: ignore[override]
-        # TLS has a last word, and the kernel may have no room for it.
+        # TLS sends a close_notify, for which the kernel may have no room.
         return self.output.pending > 0 or self.transport.is_secure
 
     def write(self, data: bytes) -> None:
-        """See Channel."""
         self.transport.write(data)
 
     def when_writable(self) -> None:
-        """See Channel."""
         self.transport.when_writable()
 
     def set_option(self, name: str, value: object) -> None:
-        """See Channel."""
         sockets.set_option(self.transport.getHandle(), name, value)
 
     def socket_for_tls(self) -> socket.socket | None:
-        """See StreamChannel; not if something in clear text waits, since the peer does not read."""
+        """Return the socket, or None if the writing side is shut or clear text is still pending after a flush."""
         transport = self.transport
         if self.output.pending:
             transport.flush()
@@ -276,23 +263,21 @@ class OwnChannel(StreamChannel):
         return transport.getHandle() if idle else None
 
     def peer_credentials(self) -> tuple[int, int, int] | None:
-        """See Channel."""
         return sockets.peer_credentials(self.transport.getHandle())
 
     def set_marks(self, high: int, low: int) -> None:
-        """See Channel."""
         self.transport.high_water, self.transport.low_water = high, low
 
     def congested(self) -> None:
-        """Told by the transport."""
+        """Pass the report of the transport on."""
         self.receiver.congested()
 
     def writable(self) -> None:
-        """Told by the transport."""
+        """Pass the report of the transport on."""
         self.receiver.writable()
 
     def output_failed(self, error: OSError) -> None:
-        """Told by the transport; reading goes on."""
+        """Pass the report of the transport on; reading goes on."""
         self._count_unsent()
         self.receiver.output_lost(from_os_error(error, BROKEN))
         self.writeConnectionLost()
@@ -302,19 +287,18 @@ class OwnChannel(StreamChannel):
 
 
 class ChannelFactory(Factory):
-    """Builds the channels of one client or server process."""
+    """Builds the channels of one client or server process by calling BUILD."""
 
     noisy = False
-    #: Twisted's form of the peer's address is not looked at.
+    #: Whether `buildProtocol` uses the peer's address; see `net/listener.py`.
     wants_address = False
 
     def __init__(self, build: Callable[[], StreamChannel]) -> None:
         self._build = build
 
     def buildProtocol(self, addr: IAddress | None) -> StreamChannel:
-        """Return a new channel."""
         return self._build()
 
 
 def _discard(data: bytes) -> None:
-    """Input of a connection that is closing."""
+    """Discard DATA, the input of a connection that is being closed."""

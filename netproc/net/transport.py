@@ -1,17 +1,18 @@
 """The stream transport: one connected socket of TCP or of a UNIX socket.
 
-`net/listener.py` and `net/connector.py` make it for a socket; the reactor calls `doRead` and `doWrite`; it calls
-its protocol, in netproc `net/stream.py`, but any protocol of Twisted will do.
+`net/listener.py` and `net/endpoints.py` make it for a connected socket.  The reactor calls `doRead` and `doWrite`; the
+transport calls its protocol.  The protocol of a process is a channel of `net/stream.py`, but any Twisted protocol works.
 
 It differs from Twisted's own transports:
 
-* what an event wrote is sent when that event ends (`net/event.py`);
-* reads follow the traffic, from 4 KiB to 256 KiB: a fixed large one costs a memory mapping each;
-* after a failed write it first delivers what the kernel has received, and only then calls `connectionLost`
-  with the first error; a channel of a process may even pause it meanwhile, but from any other protocol that has
-  paused it the connection is lost at once;
-* when the peer half-closes and the protocol does not ask for that, its output is still written;
-* it tells a watcher how its output goes on.
+* Output that is written during a dispatch is sent when the dispatch ends (`net/dispatch.py`).
+* The size of reads adapts to the traffic, from 4 KiB to 256 KiB.  Large reads of a fixed size would cost a memory
+  mapping each.
+* After a failed write it first delivers the input that the kernel has received, and then calls `connectionLost` with
+  the first error.  The channel of a process may pause the transport in the meantime.  For any other protocol that has
+  paused the transport, the connection is lost at once.
+* When the peer half-closes, and the protocol does not implement IHalfCloseableProtocol, pending output is still sent.
+* It notifies a watcher when much output is pending and when little is.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ from zope.interface import implementer
 
 from ..core.address import LOOPBACK, SocketAddress
 from ..core.limits import DEFAULT_LIMITS
-from .event import EVENT
+from .dispatch import DISPATCH
 from .interfaces import INetprocReactor
 from .producer import Producing
 from .reads import READ_MAX, READ_MIN, RECORD, next_read_size
@@ -55,21 +56,24 @@ _LINGER_RESET = struct.pack("ii", 1, 0)
 
 
 class OutputWatcher(Protocol):
-    """Is told how the output of a transport goes on."""
+    """The object that a transport notifies about its output."""
 
     def congested(self) -> None:
-        """An event has ended and more than the high-water mark is pending."""
+        """More than the high-water mark was still pending when a dispatch ended."""
 
     def writable(self) -> None:
-        """Less than the low-water mark is pending: once after each `when_writable`."""
+        """Less than the low-water mark is pending.  Called once after each `when_writable`."""
 
     def output_failed(self, error: OSError) -> None:
-        """Nothing can be written any more; what was pending is dropped."""
+        """No more output can be sent, because of ERROR; pending output was dropped."""
 
 
 @implementer(ITCPTransport, IPushProducer, IConsumer, ISystemHandle, IReadWriteDescriptor)
 class StreamTransport:
-    """A connected socket."""
+    """The transport of one connected socket.
+
+    ON_CLOSED is called when the socket has been closed.
+    """
 
     __slots__ = (
         "_flush_due",
@@ -100,7 +104,7 @@ class StreamTransport:
         "write_shut",
     )
 
-    #: Makes what holds the output that is not with the kernel yet.
+    #: Makes the queue for output that the kernel has not taken yet.
     make_queue: Callable[[], Queue] = SendQueue
 
     def __init__(
@@ -117,14 +121,14 @@ class StreamTransport:
         self._reactor = reactor
         self._protocol = protocol
         self._on_closed = on_closed
-        #: What the log's lines of this transport's events begin with.
+        #: The beginning of log lines about this transport.
         self.log_prefix = log_prefix(protocol)
-        #: What is not with the kernel yet.
+        #: The output that the kernel has not taken yet.
         self.queue = self.make_queue()
         self._read_size = READ_MIN
-        self._flush_due = False  # a flush will come by itself
+        self._flush_due = False  # a flush has been arranged
         self._reading = False  # the reactor watches for input
-        self._writing = False  # and for room for output
+        self._writing = False  # the reactor watches for room for output
         self._shut_due = False
         self._tell_writable = False
         self.watcher: OutputWatcher | None = None
@@ -136,18 +140,18 @@ class StreamTransport:
         self.disconnecting = False
         self.is_client = False
         self.paused = True
-        #: Has the peer ended?
+        #: Whether the peer has ended its output.
         self.eof = False
-        #: Is the writing side shut, by us or by an error?
+        #: Whether the writing side is shut, by us or by an error.
         self.write_shut = False
-        #: The first error of reading or writing.
+        #: The first error of writing, or of the socket.
         self.error: OSError | None = None
-        #: Bytes that were written here but never sent.
+        #: The number of bytes that were written to the transport but never sent.
         self.unsent = 0
 
     @property
     def protocol(self) -> IProtocol:
-        """Who is told.  Assign another protocol to switch to it, as with Twisted's transports."""
+        """The protocol that the transport calls.  Assign another one to switch to it, as with Twisted's transports."""
         return self._protocol
 
     @protocol.setter
@@ -160,36 +164,35 @@ class StreamTransport:
 
     @property
     def is_secure(self) -> bool:
-        """Does it read and write TLS?"""
+        """Whether it reads and writes TLS."""
         return self._wire is not self._socket
 
     def give_up_security(self) -> int:
-        """TLS has failed: forget what waits, lest it go out in clear text; how many bytes that was."""
+        """Drop pending output after TLS has failed, so that it is not sent in clear text.  Return its size in bytes."""
         self._wire = self._socket
-        return self.queue.clear()
+        return self.queue.drop()
 
     def start(self) -> None:
-        """Hand the transport to the protocol and begin to read."""
+        """Connect the protocol and begin to read."""
         self.hand_over()
         self.watch()
 
     def hand_over(self) -> None:
-        """Hand the transport to the protocol, as one event; it may be read from then on."""
+        """Connect the protocol, as one dispatch.  `doRead` works from now on."""
         self.paused = False
-        EVENT.run(self._protocol.makeConnection, self)
+        DISPATCH.run(self._protocol.makeConnection, self)
 
     def watch(self) -> None:
-        """Let the reactor tell when there is input."""
+        """Let the reactor watch for input."""
         self._update_reading()
 
     def logPrefix(self) -> str:
-        """What the reactor writes before log lines of this transport's events."""
         return self.log_prefix
 
     # -- reading ----------------------------------------------------------------------------
 
     def doRead(self) -> None:
-        """The socket is readable."""
+        """Read and deliver input: the socket is readable."""
         if self.paused or self.disconnecting or self.eof or not self.connected:
             return
         size = self._read_size
@@ -198,24 +201,26 @@ class StreamTransport:
             return
         if len(data) == size or (size > READ_MIN and len(data) * 4 <= size):
             self._read_size = next_read_size(size, len(data))
-        # As EVENT.run does, without its call: 0.3 µs of the 1.7 that an echo takes here.
-        EVENT.running = True
+        # As DISPATCH.run does, without its call: 0.3 µs of the 1.7 that an echo takes here.
+        DISPATCH.running = True
         try:
             self._protocol.dataReceived(data)
             if len(data) == RECORD and self.is_secure:
                 self._read_on()
         finally:
-            EVENT.running = False
-            if EVENT.written:
-                EVENT.flush()
+            DISPATCH.running = False
+            if DISPATCH.written:
+                DISPATCH.flush()
 
     def read_now(self) -> None:
-        """Read as part of an event that is not this transport's; what is logged meanwhile is."""
+        """Call `doRead` outside a call of the reactor for this transport.  Log lines name this transport all the same."""
         callWithContext({"system": self.log_prefix}, self.doRead)
 
     def _read_on(self) -> None:
-        """TLS gives one record at a time.  That one was full, so more have mostly come: they belong to the same
-        event, which spares bulk a quarter of its time.
+        """Read further TLS records, after one that was full.
+
+        TLS returns one record at a time, and after a full one there are usually more.  Delivering them in the same
+        dispatch saves a quarter of the time of bulk traffic.
         """
         for _ in range(READ_MAX // RECORD - 1):
             if not self.is_secure or self.paused or self.disconnecting:
@@ -228,7 +233,7 @@ class StreamTransport:
                 return
 
     def _receive(self, size: int) -> bytes:
-        """What has come; nothing if nothing has, or when the end has been told instead."""
+        """Return received data.  If there is none, return nothing, after reporting the end of the input or an error."""
         try:
             data = self._wire.recv(size)
         except BlockingIOError:
@@ -246,12 +251,12 @@ class StreamTransport:
         if self.error is not None:
             self._end(lost_by(self.error))
         elif IHalfCloseableProtocol.providedBy(self._protocol):
-            EVENT.run(self._protocol.readConnectionLost)
+            DISPATCH.run(self._protocol.readConnectionLost)
         else:
             StreamTransport.loseConnection(self)
 
     def pauseProducing(self) -> None:
-        """Read nothing until resumed."""
+        """Read nothing until `resumeProducing` is called."""
         self.paused = True
         self._update_reading()
         if self.error is not None:
@@ -264,11 +269,11 @@ class StreamTransport:
         self._update_reading()
 
     def stopProducing(self) -> None:
-        """Nobody wants the input any more."""
+        """Close the connection: the consumer of the input wants no more."""
         self.loseConnection()
 
     def _update_reading(self) -> None:
-        """Let the reactor watch for input if it is wanted."""
+        """Let the reactor watch for input, or stop watching, as the state of the transport requires."""
         wanted = self.connected and not (self.paused or self.eof or self.disconnecting)
         if wanted is not self._reading:
             self._reading = wanted
@@ -278,7 +283,7 @@ class StreamTransport:
     # -- writing ----------------------------------------------------------------------------
 
     def write(self, data: bytes) -> None:
-        """Send DATA when the event that runs has ended, or as soon as the peer reads."""
+        """Send DATA when the running dispatch ends, or as soon as the peer reads."""
         if type(data) is not bytes:
             raise TypeError(f"a transport takes bytes, not {type(data).__name__}")
         if self.write_shut or self._shut_due or not data:
@@ -286,19 +291,18 @@ class StreamTransport:
         self.queue.append(data)
         if not self._flush_due:
             self._flush_due = True
-            if EVENT.running and not self._writing:
-                EVENT.written.append(self)
+            if DISPATCH.running and not self._writing:
+                DISPATCH.written.append(self)
             else:
                 self._start_writing()
         elif self.queue.pending > self.high_water and (
-            # No flush of this event will tell; and a producer may write until it is told.
+            # No flush at the end of this dispatch will call it, and a producer may write until it is paused.
             self._writing or isinstance(self.watcher, Producing)
         ):
             if self.watcher is not None:
                 self.watcher.congested()
 
     def writeSequence(self, data: Iterable[bytes]) -> None:
-        """Write all of DATA."""
         for piece in data:
             self.write(piece)
 
@@ -313,11 +317,10 @@ class StreamTransport:
             self._reactor.removeWriter(self)
 
     def doWrite(self) -> None:
-        """The socket is writable."""
         self.flush()
 
     def flush(self) -> None:
-        """Send what is queued, as far as the kernel takes it, and do what waits for that."""
+        """Send queued output, as much as the kernel takes, and then do what waits for that."""
         self._flush_due = False
         if not self.connected:
             return
@@ -336,13 +339,13 @@ class StreamTransport:
                 or self.disconnecting
                 or self._shut_due
             ):
-                return  # what nearly always happens: nothing waits for anything
+                return  # the usual case: no notification, shutdown or close waits for the flush
         resumed = False
         if self._tell_writable and self.queue.pending < self._writable_below:
             self._tell_writable = False
             if self.watcher is not None:
                 self.watcher.writable()
-                # A producer that is resumed may write what it has before the close, but not for a peer that has ended.
+                # A resumed producer may write its remaining output before the close, but not if the peer has ended.
                 resumed = isinstance(self.watcher, Producing) and not self.eof
         if self.queue.pending:
             self._flush_due = True
@@ -354,12 +357,19 @@ class StreamTransport:
 
     @property
     def _writable_below(self) -> int:
-        """A paused producer for which the close waits is resumed when all is written: what it writes then comes last."""
+        """The mark below which the watcher is notified, in bytes.
+
+        If the close waits for a paused producer, that producer is resumed when all is sent, and then writes its last
+        output.
+        """
         waits = (self.disconnecting or self._shut_due) and isinstance(self.watcher, Producing)
         return 1 if waits else self.low_water
 
     def _written(self, resumed: bool) -> None:
-        """The queue is empty: do what was to be done then, unless a producer goes on, or has just been RESUMED."""
+        """Shut or close as was asked for, now that the queue is empty.
+
+        Do not if a producer has more to write, or has just been RESUMED.
+        """
         if not self._flush_due:
             self._stop_writing()
         if resumed:
@@ -373,16 +383,16 @@ class StreamTransport:
             self._shut_write()
 
     def when_writable(self) -> None:
-        """Tell the watcher, not now but soon, when less than the low-water mark is pending."""
+        """Call `writable` of the watcher when less than the low-water mark is pending, but never before returning."""
         self._tell_writable = True
         if not self._flush_due:
             self._flush_due = True
             self._start_writing()
 
     def _output_failed(self, error: OSError) -> None:
-        """Writing is over; reading goes on until what the kernel holds has been delivered."""
+        """Give up writing.  Reading goes on until all input that the kernel holds has been delivered."""
         self.error = self.error or error
-        self.unsent += self.queue.clear()
+        self.unsent += self.queue.drop()
         self.write_shut = True
         self._stop_writing()
         if self.watcher is not None:
@@ -392,13 +402,13 @@ class StreamTransport:
         self._end_if_paused()
 
     def _end_if_paused(self) -> None:
-        """Writing has failed: a protocol that has paused may never resume, so it is told now."""
+        """End the connection if writing has failed and the protocol has paused reading, since it may never resume."""
         if self.connected and self.paused and self.error and not self._is_for_channel:
             self._end(lost_by(self.error))
 
     @property
     def _is_for_channel(self) -> bool:
-        """Whether the protocol is a channel of a process, which resumes a transport that it has paused."""
+        """Whether the protocol is the channel of a process, which does resume a transport that it has paused."""
         return not (self.watcher is None or isinstance(self.watcher, Producing))
 
     def registerProducer(self, producer: object, streaming: bool) -> None:
@@ -411,7 +421,7 @@ class StreamTransport:
         self.watcher = Producing(producer, streaming, self.when_writable)
 
     def unregisterProducer(self) -> None:
-        """The producer has no more."""
+        """Forget the producer: it has no more output (IConsumer)."""
         if isinstance(self.watcher, Producing):
             self.watcher.end()
             self.watcher = None
@@ -420,19 +430,19 @@ class StreamTransport:
     # -- ending -----------------------------------------------------------------------------
 
     def loseWriteConnection(self) -> None:
-        """Shut the writing side, behind what is queued."""
+        """Shut the writing side after the queued output."""
         if not self._shut_due and not self.write_shut:
             self._shut_due = True
             self._finish_soon()
 
     def _finish_soon(self) -> None:
-        """Shut or close when what is queued has been sent; with an empty queue that is soon."""
+        """Shut or close when all queued output has been sent.  With an empty queue this happens soon."""
         if self.queue.pending:
             return
-        if EVENT.running:
-            EVENT.written.append(self)
+        if DISPATCH.running:
+            DISPATCH.written.append(self)
         else:
-            # Not when the socket is writable: what the kernel holds may never be read.
+            # Do not wait for a writable socket: the peer may never read the output that the kernel holds.
             self._reactor.callLater(0, self.flush)
 
     def _shut_write(self) -> None:
@@ -440,10 +450,13 @@ class StreamTransport:
             return
         self.write_shut = True
         if IHalfCloseableProtocol.providedBy(self._protocol):
-            EVENT.run(self._protocol.writeConnectionLost)
+            DISPATCH.run(self._protocol.writeConnectionLost)
 
     def _shut_wire(self) -> bool:
-        """Is the writing side shut now?  If there is no room for TLS's last word, that comes first."""
+        """Shut the writing side of the wire.
+
+        Return whether it is shut now.  If the socket has no room for the close_notify of TLS, try again when it has.
+        """
         try:
             self._wire.shutdown(socket.SHUT_WR)
         except BlockingIOError:
@@ -451,12 +464,12 @@ class StreamTransport:
             self._start_writing()
             return False
         except OSError:
-            # The connection is gone already; reading will tell.
+            # The connection has ended already; the next read reports that.
             pass
         return True
 
     def loseConnection(self) -> None:
-        """Close, behind what is queued."""
+        """Close the connection after the queued output."""
         if self.connected and not self.disconnecting:
             self.disconnecting = True
             if self._reading:
@@ -464,16 +477,16 @@ class StreamTransport:
             self._finish_soon()
 
     def abortConnection(self) -> None:
-        """Close by a reset; the protocol hears of it in the reactor's next turn."""
+        """Close the connection with a reset.  The protocol's `connectionLost` is called in the reactor's next turn."""
         if self.connected:
             protocol = self._protocol
             self.close(reset=True)
             self._reactor.callLater(0, protocol.connectionLost, Failure(ConnectionAborted()))
 
     def connectionLost(self, reason: Failure) -> None:
-        """The reactor has seen an error or a hang-up, or ends.
+        """Handle an error or a hang-up that the reactor has found, or the end of the reactor.
 
-        An error concerns the output only: what has been received is read first.
+        An error concerns the output only: input that was received before is still read.
         """
         if not self.connected:
             return
@@ -481,7 +494,7 @@ class StreamTransport:
         if not is_hangup or not self._reactor.running:
             self._end(reason)
             return
-        # The reactor watches this descriptor no more.
+        # The reactor has stopped watching this descriptor.
         was_writing = self._writing
         self._reading = self._writing = False
         error = hang_up(self._socket)
@@ -492,13 +505,13 @@ class StreamTransport:
         self._update_reading()
 
     def close(self, reset: bool = False) -> None:
-        """Close the socket now; nobody is told but the one who made the transport."""
+        """Close the socket now.  Call ON_CLOSED and stop the producer, but do not call the protocol."""
         if not self.connected:
             return
         self.connected = False
         self.write_shut = True
         if self.queue.pending:
-            self.unsent += self.queue.clear()
+            self.unsent += self.queue.drop()
         if self._reading:
             self._update_reading()
         self._stop_writing()
@@ -510,8 +523,8 @@ class StreamTransport:
                 pass
             self._wire = self._socket
         self._wire.close()
-        self._wire = self._socket  # TLS knows its channel
-        del self._protocol  # the two would keep each other
+        self._wire = self._socket  # TLS refers to its channel
+        del self._protocol  # the protocol refers to the transport: do not leave a reference cycle
         watcher, self.watcher = self.watcher, None
         if isinstance(watcher, Producing):
             watcher.stop()
@@ -520,59 +533,55 @@ class StreamTransport:
             on_closed()
 
     def _end(self, reason: Failure) -> None:
-        """Close and tell the protocol."""
+        """Close the socket and call `connectionLost` of the protocol."""
         protocol = self._protocol
         self.close()
-        EVENT.run(protocol.connectionLost, reason)
+        DISPATCH.run(protocol.connectionLost, reason)
 
     # -- the socket -------------------------------------------------------------------------
 
     def fileno(self) -> int:
-        """The descriptor, -1 once it is closed."""
         return self._socket.fileno()
 
     def getHandle(self) -> socket.socket:
-        """The socket."""
         return self._socket
 
     # ITCPTransport is about IP addresses, but UNIX sockets have the same transport.
     def getHost(self) -> IAddress:  # type: ignore[override]
-        """Our address."""
         return twisted_address(self.local)
 
     def getPeer(self) -> IAddress:  # type: ignore[override]
-        """The peer's address."""
         return twisted_address(self.remote)
 
     def getTcpNoDelay(self) -> bool:
-        """Is Nagle's algorithm off?"""
-        # Other families have no such algorithm; Twisted's UNIX transports keep silent too.
+        """Whether Nagle's algorithm is off."""
+        # Other families have no such algorithm.
         return self.local.family not in LOOPBACK or bool(
             self._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
         )
 
     def setTcpNoDelay(self, enabled: bool) -> None:
-        """Switch Nagle's algorithm off or on."""
+        """Switch Nagle's algorithm off if ENABLED, on if not.  Does nothing for families without it."""
         if self.local.family in LOOPBACK:
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, enabled)
 
     def getTcpKeepAlive(self) -> bool:
-        """Does the kernel probe an idle connection?"""
+        """Whether the kernel probes an idle connection."""
         return bool(self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE))
 
     def setTcpKeepAlive(self, enabled: bool) -> None:
-        """Let the kernel probe an idle connection, or not."""
+        """Let the kernel probe an idle connection if ENABLED."""
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, enabled)
 
 
 def log_prefix(protocol: IProtocol) -> str:
-    """What the lines of PROTOCOL in the log begin with."""
+    """Return the beginning of log lines about PROTOCOL."""
     prefix = getattr(protocol, "logPrefix", None)
     return str(prefix()) if prefix is not None else type(protocol).__name__
 
 
 def lost_by(error: OSError) -> Failure:
-    """What the protocol is told when ERROR has ended the connection."""
+    """Return the reason that a protocol is given when ERROR has ended the connection."""
     lost = ConnectionLost(os.strerror(error.errno or errno.ECONNRESET))
     lost.__cause__ = error
     return Failure(lost)

@@ -1,7 +1,7 @@
 """TLS on a stream transport, for protocols that call `startTLS`.
 
-`net/seqpacket.py` chooses this transport for streams.  The TLS is Twisted's own: processes, which have netproc's TLS, do
-not use it.
+`net/seqpacket.py` chooses this transport for streams.  The TLS is Twisted's own, for other protocols than netproc's.
+Processes do not use it: they have netproc's TLS.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from .transport import StreamTransport
 
 @implementer(ITLSTransport)
 class PlainTransport(StreamTransport):  # type: ignore[override]
-    """A stream transport that can do TLS later."""
+    """A stream transport that can switch to TLS later."""
 
     __slots__ = ()
 
     def startTLS(self, contextFactory: Any, normal: bool = True) -> None:
-        """Go on with TLS by CONTEXTFACTORY, one of Twisted's.
+        """Switch to TLS with CONTEXTFACTORY, a Twisted context factory.
 
-        The accepting side is the server; the other way round if NORMAL is false.
+        The side that accepted the connection is the TLS server.  If NORMAL is false, it is the TLS client.
         """
         if not self.connected:
             return
@@ -38,7 +38,7 @@ class PlainTransport(StreamTransport):  # type: ignore[override]
         if producing is not None:
             self.unregisterProducer()
         self.protocol = tls
-        # From here on what the protocol asks of its transport is asked of TLS.
+        # From now on the protocol calls the methods of SecureTransport, which pass through TLS.
         self.__class__ = SecureTransport
         tls.makeConnection(_Below(self))
         if producing is not None:
@@ -47,55 +47,54 @@ class PlainTransport(StreamTransport):  # type: ignore[override]
 
 @implementer(INegotiated)
 class SecureTransport(PlainTransport):  # type: ignore[override]
-    """The same once it does TLS; its protocol is TLS, and that one's the protocol that called `startTLS`."""
+    """A stream transport with TLS.
+
+    Its protocol is Twisted's TLS protocol, which wraps the protocol that called `startTLS`.
+    """
 
     __slots__ = ()
 
     protocol: TLSMemoryBIOProtocol
 
     def write(self, data: bytes) -> None:
-        """Encrypt DATA and send it."""
         if self.connected:
             self.protocol.write(data)
 
     def writeSequence(self, data: Iterable[bytes]) -> None:
-        """Write all of DATA."""
         self.write(b"".join(data))
 
     def registerProducer(self, producer: object, streaming: bool) -> None:
-        """Let PRODUCER write as fast as the peer reads."""
         if self.connected:
             self.protocol.registerProducer(producer, streaming)
         else:
             super().registerProducer(producer, streaming)
 
     def unregisterProducer(self) -> None:
-        """The producer has no more."""
         if self.connected:
             self.protocol.unregisterProducer()
 
     def loseConnection(self) -> None:
-        """Say close_notify behind what is queued, and close."""
+        """Send close_notify after the queued output, and close."""
         if self.connected and not self.disconnecting:
             self.protocol.loseConnection()
 
     def getHandle(self) -> Any:
-        """The connection of pyOpenSSL, None once it is closed."""
+        """Return the pyOpenSSL connection, None after the transport was closed."""
         return self.protocol.getHandle() if self.connected else None
 
     def getPeerCertificate(self) -> X509 | None:
-        """The peer's certificate, None if it has shown none or the connection is gone."""
+        """Return the peer's certificate; None if it has sent none or the connection has ended."""
         handle = self.getHandle()
         return None if handle is None else handle.get_peer_certificate()
 
     @property
     def negotiatedProtocol(self) -> bytes | None:
-        """What ALPN has settled, None if nothing."""
+        """The protocol that ALPN has chosen, None if there is none."""
         return self.protocol.negotiatedProtocol if self.connected else None
 
 
 class _Below:
-    """What TLS writes to: TRANSPORT, a SecureTransport, without its TLS."""
+    """The transport below TLS: the methods that TRANSPORT, a SecureTransport, has without TLS."""
 
     def __init__(self, transport: Any) -> None:
         self._transport = transport

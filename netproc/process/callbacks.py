@@ -1,6 +1,6 @@
 """Calling the program's functions: what they raise, and those that take time.
 
-`reading.py` calls filters, `process.py` sentinels and log functions; both come here when one raises or
+`input.py` calls filters, `process.py` sentinels and log functions; both come here when one raises or
 returns something to wait for.  An error is logged once with its traceback and the process goes on
 (N167); what would end the program ends it.
 

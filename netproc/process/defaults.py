@@ -14,18 +14,31 @@ if TYPE_CHECKING:
     from .process import NetworkProcess
 
 
-def default_filter(process: NetworkProcess, text: Text) -> None:
-    """Insert TEXT into the buffer of PROCESS at its mark; without a buffer it is thrown away.
+def default_filter(process: NetworkProcess, text: Text) -> None:  # N180
+    """Insert the text into the buffer of the process, at its mark.  Without a buffer, the text is dropped.
 
-    Emacs: internal-default-process-filter (N180).
+    If the buffer's `point` is at the mark or after it, it moves along with the text.  The text is inserted even if the
+    buffer is `read_only`.
+
+    Emacs: ``internal-default-process-filter``.
+
+    Args:
+        process: The process.
+        text: What the process has received.
     """
     process._insert_in_buffer(text)
 
 
-def default_sentinel(process: NetworkProcess, event: str) -> None:
-    """Note EVENT in the buffer of PROCESS, unless the process is open, stopped or not.
+def default_sentinel(process: NetworkProcess, event: str) -> None:  # N85
+    r"""Insert ``"\nProcess NAME EVENT"`` into the buffer of the process, at its mark, if the process is not open.
 
-    Emacs: internal-default-process-sentinel (N85).
+    If the process is open, even if it is stopped, or has no buffer, nothing is inserted.
+
+    Emacs: ``internal-default-process-sentinel``.
+
+    Args:
+        process: The process.
+        event: The event.
     """
     if process.buffer is not None and process._lifecycle.state not in FLOWING:
         process._insert_in_buffer(f"\nProcess {process.name} {event}")

@@ -1,6 +1,6 @@
 """The input of a process: what its channel tells, to its filter or buffer, in order, the end last.
 
-The channel calls `data`, `life.py` tells the end; decoding and waiting are `core/delivery.py`'s; this module decides
+The channel calls `data`, `lifecycle.py` (at run time) tells the end; decoding and waiting are `core/delivery.py`'s; this module decides
 when a piece may go to the filter, and tells the process when the input has ended.
 
 A gate says what keeps input back.  Each bit has its own reason; input flows while there is none.  Four

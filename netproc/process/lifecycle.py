@@ -1,8 +1,8 @@
 """The life of a process: from connecting or listening to the end, and what closes then.
 
-`client.py` and `server.py` tell it what they made, the channel what happens to the connection, the program
-that it wants to delete; the table of `core/status.py` says what each does.  Input goes on to `reading.py`,
-how output fares to `sending.py`, events to the sentinel.
+`making/client.py` (at run time) and `making/server.py` (at run time) tell it what they made, the channel what happens to the connection, the program
+that it wants to delete; the table of `core/status.py` says what each does.  Input goes on to `input.py` (at run time),
+how output fares to `output.py` (at run time), events to the sentinel.
 """
 
 from __future__ import annotations

@@ -97,7 +97,6 @@ class Output:
         if pending and pending + len(data) > self._cap:
             raise self._too_much(pending, data)
         self._early.append(data)
-        self._early.pending += len(data)
         self.sent += len(data)
 
     def _too_much(self, pending: int, data: bytes) -> ProcessError:

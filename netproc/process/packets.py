@@ -1,6 +1,6 @@
 """The input of a process whose channel gives packets: one packet is one call of the filter.
 
-Takes the place of `reading.py`'s class for datagram and seqpacket processes, between the same neighbours.
+Takes the place of `input.py`'s class for datagram and seqpacket processes, between the same neighbours.
 
 While anything keeps input back the channel does not read at all, so packets wait in the kernel, each with its
 sender.  Only those that the filter gives back are queued here.

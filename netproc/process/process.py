@@ -1,6 +1,6 @@
 """NetworkProcess: one connection or server, as the program sees it.
 
-`make.py` makes it; `life.py` says where it is in its life, `reading.py` and `sending.py` are its two halves.
+`making/make.py` makes it; `lifecycle.py` says where it is in its life, `input.py` and `output.py` are its two halves.
 Here is what programs set, ask and call, and how the program's own functions are called.
 """
 
@@ -55,9 +55,23 @@ log = Logger()
 
 
 class NetworkProcess(ProcessSettings):
-    """A network process.  `make_network_process` makes it, a server makes one for each connection.
+    """A client, a server, a connection of a server, or a command that runs instead of a connection.
 
-    Everything can be called from everywhere, also from its own filter, sentinel and log function.
+    `make_network_process` and `open_network_stream` make processes.  A server makes one for each client that connects.
+
+    You may call all methods from any callback, including the filter, the sentinel and the log function of the same
+    process.  Like the rest of Twisted, a process is **not thread-safe**: use it in the thread of the reactor only, and
+    call `reactor.callFromThread` from other threads.
+
+    Attributes:
+        name: The unique name of the process.  A connection of a server is called ``SERVER <HOST:PORT>``, or
+            ``SERVER <N>`` if the peer has no IP address.  Do not change it.
+            Emacs: ``process-name``.
+        accepted_by: The server that accepted this connection.  It is None for other processes.  Do not change it.
+        table: The `ProcessTable` that lists the process and its buffer.  Do not change it.
+        reactor: The reactor that runs it.  Do not change it.
+        query_on_exit: Whether a service or a reactor that stops waits for this process.  You can set it.
+            Emacs: ``process-query-on-exit-flag``.
     """
 
     __slots__ = (
@@ -135,104 +149,146 @@ class NetworkProcess(ProcessSettings):
 
     @property
     def type(self) -> str:
-        """What kind of process it is: "network", or "real" for a command; Emacs has others."""
+        """The kind of process, "network", or "real" for a command that `open_network_stream` runs.
+
+        Emacs: ``process-type``, which has more types.
+        """
         return "network" if self.command is None else "real"
 
     @property
     def command(self) -> tuple[str, ...] | None:
-        """The program that runs, and its arguments; None for network processes."""
+        """The program and its arguments if the process is a command, else None.
+
+        Emacs: ``process-command``.
+        """
         return self._contact.get("command")  # type: ignore[return-value]
 
     @property
-    def status(self) -> str:
-        """One of "connect", "open", "listen", "stop", "closed" and "failed" (N60); of a command "run", "stop",
-        "exit" and "signal".
+    def status(self) -> str:  # N60
+        """One of "connect", "open", "listen", "stop", "closed" and "failed".
+
+        For a command, it is "run", "stop", "exit" or "signal".
+        Emacs: ``process-status``.
         """
         state = self._lifecycle.state
         return status.shown(state, self._stopped)
 
     @property
     def stopped(self) -> bool:
-        """Does `stop` hold?"""
+        """Whether `stop` was called, and `resume` was not called since."""
         return self._stopped
 
     @property
     def is_server(self) -> bool:
-        """Does it accept connections?"""
+        """Whether the process was made as a server."""
         return self._lifecycle.port is not None or self._contact.get("server") is not None
 
     @property
     def is_datagram(self) -> bool:
-        """Does it send and receive datagrams?"""
+        """Whether the process sends and receives datagrams."""
         return self._contact.get("type") == "datagram"
 
     @property
     def shows_packets(self) -> bool:
-        """Does the filter get packet by packet?"""
+        """Whether each call of the filter receives one packet, as in datagram and seqpacket processes."""
         return isinstance(self._input, PacketInput)
 
     @property
     def received(self) -> int:
-        """Bytes that have come."""
+        """The number of bytes that the process has received."""
         return self._input.received
 
     @property
     def sent(self) -> int:
-        """Bytes that `send` took."""
+        """The number of bytes that `send` has accepted."""
         return self._output.sent
 
     @property
     def pending(self) -> int:
-        """Bytes that `send` took and the system has not got yet."""
+        """The number of bytes that `send` has accepted and the system has not taken yet."""
         return self._output.pending
 
     @property
-    def exit_status(self) -> int | str:
-        """0; 256 when the peer has ended; after a failure the errno or a text (N61); of a command its exit
-        status or the number of the signal.
+    def exit_status(self) -> int | str:  # N61
+        """0 while the process is live or after it was deleted, and 256 after the peer has ended the connection.
+
+        After a failure it is the errno, or a text if there is no errno.  For a command it is the exit status, or the
+        number of the signal that ended it.
+        Emacs: ``process-exit-status``.
         """
         return self._lifecycle.exit_status
 
     @property
     def reason(self) -> ProcessError | None:
-        """Once ended: the error that ended it, or None."""
+        """The error that ended the process.  None while the process is live, and after an orderly end."""
         return self._lifecycle.reason
 
     @property
     def last_error(self) -> ProcessError | None:
-        """What last went wrong without ending the process, or None: an ICMP error or a refused packet of a
-        datagram process, TLS that the server of a stream in clear text has refused.
+        """The last error that did not end the process, or None.
+
+        For a datagram process it is an ICMP error or a packet that was refused.  For a stream that is not encrypted although
+        it could have had TLS, it is the server's refusal.
         """
         return self._lifecycle.last_error
 
     @property
     def unsent(self) -> int:
-        """Once closed: how many of the bytes that were sent the system never got."""
+        """The number of bytes that `send` has accepted and the system never got; final when `closed` has fired."""
         return self._lifecycle.unsent
 
     @property
     def truncated(self) -> bool:
-        """Once ended: was the input maybe cut off, since over TLS it ended without close_notify?"""
+        """Whether the input may have been cut off.
+
+        It is True after an end over TLS if the peer did not send close_notify, which says that the input is complete.
+        """
         return self._lifecycle.truncated
 
     def peer_status(self) -> dict[str, object] | None:
-        """About TLS and its peer (Emacs: gnutls-peer-status); None without, and after the end."""
+        """Return what is known about the TLS connection and about the certificates of the peer.
+
+        Emacs: ``gnutls-peer-status``.
+
+        Returns:
+            A dictionary, or None if the process does not use TLS or has ended.  The keys include "protocol", "cipher",
+            "warnings" (what is wrong with the certificate, absent if nothing is), "certificates" (those that the peer sent),
+            "verified_chain", "alpn" and "sni".  The page "TLS" of the reference lists all keys.
+        """
         channel = self._output.channel if self.live else None
         return channel.peer_status() if isinstance(channel, TLSChannel) else None
 
     @property
     def closed(self) -> Deferred[NetworkProcess]:
-        """A new Deferred that fires with the process when it has ended and its descriptor is gone;
-        `reason` and `unsent` are final then.
+        """A new Deferred that fires with the process after it has ended and its descriptor is closed.
+
+        It never fails.  `reason` and `unsent` are final when it fires.
         """
         return self._lifecycle.closed(self)
 
-    def contact(self, key: str | bool | None = None) -> Any:
-        """What process-contact shows (N120): (host, service); with True all keywords and addresses
-        as a new dictionary; with the name of one its value, or None.
+    def contact(self, key: str | bool | None = None) -> Any:  # N120
+        """Return how the process was made and where it is connected.
 
-        "peer_credentials" is (process id, user id, group id) of the peer of an open UNIX connection;
-        "tls_start" is the position in the buffer at which STARTTLS began.
+        You can call it at any time, even while the process connects and after it has ended.  A connection of a server shows
+        the keywords of its server, except that "server" is None and the host, the service and the addresses are those of the
+        connection.  Over a UNIX socket its host is True.
+
+        Emacs: ``process-contact``.
+
+        Args:
+            key: What to return.
+
+                * None: the pair ``(host, service)``.  For a client these are the values that were given.  A server has its
+                  actual port here, and a connection the host and port of its peer.  For a command, `contact` returns True.
+                * True: a new dictionary of the keywords that were given, and of the actual addresses "local" and "remote".
+                  `tls_parameters`, `endpoint`, `mode`, `filter_multibyte` and the timeouts are not included.
+                * The name of a keyword: its value, or None.  "local" and "remote" are the actual addresses.
+                * "peer_credentials": (process id, user id, group id) of the peer of an open UNIX connection, or None.
+                * "tls_start": the position in the buffer at which TLS began, if the connection switched to TLS.  The text
+                  before this position was not encrypted, so anyone may have written it.
+
+        Raises:
+            ProcessArgumentError: `key` is not None, True or a str.
         """
         self._note_sender()
         if key is None and self.type == "real":
@@ -254,13 +310,23 @@ class NetworkProcess(ProcessSettings):
 
     # -- sending ----------------------------------------------------------------------------
 
-    def send(self, data: Text | bytearray | memoryview) -> None:
-        """Queue DATA to be sent; str is encoded by the coding system, bytes go as they are but for
-        line ends where the system has others (N198).
+    def send(self, data: Text | bytearray | memoryview) -> None:  # N198, D13
+        """Queue data to be sent.  The call never blocks.
 
-        Never blocks.  Raises ProcessError: ENOTCONN if the process is not connected, EPIPE after
-        `send_eof` (D13), ENOBUFS when too much is pending (nothing of the call is taken then).
-        Before a connect is done, what is sent waits.
+        netproc gives everything that is sent during one call from the reactor to the system at once, when that call ends.  Data
+        that is sent while the process connects waits until the connection is open.
+
+        Emacs: ``process-send-string`` and ``process-send-region``.
+
+        Args:
+            data: The coding system encodes str.  bytes, bytearray and memoryview are sent as they are, except that line ends
+                are converted if the coding system says so.  In a datagram or seqpacket process, each call sends one packet.
+
+        Raises:
+            ProcessError: The errno is ENOTCONN if the process is not connected, has ended, or is a server.  It is EPIPE after
+                `send_eof`, and EMSGSIZE if the packet is too long.  It is ENOBUFS if more than `limits.send_cap` bytes would be
+                pending; none of the data is queued then.  If the connection is known to be lost, it is the error of the connection.
+            ProcessArgumentError: The data has another type, or characters that cannot be encoded.
         """
         encoding = self._coding[1]
         if isinstance(data, str):
@@ -279,9 +345,15 @@ class NetworkProcess(ProcessSettings):
         if encoding.unsettled and data and isinstance(data, str):
             self._coding = (self._coding[0], encoding.settled)
 
-    def send_eof(self) -> None:
-        """Shut the sending side, behind what is pending; receiving goes on (N152).  Datagrams have
-        no end: nothing happens (N106).
+    def send_eof(self) -> None:  # N152, N106
+        """Close the sending side after the pending data.  The process still receives data.
+
+        A second call does nothing, and so does a call in a datagram process.
+        Emacs: ``process-send-eof``.
+
+        Raises:
+            ProcessError: The errno is ENOTCONN if the process is not connected, and EOPNOTSUPP if the transport of its
+                `endpoint` cannot close one side.
         """
         if self._lifecycle.state not in SENDING:
             raise not_running(self.name)
@@ -289,27 +361,49 @@ class NetworkProcess(ProcessSettings):
             self._output.send_eof()
 
     def start_tls(self, parameters: object, unread: bytes = b"") -> Deferred[NetworkProcess]:
-        """Go on with TLS, by PARAMETERS as `tls_parameters` are (Emacs: gnutls-negotiate); where a
-        server accepted the connection, as the server.  UNREAD is the end of what the filter was
-        given, as the bytes that came, if it belongs to TLS.
+        """Switch the connection to TLS.
 
-        Fires with the process when the peer is who it should be; what is sent before waits.  Fails
-        with ProcessError or ProcessArgumentError, which end the connection as its `reason`; but if it
-        is not open, has TLS already (EALREADY) or is no stream (EOPNOTSUPP) nothing happens.
+        On a connection that a server accepted, this side takes the server role.  On a client process it takes the client role.
+        Data that you send before the handshake is complete waits for it.
+        Emacs: ``gnutls-negotiate``.
+
+        Args:
+            parameters: The same as `tls_parameters` of `make_network_process`.
+            unread: The last part of the data that the filter has received, as bytes, if it is already part of TLS.  The
+                filters of `lines` and `length_prefixed` pass it on their own.
+
+        Returns:
+            A Deferred that fires with the process after the handshake, when the peer has been verified.  If it fails with
+            `ProcessError` or `ProcessArgumentError`, the connection ends with this error as its `reason`.
+
+            In four cases it fails and the process goes on as before: the process is not open (ENOTCONN), `send_eof` was
+            called (EPIPE), the process uses TLS already (EALREADY), or it is not a stream (EOPNOTSUPP).
+
+            If you cancel the Deferred, the process is deleted.
         """
         return start_tls(self, parameters, unread, self._tls_host)
 
     def drain(self) -> Deferred[None]:
-        """Fires when less than the low-water mark is pending.
+        """Wait until most of the output has been written.
 
-        Fails with ProcessError when what is pending cannot be written any more.
+        Returns:
+            A Deferred that fires with None when less than `limits.low_water` bytes are pending.  If that is so already, it
+            has fired when the call returns.  It fails with `ProcessError` if the pending data can never be written.
         """
         return self._output.drain()
 
     # -- stopping and waiting -----------------------------------------------------------------
 
-    def stop(self) -> None:
-        """Read nothing, or accept nothing, until resumed; sending goes on (N140)."""
+    def stop(self) -> None:  # N140
+        """Deliver no more data or, for a server, accept no more connections, until `resume` is called.
+
+        The process still sends data.  It does not notice the end of the connection while it is stopped.  The sentinel is not
+        called.
+        Emacs: ``stop-process``.
+
+        Raises:
+            ProcessError: The errno is EOPNOTSUPP if the transport of its `endpoint` cannot pause.
+        """
         if self._lifecycle.port is not None:
             self._lifecycle.port.pause()
         else:
@@ -319,8 +413,8 @@ class NetworkProcess(ProcessSettings):
         self._stopped = True
 
     def resume(self) -> None:
-        """End `stop`: what waits is delivered, the end of the connection included.  Emacs:
-        continue-process.
+        """Continue after `stop`.  Data that has waited is delivered, and so is the end of the connection.
+        Emacs: ``continue-process``.
         """
         self._stopped = False
         if self._lifecycle.port is not None:
@@ -328,12 +422,22 @@ class NetworkProcess(ProcessSettings):
         else:
             self._input.release(STOPPED)
 
-    def accept_output(self, timeout: float | None = None) -> Deferred[bool]:
-        """Fires with True when something has been delivered, with False when the process ends or
-        after TIMEOUT seconds; 0 looks at what is there (N168).
+    def accept_output(self, timeout: float | None = None) -> Deferred[bool]:  # N168
+        """Wait until data has been delivered to the filter or the buffer.
 
-        What has arrived by then is delivered too, and the end told, before it fires.  Fails with
-        ProcessError(EDEADLK) inside the process's own filter.
+        Before the Deferred fires, netproc delivers everything else that has arrived already.  If the connection has ended by
+        then, the sentinel is called first.
+        Emacs: ``accept-process-output``.
+
+        Args:
+            timeout: The longest wait, in seconds.  None waits without a limit.  With 0 or less, netproc looks once at what
+                has arrived.
+
+        Returns:
+            A Deferred that fires with True after data was delivered, and with False after the process has ended or the
+            timeout has passed.  If the process is a server or has ended already, it has fired with False when the call
+            returns.  It fails with `ProcessArgumentError` if the timeout is not a number.  It fails with `ProcessError` and
+            the errno EDEADLK if the filter of this process calls the method, because the filter would wait for itself.
         """
         try:
             check_patience("timeout", timeout)
@@ -370,13 +474,26 @@ class NetworkProcess(ProcessSettings):
                 self._input.update()
 
     def delete(self) -> None:
-        r"""End it: its sentinel hears "deleted\n" before this returns, then what was sent is written
-        and the connection closed.  Deleting what has ended is silent.
+        r"""End the process.
+
+        The sentinel is called with ``"deleted\n"``, or with ``"killed\n"`` for a command, before the call returns.  The filter is
+        not called any more.  netproc then writes the pending output and closes the connection; `drain` and `closed` still fire.
+        If the process has ended already, the call does nothing.  The connections of a server stay open.
+        Emacs: ``delete-process``.
         """
         self._lifecycle.delete()
 
     def fail(self, error: ProcessError) -> None:
-        """End it as `delete` does, because of ERROR, which is its `reason` then, and logged."""
+        """End the process as `delete` does, because of an error.
+
+        netproc logs the error, and the error becomes the `reason`.  If the process has ended already, the call does nothing.
+
+        Args:
+            error: The reason.
+
+        Raises:
+            ProcessArgumentError: `error` is not a `ProcessError`.
+        """
         if not isinstance(error, ProcessError):
             raise ProcessArgumentError("error", f"{shown(error)} is not a ProcessError")
         if not self.live:
@@ -392,10 +509,26 @@ class NetworkProcess(ProcessSettings):
         self._lifecycle.delete(error)
 
     def unread(self, text: Text) -> None:
-        """Deliver TEXT again, before anything that has come since: for a filter that has not used
-        all that it was given.  It goes to the filter that there is then.
+        """Give back input that the filter has not used.
 
-        Raises ProcessArgumentError for str where bytes come, and the other way round.
+        netproc calls the filter again with this text, before any newer input.  If another filter has been set, that filter
+        receives the text.
+
+        * If the filter used a part of its input and gives back the rest, it is called again at once.
+        * If the filter gives back everything, it needs more input.  netproc calls it again when more has arrived, with
+          the text and the new input in one piece.  If the connection ends first, the text is dropped.
+        * After another filter, buffer or coding system was set, and after `resume`, the text is delivered again at once.
+        * In datagram and seqpacket processes netproc does not join packets.  A packet that was given back is delivered
+          again when the next packet arrives, and before it.
+
+        A filter that uses nothing and gives back too much ends the process with EMSGSIZE; see "Limits" in the reference.
+        If you set another coding system, call `unread` before that, so that the new coding system decodes this text too.
+
+        Args:
+            text: The input, or the last part of it, of the type that the filter receives.
+
+        Raises:
+            ProcessArgumentError: `text` is str and the filter receives bytes, or the other way round.
         """
         if not isinstance(text, str if self.filter_multibyte else bytes):
             raise ProcessArgumentError("text", f"{type(text).__name__} is not what comes")

@@ -1,6 +1,6 @@
 """What can be set on a process: its functions, buffer, coding systems, options and limits.
 
-`process.py` builds on this; programs set these at any time, and `reading.py` and `sending.py` are told what that
+`process.py` builds on this; programs set these at any time, and `input.py` and `output.py` are told what that
 changes for them.
 """
 
@@ -83,14 +83,23 @@ class ProcessSettings:
 
     @property
     def live(self) -> bool:
-        """Has it not ended?"""
+        """Whether the process has not ended.
+
+        Emacs: ``process-live-p``.
+        """
         return self._lifecycle.live
 
     # -- functions, coding, options -----------------------------------------------------------------
 
     @property
     def filter(self) -> Filter | bool:
-        """The filter function; True while nothing is read.  None sets the default one."""
+        """The function that receives the input, called with the process and the text.
+
+        If you set it to None, it is `default_filter`.  If you set it to True, the process reads nothing, and the value is
+        True.  The filter of a server is that of the connections that it accepts from then on.
+
+        Emacs: ``process-filter``.
+        """
         return True if self._input.gate & NO_FILTER else self._call_filter
 
     @filter.setter
@@ -113,7 +122,12 @@ class ProcessSettings:
 
     @property
     def sentinel(self) -> Sentinel:
-        """The sentinel function.  None sets the default one."""
+        """The function that is called with the process and an event when the process opens or ends.
+
+        netproc looks the function up for each event.  If you set it to None, it is `default_sentinel`.
+
+        Emacs: ``process-sentinel``.
+        """
         return self._sentinel
 
     @sentinel.setter
@@ -125,7 +139,12 @@ class ProcessSettings:
 
     @property
     def plist(self) -> dict[str, object]:
-        """The property list: yours to use."""
+        """The property list, a dictionary for data of your program.
+
+        If you set it, netproc copies the dictionary.
+
+        Emacs: ``process-plist``.
+        """
         if self._plist is None:
             self._plist = {}
         return self._plist
@@ -138,8 +157,11 @@ class ProcessSettings:
 
     @property
     def coding(self) -> tuple[str, str]:
-        """The names of the decoding and the encoding system, as far as they have been found out; a
-        name sets both.
+        """The names of the decoding and of the encoding system, as far as netproc has detected them.
+
+        You can set it to a pair, to one name for both, or to None for the defaults.
+
+        Emacs: ``process-coding-system``.
         """
         return self._input.delivery.decoder.name, self._coding[1].name
 
@@ -151,8 +173,18 @@ class ProcessSettings:
             self._decode_anew()
 
     def set_coding(self, decoding: str | None = None, encoding: str | None = None) -> None:
-        """Set both (Emacs: set-process-coding-system); None is the default.  Bytes of an unfinished
-        character are decoded anew.
+        """Set both coding systems.
+
+        netproc decodes the bytes of an unfinished character again with the new system.
+
+        Emacs: ``set-process-coding-system``.
+
+        Args:
+            decoding: The name of the decoding system.  None is the default, "undecided-unix".
+            encoding: The name of the encoding system.  None is the default, "utf-8-unix".
+
+        Raises:
+            ProcessArgumentError: There is no coding system of that name.
         """
         self.coding = (decoding, encoding)
 
@@ -187,8 +219,11 @@ class ProcessSettings:
         return self._coding[0].decoder(self._decodes)
 
     @property
-    def filter_multibyte(self) -> bool:
-        """Does the filter get str (D11, N183)?"""
+    def filter_multibyte(self) -> bool:  # D11, N183
+        """Whether the filter receives str.  It is False whenever the decoding system produces bytes.
+
+        Emacs: ``process-filter-multibyte-p``.
+        """
         return self._wants_text() and self._coding[0].multibyte
 
     @filter_multibyte.setter
@@ -201,7 +236,10 @@ class ProcessSettings:
 
     @property
     def limits(self) -> Limits:
-        """Its bounds and deadlines; connections accepted from now on begin with a server's."""
+        """The sizes and time limits of the process.
+
+        Connections that a server accepts start with the limits that the server has then.
+        """
         return self._limits
 
     @limits.setter
@@ -214,11 +252,23 @@ class ProcessSettings:
         self._limits = value
         self._output.set_marks(value)
 
-    def set_option(self, name: str, value: object, no_error: bool = False) -> bool | None:
-        """Set network option NAME now; True when that is done (N212).
+    def set_option(self, name: str, value: object, no_error: bool = False) -> bool | None:  # N212
+        """Set a network option now, and show the value in `contact`.
 
-        With NO_ERROR an unknown option is None.  Raises ProcessArgumentError for an unknown option
-        or a value of the wrong kind, ProcessError when the system refuses or nothing is connected.
+        Emacs: ``set-network-process-option``.
+
+        Args:
+            name: The name of the option, such as "keepalive".
+            value: The value of the option.
+            no_error: Whether to return None for an unknown option instead of raising an exception.
+
+        Returns:
+            True after the option has been set, or None for an unknown option with `no_error`.
+
+        Raises:
+            ProcessArgumentError: The option is unknown, or the value is of the wrong kind.
+            ProcessError: The system refuses the option, or the process is not connected.  If it is not connected, this is
+                raised for unknown options too.  "linger" can be set at any time.
         """
         if not isinstance(name, str):
             raise ProcessArgumentError("name", f"{shown(name)} is not the name of an option")
@@ -238,9 +288,11 @@ class ProcessSettings:
         return True
 
     @property
-    def datagram_address(self) -> Address | None:
-        """Where a datagram process sends to: who sent last, or what was chosen; None if there is
-        none, and for other processes (N103, N104).  Set it to an address form of the same family.
+    def datagram_address(self) -> Address | None:  # N103, N104
+        """The address to which a datagram process sends, which is that of the last sender or the one that you set.
+
+        None if there is no address yet, and for processes of other types.  You can set it to an address of the same family.
+        Emacs: ``process-datagram-address``.
         """
         channel = self._datagrams()
         return (
@@ -269,8 +321,13 @@ class ProcessSettings:
     # -- the buffer -------------------------------------------------------------------------
 
     @property
-    def buffer(self) -> Buffer | None:
-        """The process buffer, or None.  Setting it moves the mark to its end (N182)."""
+    def buffer(self) -> Buffer | None:  # N182
+        """The process buffer, or None.
+
+        If you set another buffer, the mark moves to the end of that buffer.
+
+        Emacs: ``process-buffer``.
+        """
         return self._buffer
 
     @buffer.setter
@@ -303,7 +360,12 @@ class ProcessSettings:
 
     @property
     def mark(self) -> int | None:
-        """Where in the buffer output is inserted, None for nowhere yet."""
+        """The position in the buffer at which netproc inserts received text.
+
+        None means that there is no position yet.  The first text is then inserted at the end of the buffer.
+
+        Emacs: ``process-mark``.
+        """
         return self._mark.position if self._mark is not None else None
 
     @mark.setter

@@ -1,6 +1,6 @@
 """What happens to the processes of a program when its reactor stops.
 
-`make.py` names each table and the reactor that its processes use.  Processes that are left are deleted, so that each
+`making/make.py` names each table and the reactor that its processes use.  Processes that are left are deleted, so that each
 has its terminal event (D20).  The reactor goes on until they are closed, so that what they have sent is written.
 """
 

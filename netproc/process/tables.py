@@ -19,37 +19,84 @@ from .process import DEFAULT_TABLE, NetworkProcess, Table
 from .waiting import Waiters
 
 
-def process_list(*, table: Table = DEFAULT_TABLE) -> list[NetworkProcess]:
-    """The processes that have not ended, newest first (N3)."""
+def process_list(*, table: Table = DEFAULT_TABLE) -> list[NetworkProcess]:  # N3
+    """Return the processes that have not ended, the newest first.
+
+    Emacs: ``process-list``.
+
+    Args:
+        table: The `ProcessTable`; the default table if you do not pass one.
+    """
     return table.processes()
 
 
-def list_processes(query_only: bool = False, *, table: Table = DEFAULT_TABLE) -> str:
-    """The table of processes as text; with QUERY_ONLY those that are asked about on exit (N13)."""
+def list_processes(query_only: bool = False, *, table: Table = DEFAULT_TABLE) -> str:  # N13
+    """Return the processes that have not ended as a text table, sorted by name.
+
+    Emacs: ``list-processes``.
+
+    Args:
+        query_only: Whether to list only the processes whose `query_on_exit` is on.
+        table: The `ProcessTable`; the default table if you do not pass one.
+    """
     return listing(p for p in table.processes() if p.query_on_exit or not query_only)
 
 
 def get_process(
     name: str | NetworkProcess, *, table: Table = DEFAULT_TABLE
-) -> NetworkProcess | None:
-    """The process of that name, or None; a process is returned as it is (N3)."""
+) -> NetworkProcess | None:  # N3
+    """Return the process with this name, or None.
+
+    Emacs: ``get-process``.
+
+    Args:
+        name: The name of a process.  A process is returned as it is.
+        table: The `ProcessTable`; the default table if you do not pass one.
+
+    Raises:
+        ProcessArgumentError: `name` is neither a str nor a process.
+    """
     return table.get(name)
 
 
 def get_buffer(name: str, *, table: Table = DEFAULT_TABLE) -> Buffer | None:
-    """The buffer NAME, or None."""
+    """Return the buffer with this name, or None.
+
+    Emacs: ``get-buffer``.
+
+    Args:
+        name: The name of a buffer.
+        table: The `ProcessTable`; the default table if you do not pass one.
+    """
     return table.get_buffer(name)
 
 
 def get_buffer_create(name: str | Buffer, *, table: Table = DEFAULT_TABLE) -> Buffer:
-    """The buffer NAME, made if there is none; a buffer is returned as it is."""
+    """Return the buffer with this name, and create it if there is none.
+
+    Emacs: ``get-buffer-create``.
+
+    Args:
+        name: The name of a buffer, not empty.  A buffer is returned as it is.
+        table: The `ProcessTable`; the default table if you do not pass one.
+
+    Raises:
+        ProcessArgumentError: `name` is empty, or neither a str nor a buffer.
+    """
     return table.get_buffer_create(name)
 
 
 def get_buffer_process(
     buffer: Buffer | str | None, *, table: Table = DEFAULT_TABLE
-) -> NetworkProcess | None:
-    """The newest process whose buffer that is, or None (N11)."""
+) -> NetworkProcess | None:  # N11
+    """Return the newest process that uses this buffer, or None.
+
+    Emacs: ``get-buffer-process``.
+
+    Args:
+        buffer: A buffer or the name of a buffer.
+        table: The `ProcessTable`; the default table if you do not pass one.
+    """
     return table.buffer_process(buffer)
 
 
@@ -59,10 +106,24 @@ def accept_process_output(
     *,
     table: Table = DEFAULT_TABLE,
     reactor: INetprocReactor | None = None,
-) -> Deferred[bool]:
-    """Fires with True when something has been delivered from PROCESS, or from any without one.
+) -> Deferred[bool]:  # N168
+    """Wait until data of a process, or of any process, has been delivered to the filter or the buffer.
 
-    Otherwise as `NetworkProcess.accept_output` (N168).
+    Accepting a connection or calling a sentinel is not output.
+
+    Emacs: ``accept-process-output``.
+
+    Args:
+        process: The process.  If you pass one, this function is `NetworkProcess.accept_output`.  None means any process of
+            the table.
+        timeout: The longest wait, in seconds.  None waits without a limit.  With 0 or less, netproc looks once at what
+            has arrived.
+        table: The `ProcessTable`; the default table if you do not pass one.
+        reactor: The reactor that counts the seconds if you do not pass a process.  None is the installed reactor.
+
+    Returns:
+        A Deferred that fires with True after data was delivered, and with False after the timeout.  It fails with
+        `ProcessArgumentError` if an argument cannot be used.
     """
     try:
         check_patience("timeout", timeout)

@@ -1,7 +1,7 @@
 """Deferreds that wait for the same thing to happen.
 
-`life.py` keeps those that wait for the end, `sending.py` for output to be written, `process.py` and `tables.py`
-for input to be delivered, which may have a time limit.  `client.py` and `server.py` use `in_time` and `cancellable` to
+`lifecycle.py` keeps those that wait for the end, `output.py` for output to be written, `process.py` and `tables.py`
+for input to be delivered, which may have a time limit.  `making/client.py` and `making/server.py` use `in_time` and `cancellable` to
 wait for look-ups and endpoints.
 """
 

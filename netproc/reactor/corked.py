@@ -1,10 +1,10 @@
 """Twisted's own stream transports, with what a turn of the reactor wrote sent when that turn ends.
 
-That spares two epoll_ctl and a dispatch for each reply, a third of what a small echo costs.  Sending when the event
+That spares two epoll_ctl and a dispatch for each reply, a third of what a small echo costs.  Sending when the dispatch
 ends, as netproc's transports do, would answer the first sooner, but where an answer takes long a peer on the same machine
 falls asleep meanwhile, and waking it for each costs the sender more than is gained: twisted.web was slower by it.
 
-`epollreactor.py` makes them where an application listens, connects or hands over a socket; `net/event.py` flushes
+`epoll.py` makes them where an application listens, connects or hands over a socket; `net/dispatch.py` flushes
 them.  Everything else is Twisted's: the buffer, producers, TLS, descriptors that are passed on, closing.
 """
 
@@ -19,7 +19,7 @@ from twisted.internet.main import CONNECTION_LOST
 from twisted.protocols.tls import TLSMemoryBIOProtocol
 from twisted.python import log, sendmsg
 
-from ..net.event import EVENT
+from ..net.dispatch import DISPATCH
 from ..net.reads import READ_MAX, READ_MIN, next_read_size
 from .logcontext import LOG_CONTEXT
 
@@ -44,7 +44,7 @@ class _Corked(_Base):
     _watched = False  # the reactor watches for room for output
 
     def doRead(self) -> Any:
-        """The socket is readable: one event.
+        """Read and deliver input, as one dispatch.
 
         Reads follow the traffic, as in `net/transport.py`, which doubles the speed of bulk.
         """
@@ -57,7 +57,7 @@ class _Corked(_Base):
             return CONNECTION_LOST
         if len(data) == size or (size > READ_MIN and len(data) * 4 <= size):
             self._read_size = next_read_size(size, len(data))
-        return EVENT.run(self._dataReceived, data)
+        return DISPATCH.run(self._dataReceived, data)
 
     def _receive(self, size: int) -> bytes:
         """What has come, SIZE bytes at most."""
@@ -68,9 +68,9 @@ class _Corked(_Base):
         if self._flush_due or self._watched:
             return
         # To be writable means something else while it connects.
-        if EVENT.running and self.connected:
+        if DISPATCH.running and self.connected:
             self._flush_due = True
-            EVENT.gathered.append(self)
+            DISPATCH.gathered.append(self)
         else:
             self._watched = True
             super().startWriting()
@@ -137,7 +137,7 @@ class _UNIX(_Corked):
     def _receive(self, size: int) -> bytes:
         data, messages, _, _ = self.socket.recvmsg(size, _MESSAGE_SPACE)
         if messages:
-            EVENT.run(self._take, messages)
+            DISPATCH.run(self._take, messages)
         return data
 
     def _take(self, messages: Iterable[tuple[int, int, bytes]]) -> None:

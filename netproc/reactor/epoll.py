@@ -4,10 +4,10 @@
 
 It is Twisted's EPollReactor but for this:
 
-* what a turn wrote is sent when it ends, not in the next one, by Twisted's stream transports (`net/corked.py`).
-  netproc's own send when their event ends, on every reactor (`net/event.py`);
+* what a turn wrote is sent when it ends, not in the next one, by Twisted's stream transports (`corked.py`).
+  netproc's own send when their dispatch ends, on every reactor (`net/dispatch.py`);
 * these are called directly, all other descriptors in Twisted's guarded way;
-* the prefix of log lines is found out when there is a line (`net/logcontext.py`);
+* the prefix of log lines is found out when there is a line (`logcontext.py`);
 * its clock is monotonic: setting the wall clock delays no timer;
 * it can `spin`: look for events for a while before it sleeps.
 """
@@ -30,14 +30,14 @@ from twisted.internet.main import installReactor
 from twisted.python import log
 
 from ..net.datagram import DatagramChannel
-from ..net.event import EVENT
+from ..net.dispatch import DISPATCH
 from ..net.listener import Listener
 from ..net.seqpacket import SeqpacketTransport
 from ..net.transport import StreamTransport
 from . import corked
 from .logcontext import LOG_CONTEXT
 
-#: Their `doRead` is an event by itself, and their `fileno` needs no second look.
+#: Their `doRead` is one dispatch, and their `fileno` needs no second look.
 _DIRECT = frozenset(
     {
         DatagramChannel,
@@ -76,13 +76,13 @@ class EPollReactor(epollreactor.EPollReactor):
     # -- the loop -------------------------------------------------------------------------------
 
     def runUntilCurrent(self) -> None:
-        """Run timers that are due, and calls from threads, as one event.
+        """Run timers that are due, and calls from threads, as one dispatch.
 
         An echo that a timer sends costs two thirds of what it does otherwise.
         """
-        EVENT.run(super().runUntilCurrent)
-        if EVENT.gathered:
-            EVENT.flush_gathered()
+        DISPATCH.run(super().runUntilCurrent)
+        if DISPATCH.gathered:
+            DISPATCH.flush_gathered()
             LOG_CONTEXT.served = None
         if self._justStopped:
             # By what flushing has led to: the end must not wait for the next event.
@@ -113,8 +113,8 @@ class EPollReactor(epollreactor.EPollReactor):
             # None: an event before this one has removed it.
             elif selectable is not None:
                 log.callWithLogger(selectable, self._dispatch, selectable, descriptor, event)
-        if EVENT.gathered:
-            EVENT.flush_gathered()
+        if DISPATCH.gathered:
+            DISPATCH.flush_gathered()
         LOG_CONTEXT.served = None
 
     # What runs the loop calls it by this name.
@@ -139,7 +139,7 @@ class EPollReactor(epollreactor.EPollReactor):
 
     def _dispatch(self, selectable: IReadWriteDescriptor, descriptor: int, event: int) -> None:
         """The guarded way: for foreign descriptors, for output and for hang-ups."""
-        EVENT.run(self._doReadOrWrite, selectable, descriptor, event)
+        DISPATCH.run(self._doReadOrWrite, selectable, descriptor, event)
 
     # -- Twisted's transports -------------------------------------------------------------------
 
@@ -200,9 +200,17 @@ class EPollReactor(epollreactor.EPollReactor):
 
 
 def install(spin: float | None = None) -> None:
-    """Make it the reactor of this program; before anything imports `twisted.internet.reactor`.
+    """Make the netproc reactor the reactor of the program.
 
-    Without SPIN, the environment variable NETPROC_SPIN says for how many seconds it spins.
+    Call it before anything imports `twisted.internet.reactor`.
+
+    Args:
+        spin: For how many seconds the reactor looks for events before it sleeps.  None takes the number from the environment
+            variable NETPROC_SPIN, or 0 if there is no such variable.  You can also change the attribute `spin` of the
+            reactor.
+
+    Raises:
+        ValueError: NETPROC_SPIN is not a number from 0 to 1.
     """
     installReactor(EPollReactor(_spin_wanted() if spin is None else spin))
 

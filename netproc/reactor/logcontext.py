@@ -1,6 +1,6 @@
 """The prefix of log lines, found out when there is a line.
 
-`epollreactor.py` and `net/corked.py` say whose event runs; Twisted's log asks for its context.
+`epoll.py` and `corked.py` say whose event runs; Twisted's log asks for its context.
 
 Twisted asks each descriptor for its prefix and stacks a context before each event: 1.1 µs, for a line that hardly
 any event writes.  This context is the default one, below all that are stacked.

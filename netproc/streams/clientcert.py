@@ -1,6 +1,6 @@
 """Which certificate to show to a server: the keyword `client_certificate` of open_network_stream (N270).
 
-`open_stream.py` asks before it makes the TLS parameters, whose key list the answer is.  `core/authinfo.py`
+`openstream.py` asks before it makes the TLS parameters, whose key list the answer is.  `core/authinfo.py`
 understands the files that are read here.
 """
 

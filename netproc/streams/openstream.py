@@ -1,6 +1,6 @@
 """open_network_stream: a client that passes greeting, capabilities, TLS and the security manager before it is open.
 
-The keywords become a spec (`core/streamspec.py`) and one of `core/spec.py`.  `client.py` connects; here is the row of stages
+The keywords become a spec (`core/streamspec.py`) and one of `core/spec.py`.  `making/client.py` connects; here is the row of stages
 (`net/opening/`) that the connection passes then.
 """
 
@@ -80,16 +80,75 @@ def open_network_stream(
     table: Table | None = None,
     reactor: INetprocReactor | None = None,
 ) -> Deferred[Any]:
-    """Open a stream to HOST, with TLS or STARTTLS as TYPE says (Emacs: open-network-stream).
+    r"""Open a stream to a server, with TLS or STARTTLS if you want it.
 
-    The Deferred fires with the process, or with `return_list` with (process, StreamProperties); a server that
-    does not let us in is (None, StreamProperties) then.  Otherwise it fails: with NegotiationError or
-    another ProcessError, or with ProcessArgumentError, before any socket exists.  The dialogue has
-    TIMEOUT seconds, and so have connecting, a handshake before it and the security manager.
+    Before the stream is open, netproc conducts a dialogue with the server: it reads the greeting, asks for the
+    capabilities, and switches to TLS.
 
-    The manager is asked as soon as it is known whether the stream has TLS; without SECURITY_MANAGER,
-    WARN_UNLESS_ENCRYPTED refuses clear text.  Both count for streams without a dialogue too, which Emacs
-    passes over; the type "shell" has no connection to ask about.  The reference has a paragraph on each keyword.
+    Emacs: ``open-network-stream``.
+
+    Args:
+        name: The name of the process, as in `make_network_process`.
+        buffer: The process buffer, or None.  If there is a dialogue, a str must be the name of an existing buffer.  If there
+            is none, netproc creates the buffer as needed.
+        host: The host, as in `make_network_process`, but not None.
+        service: The port or the service, as in `make_network_process`, but not None.
+        type: When TLS starts.
+
+            * "plain": never.
+            * "tls" or "ssl": before the first byte.
+            * "starttls": during the dialogue.  If TLS does not start, the stream does not open.
+            * None or "network": during the dialogue, if the server offers it.  If the server does not offer TLS or refuses
+              it, the stream stays unencrypted.
+            * "shell": netproc runs `shell_command` instead of connecting.
+        nowait: Whether to return the process before the stream is open.  The sentinel is called with ``"open\n"``
+            when the stream is open, or with ``"failed: …\n"``.
+        coding: As in `make_network_process`.
+        return_list: Whether the Deferred fires with a pair.  You cannot combine it with `nowait`.
+        capability_command: The command that asks for the capabilities: str, bytes, or a function that is called with the
+            greeting and returns one of these.  With `protocol`, it replaces the command of the protocol.
+        end_of_command: Where an answer of the server ends: a regular expression, or a function that is called with the
+            received bytes and returns the length of the answer, or None if the answer is not complete.
+        end_of_capability: Where the capabilities end, in the same form.  None is `end_of_command`.
+        success: Whether the answer to STARTTLS is positive: a regular expression that matches it, or a function that is
+            called with the answer.
+        starttls_function: A function that is called with the capabilities and returns the STARTTLS command, or None if the
+            server does not offer TLS.
+        always_query_capabilities: Whether to ask for the capabilities with the type "plain" too, if there is a dialogue.
+        client_certificate: A pair of file names (key, certificate), or True to look for one in ``~/.authinfo`` and
+            ``~/.netrc``.
+        use_starttls_if_possible: Has no effect, because netproc always has TLS.
+        warn_unless_encrypted: Whether the security manager objects to each unencrypted stream, even with the type "plain"
+            and without a dialogue.  Without a `security_manager`, netproc uses one with the level "medium" that refuses
+            everything to which it objects.  The type "shell" has no connection to check.
+        nogreeting: Whether the server sends nothing before the first command.
+        shell_command: The command of the type "shell".
+        tls_parameters: How TLS is done, as in `make_network_process`.
+        security_manager: A `SecurityManager` that must approve the connection before the stream is open.
+        protocol: The dialect of the dialogue: "imap", "pop3", "smtp", "lmtp", "sieve", "nntp", "ftp", "xmpp", "irc", "ldap"
+            or "postgres".  Then you cannot pass `end_of_command`, `end_of_capability`, `success` and `starttls_function`.
+            An XMPP client asks for the domain that is the `hostname` of the `tls_parameters`, or else for `host`.
+            Emacs does not have it.
+        client_name: The name that a client of the protocols "smtp" and "lmtp" sends in EHLO or LHLO: a domain, or an address
+            in brackets.  None is "[127.0.0.1]".
+            Emacs does not have it.
+        filter: As in `make_network_process`.
+        sentinel: As in `make_network_process`.
+        plist: As in `make_network_process`.
+        noquery: As in `make_network_process`.
+        timeout: Seconds for connecting, and again for the dialogue and STARTTLS.  A handshake before the dialogue has at most
+            10 of these seconds.  The security manager has as much time again.
+            Emacs does not have it.
+        table: As in `make_network_process`.
+        reactor: As in `make_network_process`.
+
+    Returns:
+        A Deferred that fires with the process.  It fails with `ProcessArgumentError`, before there is a socket, or with
+        `ProcessError`.
+
+        With `return_list`, it fires with the pair (process, `StreamProperties`).  If the dialogue fails or the security
+        manager refuses the connection, it fires with (None, `StreamProperties`), whose `error` says why.  If netproc cannot
+        connect, or the handshake of the type "tls" fails, the Deferred fails even with `return_list`.
     """
     given = dict(locals())
     table = DEFAULT_TABLE if given.pop("table") is None else table

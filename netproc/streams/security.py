@@ -1,6 +1,6 @@
 """The security manager: may a connection be used?  (Emacs: the Network Security Manager, N250 to N255.)
 
-`open_stream.py` asks it after the handshake, or when a connection stays in clear text, before the program hears
+`openstream.py` asks it after the handshake, or when a connection stays in clear text, before the program hears
 of the stream.  `core/trust.py` finds what is wrong, `pinfile.py` remembers; here is who decides.
 
 It is for programs that want more than the verification of certificates, or that let it only warn
@@ -45,13 +45,28 @@ def refuse(host: str, port: int, problems: tuple[Problem, ...]) -> Answer:
     return "no"
 
 
-class SecurityManager:
-    """Decides about connections.
+class SecurityManager:  # N251
+    """Remembers the public keys of servers, and refuses connections that do not match.
 
-    LEVEL is "low", "medium", "high" or "paranoid": what is objected to (N251).  PINS is the path of the file that
-    remembers hosts; without it they are forgotten with the program.  ASK decides about problems:
-    "always" accepts them for this public key and remembers it, "session" does without the file, and
-    anything else is no; without ASK it is always no.
+    Use it if verified certificates are not enough, or if `verify_error` lets the verification only warn.  The manager
+    trusts the public key of a host on first use.  It also refuses unencrypted connections to a host that used TLS before.
+
+    Pass a manager to `open_network_stream`, which consults it after the TLS handshake, and also for streams that are not
+    encrypted.  Until the manager approves the connection, netproc sends nothing more and does not call your filter.
+
+    Emacs: the Network Security Manager.
+
+    Args:
+        level: "low", "medium", "high" or "paranoid": to what the manager objects.
+        pins: The path of the file in which the manager remembers hosts.  Without it, the manager keeps them in memory
+            only.
+        ask: A function that decides about problems, called as ``ask(host, port, problems)``.  Each problem has a `condition`
+            and a `text`.  "always" accepts these problems for this public key, and the manager remembers it.  "session"
+            accepts them too, but is kept in memory only.  Any other result refuses the connection.  The function may be a
+            coroutine function or return a Deferred.  Without `ask`, the connection is refused.
+
+    Raises:
+        ProcessArgumentError: The level is unknown.
     """
 
     def __init__(
@@ -78,15 +93,21 @@ class SecurityManager:
         *,
         save_fingerprint: bool = False,
         warn_unencrypted: bool = False,
-    ) -> Deferred[None]:
-        """Decide about a connection to HOST and PORT (nsm-verify-connection).
+    ) -> Deferred[None]:  # N254
+        """Decide about a connection that was not opened by `open_network_stream`.
 
-        STATUS is what `peer_status` says, None for a connection in clear text.  SAVE_FINGERPRINT remembers the
-        public key also below the level "high", as Emacs does after STARTTLS (N254).  WARN_UNENCRYPTED
-        objects to clear text even of a host that never had TLS.
+        Emacs: ``nsm-verify-connection``.
 
-        Fires with None if the connection may be used; fails with SecurityError if it may not, or if
-        what is remembered cannot be read or written.
+        Args:
+            host: The host of the connection.
+            port: Its port.
+            status: What `peer_status` of the process returns; None for an unencrypted connection.
+            save_fingerprint: Whether to remember the public key at the levels "low" and "medium" too.
+            warn_unencrypted: Whether to object to an unencrypted connection to a host that never used TLS.
+
+        Returns:
+            A Deferred that fires with None if you may use the connection.  It fails with `SecurityError` if you may not, or if
+            the manager cannot read or write its file.  It has no time limit.
         """
         saves = status is not None and (save_fingerprint or self._level >= Level.HIGH)
 
@@ -98,7 +119,15 @@ class SecurityManager:
         return Deferred.fromCoroutine(self._verify(host, port, status, find, saves))
 
     def forget(self, host: str, port: int) -> Deferred[None]:
-        """Take the next public key of HOST and PORT for the first; fires with None."""
+        """Forget the public keys of a host and port.  The manager trusts the next public key as the first one.
+
+        Args:
+            host: The host.
+            port: Its port.
+
+        Returns:
+            A Deferred that fires with None.
+        """
         return Deferred.fromCoroutine(self._forget(host_key(host, port)))
 
     async def _verify(

@@ -5,18 +5,24 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import os
+import pydoc
 import re
+from collections.abc import Callable
 
 import attrs
 from twisted.python.reflect import namedAny
 from twisted.trial.unittest import SynchronousTestCase
 
 import netproc
+import netproc.endpoints
+import netproc.filters
+import netproc.service
+import netproc.testing
 from netproc.commands.open import OpenOptions
 from netproc.commands.tap import MakeOptions
 from netproc.core import errors, options
 from netproc.core.codecnames import CODECS
-from netproc.making.make import KEYWORDS
+from netproc.core.trust import _CHECKS, UNENCRYPTED
 from netproc.test.conformance.differences import DIFFERENCES
 from netproc.test.conformance.test_scenarios import scenario_names
 from netproc.test.test_layout import PACKAGE, modules
@@ -54,12 +60,86 @@ def numbers_in_the_source() -> set[str]:
     return found
 
 
-class ReferenceTests(SynchronousTestCase):
-    def test_every_keyword_is_there(self) -> None:
-        text = page("make") + page("options")
-        for keyword in KEYWORDS:
-            self.assertIn(f"`{keyword}`", text)
+def documented() -> list[str]:
+    """What the reference takes from docstrings, by the import path that its directives give."""
+    found = []
+    for name in os.listdir(os.path.join(checkout(), "docs/reference")):
+        directives = re.findall(r"(?m)^\.\. auto\w+:: ([\w.]+).*\n((?: +:.*\n)*)", page(name[:-4]))
+        for path, fields in directives:
+            members = re.findall(r":members: (.+)", fields)
+            found += [
+                path,
+                *(f"{path}.{member}" for line in members for member in line.split(", ")),
+            ]
+    return found
 
+
+def described(thing: Callable[..., object], section: str = "Args") -> list[str]:
+    """What a SECTION of the docstring of THING describes: the parameters of a function, the fields of a class."""
+    _, _, text = inspect.cleandoc(thing.__doc__ or "").partition(f"\n{section}:\n")
+    # The section ends where the indentation does.
+    return re.findall(r"(?m)^    (\w+): \S", re.split(r"(?m)^\S", text)[0])
+
+
+class DocstringTests(SynchronousTestCase):
+    """The reference of classes and functions is their docstrings."""
+
+    def test_what_is_public_is_documented_once(self) -> None:
+        found = documented()
+        self.assertEqual(sorted({*found}), sorted(found))
+        there = {path.removeprefix("netproc.") for path in found if path.count(".") == 1}
+        self.assertEqual({*netproc.__all__}, there)
+
+    def test_a_process_has_no_other_public_names(self) -> None:
+        prefix = "netproc.NetworkProcess."
+        found = {path.removeprefix(prefix) for path in documented() if path.startswith(prefix)}
+        found.update(described(netproc.NetworkProcess, "Attributes"))
+        self.assertEqual(
+            {name for name in dir(netproc.NetworkProcess) if not name.startswith("_")}, found
+        )
+
+    def test_what_the_front_doors_have_is_documented(self) -> None:
+        found = {*documented()}
+        for door in (netproc.endpoints, netproc.filters, netproc.service, netproc.testing):
+            # A door may hand on what is a public name of the package, too.
+            own = {f"{door.__name__}.{name}" for name in {*door.__all__} - {*netproc.__all__}}
+            self.assertEqual(
+                own, {path for path in found if path.rpartition(".")[0] == door.__name__}
+            )
+
+    def test_every_parameter_is_described(self) -> None:
+        """In the order of the signature, and no other."""
+        for path in documented():
+            function = namedAny(path)
+            if inspect.isfunction(function):
+                parameters = [*inspect.signature(function).parameters]
+                if parameters[:1] == ["self"]:
+                    del parameters[0]
+                self.assertEqual(parameters, described(function), path)
+
+    def test_every_field_of_tls_parameters_is_described(self) -> None:
+        fields = [field.name for field in attrs.fields(netproc.TLSParameters)]
+        self.assertEqual(sorted(fields), sorted(described(netproc.TLSParameters)))
+
+    def test_no_number_of_the_source_is_in_what_users_read(self) -> None:
+        texts = {path: inspect.getdoc(namedAny(path)) or "" for path in documented()}
+        for name in os.listdir(os.path.join(checkout(), "docs/reference")):
+            texts[name] = page(name[:-4])
+        for name, text in texts.items():
+            self.assertEqual([], re.findall(r"\b[NPHFD]\d+\b", text), name)
+
+    def test_the_names_of_other_projects_exist(self) -> None:
+        """Links to their documentation come from lists that are kept by hand."""
+        directory = os.path.join(checkout(), "docs/inventories")
+        for inventory in os.listdir(directory):
+            with open(os.path.join(directory, inventory), encoding="utf-8") as file:
+                names = [line.split()[0] for line in file if not line.startswith("#")]
+            self.assertEqual(sorted({*names}), names, inventory)
+            for name in names:
+                self.assertIsNotNone(pydoc.locate(name), name)
+
+
+class ReferenceTests(SynchronousTestCase):
     def test_every_option_is_there(self) -> None:
         for keyword in options.NAMES:
             self.assertIn(f"   * - `{keyword}`\n", page("options"))
@@ -69,28 +149,14 @@ class ReferenceTests(SynchronousTestCase):
         for name in CODECS:
             self.assertIn(f"`{name}`", text)
 
-    def test_every_public_name_is_there(self) -> None:
-        text = "".join(
-            page(name[:-4]) for name in os.listdir(os.path.join(checkout(), "docs/reference"))
-        )
-        for name in set(netproc.__all__) - {"__version__"}:
-            self.assertRegex(text, rf"\b{name}\b")
-
-    def test_every_field_of_tls_parameters_is_there(self) -> None:
-        for field in attrs.fields(netproc.TLSParameters):
-            self.assertIn(f"      * - `{field.name}`\n", page("tls"))
-
-    def test_every_name_of_boot_parameters_and_of_streams_is_there(self) -> None:
-        _, _, boot = page("tls").partition("tls_boot_parameters(")
-        for name in inspect.signature(netproc.tls_boot_parameters).parameters:
-            self.assertRegex(boot.partition(")")[0], rf"\b{name}\b")
-        _, _, stream = page("tls").partition("open_network_stream(")
-        for name in inspect.signature(netproc.open_network_stream).parameters:
-            self.assertRegex(stream, rf"\n      \* - .*`{name}`")
+    def test_every_condition_of_the_security_manager_is_there(self) -> None:
+        text = page("security-manager")
+        for condition in {check.condition for check in _CHECKS} | {UNENCRYPTED}:
+            self.assertIn(f'"{condition}"', text)
 
     def test_every_limit_is_there_with_its_default(self) -> None:
         for field in dataclasses.fields(netproc.Limits):
-            row = f"      * - `{field.name}`\n        - {field.default:,}\n"
+            row = f"   * - `{field.name}`\n     - {field.default:,}\n"
             self.assertIn(row, page("limits"))
 
     def test_every_error_is_there(self) -> None:

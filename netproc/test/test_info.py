@@ -38,10 +38,10 @@ class LookupTests(NetprocTestCase):
         for name, keywords, problem in (
             ("x", {"family": "bogus"}, "family: Unsupported lookup type 'bogus'"),
             ("x", {"timeout": 0}, "timeout: 0 is not a positive number of seconds"),
-            ("é", {}, "name: 'é' is not the name of a host: give its IDNA form"),
+            ("é", {}, "name: 'é' is not a host name in ASCII; use its IDNA (xn--) form"),
             ("x", {"family": []}, "family: Unsupported lookup type []"),
-            ("\ud800", {}, "name: '\\ud800' is not the name of a host: give its IDNA form"),
-            (5, {}, "name: 5 is not the name of a host: give its IDNA form"),
+            ("\ud800", {}, "name: '\\ud800' is not a host name in ASCII; use its IDNA (xn--) form"),
+            (5, {}, "name: 5 is not a host name in ASCII; use its IDNA (xn--) form"),
         ):
             looking = network_lookup_address_info(name, **keywords)
             error = await self.failure_of(looking, ProcessArgumentError)

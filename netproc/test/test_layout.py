@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ast
-import functools
+import inspect
 import os
 import re
+from functools import cache
+from types import FunctionType
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -36,7 +38,7 @@ CELLAR = {"_platform", "_version"}
 MOST_LINES = 600
 
 
-@functools.cache
+@cache
 def modules() -> dict[str, str]:
     """All modules but the tests, by name below netproc, and their paths."""
     found = {}
@@ -51,7 +53,7 @@ def modules() -> dict[str, str]:
     return found
 
 
-@functools.cache
+@cache
 def tree(path: str) -> ast.Module:
     with open(path, encoding="utf-8") as file:
         return ast.parse(file.read())
@@ -65,7 +67,7 @@ def is_for_types_only(node: ast.AST) -> bool:
     )
 
 
-@functools.cache
+@cache
 def imports(module: str, types_too: bool = True) -> set[str]:
     """What a module imports; names of netproc begin with a dot: ".core.spec"."""
     found: set[str] = set()
@@ -90,9 +92,53 @@ def imports(module: str, types_too: bool = True) -> set[str]:
     return found
 
 
+@cache
 def neighbours(module: str, types_too: bool = True) -> set[str]:
     """The modules of netproc that a module imports."""
     return {n[1:] for n in imports(module, types_too) if n.startswith(".") and n[1:] in modules()}
+
+
+def named(module: str) -> list[str]:
+    """The files and folders that the docstring of a module names: `input.py`, `net/stream.py`, `net/opening/`.
+
+    A word such as `contexts` counts too if the folder of the module has a module of that name.  A name with
+    "(at run time)" after it does not count: the two work together, but no import joins them.
+    """
+    doc = ast.get_docstring(tree(modules()[module])) or ""
+    names: list[str] = re.findall(r"`([\w/]+(?:\.py|/)?)`(?!\s\(at\srun\stime\))", doc)
+    return [name for name in names if name.endswith((".py", "/")) or meant(module, name)]
+
+
+def meant(module: str, name: str) -> set[str]:
+    """The modules that NAME stands for in the docstring of a module: one, or all of a folder, or none.
+
+    A name without a folder is that of a module in the same folder, or else at the top.
+    """
+    dotted = name.removesuffix(".py").replace("/", ".")
+    if name.endswith("/"):
+        return {found for found in modules() if found.startswith(dotted)}
+    beside = ".".join([*module.split(".")[:-1], dotted])
+    return {beside if beside in modules() else dotted} & modules().keys() - {module}
+
+
+def is_neighbour(module: str, name: str) -> bool:
+    """Whether a module imports what NAME stands for, or the other way round; a folder may also name what is in it."""
+    others = meant(module, name)
+    if module.endswith("__init__"):
+        return bool(others)
+    return bool(neighbours(module) & others) or any(module in neighbours(o) for o in others)
+
+
+def is_used_outside(module: str, name: str) -> bool:
+    """Whether NAME is a file of Twisted plugins or of the documentation that uses the room of a module."""
+    top = os.path.dirname(PACKAGE)
+    if name.startswith("docs/") and not os.path.isdir(os.path.join(top, "docs")):
+        return True  # netproc is installed without its documentation
+    path = os.path.join(top, name)
+    if not (name.startswith(("docs/", "twisted/plugins/")) and os.path.exists(path)):
+        return False
+    with open(path, encoding="utf-8") as file:
+        return re.search(rf"\bnetproc\.{room(module)}\b", file.read()) is not None
 
 
 def room(module: str) -> str:
@@ -157,6 +203,24 @@ class LayoutTests(SynchronousTestCase):
             assert doc is not None
             if not module.endswith("__init__") and module != "_version":
                 self.assertIn("\n\n", doc, f"{module} does not say where its data comes from")
+
+    def test_public_classes_explain_their_methods(self) -> None:
+        for name in netproc.__all__:
+            public = getattr(netproc, name)
+            if inspect.isclass(public):
+                for member, value in vars(public).items():
+                    if not member.startswith("_") and isinstance(value, (FunctionType, property)):
+                        self.assertTrue(inspect.getdoc(value), f"{name}.{member}")
+
+    def test_docstrings_name_true_neighbours(self) -> None:
+        wrong = [
+            f"{module}: {name}"
+            for module in modules()
+            for name in named(module)
+            if not (is_neighbour(module, name) or is_used_outside(module, name))
+        ]
+        if wrong:
+            self.fail("named, but not joined by an import:\n" + "\n".join(wrong))
 
     def test_async_tests_are_in_cases_that_run_them(self) -> None:
         """An async test of a SynchronousTestCase passes without running."""

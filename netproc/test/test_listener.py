@@ -16,7 +16,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from netproc.net import listener as listener_module
-from netproc.net.listener import BROKEN, LONGEST_PAUSE, MOST_ACCEPTS, SHORTAGE, Listener
+from netproc.net.listener import LONGEST_PAUSE, MOST_ACCEPTS, NOT_LISTENING, SHORTAGE, Listener
 
 
 class FakeReactor(Clock):
@@ -184,7 +184,7 @@ class ListenerTests(SynchronousTestCase):
             listener.stopListening()
 
     def test_a_broken_socket_is_the_end(self) -> None:
-        for number in BROKEN:
+        for number in NOT_LISTENING:
             listener = self.listen(number)
             listener.doRead()
             self.assertEqual(number, self.watcher.lost[-1])

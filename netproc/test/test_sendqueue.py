@@ -93,7 +93,7 @@ class SendQueueTests(SynchronousTestCase):
         queue = SendQueue()
         queue.append(b"x" * 70_000)
         queue.append(b"y")
-        self.assertEqual((70_001, 0), (queue.clear(), queue.pending))
+        self.assertEqual((70_001, 0), (queue.drop(), queue.pending))
 
     @given(
         st.lists(st.one_of(st.binary(min_size=1), st.just(b"z" * 70_000))),

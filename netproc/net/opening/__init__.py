@@ -1,5 +1,6 @@
 """Opening a connection: the stages between "connected" and "open".
 
-`stages` has the Opening, which hands a connection from stage to stage and at last to its process; each stage has a file:
-`handshake` (TLS, ours or the transport's), `dialogue` (greeting, capabilities, STARTTLS), `approval` (the security manager).
+`stages.py` has the Opening, which hands a connection from stage to stage and finally to its process.  The stages are in
+`handshake.py` (TLS, netproc's or that of the transport), `dialogue.py` (greeting, capabilities and STARTTLS) and
+`approval.py` (the security manager).
 """

@@ -1,6 +1,6 @@
-"""The stage of the security manager: the connection is ready, and waits until the manager has approved it.
+"""The stage of the security manager: a connection that is otherwise ready waits for the manager's approval.
 
-`open_stream.py` asks `security.py` for the verdict.
+`streams/openstream.py` makes the stage with a function that asks `streams/security.py` (at run time) for the verdict.
 """
 
 from __future__ import annotations
@@ -21,9 +21,10 @@ SECURITY_MANAGER: Final = "answer of the security manager"
 
 
 class Approval(Stage):
-    """Wait for the verdict of ASK, a Deferred that fires if the channel may be used and fails if not.
+    """Waits for the verdict of the security manager.
 
-    With CLEAR_TEXT_ONLY a channel with TLS passes at once.
+    ASK is called with the channel.  It returns a Deferred that fires if the channel may be used, and fails if not.  With
+    CLEAR_TEXT_ONLY, a channel with TLS passes at once.
     """
 
     waiting_for = SECURITY_MANAGER
@@ -42,7 +43,6 @@ class Approval(Stage):
         self._unread: list[bytes] = []
 
     def begin(self, unread: bytes) -> None:
-        """See Stage."""
         if self._clear_text_only and isinstance(self.channel, TLSChannel):
             self.proceed(unread)
             return
@@ -50,27 +50,27 @@ class Approval(Stage):
         self.channel.pause()
         verdict = self._ask(self.channel)
         if self.opening.over:
-            # The manager's question made the program give the stream up.
+            # While it was asked, the manager called the program, which has given up the stream.
             verdict.addErrback(lambda _: None)
             verdict.cancel()
             return
         self._verdict = verdict
-        verdict.addCallbacks(self._accept, self._object)
+        verdict.addCallbacks(self._accept, self._refuse)
 
     def _receive(self, data: bytes) -> None:
-        """Keep DATA for the next stage: not every transport can be paused."""
+        """Keep DATA for the next stage: some transports cannot be paused."""
         self._unread.append(data)
 
     def _accept(self, _: None) -> None:
         self.proceed(b"".join(self._unread))
 
-    def _object(self, failure: Failure) -> None:
+    def _refuse(self, failure: Failure) -> None:
         error = failure.value
         if not isinstance(error, ProcessError):
             error = SecurityError(f"the security manager failed: {escape(repr(error))}")
         self.opening.refuse(error)
 
     def cancel(self) -> None:
-        """See Stage: the manager may still be thinking."""
+        """Cancel the question to the manager, if it has no answer yet."""
         if self._verdict is not None:
             self._verdict.cancel()

@@ -1,7 +1,7 @@
-"""The stage of the dialogue: greeting, capabilities and STARTTLS, as `core/negotiate.py` decides them.
+"""The stage of the dialogue: greeting, capabilities and STARTTLS, led by the machine of `core/negotiate.py`.
 
-When the server agrees to TLS, the stage sends the connection through a detour, the stages of the handshake, and then runs
-again with what is above TLS.
+`streams/openstream.py` makes the stage.  When the server agrees to TLS, the connection takes a detour through the stages of
+the handshake.  Then this stage runs again, with the channel above TLS.
 """
 
 from __future__ import annotations
@@ -18,16 +18,17 @@ from .stages import Deadline, Stage
 
 
 class Said(NamedTuple):
-    """What the server said, before STARTTLS and after it; `secure` is None if there was no STARTTLS."""
+    """The input from the server, before STARTTLS and after it; `secure` is None if there was no STARTTLS."""
 
     clear: bytes
     secure: bytes | None
 
 
 class Dialogue(Stage):
-    """Lead NEGOTIATION before DEADLINE, which also holds for the stages that UPGRADE returns, those of STARTTLS.
+    """Runs NEGOTIATION until it is done or DEADLINE passes.
 
-    DONE is called with what was found out and with the text of the dialogue, before the connection goes to the next stage.
+    UPGRADE returns the stages of the TLS handshake, for which DEADLINE holds too.  DONE is called with the properties of the
+    stream and the input of the dialogue, before the connection goes to the next stage.
     """
 
     def __init__(
@@ -48,20 +49,18 @@ class Dialogue(Stage):
         self.began = False
         self._said: list[bytes] = []
         self._said_in_clear: int | None = None
-        # What the machine has asked to be woken by.
+        # The timer for which the machine has asked.
         self._alarm: IDelayedCall | None = None
 
     @property
     def waiting_for(self) -> str:  # type: ignore[override]
-        """See Stage."""
         return self.negotiation.waiting_for
 
     def closed(self) -> NegotiationError:
-        """See Stage."""
         return NegotiationError(f"connection closed before the {self.waiting_for}")
 
     def begin(self, unread: bytes) -> None:
-        """See Stage; the second time TLS has started."""
+        """Start the machine, or go on with it after the TLS handshake."""
         self.channel.resume()
         self._said.append(unread)
         if self.began:
@@ -78,10 +77,10 @@ class Dialogue(Stage):
             self._act()
 
     def _act(self) -> None:
-        """Do what the machine wants."""
+        """Do the actions that the machine returns."""
         for action in self.negotiation.actions():
             if self.opening.over:
-                return  # the connection was lost by the action before
+                return  # the action before this one has ended the connection
             match action:
                 case Send(data):
                     self.channel.write(data)
@@ -100,7 +99,6 @@ class Dialogue(Stage):
         self._act()
 
     def cancel(self) -> None:
-        """See Stage."""
         if self._alarm is not None:
             self._alarm.cancel()
             self._alarm = None
@@ -108,16 +106,19 @@ class Dialogue(Stage):
     def _start_tls(self, unread: bytes) -> None:
         if self._alarm is not None:
             self.cancel()
-            # It may ask again after the handshake.
+            # Let the machine ask for a new timer after the handshake.
             self.negotiation.woken()
         if unread:
-            # It belongs to TLS, or is no part of anything.
+            # This input is part of the handshake, or an error.  It is not part of the dialogue.
             self._said[:] = [b"".join(self._said)[: -len(unread)]]
         self._said_in_clear = sum(map(len, self._said))
         self.proceed(unread, detour=[*self._upgrade(), self])
 
     def _finish(self, properties: StreamProperties, unread: bytes) -> None:
-        """Go on with UNREAD.  The text before it becomes the beginning of the stream's buffer, as in Emacs."""
+        """Hand the channel on with UNREAD.
+
+        The input before it becomes the beginning of the process's buffer, as in Emacs.
+        """
         self.cancel()
         said = b"".join(self._said)
         said = said[: len(said) - len(unread)]

@@ -1,6 +1,7 @@
-"""The stages of TLS: a handshake of ours, or that of a transport that does TLS itself.
+"""The stages of TLS: netproc's handshake, or that of a foreign transport with TLS.
 
-`net/tls/channel.py` shakes hands; here its end becomes that of a stage.
+netproc's handshake is done by a TLS channel, which `net/tls/attach.py` makes.  The stage hands the connection on when the
+handshake is complete.
 """
 
 from __future__ import annotations
@@ -17,12 +18,16 @@ from ..tls.attach import tls_channel
 from ..tls.interfaces import Engine
 from .stages import Deadline, Stage
 
-#: Makes the engine for a channel; what the peer has sent already, if anything, decides how it works.
+#: Makes the TLS engine for a channel.  The second argument is input that the peer has already sent; if there is any, the
+#: engine cannot read the socket itself.
 MakeEngine = Callable[[StreamChannel, bytes], Engine]
 
 
 class Handshake(Stage):
-    """Put TLS over the channel.  It has a deadline of its own, and maybe another one, that of a dialogue."""
+    """Puts TLS over the channel.
+
+    `limits.handshake_timeout` holds for the handshake.  DEADLINE is a second time limit, that of a dialogue.
+    """
 
     waiting_for = "TLS handshake"
 
@@ -39,7 +44,7 @@ class Handshake(Stage):
         self.deadline = deadline
 
     def begin(self, unread: bytes) -> None:
-        """See Stage: UNREAD is the beginning of the handshake."""
+        """Start the handshake; UNREAD is the beginning of the peer's part."""
         below = self.channel
         assert isinstance(below, StreamChannel)
         tls = tls_channel(
@@ -50,14 +55,14 @@ class Handshake(Stage):
             opened=self.opening.go_on,
             failed=self.opening.refuse,
         )
-        # From now on, giving up the connection gives up the handshake.
+        # From now on, closing the connection ends the handshake.
         self.opening.channel = tls
         below.hand_to(tls)
         tls.start(unread)
 
 
 class TransportHandshake(Stage):
-    """Wait until the transport of a foreign endpoint has done its handshake."""
+    """Waits until the transport of a foreign endpoint has completed its handshake."""
 
     waiting_for = "TLS handshake"
 
@@ -65,16 +70,13 @@ class TransportHandshake(Stage):
         self.deadline = deadline
 
     def begin(self, unread: bytes) -> None:
-        """See Stage."""
         assert isinstance(self.channel, ForeignChannel)
         self.channel.when_secure(self.proceed)
 
     def too_late(self, seconds: float) -> ProcessError:
-        """See Stage."""
         return ProcessError(errno.ETIMEDOUT, f"{BROKEN}: TLS handshake timed out")
 
     def closed(self) -> ProcessError:
-        """See Stage."""
         return ProcessError(errno.ECONNABORTED, f"{BROKEN} before it was open")
 
 
@@ -84,8 +86,10 @@ def first_stages(
     reactor: INetprocReactor,
     limits: Limits,
 ) -> list[Stage]:
-    """Return the stages with which every connection begins: TLS of the transport, if it does TLS, and ours, if there is
-    MAKE_ENGINE.
+    """Return the first stages of any connection.
+
+    These are the handshake of the transport, if CHANNEL has a foreign transport with TLS, and netproc's handshake, if
+    MAKE_ENGINE is given.
     """
     stages: list[Stage] = []
     if isinstance(channel, ForeignChannel) and channel.does_tls:

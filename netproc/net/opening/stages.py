@@ -1,14 +1,15 @@
-"""The row of stages that a connection passes before it is open, and the one place that hands it over.
+"""The stages that a connection passes before it is open, and the Opening, which hands it from one to the next.
 
-`client.py`, `server.py` and `open_stream.py` make an Opening with the stages of their connection.  It hands the channel to one
-stage after the other, and at the end to the maker, which gives it to the process.  A stage is a Receiver (`net/channel.py`):
-it gets the channel and the input that the stage before it has not used, and it ends by calling `proceed`, or `refuse` of the opening.
+`making/client.py`, `making/server.py` and `streams/openstream.py` make an Opening with the stages
+of their connection.  It hands the channel to one stage after the other, and finally to the maker, which gives it to the
+process.  A stage is a Receiver (`net/channel.py`).  It receives the channel and the input that the stage before it has not
+used.  It ends by calling its `proceed`, or `refuse` of the opening.
 
 Three rules keep the hand-over safe:
 
-* the next receiver is in place before anybody's code is called;
-* an opening ends once: opened, refused or aborted.  What a stage reports after that changes nothing;
-* an exception in a stage, or in the maker, refuses the connection.
+* The next stage is the receiver of the channel before any of its code runs.
+* An opening ends once: opened, refused or aborted.  A stage that reports something afterwards changes nothing.
+* An exception in a stage, or in the maker, refuses the connection.
 """
 
 from __future__ import annotations
@@ -30,9 +31,9 @@ log = Logger()
 
 
 class Deadline:
-    """SECONDS, counted from the first time that somebody asks how many are left.
+    """A time limit of SECONDS, which begins when the remaining time is asked for the first time.
 
-    Several stages can share one.
+    Several stages can share a deadline.
     """
 
     def __init__(self, reactor: INetprocReactor, seconds: float) -> None:
@@ -41,7 +42,7 @@ class Deadline:
         self.seconds = seconds
 
     def left(self) -> float:
-        """The number of seconds that are left, 0 if the deadline has passed."""
+        """Return the remaining seconds, 0 if the deadline has passed."""
         now = self._reactor.seconds()
         if self._end is None:
             self._end = now + self.seconds
@@ -49,14 +50,14 @@ class Deadline:
 
 
 class Stage:
-    """One stage of an opening, and the Receiver of the channel while it runs.
+    """One stage of an opening, and the Receiver of the channel while the stage runs.
 
-    A stage may run more than once in a row.
+    A stage may run more than once in an opening.
     """
 
-    #: What the stage waits for: a noun for the error when that does not come.
+    #: What the stage waits for: a noun, for the message of the error when it does not come.
     waiting_for: str
-    #: When the opening refuses the connection, None if the stage sees to that itself.
+    #: When the opening refuses the connection; None if the stage has its own time limit.
     deadline: Deadline | None = None
 
     opening: Opening
@@ -67,19 +68,19 @@ class Stage:
         return self.opening.channel
 
     def begin(self, unread: bytes) -> None:
-        """Begin; the peer has sent UNREAD, which no stage before has used.
+        """Begin, with the input UNREAD, which no earlier stage has used.
 
-        The channel may be paused: a stage that needs input resumes it.
+        The channel may be paused.  A stage that needs input resumes it.
         """
         raise NotImplementedError
 
     def proceed(self, unread: bytes = b"", *, detour: Iterable[Stage] = ()) -> None:
-        """Hand the channel on, with UNREAD; after the end of the opening nothing happens."""
+        """Hand the channel and UNREAD to the next stage, after those of DETOUR.  Do nothing if the opening is over."""
         if not self.opening.over:
             self.opening.go_on(self.channel, unread, detour=detour)
 
     def cancel(self) -> None:
-        """Stop: the opening is over, and this stage was the last one."""
+        """Stop: the opening has ended while this stage was running."""
 
     def too_late(self, seconds: float) -> ProcessError:
         """Return the error for a deadline of SECONDS that has passed."""
@@ -89,45 +90,43 @@ class Stage:
         """Return the error for a peer that closed the connection."""
         return ProcessError(None, f"connection closed before the {self.waiting_for}")
 
-    # -- told by the channel ----------------------------------------------------------------------
+    # -- called by the channel --------------------------------------------------------------------
 
     @property
     def data(self) -> Callable[[bytes], None]:
-        """See Receiver."""
         return self._receive
 
     def _receive(self, data: bytes) -> None:
-        """DATA has come."""
+        """Use DATA, received from the peer.  By default it is discarded."""
 
     def eof(self) -> None:
-        """See Receiver: a peer that sends no more cannot finish the opening."""
+        """Refuse the connection: a peer that sends no more cannot complete the opening."""
         self.opening.refuse(self.closed())
 
     def lost(self, reason: ProcessError | None) -> None:
-        """See Receiver."""
         self.opening.refuse(reason or self.closed())
 
     def gone(self) -> None:
-        """See Receiver: the opening was over before."""
+        """Do nothing: the opening has ended before."""
 
     def output_lost(self, reason: ProcessError) -> None:
-        """See Receiver: the channel also tells the end of the connection."""
+        """Do nothing: the channel will also report the end of the connection."""
 
     def congested(self) -> None:
-        """See Receiver: stages write little."""
+        """Do nothing: stages write little."""
 
     def writable(self) -> None:
-        """See Receiver: no stage asks for it."""
+        """Do nothing: no stage calls `when_writable`."""
 
     def noticed(self, error: ProcessError) -> None:
-        """See Receiver: only datagrams have such errors."""
+        """Do nothing: only datagrams have such errors."""
 
 
 class Opening:
     """Hands one connection through STAGES.
 
-    At the end OPENED is called with the channel and the input that no stage has used.  Otherwise REFUSED is called with the
-    error; the opening has closed the connection then.  After `abort` neither is called.
+    After the last stage, OPENED is called with the channel and the input that no stage has used.  If the connection is
+    refused, the opening closes it and calls REFUSED with the error.  After `abort` neither is called.
     """
 
     def __init__(
@@ -146,16 +145,16 @@ class Opening:
         self._refused = refused
         self._stage: Stage | None = None
         self._timer: IDelayedCall | None = None
-        #: What is closed when the connection is refused; a stage may put another channel above it.  Only until the opening is
-        #: over, since the two would keep each other.
+        #: The channel that is closed when the connection is refused.  A stage may replace it with one above it.  It is deleted
+        #: when the opening is over, because the two refer to each other.
         self.channel: Channel
         #: Whether the connection is open, refused or given up.
         self.over = False
 
     def go_on(self, channel: Channel, unread: bytes = b"", *, detour: Iterable[Stage] = ()) -> None:
-        """Hand CHANNEL to the next stage, with UNREAD, what the peer sent and no stage has used.
+        """Hand CHANNEL to the next stage, with UNREAD, the input that no stage has used.
 
-        The stages of DETOUR come before those that are left.
+        The stages of DETOUR run before the remaining ones.
         """
         if self.over:
             return
@@ -171,7 +170,7 @@ class Opening:
                 self._begin(stage, unread)
         except Exception as error:
             if stage is not None and self.over:
-                raise  # of somebody who has the connection now
+                raise  # the error is from code that already has the connection
             if not isinstance(error, NetprocError):
                 log.failure("Opening a connection raised")
                 error = ProcessError(None, f"cannot open the connection: {escape(repr(error))}")
@@ -185,12 +184,12 @@ class Opening:
         stage.begin(unread)
 
     def refuse(self, error: NetprocError) -> None:
-        """The connection cannot be opened, because of ERROR: close it in order."""
+        """Close the connection in order, because of ERROR."""
         if not self.over:
             self._give_up(self.channel, error)
 
     def abort(self) -> None:
-        """The connection is not wanted any more: close it at once."""
+        """Close the connection at once: the caller does not need it any more."""
         if not self.over:
             channel = self.channel
             self._end()
@@ -205,7 +204,7 @@ class Opening:
     def _give_up(self, channel: Channel, error: NetprocError) -> None:
         if not self.over:
             self._end()
-        # In order: a reset could take back what the peer has not read yet.
+        # In order, because a reset could destroy data that the peer has not read yet.
         channel.close(self._limits.flush_timeout, self._limits.linger_timeout)
         self._refused(error)
 

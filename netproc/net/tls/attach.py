@@ -1,6 +1,6 @@
 """Put TLS over a channel, in the faster of the two ways if that can be.
 
-`starttls.py` and `net/opening/handshake.py` call it with what `contexts.py` made of the parameters.
+`process/starttls.py` and `net/opening/handshake.py` call it with what `contexts.py` (at run time) made of the parameters.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The TLS channel: between the channel of a connection and the process that uses it.
 
-`attach.py` puts one over any channel (`net/stream.py`, `net/foreign.py`), whose receiver it is; it is the channel of
-what is above (`net/channel.py`).  The engine, made by `contexts.py`, has the connection of pyOpenSSL and judges the peer.
+`attach.py` puts one over any channel of `net/`, whose receiver it is; it is the channel of
+what is above (`net/channel.py`).  The engine, made by `contexts.py` (at run time), has the connection of pyOpenSSL and judges the peer.
 
 Nothing goes up or down before the handshake is done and the peer is judged; whatever fails ends the
 connection, and nothing is ever sent in clear text.  How records get to and from the peer is the matter of the two

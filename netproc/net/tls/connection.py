@@ -1,6 +1,6 @@
 """A TLS connection on a socket, no call of which keeps the reactor for long, whatever the peer sends.
 
-`contexts.py` makes one where OpenSSL may have the socket; `onsocket.py` reads and writes it.
+`contexts.py` makes one where OpenSSL may have the socket; `onsocket.py` (at run time) reads and writes it.
 
 OpenSSL on a socket reads until the socket is empty in two cases.  During the handshake it skips HelloRequests.  After the
 handshake it goes on from a record without data, such as a KeyUpdate or a ticket, to the next record.  A peer that sends

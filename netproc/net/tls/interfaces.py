@@ -1,7 +1,7 @@
 """What the TLS channels need from the code that makes connections and judges peers.
 
-`contexts.py` has a `Security` for each set of parameters, and `engine.py` the `Engine` of a connection; `channel.py`
-and `attach.py` use them by these protocols only.
+`contexts.py` has a `Security` for each set of parameters, and `engine.py` (at run time) the `Engine` of a connection;
+`channel.py` and `attach.py` use them by these protocols only.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The status of a certificate, which its server may staple to it (RFC 6066, section 8; RFC 6960).
 
-`verify` hands over what came; a server's own staple is read by `credentials`.
+`verify` hands over what came; a server's own staple is read by `credentials` (at run time).
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ from OpenSSL import SSL
 from ...core.errors import ProcessError
 from ...core.limits import KIB
 from ..channel import Channel
-from ..event import EVENT
+from ..dispatch import DISPATCH
 from ..reads import RECORD
 from ..stream import OwnChannel
 from .channel import TLS_BROKEN, TLSChannel, error_of
@@ -190,7 +190,7 @@ class Wire:
     def recv(self, size: int) -> bytes:
         """One record, whatever its size: epoll knows nothing of the rest of one."""
         if self.handshaking:
-            EVENT.run(self._channel.go_on)
+            DISPATCH.run(self._channel.go_on)
             raise BlockingIOError
         if self._said_goodbye:
             self._acknowledge_at_once()
@@ -206,7 +206,7 @@ class Wire:
         except SSL.SysCallError as error:
             return self._input_failed(error)
         except SSL.Error as error:
-            EVENT.run(self._channel.broken, error)
+            DISPATCH.run(self._channel.broken, error)
             raise BlockingIOError from None
 
     def _acknowledge_at_once(self) -> None:

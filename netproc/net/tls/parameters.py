@@ -275,35 +275,61 @@ def _shown_names(sni: str | tuple[tuple[str, KeyPair], ...]) -> str:
 
 @attrs.frozen(kw_only=True)
 class TLSParameters:
-    """How one side does TLS.  Two equal values share a context.
+    """How one side of a connection uses TLS.
 
-    `type` is "x509pki", or "anon" for TLS where nobody proves anything, which `allow_anonymous`
-    must allow as well.  `hostname` is the name that the server's certificate must have, None the
-    process's host.  `priority` is a priority string of GnuTLS; None is "NORMAL" from TLS 1.2 on and
-    with forward secrecy only, and on servers without CBC, by the server's order.  `min_version`,
-    "TLS1.2" or "TLS1.3", raises the least version of that.
+    The value is frozen.  Two equal values share one OpenSSL context.  Wherever netproc takes a `TLSParameters`, it also
+    takes a dictionary of these fields.  netproc reads the files when it makes the process.  A key, a file or a priority
+    that cannot be used then is a `ProcessArgumentError`.
 
-    `trustfiles` are PEM files of authorities: a client trusts them beside those of the system
-    (without, if `system_trust` is False), a server asks for certificates of theirs and no others.
-    With `partial_chain`, an authority in them counts without its root.
-    `crlfiles` are PEM files of revocations; with `crl_strict` every authority must have one.
-    `verify_error` says which problems end the connection: True all, None none, or a list of
-    "trustfiles" and "hostname".  `verify_flags` are bits of GnuTLS: 64 takes certificates
-    whose time is over, 128 such roots.  `min_prime_bits` is the least size of a
-    server's Diffie-Hellman prime.
+    "PEM" means the name of a PEM file, or its contents as bytes.
 
-    `keylist` has pairs of a key and a certificate, names of PEM files or PEM text as bytes;
-    `password` opens the keys.  `alpn` has the names of protocols, the best first.  `keylog` is a
-    file for the session secrets, which others can decrypt the connection with.
+    Args:
+        type: "x509pki": the sides prove their identity by certificates.  "anon": neither side proves anything, so
+            anyone can be between them.
+        hostname: The name or the address for which the server's certificate must be.  None is the host of the process.
+            A name has labels of ASCII letters, digits, "-" and "_".
+        priority: Protocol versions and ciphers, as a priority string of GnuTLS.  None is "NORMAL" from TLS 1.2 on and with
+            forward secrecy only; servers then use no ciphers with CBC, and choose a cipher by their own order.  OpenSSL
+            allows TLS 1.0, TLS 1.1 and "anon" only without a security level.  A string that asks for one of these and also
+            for a level, by ``%PROFILE_…`` or ``SECURE256``, is refused.
+        min_version: "TLS1.2" or "TLS1.3": the oldest version that is allowed, whatever `priority` says.
+        trustfiles: PEM files of certificate authorities.  A client trusts them in addition to those of the system.  A
+            server trusts only them, to verify its clients.  netproc respects the restrictions that OpenSSL stores in a
+            "TRUSTED CERTIFICATE".
+        system_trust: Whether a client trusts the certificate authorities of the system.
+        partial_chain: Whether a trusted authority may end a chain although another authority has signed it.  The
+            `trustfiles` then need not contain the root of the chain.  A server's own certificate in the `trustfiles` is
+            trusted then, too.
+        crlfiles: PEM files of certificate revocation lists.  A list that covers other certificates of an authority does
+            not count as the list of that authority.
+        crl_strict: Whether each authority of a chain must have a revocation list, even if there are no `crlfiles`.
+        keylist: Pairs of a private key and its certificate, each PEM.  Intermediate certificates follow in the file of the
+            certificate, and are sent with this certificate only.  A server needs one pair, or `sni`.  If there are two
+            pairs of different kinds, such as RSA and ECDSA, each client receives the certificate that it can use.
+        password: The password of encrypted keys, as str or bytes.
+        verify_error: The checks whose failure ends the connection.  True is all checks, None is no check, and a list
+            names some of them: "trustfiles" is the certificate chain with its revocations and the OCSP status, "hostname" is
+            the name.  A problem that does not end the connection is among the "warnings" of `peer_status`.
+        verify_flags: Bits as in GnuTLS.  64 accepts certificates that have expired or are not valid yet, 128 accepts such
+            roots.  2, 4, 8 and 256 are always on.  Other bits are refused.
+        min_prime_bits: For clients: the smallest Diffie-Hellman prime of a server that is accepted, in bits.
+        alpn: Names of application protocols, the preferred one first.  The order of the server decides.  If both sides
+            have no protocol in common, the connection has none.
+        sni: For servers: pairs as in `keylist`, by the name for which the client asks; ``*.example.org`` stands for all names
+            of a domain.  It can also be a directory of files NAME.pem that each have a key and a certificate.  netproc looks
+            into the directory again for each connection that asks for a name.
+        request_client_certificate: For servers: "optional" asks clients for a certificate that an authority in the
+            `trustfiles` has signed.  "required" also refuses clients without one.  "no" does not ask.
+        ocsp_staple: For servers: the OCSP response for the certificate in DER, as the name of a file or as bytes.
+            netproc's clients verify a response that a server staples.
+        keylog: A file to which the secrets of each connection are appended.  Anyone who has this file can decrypt the
+            connections.  netproc creates it with the mode 0600.  A file that exists already must be a regular file of the
+            same user, not a link, and other users must have no rights to it.
+        loglevel: With 1 or more, netproc logs the steps of each handshake at debug level.
+        allow_anonymous: Must be True if `type` is "anon".
 
-    For servers: `sni` has pairs by the name that a client asks for, as a mapping or a directory of
-    NAME.pem with key and certificate each; `request_client_certificate` is "no", "optional"
-    or "required"; `ocsp_staple` is the OCSP response for the certificate, a file or bytes in DER.
-    A client has the status verified that a server staples, and misses one that was promised.
-
-    A `loglevel` of 1 or more logs the steps of each handshake, at debug level.
-
-    :raises ProcessArgumentError: for a value that cannot work; files are read later.
+    Raises:
+        ProcessArgumentError: A field has a value that cannot be used.
     """
 
     type: str = attrs.field(default="x509pki", converter=_type)
@@ -351,13 +377,30 @@ def tls_boot_parameters(
     verify_error: object = UNSET,
     verify_hostname_error: object = None,
     **more: Any,
-) -> TLSParameters:
-    """The parameters under the names of `gnutls-boot-parameters` (N230).
+) -> TLSParameters:  # N230
+    """Make `TLSParameters` with the parameter names of Emacs.
 
-    Unlike in Emacs, `verify_error` is True unless given.  `verify_hostname_error` adds "hostname"
-    to it.  MORE are fields of `TLSParameters` that Emacs does not have.
+    Emacs: ``gnutls-boot-parameters``.
 
-    :raises ProcessArgumentError: for a value that cannot work, or an unknown name.
+    Args:
+        type: As in `TLSParameters`.
+        hostname: As in `TLSParameters`.
+        priority_string: `priority` in `TLSParameters`.
+        trustfiles: As in `TLSParameters`.
+        crlfiles: As in `TLSParameters`.
+        keylist: As in `TLSParameters`.
+        loglevel: As in `TLSParameters`.
+        min_prime_bits: As in `TLSParameters`.
+        verify_flags: As in `TLSParameters`.
+        verify_error: As in `TLSParameters`.  If you do not pass it, it is True; in Emacs it is nil.
+        verify_hostname_error: Whether to add "hostname" to `verify_error`.
+        more: Other fields of `TLSParameters`, which Emacs does not have.
+
+    Returns:
+        The parameters.
+
+    Raises:
+        ProcessArgumentError: A value cannot be used, or a name is unknown.
     """
     checks = _verify_error(True if verify_error is UNSET else verify_error)
     if verify_hostname_error:

@@ -1,7 +1,7 @@
 """The verdict on the peer of one connection.
 
 OpenSSL calls `Verification.callback` for every certificate of the peer's chain; `engine` asks for
-the verdict when the handshake is over, and `peerstatus` for the warnings.  Whatever cannot
+the verdict when the handshake is over, and `peerstatus` (at run time) for the warnings.  Whatever cannot
 be decided is a problem: an exception, a callback that never came.
 """
 

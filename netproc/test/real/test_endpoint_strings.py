@@ -291,7 +291,7 @@ class NetprocTests(EndpointFixture):
             self.assertEqual(b"", await in_thread(peer.recv, 1))
         client = clientFromString(reactor, f"netproc:{number}")
         error = await self.failure_of(client.connect(Kept(lambda: None)), ProcessError)
-        self.assertIn("wants no protocol", str(error))
+        self.assertIn("has returned no protocol", str(error))
 
     async def test_a_factory_that_fails(self) -> None:
         port = await self.listen("netproc:0", Kept(lambda: 1 / 0))

@@ -1,11 +1,11 @@
-"""net/event.py."""
+"""net/dispatch.py."""
 
 from __future__ import annotations
 
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from netproc.net.event import Event
+from netproc.net.dispatch import Dispatch
 
 
 class Transport:
@@ -28,28 +28,28 @@ class Transport:
         return self.name
 
 
-class EventTests(SynchronousTestCase):
+class DispatchTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.log: list[str] = []
-        self.event = Event()
+        self.dispatch = Dispatch()
 
-    def test_what_was_written_is_flushed_in_order_when_the_event_ends(self) -> None:
-        def dispatch(result: str) -> str:
-            self.event.written += [Transport(self.log, "one"), Transport(self.log, "two")]
-            self.log.append("event")
+    def test_what_was_written_is_flushed_in_order_when_the_dispatch_ends(self) -> None:
+        def callback(result: str) -> str:
+            self.dispatch.written += [Transport(self.log, "one"), Transport(self.log, "two")]
+            self.log.append("callback")
             return result
 
-        self.assertEqual("done", self.event.run(dispatch, "done"))
-        self.assertEqual(["event", "one", "two"], self.log)
-        self.assertFalse(self.event.running)
+        self.assertEqual("done", self.dispatch.run(callback, "done"))
+        self.assertEqual(["callback", "one", "two"], self.log)
+        self.assertFalse(self.dispatch.running)
 
-    def test_an_event_that_fails_is_flushed_too(self) -> None:
-        def dispatch() -> None:
-            self.event.written.append(Transport(self.log, "one"))
+    def test_a_dispatch_that_fails_is_flushed_too(self) -> None:
+        def callback() -> None:
+            self.dispatch.written.append(Transport(self.log, "one"))
             raise LookupError
 
-        self.assertRaises(LookupError, self.event.run, dispatch)
-        self.assertEqual((["one"], False), (self.log, self.event.running))
+        self.assertRaises(LookupError, self.dispatch.run, callback)
+        self.assertEqual((["one"], False), (self.log, self.dispatch.running))
 
     def test_one_that_fails_is_lost_and_the_others_are_flushed(self) -> None:
         bad = Transport(self.log, "bad", LookupError("broken"))
@@ -57,10 +57,10 @@ class EventTests(SynchronousTestCase):
             self.log.clear()
             transports = [bad, Transport(self.log, "good")]
             if gather:
-                self.event.gathered += transports
-                self.event.flush_gathered()
+                self.dispatch.gathered += transports
+                self.dispatch.flush_gathered()
             else:
-                self.event.run(lambda made=transports: self.event.written.extend(made))
+                self.dispatch.run(lambda made=transports: self.dispatch.written.extend(made))
             self.assertEqual(["bad", "bad lost: broken", "good"], self.log)
             self.assertEqual(1, len(self.flushLoggedErrors(LookupError)))
 
@@ -68,8 +68,8 @@ class EventTests(SynchronousTestCase):
         later = Transport(self.log, "later")
         first = Transport(self.log, "first")
         flush = first.flush
-        first.flush = lambda: (flush(), self.event.written.append(later))  # type: ignore[assignment]
-        self.event.run(lambda: self.event.written.append(first))
+        first.flush = lambda: (flush(), self.dispatch.written.append(later))  # type: ignore[assignment]
+        self.dispatch.run(lambda: self.dispatch.written.append(first))
         self.assertEqual(["first"], self.log)
-        self.event.run(lambda: None)
+        self.dispatch.run(lambda: None)
         self.assertEqual(["first", "later"], self.log)
