@@ -26,7 +26,7 @@ from netproc.net.interfaces import INetprocReactor
 DOORS = ("netproc", "netproc.endpoints", "netproc.service", "netproc.testing")
 
 #: Types that annotations cannot name with their modules.
-ALIASES = {"Ask", "Filter", "Sentinel"}
+ALIASES = {"Ask", "Filter", "IReactorTime", "Sentinel"}
 
 
 class NameRole(SphinxRole):
