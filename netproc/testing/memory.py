@@ -348,4 +348,6 @@ class _Socket:
         self._options[level, name] = value
 
     def getsockopt(self, level: int, name: int) -> Any:
+        if self._reset and (level, name) == (socket.SOL_SOCKET, socket.SO_ERROR):
+            return errno.ECONNRESET
         return self._options.get((level, name), 0)

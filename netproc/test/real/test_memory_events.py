@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 from typing import Any
 
-from twisted.internet.error import ConnectingCancelledError, ConnectionRefusedError
+from twisted.internet.error import (
+    CannotListenError,
+    ConnectError,
+    ConnectingCancelledError,
+    ConnectionRefusedError,
+)
 from twisted.internet.interfaces import IPullProducer, IPushProducer
 from twisted.internet.task import Clock
 from zope.interface import implementer
@@ -410,6 +416,18 @@ class ListeningTests(BothCase):
 
         await self.over_both(script)
 
+    async def test_a_port_that_closes_while_a_client_connects(self) -> None:
+        async def script(place: Place) -> None:
+            place.listen(Recording)
+            connecting = place.connect(Recording)
+            stopped = place.port.stopListening()
+            error = await self.failure_of(connecting, ConnectError)
+            self.assertEqual(errno.ECONNRESET, error.osError)
+            await stopped
+            self.assertEqual(([], []), (place.client.built, place.server.built))
+
+        await self.over_both(script)
+
     async def test_a_connect_that_is_cancelled(self) -> None:
         async def script(place: Place) -> None:
             place.listen(Recording)
@@ -473,6 +491,27 @@ class ListeningTests(BothCase):
             await self.until(lambda: place.server.built[0].lost)
 
         await self.over_both(script)
+
+
+class NetworkTests(NetprocTestCase):
+    async def test_one_server_at_a_time(self) -> None:
+        network = MemoryNetwork()
+        for _ in range(2):
+            port = await network.server_endpoint().listen(Builder(Recording))
+            error = await self.failure_of(
+                network.server_endpoint().listen(Builder(Recording)), CannotListenError
+            )
+            self.assertEqual(errno.EADDRINUSE, error.socketError.errno)
+            # What failed has taken nothing away.
+            client = await network.client_endpoint().connect(Builder(Recording))
+            client.transport.loseConnection()
+            await port.stopListening()
+
+    async def test_networks_know_nothing_of_each_other(self) -> None:
+        port = await MemoryNetwork().server_endpoint().listen(Builder(Recording))
+        connecting = MemoryNetwork().client_endpoint().connect(Builder(Recording))
+        await self.failure_of(connecting, ConnectionRefusedError)
+        await port.stopListening()
 
 
 class ClockTests(NetprocTestCase):
