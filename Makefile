@@ -50,7 +50,7 @@ serve: $(VENV)/with-nothing
 	$(BIN)/twistd -n netproc make --name echo --server t --host local --service $(PORT) --filter netproc.filters.echo
 
 dev-cert: $(VENV)/with-nothing
-	@$(BIN)/python -m netproc.commands.devcert
+	@$(BIN)/python -m netproc dev-cert
 
 bench: $(VENV)/with-bench
 	$(BIN)/python benchmarks/run.py

@@ -1,5 +1,5 @@
 """A mail server that offers STARTTLS and throws away all mail.  Do not run it on the internet: it
-accepts mail from everyone.  It needs dev-key.pem and dev-cert.pem: python -m netproc.commands.devcert
+accepts mail from everyone.  It needs dev-key.pem and dev-cert.pem: python -m netproc dev-cert
 """
 
 from twisted.internet.task import react

@@ -1,4 +1,4 @@
-"""An echo server with TLS.  It needs dev-key.pem and dev-cert.pem: python -m netproc.commands.devcert"""
+"""An echo server with TLS.  It needs dev-key.pem and dev-cert.pem: python -m netproc dev-cert"""
 
 from twisted.internet.task import react
 

@@ -1,48 +1,44 @@
-"""`python -m netproc`: the commands for a terminal.
+"""The command `netproc`, which is also `python -m netproc`: each of its commands, in the foreground.
 
-Python runs this; each command has a module of its own: `commands/open.py`.
+`commands/table.py` lists the commands.
 """
 
 from __future__ import annotations
 
 import os
-from typing import Any, ClassVar
+import sys
+from collections.abc import Sequence
 
 from twisted.python import usage
 
 from .commands.exits import say
-from .commands.open import CommandOptions, OpenOptions
+from .commands.table import CommandLine
 from .commands.terminal import keep_descriptors
 
 
-class Options(CommandOptions):
-    """Options of `python -m netproc`."""
+class Options(CommandLine):
+    """Options of `netproc`."""
 
-    synopsis = "Usage: python -m netproc COMMAND [options]"
-    longdesc = "Network processes as in GNU Emacs, from the terminal."
-    subCommands: ClassVar[list[Any]] = [
-        ["open", None, OpenOptions, "Open a stream and talk over it."]
-    ]
+    longdesc = "Network processes as in GNU Emacs, from the command line."
 
-    def postOptions(self) -> None:
-        """There must be a command."""
-        if self.subCommand is None:
-            raise usage.UsageError("which command? try: open --help")
+    @property
+    def synopsis(self) -> str:
+        """The first line of the help."""
+        return f"Usage: netproc {super().synopsis}"
 
 
-def main() -> None:
-    """Do what the command line says."""
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command that ARGUMENTS name (those of the program, if None); return the exit status."""
     keep_descriptors()
     options = Options()
     try:
-        options.parseOptions()
+        options.parseOptions(arguments)
     except usage.UsageError as error:
         say(str(error))
-        raise SystemExit(os.EX_USAGE) from error
-    command = options.subOptions
-    assert isinstance(command, OpenOptions)
-    raise SystemExit(command.run())
+        return os.EX_USAGE
+    status: int = options.subOptions.run()
+    return status
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

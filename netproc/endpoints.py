@@ -1,6 +1,6 @@
-"""Front door for applications: netproc's endpoints, its look-up, and addresses.
+"""Public module for applications: netproc's endpoints, its look-up, and addresses.
 
-It hands on names of `net/endpoints.py`, `net/resolve.py` and `core/address.py`.
+It exports names of `net/endpoints.py`, `net/listener.py`, `net/resolve.py`, `core/spec.py` and `core/address.py`.
 """
 
 from __future__ import annotations

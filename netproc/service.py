@@ -1,6 +1,6 @@
-"""Front door for applications: processes as Twisted services.
+"""Public module for applications: network processes as Twisted services.
 
-It hands on the class of `adapters/service.py`.
+It exports the class of `adapters/service.py`.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""Floor 6: processes in the places that Twisted has for them: endpoints, transports of protocols, services."""
+"""Floor 6: network processes as Twisted services, endpoints and transports."""

@@ -1,7 +1,7 @@
-"""Endpoints whose connections are network processes, for any factory of Twisted's.
+"""Endpoints whose connections are network processes, for any Twisted protocol factory.
 
-`commands/endpointstrings.py` makes them from descriptions; `making/make.py` and `streams/openstream.py` make the processes, which are listed as
-all others are, and `transport.py` gives each to a protocol.
+`commands/endpointstrings.py` makes them from endpoint descriptions.  `making/make.py` and `streams/openstream.py` make
+the processes, which are in the process table as all others.  `transport.py` connects each to its protocol.
 """
 
 from __future__ import annotations
@@ -35,15 +35,15 @@ from .transport import ProcessTransport
 
 log = Logger()
 
-#: A protocol gets the bytes that come, and nothing before it is there.
+#: A protocol receives bytes.
 _FOR_PROTOCOLS: Mapping[str, object] = {"coding": "binary", "filter_multibyte": False}
 
-#: Makes a process that is open and holds its input (filter=True).
+#: Returns a Deferred for an open process, which reads no input yet (filter=True).
 Opener = Callable[[], Deferred[NetworkProcess]]
 
 
 def client_opener(keywords: Mapping[str, object], reactor: INetprocReactor) -> Opener:
-    """Connects by KEYWORDS, those of make_network_process."""
+    """Return an opener that connects by KEYWORDS of make_network_process."""
     all_of_them = {**KEYWORDS, **keywords, **_FOR_PROTOCOLS, "filter": True, "sentinel": _silent}
     return lambda: make(all_of_them, None, reactor)
 
@@ -51,9 +51,9 @@ def client_opener(keywords: Mapping[str, object], reactor: INetprocReactor) -> O
 def starttls_opener(
     keywords: Mapping[str, Any], with_greeting: bool, reactor: INetprocReactor
 ) -> Opener:
-    """Connects by KEYWORDS, those of open_network_stream, and goes over to TLS.
+    """Return an opener that connects by KEYWORDS of open_network_stream and starts TLS by STARTTLS.
 
-    WITH_GREETING the first that comes is the server's greeting, though it came in clear text.
+    WITH_GREETING says whether the protocol receives the server's greeting first, although it was sent in clear text.
     """
 
     async def connect() -> NetworkProcess:
@@ -78,23 +78,24 @@ def starttls_opener(
 
 
 def _silent(process: NetworkProcess, event: str) -> None:
-    """The protocol hears of it in Twisted's words."""
+    """Ignore EVENT: the transport notifies the protocol."""
 
 
 def _ignore(process: NetworkProcess, data: Text) -> None:
-    """Nothing comes before there is a protocol."""
+    """Do nothing: there is no input before there is a protocol."""
 
 
 @implementer(IStreamClientEndpoint)
 @dataclass(frozen=True)
 class ProcessClientEndpoint:
-    """Connects by what `open_process` makes."""
+    """A client endpoint: `open_process` opens the process of each connection."""
 
     open_process: Opener
 
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
-        """Fires with the connected protocol, fails with ProcessError or ProcessArgumentError;
-        cancelling it gives the attempt up.
+        """Return a Deferred for the connected protocol.
+
+        It fails with ProcessError or ProcessArgumentError.  Cancelling it gives up the attempt.
         """
         return Deferred.fromCoroutine(self._connect(protocolFactory))
 
@@ -116,7 +117,7 @@ class ProcessClientEndpoint:
             raise
         transport = ProcessTransport(process, protocol)
         transport.connect()
-        # Whoever waits for the Deferred sets the protocol up before anything comes.
+        # Later: callbacks of the Deferred set up the protocol before it receives input.
         process.reactor.callLater(0, transport.begin)
         return protocol
 
@@ -124,13 +125,13 @@ class ProcessClientEndpoint:
 @implementer(IStreamServerEndpoint)
 @dataclass(frozen=True)
 class ProcessServerEndpoint:
-    """Listens by `keywords`, those of make_network_process."""
+    """A server endpoint that listens by `keywords` of make_network_process."""
 
     keywords: Mapping[str, object]
     reactor: INetprocReactor
 
     def listen(self, protocolFactory: IProtocolFactory) -> Deferred[IListeningPort]:
-        """Fires with the port, fails with ProcessError or ProcessArgumentError."""
+        """Return a Deferred for the port; it fails with ProcessError or ProcessArgumentError."""
         accepting = _Accepting(protocolFactory)
         keywords = {**KEYWORDS, "server": True, **self.keywords, **_FOR_PROTOCOLS}
         made = make(
@@ -140,13 +141,13 @@ class ProcessServerEndpoint:
 
 
 class _Accepting:
-    """Gives the connections of a server their protocols."""
+    """Makes a protocol for each connection of a server."""
 
     def __init__(self, factory: IProtocolFactory) -> None:
         self._factory = factory
 
     def event(self, process: NetworkProcess, event: str) -> None:
-        """Something has happened to the server or a connection."""
+        """The sentinel: if PROCESS is a new connection, connect it to a protocol."""
         if process.accepted_by is None or not process.live:
             return
         process.sentinel = _silent
@@ -166,7 +167,7 @@ class _Accepting:
 
 @implementer(IListeningPort)
 class ProcessPort:
-    """The port of a server process; connections stay when it stops listening."""
+    """The port of a server process.  Connections stay open when it stops listening."""
 
     def __init__(self, process: NetworkProcess, factory: IProtocolFactory) -> None:
         self._process = process
@@ -174,21 +175,21 @@ class ProcessPort:
         process.closed.addCallback(lambda _: factory.doStop())
 
     def startListening(self) -> None:
-        """It listens already."""
+        """Do nothing: the port is listening already."""
 
     def stopListening(self) -> Deferred[None]:
-        """Fires when the descriptor is closed."""
+        """Stop listening; return a Deferred that fires when the descriptor is closed."""
         self._process.delete()
         return self._process.closed.addCallback(lambda _: None)
 
     def getHost(self) -> IAddress:
-        """Where it listens."""
+        """Return the address on which the port listens."""
         return twisted_address(self._process._contact.local)
 
     def pauseProducing(self) -> None:
-        """Accept nothing until resumed."""
+        """Accept no connections until resumed."""
         self._process.stop()
 
     def resumeProducing(self) -> None:
-        """Accept again."""
+        """Accept connections again."""
         self._process.resume()

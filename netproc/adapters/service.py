@@ -1,7 +1,7 @@
 """ProcessService: a network process that starts and stops with a Twisted application.
 
-Programs put it into a .tac file or a MultiService, `commands/make.py` makes one for `twistd netproc make`.  It makes
-the process by `making/make.py` and, when the application stops, lets what was sent be written.
+Programs use it in a .tac file or in a MultiService; `commands/make.py` derives its service from it.  The service makes
+the process by `making/make.py`.  When the application stops, it deletes the process after its output has been written.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from ..process.process import DEFAULT_TABLE, NetworkProcess
 
 log = Logger()
 
-#: Stopping is over within 10 seconds: so long for writing what was sent, the rest for closing.
+#: Seconds for writing pending output.  Stopping takes 10 seconds at most, of which the rest is for closing.
 STOP_FLUSH = 7.0
 
 
@@ -93,7 +93,7 @@ class ProcessService(Service):
         local = process.contact("local")
         if self._owner is not None and isinstance(local, str) and not local.startswith("\0"):
             try:
-                # Something else could be in its place by now, a link to another file for instance.
+                # Not chown: the file may have been replaced by a link to another one.
                 os.lchown(local, *self._owner)
             except OSError as error:
                 process.delete()
@@ -148,7 +148,7 @@ class ProcessService(Service):
         return DeferredList(waiting).addCallback(lambda _: None)
 
     def _processes(self) -> list[NetworkProcess]:
-        """The process, and the connections if it is a server: that first."""
+        """Return the process, followed by its connections if it is a server."""
         process = self.process
         if process is None:
             return []

@@ -1,10 +1,11 @@
-"""A process as a transport for Twisted protocols, which know nothing of processes.
+"""A process as a transport for Twisted protocols.
 
-`endpoints.py` hands in an open process and its protocol.  The transport is the filter of the process: it passes
-on what the peer sends and how the connection ends, and sends what the protocol writes.
+`endpoints.py` makes one for an open process and its protocol.  The transport is the filter of the process: it passes the
+input and the end of the connection to the protocol, and sends what the protocol writes.
 
-Where a process and Twisted's own transports behave differently, it behaves like those: only a producer bounds the
-output, a protocol that raises loses its connection, and only a protocol that asks for half-closes is told of them.
+Where processes and Twisted's transports differ, it behaves like Twisted's.  Output is limited only by a producer.  If a
+protocol raises an exception, its connection is closed.  Half-closes are reported only to protocols that provide
+IHalfCloseableProtocol.
 """
 
 from __future__ import annotations
@@ -46,9 +47,9 @@ log = Logger()
 
 @implementer(ITLSTransport, IPushProducer, IConsumer, ISystemHandle)
 class ProcessTransport:
-    """The transport of PROTOCOL.  PROCESS is open, and holds its input back: its filter is True or does nothing yet.
+    """The transport of PROTOCOL over PROCESS, which is open.  The filter of PROCESS is True or does nothing yet.
 
-    Over TLS it provides INegotiated, and so ISSLTransport, as well.
+    Over TLS the transport provides INegotiated, and so ISSLTransport, as well.
     """
 
     connected = True
@@ -57,23 +58,23 @@ class ProcessTransport:
 
     def __init__(self, process: NetworkProcess, protocol: IProtocol) -> None:
         self._process = process
-        #: Assign another protocol to switch to it, as with Twisted's transports.
+        #: Assign another protocol to let it receive the input, as with Twisted's transports.
         self.protocol = protocol
         self._producing: Producing | None = None
         self._tls: Connection | None = None
         self._aborted = False
-        # Whether that is going on.
+        # Whether abortConnection is running.
         self._aborting = False
-        # Of the two directions: has the peer ended, is our end wanted, begun, written?
+        # Whether the peer has ended; whether the end of our output is wanted, has begun, is written.
         self._read_over = False
         self._shut_wanted = False
         self._shut = False
         self._write_over = False
-        # Why nothing can be written any more, once that is so.
+        # Why no output can be written, once that is so.
         self._output_error: ProcessError | None = None
 
     def connect(self) -> None:
-        """Connect the protocol; nothing else is told to it before `begin`."""
+        """Connect the protocol.  No other method of it is called before `begin`."""
         process = self._process
         process.limits = dataclasses.replace(process.limits, send_cap=sys.maxsize)
         process._lifecycle.transport = self
@@ -85,7 +86,7 @@ class ProcessTransport:
         self._guard(self.protocol.makeConnection, self)
 
     def begin(self) -> None:
-        """Tell the protocol that the handshake is done, where there was one, and then what comes."""
+        """Report the TLS handshake to the protocol, if there was one; from now on pass it the input."""
         if self._tls is not None:
             self._tell_handshake()
         if self.connected:
@@ -98,21 +99,24 @@ class ProcessTransport:
             alsoProvides(self, INegotiated)
 
     def _stream_transport(self) -> StreamTransport | None:
-        """The transport of the socket."""
+        """Return the transport of the socket, or None if netproc did not make it."""
         channel = self._process._output.channel
         below = channel.below if isinstance(channel, TLSChannel) else channel
         return below.transport if isinstance(below, OwnChannel) else None
 
-    # -- told by the process --------------------------------------------------------------------
+    # -- called by the process ------------------------------------------------------------------
 
     def _received(self, process: NetworkProcess, data: bytes) -> None:
         if not self.disconnecting:
             self._guard(self.protocol.dataReceived, data)
 
-    def _guard(self, told: Callable[..., object], *arguments: object) -> None:
-        """Call TOLD, of the protocol or its producer.  If that raises, nobody knows what state the protocol is in."""
+    def _guard(self, method: Callable[..., object], *arguments: object) -> None:
+        """Call METHOD of the protocol or its producer.
+
+        If it raises an exception, the state of the protocol is unknown, so the connection is closed.
+        """
         try:
-            told(*arguments)
+            method(*arguments)
         except Exception:
             log.failure("The protocol failed; its connection is closed")
             self.abortConnection()
@@ -123,7 +127,7 @@ class ProcessTransport:
             self._guard(listener.handshakeCompleted)
 
     def half_closed(self) -> None:
-        """Told by the process: the peer sends no more."""
+        """The peer has ended its output; called by the process."""
         if self._read_over or self.disconnecting:
             return
         self._read_over = True
@@ -139,10 +143,10 @@ class ProcessTransport:
             self.loseConnection()
 
     def output_lost(self, reason: ProcessError) -> None:
-        """Told by the process: nothing can be written any more.
+        """No more output can be written, because of REASON; called by the process.
 
-        What the peer has sent is still read, and then the process ends.  But if the protocol has paused the input,
-        or wants no more of it, the connection ends at once: the protocol may never resume.
+        The process still reads what the peer has sent, and then it ends.  But if the protocol has paused the input, or
+        is disconnecting, the connection ends at once, because the protocol may never resume.
         """
         self._output_error = reason
         self._give_up_if_paused()
@@ -153,7 +157,7 @@ class ProcessTransport:
             process._lifecycle.delete(self._output_error)
 
     def _closed(self, process: NetworkProcess) -> None:
-        """The descriptor is gone."""
+        """The descriptor of PROCESS is closed."""
         if self._aborting:
             process.reactor.callLater(0, self._closed, process)
             return
@@ -163,7 +167,7 @@ class ProcessTransport:
         if producing is not None:
             self._guard(producing.stop)
         protocol = self.protocol
-        # They would keep each other.
+        # Otherwise each would keep the other in memory.
         del self.protocol
         process._lifecycle.transport = None
         process.filter = None
@@ -188,7 +192,7 @@ class ProcessTransport:
     # -- writing --------------------------------------------------------------------------------
 
     def write(self, data: bytes) -> None:
-        """Send DATA.  What cannot be sent any more is dropped, and connectionLost tells."""
+        """Send DATA, or drop it if the connection cannot take it; connectionLost reports that."""
         if not isinstance(data, bytes):
             raise TypeError(f"a transport takes bytes, not {type(data).__name__}")
         process = self._process
@@ -209,7 +213,7 @@ class ProcessTransport:
         self.write(b"".join(data))
 
     def registerProducer(self, producer: Any, streaming: bool) -> None:
-        """Let PRODUCER write as fast as the peer reads."""
+        """Pause and resume PRODUCER, so that it writes as fast as the peer reads."""
         if self._producing is not None:
             raise RuntimeError("a producer is registered already")
         if self.disconnected or self._write_over:
@@ -218,15 +222,15 @@ class ProcessTransport:
         self._producing = Producing(producer, streaming, self._when_writable)
 
     def unregisterProducer(self) -> None:
-        """The producer has no more; what waited for that is done now."""
+        """The producer has no more output: close or shut the connection now, if that was waiting for it."""
         if self._producing is not None:
             self._producing.end()
             self._producing = None
             self._finish_soon()
 
     def _when_writable(self) -> None:
-        """Call `_writable` when little is pending; if nothing can be written any more that is never."""
-        # One piece in a turn of the reactor: others want to do something too.
+        """Call `_writable` when little output is pending, unless no more output can be written."""
+        # One piece in each turn of the reactor, so that other connections have their turns.
         later = self._process.reactor.callLater
         self._process.drain().addCallbacks(lambda _: later(0, self._writable), lambda _: None)
 
@@ -234,11 +238,11 @@ class ProcessTransport:
         if self._producing is not None:
             self._guard(self._producing.writable)
             if self._read_over:
-                # Otherwise the producer that has been resumed may write what it has, or unregister, before the close.
+                # Only now: before the close, the producer may write what it has, or unregister.
                 self._finish()
 
     def loseWriteConnection(self) -> None:
-        """Shut the writing side, behind what is pending and what a producer has."""
+        """Shut the writing side after pending output, and after the output of a producer."""
         if not self._shut_wanted:
             self._shut_wanted = True
             self._finish_soon()
@@ -248,12 +252,12 @@ class ProcessTransport:
         try:
             self._process.send_eof()
         except ProcessError:
-            # It has ended, or will soon.
+            # The process has ended, or will soon.
             return
         self._process.drain().addCallbacks(self._tell_soon_that_write_is_over, lambda _: None)
 
     def _tell_soon_that_write_is_over(self, _: object) -> None:
-        # Not from within loseWriteConnection: protocols do not expect that.
+        # Later: protocols do not expect to be called inside loseWriteConnection.
         self._process.reactor.callLater(0, self._tell_that_write_is_over)
 
     def _tell_that_write_is_over(self) -> None:
@@ -268,41 +272,41 @@ class ProcessTransport:
     # -- reading --------------------------------------------------------------------------------
 
     def pauseProducing(self) -> None:
-        """Read nothing until resumed."""
+        """Read no input until resumed."""
         if self._process.live:
             self._process.stop()
             if self._output_error is not None:
-                # Not now: the protocol is in the middle of something.
+                # Later: the caller is the protocol.
                 self._process.reactor.callLater(0, self._give_up_if_paused)
 
     def resumeProducing(self) -> None:
-        """Read again."""
+        """Read input again."""
         if self._process.live:
             self._process.resume()
 
     def stopProducing(self) -> None:
-        """Nobody wants the input any more."""
+        """The input is no longer wanted: close the connection."""
         self.loseConnection()
 
     # -- ending ---------------------------------------------------------------------------------
 
     def loseConnection(self) -> None:
-        """Close, behind what is pending and what a producer has; what comes is thrown away."""
+        """Close after pending output, and after the output of a producer; drop input."""
         if not self.disconnecting and not self.disconnected:
             self.disconnecting = True
             self.resumeProducing()
             self._finish_soon()
 
     def _finish_soon(self) -> None:
-        """Close or shut in the reactor's next turn: whoever asks may have a last word to write."""
+        """Close or shut in the reactor's next turn, so that the caller can write before that."""
         self._process.reactor.callLater(0, self._finish)
 
     def _finish(self) -> None:
-        """Close or shut, if that is wanted and no producer has more to write."""
+        """Close or shut, if that is wanted and no producer has more output."""
         if self.disconnected or self._producer_has_more:
             return
         if self.disconnecting:
-            # The process's own deadline for writing is for what is left then.
+            # Only now: the process has a deadline for its output once it is deleted.
             self._process.drain().addCallbacks(self._close, lambda _: self._process.delete())
         elif self._shut_wanted and not self._shut:
             self._shut_write()
@@ -312,12 +316,12 @@ class ProcessTransport:
         return self._producing is not None and self._producing.has_more
 
     def _close(self, _: object) -> None:
-        # A producer may have been paused meanwhile: it is resumed now.
+        # The producer may have been paused in the meantime; now it is resumed.
         if not self._producer_has_more:
             self._process.delete()
 
     def abortConnection(self) -> None:
-        """Close by a reset.  The protocol is told that, and nothing else, but not before this returns."""
+        """Reset the connection.  After this returns, connectionLost is called, and no other method of the protocol."""
         if self._aborted or self.disconnected:
             return
         self._aborted = self.disconnecting = self._aborting = True
@@ -326,54 +330,54 @@ class ProcessTransport:
         process.delete()
         channel = process._output.channel
         if channel is not None:
-            # It was closing already.
+            # The channel was closing already, so deleting the process did not reset it.
             channel.abort()
         self._aborting = False
 
     # -- TLS ------------------------------------------------------------------------------------
 
     def startTLS(self, contextFactory: Any, normal: bool = True) -> None:
-        """Go on with TLS by CONTEXTFACTORY, one of Twisted's.  It alone judges the peer, as on other transports.
+        """Start TLS by CONTEXTFACTORY, a Twisted one.  It alone verifies the peer, as with other transports.
 
-        The accepting side is the server; the other way round if NORMAL is false.
+        The accepting side is the TLS server; if NORMAL is false, it is the client.
         """
         if self.disconnecting or not self._process.live:
             return
         is_server = (self._process.accepted_by is not None) is bool(normal)
         started = start_tls_by(self._process, contextFactory, is_server)
         self._look_at_tls()
-        # The connection ends when it fails, and the protocol is told then.
+        # If TLS fails the connection ends, and connectionLost is called.
         started.addCallbacks(lambda _: self._tell_handshake(), lambda _: None)
 
     def getPeerCertificate(self) -> X509 | None:
-        """The peer's certificate, None if it has shown none or the connection is gone."""
+        """Return the peer's certificate, or None if it sent none or the connection is closed."""
         return None if self._tls is None else self._tls.get_peer_certificate()
 
     @property
     def negotiatedProtocol(self) -> bytes | None:
-        """What ALPN has settled, None if nothing."""
+        """The protocol that ALPN has chosen, or None."""
         protocol = None if self._tls is None else self._tls.get_alpn_proto_negotiated()
         return protocol or None
 
     # -- what it is -----------------------------------------------------------------------------
 
     def getHandle(self) -> Any:
-        """The pyOpenSSL connection over TLS, otherwise the socket; None once it is closed."""
+        """Return the pyOpenSSL connection over TLS, otherwise the socket, or None once it is closed."""
         if self._tls is not None:
             return self._tls
         transport = self._stream_transport()
         return None if transport is None else transport.getHandle()
 
     def getHost(self) -> IAddress:  # type: ignore[override]
-        """Our address."""
+        """Return our address."""
         return twisted_address(self._process._contact.local)
 
     def getPeer(self) -> IAddress:  # type: ignore[override]
-        """The peer's address."""
+        """Return the peer's address."""
         return twisted_address(self._process._contact.remote)
 
     def getTcpNoDelay(self) -> bool:
-        """Is Nagle's algorithm off?"""
+        """Whether Nagle's algorithm is off."""
         return bool(self._process.contact("nodelay"))
 
     def setTcpNoDelay(self, enabled: bool) -> None:
@@ -381,7 +385,7 @@ class ProcessTransport:
         self._set_option("nodelay", enabled)
 
     def getTcpKeepAlive(self) -> bool:
-        """Does the kernel probe an idle connection?"""
+        """Whether the kernel probes an idle connection."""
         return bool(self._process.contact("keepalive"))
 
     def setTcpKeepAlive(self, enabled: bool) -> None:
@@ -392,5 +396,5 @@ class ProcessTransport:
         try:
             self._process.set_option(name, bool(enabled))
         except ProcessError:
-            # UNIX sockets have no such thing, and Twisted's transports for them keep silent too.
+            # UNIX sockets do not have the option; Twisted's transports for them ignore this, too.
             pass

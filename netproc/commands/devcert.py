@@ -1,20 +1,18 @@
-"""A certificate to try TLS with: `python -m netproc.commands.devcert [DIRECTORY]`.
+"""The command `dev-cert`: a key and a certificate for trying TLS.
 
-It hands nothing to the other modules: it writes two files, for the options `--tls-key` and `--tls-cert` and for
-`TLSParameters`.  The certificate signs itself and can sign no other, so that whoever trusts it trusts this
-key only, for localhost only, and for a week.
+`table.py` lists its options.  The command writes two files, which the options `--tls-key` and `--tls-cert` and
+`TLSParameters` can name.  The certificate is self-signed and cannot sign others, so a program that trusts it
+trusts this key only, for localhost only, and for a week.
 """
 
 from __future__ import annotations
 
-import argparse
 import datetime
 import ipaddress
 import os
 import shlex
 import shutil
 import sys
-from collections.abc import Sequence
 from contextlib import suppress
 from typing import Final
 
@@ -23,9 +21,11 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from twisted.python import usage
 
 from ..core.errors import os_error_text
 from .exits import say
+from .options import CommandOptions
 
 SUBJECT: Final = "netproc development certificate, do not trust"
 DAYS: Final = 7
@@ -36,12 +36,48 @@ _NAMES: Final = (
     x509.IPAddress(ipaddress.ip_address("127.0.0.1")),
     x509.IPAddress(ipaddress.ip_address("::1")),
 )
-#: Clocks differ; what is made now is good now.
+#: The certificate is valid at once, also where the clock is slow.
 _EARLIER: Final = datetime.timedelta(hours=1)
 
 
+class DevCertOptions(CommandOptions):
+    """Options of the command `dev-cert`."""
+
+    synopsis = "[DIRECTORY]"
+    longdesc = (
+        f"Make {KEY_FILE} and {CERTIFICATE_FILE} in DIRECTORY, or in the working directory: "
+        f"a key and a certificate for localhost, valid for {DAYS} days."
+    )
+
+    def parseArgs(self, *place: str) -> None:
+        """Read where to write the files."""
+        if len(place) > 1:
+            raise usage.UsageError("dev-cert takes at most one argument: DIRECTORY")
+        self["directory"] = place[0] if place else "."
+
+    def run(self) -> int:
+        """Write the files and show how to try them; return the exit status."""
+        directory = self["directory"]
+        now = datetime.datetime.now(datetime.UTC)
+        key, certificate = make_certificate(now)
+        try:
+            write_new(directory, {KEY_FILE: (0o600, key), CERTIFICATE_FILE: (0o644, certificate)})
+        except OSError as error:
+            say(f"{error.filename or directory}: {os_error_text(error)}; nothing was written")
+            return os.EX_CANTCREAT
+        key_path, certificate_path = (
+            os.path.normpath(os.path.join(directory, n)) for n in (KEY_FILE, CERTIFICATE_FILE)
+        )
+        until = now + datetime.timedelta(days=DAYS)
+        sys.stdout.write(
+            f"{key_path} and {certificate_path} are for localhost until {until:%Y-%m-%d}."
+            "  To try them:\n" + how_to_try(key_path, certificate_path, find_twistd(sys.executable))
+        )
+        return os.EX_OK
+
+
 def make_certificate(now: datetime.datetime) -> tuple[bytes, bytes]:
-    """A new key and its certificate, good from NOW on, both as PEM."""
+    """Return a new key and its certificate, valid from NOW on, both as PEM."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, SUBJECT)])
     public = key.public_key()
@@ -64,9 +100,9 @@ def make_certificate(now: datetime.datetime) -> tuple[bytes, bytes]:
 
 
 def write_new(directory: str, files: dict[str, tuple[int, bytes]]) -> None:
-    """Write FILES, mode and content by name, into DIRECTORY: all of them or none, over no other file.
+    """Write FILES, mode and content by name, into DIRECTORY: all of them or none.
 
-    :raises OSError: if one is there already, or cannot be written.
+    :raises OSError: if a file exists already, or cannot be written.
     """
     written: list[str] = []
     try:
@@ -84,8 +120,9 @@ def write_new(directory: str, files: dict[str, tuple[int, bytes]]) -> None:
 
 
 def find_twistd(python: str) -> str:
-    """How a shell calls the twistd that belongs to PYTHON: where that has none of its own, or a shell
-    finds it anyway, by its name.
+    """Return the command for the twistd that is beside PYTHON, an executable.
+
+    That is its path, or "twistd" if there is none or the shell finds the same one by name.
     """
     own = os.path.join(os.path.dirname(python), "twistd")
     if not os.path.exists(own) or shutil.which("twistd") == own:
@@ -95,7 +132,7 @@ def find_twistd(python: str) -> str:
 
 
 def how_to_try(key: str, certificate: str, twistd: str = "twistd") -> str:
-    """Two commands: a server, and a client that talks to it."""
+    """Return two shell commands, one on each line: a server, and a client that talks to it."""
     key, certificate, twistd = map(shlex.quote, (key, certificate, twistd))
     return (
         f"{twistd} -n netproc make --name echo --server t --host local --service 7443"
@@ -103,33 +140,3 @@ def how_to_try(key: str, certificate: str, twistd: str = "twistd") -> str:
         "openssl s_client -quiet -connect localhost:7443 -verify_hostname localhost"
         f" -verify_return_error -CAfile {certificate}\n"
     )
-
-
-def main(argv: Sequence[str]) -> int:
-    """The command, with the arguments ARGV; returns its exit status."""
-    parser = argparse.ArgumentParser(
-        prog="python -m netproc.commands.devcert",
-        description=f"Make {KEY_FILE} and {CERTIFICATE_FILE}, to try TLS with on this machine.",
-    )
-    parser.add_argument("directory", nargs="?", default=".", help="where to; here if not given")
-    directory = parser.parse_args(argv).directory
-    now = datetime.datetime.now(datetime.UTC)
-    key, certificate = make_certificate(now)
-    try:
-        write_new(directory, {KEY_FILE: (0o600, key), CERTIFICATE_FILE: (0o644, certificate)})
-    except OSError as error:
-        say(f"{error.filename or directory}: {os_error_text(error)}; nothing was written")
-        return os.EX_CANTCREAT
-    key_path, certificate_path = (
-        os.path.normpath(os.path.join(directory, name)) for name in (KEY_FILE, CERTIFICATE_FILE)
-    )
-    until = now + datetime.timedelta(days=DAYS)
-    sys.stdout.write(
-        f"{key_path} and {certificate_path} are for localhost until {until:%Y-%m-%d}.  To try them:\n"
-        + how_to_try(key_path, certificate_path, find_twistd(sys.executable))
-    )
-    return os.EX_OK
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

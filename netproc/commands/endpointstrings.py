@@ -1,7 +1,7 @@
-"""Descriptions of endpoints, "netproc:…" and "starttls:…": the options of the command line between colons.
+"""The endpoint descriptions "netproc:…" and "starttls:…", which hold command line options between colons.
 
-`twisted/plugins/netproc_endpoints.py` hands in what Twisted has read of a description; `tap.py` reads the options, and
-`adapters/endpoints.py` has the endpoints that are made of them.
+`twisted/plugins/netproc_endpoints.py` calls this with a description that Twisted has split into words and options.
+`keywords.py` reads the options, and `adapters/endpoints.py` has the endpoints that are made from them.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from twisted.internet.interfaces import IReactorCore
-from twisted.python import usage
 
 from ..adapters.endpoints import (
     ProcessClientEndpoint,
@@ -24,8 +23,8 @@ from ..core.escape import shown
 from ..core.options import NAMES as NETWORK_OPTIONS
 from ..core.spec import LONGEST_BACKLOG
 from ..net.interfaces import INetprocReactor
-from .exits import option_name
-from .tap import MakeOptions, lisp
+from .keywords import KeywordOptions
+from .values import OptionError, lisp, option_name
 
 _TLS = ("tls-trust", "tls-hostname", "tls-priority", "tls-alpn", "tls-key", "tls-cert")
 _STREAM = ("name", "host", "service", "connect-timeout", *_TLS)
@@ -35,7 +34,7 @@ _BOTH = (
     "handshake-timeout",
     "noquery",
     "tls",
-    *sorted(option_name(keyword)[2:] for keyword in NETWORK_OPTIONS),
+    *sorted(option_name(keyword) for keyword in NETWORK_OPTIONS),
 )
 _CLIENT = frozenset({*_BOTH, "remote"})
 _SERVER = frozenset(
@@ -56,36 +55,45 @@ Options = Mapping[str, str]
 
 
 def netproc_client(reactor: IReactorCore, words: Words, options: Options) -> ProcessClientEndpoint:
-    """The endpoint of "netproc:…" for a client; raises ProcessArgumentError that names an option."""
+    """Return the client endpoint for "netproc:…", with its WORDS and OPTIONS.
+
+    :raises ProcessArgumentError: naming the option that is wrong.
+    """
     keywords = _keywords("netproc", _named(words, options, _CLIENT))
     return ProcessClientEndpoint(client_opener(keywords, _ours(reactor)))
 
 
 def netproc_server(reactor: IReactorCore, words: Words, options: Options) -> ProcessServerEndpoint:
-    """The same for a server."""
+    """Return the server endpoint for "netproc:…", with its WORDS and OPTIONS.
+
+    :raises ProcessArgumentError: naming the option that is wrong.
+    """
     given = {"server": "t", **_named(words, options, _SERVER)}
     backlog = _backlog(given["server"])
-    keywords = _keywords("netproc", {**given, "filter": "t"})
+    keywords = _keywords("netproc", given)
     return ProcessServerEndpoint({**keywords, "server": backlog}, _ours(reactor))
 
 
 def _backlog(text: str) -> int:
-    """How many clients may wait; with "t" as many as the kernel allows, since nobody asked for Emacs's 5."""
+    """Return how many clients may wait to be accepted; "t" is as many as the kernel allows, and not Emacs's 5."""
     server = lisp(text)
     if server is True:
         return LONGEST_BACKLOG
     if isinstance(server, int):
         return server
-    problem = f"{shown(text)} does not make a server: give t, or the length of the backlog"
+    problem = f"{shown(text)} is neither t nor the length of the backlog"
     raise ProcessArgumentError("server", problem)
 
 
 def starttls_client(reactor: IReactorCore, words: Words, options: Options) -> ProcessClientEndpoint:
-    """The endpoint of "starttls:…"; raises ProcessArgumentError that names an option."""
+    """Return the client endpoint for "starttls:…", with its WORDS and OPTIONS.
+
+    :raises ProcessArgumentError: naming the option that is wrong.
+    """
     given = _named(words, options, _STARTTLS)
     for needed in ("host", "service", "protocol"):
         if needed not in given:
-            raise ProcessArgumentError(needed, "it is missing")
+            raise ProcessArgumentError(needed, "this option is required")
     protocol, client_name = given.pop("protocol"), given.pop("client-name", None)
     dialect(protocol, given["host"], client_name)
     with_greeting = bool(lisp(given.pop("greeting", "nil")))
@@ -102,24 +110,28 @@ def starttls_client(reactor: IReactorCore, words: Words, options: Options) -> Pr
 
 
 def _ours(reactor: IReactorCore) -> INetprocReactor:
-    """Twisted's interface of the parsers does not say all that a reactor can do."""
+    """Return REACTOR as netproc's type: Twisted's parsers declare only a part of its interfaces."""
     return cast(INetprocReactor, reactor)
 
 
 def _named(words: Words, options: Options, known: frozenset[str]) -> dict[str, str]:
-    """All options by their names: WORDS are the host and the service, "port" is another name of it."""
+    """Return the values of all options by name, if the names are KNOWN.
+
+    WORDS hold the host and the service, and the option "port" is the same as "service".
+    """
     found = _place(words)
     for option, value in options.items():
         name = "service" if option == "port" else option
         if name not in known:
             raise ProcessArgumentError(option, "this kind of endpoint has no such option")
         if name in found:
-            raise ProcessArgumentError(option, "it is given twice")
+            raise ProcessArgumentError(option, "this option is given twice")
         found[name] = value
     return found
 
 
 def _place(words: Words) -> dict[str, str]:
+    """Return the options that WORDS stand for."""
     match words:
         case []:
             return {}
@@ -129,18 +141,14 @@ def _place(words: Words) -> dict[str, str]:
             return {"family": "local", "service": path}
         case [host, service]:
             return {"host": host, "service": service}
-    raise ProcessArgumentError(words[2], "behind host and service every option has its name")
+    raise ProcessArgumentError(words[2], "after host and service, write an option as NAME=VALUE")
 
 
 def _keywords(name: str, given: Mapping[str, str]) -> dict[str, Any]:
-    """The keywords that GIVEN stands for."""
-    options = MakeOptions()
+    """Return the keywords of make_network_process for the options GIVEN; NAME is the default name."""
+    options = KeywordOptions()
     try:
-        arguments = {"name": name, **given}
-        options.parseOptions([f"--{option}={value}" for option, value in arguments.items()])
-    except usage.UsageError as error:
-        names, _, problem = str(error).partition(": ")
-        raise ProcessArgumentError(names.replace("--", ""), problem) from error
-    keywords = dict(options.keywords)
-    keywords.pop("filter", None)
-    return keywords
+        options.parseOptions([f"--{o}={value}" for o, value in {"name": name, **given}.items()])
+    except OptionError as error:
+        raise ProcessArgumentError(", ".join(error.options), error.problem) from error
+    return options.keywords

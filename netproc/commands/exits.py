@@ -1,7 +1,7 @@
-"""How a command ends: with one line on standard error and an exit status, and not by every signal.
+"""How a command ends: one line on standard error and an exit status; some signals do not end it.
 
-`make.py` and `tap.py` use this, because twistd and twist have no way for a service to say it: an exception
-before the reactor runs prints a traceback, and after it the exit status is always 0.
+`make.py`, `tap.py` and `foreground.py` use this, because a service has no way to tell twistd or twist how to end: an
+exception before the reactor runs prints a traceback, and after it has run the exit status is always 0.
 """
 
 from __future__ import annotations
@@ -19,34 +19,33 @@ from twisted.logger import Logger
 from ..core.errors import NetprocError, ProcessArgumentError
 from ..core.escape import escape
 from ..net.interfaces import INetprocReactor
+from .values import option_name
 
 log = Logger(namespace="netproc.command")
 
 #: Signals that scripts send to every daemon: to reload, to rotate a log.
 _SURVIVED: Final = (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 
+#: The key of log events whose text `say` has written to standard error as well.
+SAID: Final = "netproc_said"
+
 
 class _Exit:
-    """The exit status that the program has been told to have."""
+    """The exit status that was given to `exit_with`."""
 
     status = os.EX_OK
 
 
 def say(problem: str) -> None:
-    """Write PROBLEM as one line to the real standard error: twistd has put its log in its place.
+    """Write PROBLEM as one line to the real standard error: twistd replaces sys.stderr by its log.
 
-    A standard error that takes nothing, as a full disk or a closed pipe, changes nothing about how the program ends.
+    If the line cannot be written, for example to a full disk or a closed pipe, the program ends as it would otherwise.
     """
     if sys.__stderr__ is None:
         return
     # ValueError: the program has closed the file.
     with contextlib.suppress(OSError, ValueError):
         print(f"netproc: {escape(problem)}", file=sys.__stderr__, flush=True)
-
-
-def option_name(keyword: str) -> str:
-    """The option of the command line for KEYWORD."""
-    return "--" + keyword.replace("_", "-")
 
 
 def one_line_errors() -> None:
@@ -56,27 +55,32 @@ def one_line_errors() -> None:
     def hook(
         kind: type[BaseException], error: BaseException, traceback: TracebackType | None
     ) -> None:
-        if isinstance(error, ProcessArgumentError):
-            say(f"{option_name(error.keyword)}: {error.problem}")
-        elif isinstance(error, NetprocError):
-            say(str(error))
+        if isinstance(error, NetprocError):
+            say(what_is_wrong(error))
         else:
             previous(kind, error, traceback)
 
     sys.excepthook = hook
 
 
-def survive_signals(reactor: INetprocReactor) -> None:
-    """Let SIGHUP, SIGUSR1 and SIGUSR2 be logged; otherwise they would end the program.
+def what_is_wrong(error: NetprocError) -> str:
+    """Return the text of ERROR, which names the option if an argument is wrong."""
+    if isinstance(error, ProcessArgumentError):
+        return f"--{option_name(error.keyword)}: {error.problem}"
+    return str(error)
 
-    A signal that is ignored stays so (nohup), and so does one that has a handler: under ``twistd --logfile`` SIGUSR1
-    rotates the log.
+
+def survive_signals(reactor: INetprocReactor) -> None:
+    """Log SIGHUP, SIGUSR1 and SIGUSR2, which would otherwise end the program.
+
+    A signal that is ignored (as nohup does) or that has a handler stays as it is: under ``twistd --logfile``, SIGUSR1
+    rotates the log file.
     """
 
     def note(number: int, frame: object) -> None:
         name = signal.Signals(number).name
-        # As an event of its own: a signal may come in the middle of a log line.
-        reactor.callFromThread(log.info, "{name} came; it does nothing", name=name)
+        # Later: the signal may have interrupted the writing of a log line.
+        reactor.callFromThread(log.info, "{name} received and ignored", name=name)
 
     for number in _SURVIVED:
         if signal.getsignal(number) is signal.SIG_DFL:
@@ -84,8 +88,13 @@ def survive_signals(reactor: INetprocReactor) -> None:
 
 
 def exit_with(status: int) -> None:
-    """Whatever the reactor's runner returns, the program's exit status is STATUS."""
+    """Let the program's exit status be STATUS, whatever the reactor's runner returns."""
     _Exit.status = status
+
+
+def exit_status() -> int:
+    """Return the exit status that was given to `exit_with`, or 0."""
+    return _Exit.status
 
 
 def _leave() -> None:
@@ -96,5 +105,5 @@ def _leave() -> None:
         os._exit(_Exit.status)
 
 
-# Registered when the command is imported, so it runs after what was registered later.
+# Functions run in reverse order: this one, registered on import, runs after those that are registered later.
 atexit.register(_leave)

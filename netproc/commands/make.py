@@ -1,7 +1,7 @@
-"""The service that `twistd netproc make` runs: a process that says what it does, and ends the program.
+"""The command `make`: a process by the keywords of make_network_process, which runs until it ends.
 
-`tap.py` makes it from options.  It is a `service.ProcessService` that announces where it listens, warns
-of what is reachable from everywhere, and stops the reactor when there is nothing left to do.
+`table.py` lists its options.  Its service is a `ProcessService` (`adapters/service.py`) that logs where it listens, warns
+if the server can be reached from every network, and stops the reactor when a client has ended or cannot be made.
 """
 
 from __future__ import annotations
@@ -9,24 +9,53 @@ from __future__ import annotations
 from typing import Any
 
 from twisted.logger import Logger
+from twisted.python import usage
 from twisted.python.failure import Failure
 
 from ..adapters.service import ProcessService
 from ..core.address import format_address
 from ..core.errors import NetprocError
 from ..core.escape import escape
+from ..core.spec import makes_server
 from ..core.status import State
 from ..net.interfaces import INetprocReactor
 from ..net.resolve import Resolver
 from ..process.process import NetworkProcess
-from .exits import exit_with, say, survive_signals
+from .exits import SAID, exit_with, say, survive_signals
+from .keywords import KeywordOptions
+from .options import ServiceOptions
 from .report import Reporter, how_to_try
 
 log = Logger(namespace="netproc.command")
 
 
+class MakeOptions(KeywordOptions, ServiceOptions):
+    """Options of the command `make`."""
+
+    synopsis = "--name NAME [--server t] [options]"
+    longdesc = (
+        "Make a process as make_network_process does.  Values are written as in Lisp: t, nil and "
+        "integers; strings are written as they are.  Functions are given by their dotted names, such "
+        "as netproc.filters.echo, discard, daytime and chat."
+    )
+
+    def postOptions(self) -> None:
+        """Read the values and check them together."""
+        super().postOptions()
+        given = self.keywords
+        has_input = given.get("filter") is not None or given.get("buffer") is not None
+        if makes_server(given.get("server")) and not has_input:
+            raise usage.UsageError("--server: a server requires --filter or --buffer for its input")
+
+    def make_service(
+        self, reactor: INetprocReactor, owner: tuple[int, int] | None = None
+    ) -> ProcessCommand:
+        """Return the service that makes the process."""
+        return ProcessCommand(reactor, self.keywords, owner)
+
+
 class ProcessCommand(ProcessService):
-    """A process as a program of its own."""
+    """The service: a process, whose end may end the program."""
 
     def __init__(
         self,
@@ -42,12 +71,12 @@ class ProcessCommand(ProcessService):
         self._runner = reactor
 
     def _start(self, resolver: Resolver) -> None:
-        # twistd has set its own handlers by now.
+        # Only now: twistd has set its own handlers.
         survive_signals(self._runner)
         super()._start(resolver)
 
     def started(self, process: NetworkProcess) -> None:
-        """Say where a server listens; end with a client."""
+        """Log where a server listens; let a client end the program when it ends."""
         if process.is_server:
             self._announce(process)
             return
@@ -56,7 +85,6 @@ class ProcessCommand(ProcessService):
         process.closed.addCallback(self._client_ended)
 
     def _announce(self, process: NetworkProcess) -> None:
-        # Not what `contact` shows, which has no zones.
         place = process._contact.local
         name = escape(process.name)
         log.info("{name} listens on {place}", name=name, place=format_address(place))
@@ -64,14 +92,14 @@ class ProcessCommand(ProcessService):
             log.warn("{name} can be reached from every network of this machine", name=name)
         command = None
         if self._keywords["endpoint"] is None:
-            # What an endpoint of Twisted's speaks is not known.
+            # It is not known which protocol a Twisted endpoint speaks.
             does_tls = self._keywords["tls_parameters"] is not None
             command = how_to_try(place, process.contact("type"), does_tls)
         if command is not None:
             log.info("try it: {command}", command=escape(command))
 
     def failed(self, failure: Failure) -> None:
-        """One line, and the program ends."""
+        """End the program with one line about FAILURE."""
         if failure.check(NetprocError):
             self._end(failure.getErrorMessage())
         else:
@@ -89,7 +117,7 @@ class ProcessCommand(ProcessService):
 
     def _end(self, problem: str) -> None:
         """End the program with PROBLEM."""
-        log.error("{problem}", problem=escape(problem))
+        log.error("{problem}", problem=escape(problem), **{SAID: True})
         exit_with(1)
         say(problem)
         self._runner.stop()

@@ -1,7 +1,7 @@
-"""`python -m netproc open`: a stream between a server and the terminal.
+"""The command `open`: a stream between a server and the terminal.
 
-`__main__.py` hands in the command line; `streams/openstream.py` opens the stream, `terminal.py` has the other end.  What there
-is to know of the stream goes to standard error; standard output has the server's bytes and nothing else.
+`table.py` lists its options.  `streams/openstream.py` opens the stream, and `terminal.py` reads and writes the terminal.
+Standard output has the server's bytes and nothing else; everything that netproc reports goes to standard error.
 """
 
 from __future__ import annotations
@@ -16,18 +16,26 @@ from twisted.internet.defer import Deferred
 from twisted.python import usage
 from twisted.python.failure import Failure
 
-from .._version import __version__
 from ..core.errors import NetprocError, ProcessArgumentError, ProcessError, os_error_text
 from ..core.escape import shown
 from ..core.negotiate import StreamProperties
 from ..net.interfaces import INetprocReactor, default_reactor
 from ..process.process import NetworkProcess
 from ..streams.openstream import open_network_stream
-from .exits import option_name, say
-from .tap import read_option, read_password_option, seconds, use_monotonic_clock, words
+from .clock import use_monotonic_clock
+from .exits import say
+from .options import CommandOptions
 from .terminal import Terminal
+from .values import (
+    OptionError,
+    option_name,
+    read_option,
+    read_password_option,
+    seconds,
+    words,
+)
 
-#: Where the name of an option is not that of the keyword, or of the field of TLSParameters.
+#: The command line's names for keywords, and for fields of TLSParameters, that it does not name `--KEYWORD`.
 _OPTIONS = {
     "connect_timeout": "--timeout",
     "host": "HOST",
@@ -41,37 +49,35 @@ _OPTIONS = {
 }
 
 
-class CommandOptions(usage.Options):
-    """What every command has."""
-
-    def opt_version(self) -> None:
-        """Show the version and end."""
-        print(f"netproc {__version__}")  # noqa: T201
-        raise SystemExit(os.EX_OK)
-
-
 class OpenOptions(CommandOptions):
-    """Options of `python -m netproc open`."""
+    """Options of the command `open`."""
+
+    synopsis = "HOST SERVICE [options]"
 
     longdesc = (
-        "Opens a stream as open_network_stream does, and joins it to the terminal: what is typed goes to "
-        "the server, Ctrl-D ends that, and what the server says is shown until it ends."
+        "Open a stream as open_network_stream does, and connect it to the terminal.  Standard input is "
+        "sent to the server until it ends (Ctrl-D).  The server's data is written to standard output."
     )
     optParameters: ClassVar[list[Any]] = [
-        ["type", None, "network", "tls, starttls, plain; or network: STARTTLS if it is offered."],
-        ["protocol", None, None, "The dialect of STARTTLS: smtp, imap, pop3, …"],
-        ["client-name", None, None, "The name that we say in EHLO or LHLO, if not [127.0.0.1]."],
-        ["hostname", None, None, "Whom the certificate must be for, if not HOST."],
-        ["priority", None, None, "Versions and ciphers, as GnuTLS has them."],
-        ["alpn", None, None, "Application protocols, with commas between them."],
-        ["key", None, None, "File of our private key, for servers that want to know us."],
-        ["cert", None, None, "File of its certificate."],
+        [
+            "type",
+            None,
+            "network",
+            "tls, starttls, plain, or network (STARTTLS if the server offers it).",
+        ],
+        ["protocol", None, None, "Protocol for STARTTLS: smtp, imap, pop3, …"],
+        ["client-name", None, None, "Our name in EHLO or LHLO; [127.0.0.1] by default."],
+        ["hostname", None, None, "Name that the certificate must be for, if it is not HOST."],
+        ["priority", None, None, "TLS versions and ciphers, in GnuTLS's notation."],
+        ["alpn", None, None, "Application protocols, separated by commas."],
+        ["key", None, None, "File of our private key, for servers that ask for a certificate."],
+        ["cert", None, None, "File of the key's certificate."],
         ["password", None, None, "Password of the key: file:PATH, env:NAME or prompt."],
-        ["timeout", None, "30", "Seconds for connecting, and for the dialogue."],
+        ["timeout", None, "30", "Seconds for connecting and for the STARTTLS dialogue."],
     ]
 
     optFlags: ClassVar[list[Any]] = [
-        ["no-shutdown", None, "Go on at the end of the input, until the server ends."]
+        ["no-shutdown", None, "At the end of the input, keep our sending side open."]
     ]
 
     def __init__(self) -> None:
@@ -79,15 +85,11 @@ class OpenOptions(CommandOptions):
         self._trustfiles: list[str] = []
 
     def opt_trust(self, file: str) -> None:
-        """File of authorities to trust beside the system's; repeatable."""
+        """File of authorities to trust in addition to the system's; repeatable."""
         self._trustfiles.append(file)
 
-    def getSynopsis(self) -> str:
-        """How to call it."""
-        return "Usage: python -m netproc open HOST SERVICE [options]"
-
     def parseOptions(self, options: Sequence[str] = ()) -> None:
-        """Read the command line; options may stand behind the place too."""
+        """Read the command line, in which options may also follow HOST and SERVICE."""
         try:
             found, place = getopt.gnu_getopt(options, "", self.longOpt)
         except getopt.GetoptError as error:
@@ -96,9 +98,9 @@ class OpenOptions(CommandOptions):
         super().parseOptions([*named, "--", *place])
 
     def parseArgs(self, *place: str) -> None:
-        """Where to connect."""
+        """Read HOST and SERVICE."""
         if len(place) != 2:
-            raise usage.UsageError("open: this takes HOST and SERVICE")
+            raise usage.UsageError("open takes two arguments: HOST and SERVICE")
         self["host"], self["service"] = place
 
     def postOptions(self) -> None:
@@ -107,11 +109,11 @@ class OpenOptions(CommandOptions):
             if self[option] is not None:
                 self[option] = read_option(option, read, self[option])
         if (self["key"] is None) is not (self["cert"] is None):
-            raise usage.UsageError("--key, --cert: one needs the other")
+            raise OptionError(["key", "cert"], "give both or neither")
         self["password"] = read_password_option(self, "password", "key")
 
     def keywords(self) -> dict[str, Any]:
-        """Those of open_network_stream."""
+        """Return the keywords of open_network_stream."""
         given = ("host", "service", "type", "protocol", "timeout")
         return {
             **{key: self[key] for key in given},
@@ -132,10 +134,10 @@ class OpenOptions(CommandOptions):
         return fields or None
 
     def run(self) -> int:
-        """Do it; the exit status."""
+        """Open the stream; return the exit status when it has ended."""
         reactor = default_reactor()
         use_monotonic_clock(reactor)
-        # Nothing has to be cleaned up, so Ctrl-C does what it does to other programs.
+        # There is nothing to clean up, so Ctrl-C ends the program as it ends others.
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         command = _OpenCommand(reactor, shuts=not self["no-shutdown"])
         reactor.callWhenRunning(command.start, self.keywords())
@@ -144,17 +146,17 @@ class OpenOptions(CommandOptions):
 
 
 class _OpenCommand:
-    """One stream, from the connect to the end."""
+    """One stream, from connecting to its end."""
 
     def __init__(self, reactor: INetprocReactor, *, shuts: bool) -> None:
         self._reactor = reactor
-        # Whether the end of the input shuts the sending side.
+        # Whether the end of the input shuts our sending side.
         self._shuts = shuts
         self._terminal = Terminal(reactor)
         self.status = os.EX_OK
 
     def start(self, keywords: dict[str, Any]) -> None:
-        """Open the stream by KEYWORDS and stop the reactor when all is over."""
+        """Open the stream by KEYWORDS; stop the reactor when it has ended."""
         ended = Deferred.fromCoroutine(self._run(keywords))
         ended.addErrback(self._unexpected)
         ended.addBoth(lambda _: self._reactor.stop())
@@ -169,11 +171,11 @@ class _OpenCommand:
             self._fail(str(error))
             return
         if process is None:
-            self._fail(properties.error or "the server does not open the stream")
+            self._fail(properties.error or "the server did not open the stream")
             return
         _tell(properties, process.peer_status())
         process.filter = self._show
-        # It is left alone when the process has ended: a read cannot be called off.
+        # When the process has ended, the read goes on: there is no way to cancel it.
         Deferred.fromCoroutine(self._send_input(process)).addErrback(self._unexpected)
         await process.closed
         self._judge(process)
@@ -193,7 +195,7 @@ class _OpenCommand:
         )
 
     async def _show(self, process: NetworkProcess, data: bytes) -> None:
-        """The filter; the process waits until DATA has been taken."""
+        """The filter.  The process is paused until DATA is written."""
         try:
             await self._terminal.write(data)
         except OSError as error:
@@ -207,7 +209,7 @@ class _OpenCommand:
             if self._shuts:
                 process.send_eof()
         except ProcessError:
-            # It has ended, which tells why.
+            # The process has ended; `_judge` reports why.
             pass
         except OSError as error:
             self._broken(process, "input", error)
@@ -218,11 +220,11 @@ class _OpenCommand:
             process.delete()
 
     def _judge(self, process: NetworkProcess) -> None:
-        """How has it ended?"""
+        """Report the end of PROCESS, unless it ended in order."""
         if process.reason is not None:
             self._fail(str(process.reason))
         elif process.truncated:
-            self._fail("TLS ended without close_notify: maybe not everything has come")
+            self._fail("TLS ended without close_notify: the input may be incomplete")
         elif process.unsent:
             self._fail(f"{process.unsent} bytes could not be sent")
 
@@ -235,27 +237,27 @@ class _OpenCommand:
 
 
 def complaint(error: ProcessArgumentError, keywords: Mapping[str, Any]) -> str:
-    """ERROR in the words of the command line that said KEYWORDS."""
+    """Return ERROR with the options that are to blame; the command line gave KEYWORDS."""
     keyword, problem = error.keyword, error.problem
     if keyword != "tls_parameters":
-        return f"{_OPTIONS.get(keyword) or option_name(keyword)}: {problem}"
+        return f"{_OPTIONS.get(keyword) or f'--{option_name(keyword)}'}: {problem}"
     field, _, what = problem.partition(": ")
     if field in _OPTIONS:
         also = ", --password" if field == "keylist" and "password" in what else ""
         return f"{_OPTIONS[field]}{also}: {what}"
-    # It is not about one field: these options are all that was said of TLS.
+    # The error is not about one field, so name all TLS options that were given.
     return f"{', '.join(_OPTIONS[field] for field in keywords[keyword])}: {problem}"
 
 
 def _tell(properties: StreamProperties, status: dict[str, Any] | None) -> None:
-    """Say what there is to know."""
+    """Report the dialogue and TLS: PROPERTIES of the stream and STATUS of the peer."""
     for what in ("greeting", "capabilities"):
         for line in (getattr(properties, what) or "").splitlines():
             say(f"{what}: {line}")
     if properties.error is not None:
         say(properties.error)
     if status is None:
-        say("TLS: none, everything goes in clear text")
+        say("TLS: none, the connection is not encrypted")
         return
     say(f"TLS: {status['protocol']}, {status['cipher']}, {status['key_exchange']}")
     if status["alpn"]:
@@ -263,7 +265,7 @@ def _tell(properties: StreamProperties, status: dict[str, Any] | None) -> None:
     certificate = status.get("certificate")
     if certificate is not None:
         _tell_certificate(certificate)
-    # One that signed itself is fine if it is trusted, and else there is another warning.
+    # A self-signed certificate may be trusted; if it is not, there is another warning.
     problems = [warning for warning in status.get("warnings", ()) if warning != "self-signed"]
     is_verified = bool(status["verified_chain"]) and not problems
     say("verified: yes" if is_verified else f"verified: no ({', '.join(problems) or 'no chain'})")

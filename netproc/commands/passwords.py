@@ -1,7 +1,7 @@
-"""The password of a private key, for commands: from a file, from the environment, or from the terminal.
+"""Read the password of a private key from a file, from the environment or from the terminal.
 
-`tap.py` hands in what the option said, also for `open.py` (at run time).  The command line itself can be read by every user of the
-machine, so a password in it is refused.
+`values.py` calls this with the value of an option.  Every user of the machine can read command lines, so an option that
+holds the password itself is refused.
 """
 
 from __future__ import annotations
@@ -12,14 +12,16 @@ import os
 from ..core.errors import os_error_text
 from ..core.escape import shown
 
-#: More than this is no password: somebody has named the wrong file.
+#: Bytes.  A longer line is not a password: the option names the wrong file.
 LONGEST = 1024
 
 
 def read_password(source: str, key: str) -> bytes:
-    """The password of the private key in the file KEY, from SOURCE: file:PATH, env:NAME or prompt.
+    """Return the password of the private key in the file KEY.
 
-    :raises ValueError: saying what is wrong with SOURCE.
+    SOURCE is file:PATH (the first line of the file), env:NAME (an environment variable) or prompt (the terminal).
+
+    :raises ValueError: if the password cannot be read from SOURCE.
     """
     kind, _, place = source.partition(":")
     if source == "prompt":
@@ -28,8 +30,8 @@ def read_password(source: str, key: str) -> bytes:
         return _first_line(place)
     if kind == "env" and place:
         return _variable(place)
-    # It may be the password itself, which no message must show.
-    raise ValueError("this takes file:PATH, env:NAME or prompt, and not the password itself")
+    # SOURCE may be the password itself, so the message must not show it.
+    raise ValueError("expected file:PATH, env:NAME or prompt, not the password itself")
 
 
 def _first_line(path: str) -> bytes:
@@ -46,7 +48,7 @@ def _first_line(path: str) -> bytes:
 def _variable(name: str) -> bytes:
     value = os.environb.get(os.fsencode(name))
     if value is None:
-        raise ValueError(f"the environment has no variable {shown(name)}")
+        raise ValueError(f"the environment variable {shown(name)} is not set")
     return value
 
 
@@ -56,4 +58,4 @@ def _ask(key: str) -> bytes:
         with open(os.ctermid(), "rb"):
             return os.fsencode(getpass.getpass(f"Password of {key}: "))
     except (OSError, EOFError, KeyboardInterrupt):
-        raise ValueError("there is no terminal to ask, or no answer; give file:PATH") from None
+        raise ValueError("the password cannot be read from a terminal; use file:PATH") from None

@@ -1,7 +1,6 @@
-"""A line for each connection in the log, when nobody else says anything about them.
+"""Two log lines for each connection of a process that the command `make` has made.
 
-`make.py` gives a process of `twistd netproc make` these functions when it has neither a sentinel nor a log
-function of the user's.
+`make.py` uses a Reporter if the user has given neither a sentinel nor a log function.
 """
 
 from __future__ import annotations
@@ -12,25 +11,25 @@ from socket import AF_UNIX, SOCK_SEQPACKET
 
 from twisted.logger import Logger
 
-from ..core.address import LOOPBACK, Address, SocketAddress, numeric_host, parse_address
+from ..core.address import LOOPBACK, SocketAddress, numeric_host
 from ..core.escape import escape
 from ..process.defaults import default_sentinel
 from ..process.process import NetworkProcess
 
 log = Logger(namespace="netproc.report")
 
-#: Characters that have a meaning in the addresses of socat.
-_SOCATS = frozenset(":,!\"'(){}[]")
+#: Characters that are special in socat's addresses.
+_SPECIAL_IN_SOCAT = frozenset(":,!\"'(){}[]")
 
 
 class Reporter:
-    """Notes when connections open and what came of them."""
+    """Logs when connections open and close."""
 
     def __init__(self) -> None:
         self._opened: dict[NetworkProcess, float] = {}
 
     def sentinel(self, process: NetworkProcess, event: str) -> None:
-        """One line at the open and one at the end; the buffer hears of it as by default."""
+        """Log the open and the end of PROCESS; then do what the default sentinel does."""
         if event.startswith("open"):
             self.opened(process)
         elif process in self._opened:
@@ -38,7 +37,7 @@ class Reporter:
         default_sentinel(process, event)
 
     def opened(self, process: NetworkProcess) -> None:
-        """PROCESS is connected."""
+        """Log that PROCESS is connected."""
         self._opened[process] = process.reactor.seconds()
         log.info("{name}: open", name=escape(process.name))
 
@@ -55,17 +54,11 @@ class Reporter:
         )
 
 
-def how_to_try(
-    local: Address | SocketAddress | None, kind: str | None, tls: bool = False
-) -> str | None:
-    """A command line that talks to a server of that KIND (its `type`) at LOCAL, with or without TLS;
-    None if there is no telling.
+def how_to_try(place: SocketAddress | None, kind: str | None, tls: bool = False) -> str | None:
+    """Return a shell command that talks to the server at PLACE, or None if there is no simple one.
+
+    KIND is the `type` of the server; TLS says whether it expects TLS.
     """
-    place = (
-        local
-        if isinstance(local, SocketAddress) or local is None
-        else parse_address(local, "local")
-    )
     if place is None:
         return None
     if place.family == AF_UNIX:
@@ -80,18 +73,18 @@ def how_to_try(
 
 
 def _try_unix(path: str, kind: str | None, tls: bool) -> str | None:
-    """The same for the PATH of a UNIX socket, or an abstract name."""
+    """Return the command for the PATH of a UNIX socket, or for an abstract name after a NUL character."""
     is_abstract = path.startswith("\0")
     if "\\" in path or not path.removeprefix("\0").isprintable():
-        return None  # the log would show something else
+        return None  # the log would escape these characters
     if tls:
         return None if is_abstract else f"openssl s_client -quiet -unix {shlex.quote(path)}"
     if not is_abstract and kind != "seqpacket":
         return f"nc {'-uU' if kind == 'datagram' else '-NU'} {shlex.quote(path)}"
-    if _SOCATS & set(path):
+    if _SPECIAL_IN_SOCAT & set(path):
         return None
     how = "CONNECT" if kind != "datagram" else "SENDTO"
     address = f"ABSTRACT-{how}:{path[1:]}" if is_abstract else f"UNIX-CONNECT:{path}"
-    # Socat has the number of the type, not its name.
+    # Socat expects the number of the type, not its name.
     by_kind = f",type={SOCK_SEQPACKET.value}" if kind == "seqpacket" else ""
     return f"socat - {shlex.quote(address + by_kind)}"

@@ -1,9 +1,9 @@
-"""Standard input and output, whatever they are: terminals, pipes, files.
+"""Standard input and output, which may be terminals, pipes or files.
 
-`open.py` joins a process to them.
+`open.py` connects a process to them.
 
-Each has a thread, which is in one blocking call at most.  Descriptors that do not block are no way to do it: that is
-set for all who share the terminal, the shell too, and not every kind of file can be watched for being ready.
+Each of them has a thread, which makes one blocking call at a time.  Non-blocking descriptors would not do: the flag is
+shared by all programs that use the terminal, such as the shell, and a reactor cannot watch every kind of file.
 """
 
 from __future__ import annotations
@@ -31,21 +31,21 @@ class Terminal:
         self._output = _Caller(reactor)
 
     def read(self) -> Deferred[bytes]:
-        """Fires with what comes next, empty at the end; fails with OSError."""
+        """Return a Deferred for the next input, which is empty at the end; it fails with OSError."""
         return self._input.call(os.read, STDIN, PIECE)
 
     def write(self, data: bytes) -> Deferred[None]:
-        """Fires when all of DATA is written; fails with OSError."""
+        """Return a Deferred that fires when all of DATA is written; it fails with OSError."""
         return self._output.call(_write_all, data)
 
 
 def keep_descriptors() -> None:
-    """Put something in the place of standard streams that are not open: the first socket would be there."""
+    """Open standard streams that are closed, so that the first socket does not get the number of one."""
     for number in (STDIN, STDOUT, STDERR):
         try:
             os.fstat(number)
         except OSError:
-            # It ends at once as input, and as output it is an error.
+            # Reading ends at once, and writing is an error.
             os.open(os.devnull, os.O_RDONLY)
 
 
@@ -56,7 +56,7 @@ def _write_all(data: bytes) -> None:
 
 
 class _Caller:
-    """Calls functions in a thread, one after the other; it does not keep the program from ending."""
+    """A thread that calls functions one after the other; the program can end without it."""
 
     def __init__(self, reactor: INetprocReactor) -> None:
         self._reactor = reactor
@@ -64,7 +64,7 @@ class _Caller:
         Thread(target=self._work, daemon=True).start()
 
     def call(self, function: Callable[..., object], *arguments: object) -> Deferred[Any]:
-        """Fires with what FUNCTION returns, fails with what it raises."""
+        """Return a Deferred that fires with the result of FUNCTION, or fails with its exception."""
         done: Deferred[Any] = Deferred()
         self._calls.put((done, function, arguments))
         return done

@@ -39,12 +39,29 @@ class Unset(enum.Enum):
 UNSET: Final = Unset.UNSET
 
 
+class Kind(NamedTuple):
+    """What values an option takes, and how they are written on a command line.
+
+    `values` describes them in the help.  They are strings if `is_text` is true, and otherwise t, nil and numbers.
+    """
+
+    pack: Callable[[str, object], Packed]
+    values: str
+    is_text: bool
+
+
 class Option(NamedTuple):
-    """Where the kernel keeps an option, and how a value is packed for it; a Group has two places."""
+    """Where the kernel keeps an option, what values it takes, and the help text of the command line."""
 
     level: int
     number: int
-    pack: Callable[[str, object], Packed]
+    kind: Kind
+    help: str
+
+    @property
+    def pack(self) -> Callable[[str, object], Packed]:
+        """The function that packs a value for the kernel."""
+        return self.kind.pack
 
 
 def is_on(value: object) -> bool:
@@ -89,6 +106,18 @@ def _pack_group(keyword: str, value: object) -> Group:
     return Group(group.packed, interface_name(interface, keyword) if interface else None)
 
 
+def _pack_linger(keyword: str, value: object) -> int:
+    """Check VALUE, which the kernel does not get."""
+    return _pack_number(keyword, int(value)) if isinstance(value, int) else 0
+
+
+_FLAG = Kind(_pack_flag, "t or nil", is_text=False)
+_NUMBER = Kind(_pack_number, "a number", is_text=False)
+_LINGER = Kind(_pack_linger, "t, nil or seconds", is_text=False)
+_DEVICE = Kind(_pack_device, "a name", is_text=True)
+_GROUP = Kind(_pack_group, "an address", is_text=True)
+
+
 def _constant(name: str) -> int:
     """A constant that this system may not have; setting it then fails with the system's error."""
     return int(getattr(socket, name, -1))
@@ -99,39 +128,80 @@ _TCP = socket.IPPROTO_TCP
 _IP = socket.IPPROTO_IP
 _IPV6 = socket.IPPROTO_IPV6
 
-#: The first ten are Emacs's, but for linger.
+#: The channel obeys this option when it closes.  The kernel does not get it: a positive SO_LINGER would make close() block
+#: (D18).
+LINGER = "linger"
+
+#: Every option.  The first nine are Emacs's.  The option of the command line, the option of endpoint strings and their
+#: help are made from the rows; `making/make.py` and docs/reference/options.rst have to name each, which tests check.
 OPTIONS: dict[str, Option] = {
-    "bindtodevice": Option(_SOCKET, _constant("SO_BINDTODEVICE"), _pack_device),
-    "broadcast": Option(_SOCKET, socket.SO_BROADCAST, _pack_flag),
-    "dontroute": Option(_SOCKET, socket.SO_DONTROUTE, _pack_flag),
-    "keepalive": Option(_SOCKET, socket.SO_KEEPALIVE, _pack_flag),
-    "nodelay": Option(_TCP, socket.TCP_NODELAY, _pack_flag),
-    "oobinline": Option(_SOCKET, socket.SO_OOBINLINE, _pack_flag),
-    "priority": Option(_SOCKET, _constant("SO_PRIORITY"), _pack_number),
-    "reuseaddr": Option(_SOCKET, socket.SO_REUSEADDR, _pack_flag),
-    "join": Option(_IP, socket.IP_ADD_MEMBERSHIP, _pack_group),
-    "keepcnt": Option(_TCP, _constant("TCP_KEEPCNT"), _pack_number),
-    "keepidle": Option(_TCP, _constant("TCP_KEEPIDLE"), _pack_number),
-    "keepintvl": Option(_TCP, _constant("TCP_KEEPINTVL"), _pack_number),
-    "multicast_loop": Option(_IP, socket.IP_MULTICAST_LOOP, _pack_flag),
-    "multicast_ttl": Option(_IP, socket.IP_MULTICAST_TTL, _pack_number),
-    "rcvbuf": Option(_SOCKET, socket.SO_RCVBUF, _pack_number),
-    "reuseport": Option(_SOCKET, _constant("SO_REUSEPORT"), _pack_flag),
-    "sndbuf": Option(_SOCKET, socket.SO_SNDBUF, _pack_number),
-    "v6only": Option(_IPV6, socket.IPV6_V6ONLY, _pack_flag),
+    "bindtodevice": Option(
+        _SOCKET, _constant("SO_BINDTODEVICE"), _DEVICE, "use only this interface."
+    ),
+    "broadcast": Option(_SOCKET, socket.SO_BROADCAST, _FLAG, "allow broadcasts."),
+    "dontroute": Option(
+        _SOCKET, socket.SO_DONTROUTE, _FLAG, "reach directly connected networks only."
+    ),
+    "keepalive": Option(_SOCKET, socket.SO_KEEPALIVE, _FLAG, "probe idle connections."),
+    LINGER: Option(
+        _SOCKET,
+        socket.SO_LINGER,
+        _LINGER,
+        "how long closing may send pending output; 0 resets.",
+    ),
+    "nodelay": Option(_TCP, socket.TCP_NODELAY, _FLAG, "send small pieces at once."),
+    "oobinline": Option(_SOCKET, socket.SO_OOBINLINE, _FLAG, "receive out-of-band data in line."),
+    "priority": Option(
+        _SOCKET, _constant("SO_PRIORITY"), _NUMBER, "priority of the packets that are sent."
+    ),
+    "reuseaddr": Option(
+        _SOCKET,
+        socket.SO_REUSEADDR,
+        _FLAG,
+        "reuse a port whose old connections still linger; t for stream servers.",
+    ),
+    "join": Option(
+        _IP,
+        socket.IP_ADD_MEMBERSHIP,
+        _GROUP,
+        "join this multicast group; GROUP%INTERFACE joins on that interface.",
+    ),
+    "keepcnt": Option(
+        _TCP, _constant("TCP_KEEPCNT"), _NUMBER, "unanswered probes that break the connection."
+    ),
+    "keepidle": Option(
+        _TCP, _constant("TCP_KEEPIDLE"), _NUMBER, "seconds of silence before the first probe."
+    ),
+    "keepintvl": Option(_TCP, _constant("TCP_KEEPINTVL"), _NUMBER, "seconds between two probes."),
+    "multicast_loop": Option(
+        _IP, socket.IP_MULTICAST_LOOP, _FLAG, "receive our own packets to groups."
+    ),
+    "multicast_ttl": Option(
+        _IP, socket.IP_MULTICAST_TTL, _NUMBER, "how many routers packets to a group may pass."
+    ),
+    "rcvbuf": Option(
+        _SOCKET, socket.SO_RCVBUF, _NUMBER, "size of the kernel's input buffer, in bytes."
+    ),
+    "reuseport": Option(
+        _SOCKET, _constant("SO_REUSEPORT"), _FLAG, "let several servers share the port."
+    ),
+    "sndbuf": Option(
+        _SOCKET, socket.SO_SNDBUF, _NUMBER, "size of the kernel's output buffer, in bytes."
+    ),
+    "v6only": Option(_IPV6, socket.IPV6_V6ONLY, _FLAG, "an IPv6 server refuses IPv4 clients."),
 }
 
 #: The same options have other numbers on IPv6 sockets.
 _OPTIONS_V6: dict[str, Option] = {
-    "multicast_loop": Option(_IPV6, socket.IPV6_MULTICAST_LOOP, _pack_flag),
-    "multicast_ttl": Option(_IPV6, socket.IPV6_MULTICAST_HOPS, _pack_number),
+    name: OPTIONS[name]._replace(level=_IPV6, number=number)
+    for name, number in (
+        ("multicast_loop", socket.IPV6_MULTICAST_LOOP),
+        ("multicast_ttl", socket.IPV6_MULTICAST_HOPS),
+    )
 }
 
-#: Not the kernel's: a positive SO_LINGER would make close() block, so the channel does it (D18).
-LINGER = "linger"
-
 #: The keywords of all network options.
-NAMES = frozenset(OPTIONS) | {LINGER}
+NAMES = frozenset(OPTIONS)
 
 
 def answers_come_from_all(keyword: str, value: object) -> bool:
@@ -140,8 +210,8 @@ def answers_come_from_all(keyword: str, value: object) -> bool:
 
 
 def exists(keyword: str) -> bool:
-    """Does this system have the option KEYWORD?"""
-    return keyword == LINGER or (keyword in OPTIONS and OPTIONS[keyword].number >= 0)
+    """Whether this system has the option KEYWORD."""
+    return keyword in OPTIONS and OPTIONS[keyword].number >= 0
 
 
 def option(keyword: str, family: int) -> Option:
@@ -158,10 +228,7 @@ def pack(keyword: str, value: object) -> Packed:
 
 def check(keyword: str, value: object) -> None:
     """Raise ProcessArgumentError if VALUE cannot be that of option KEYWORD (one of NAMES)."""
-    if keyword != LINGER:
-        pack(keyword, value)
-    elif isinstance(value, int):
-        _pack_number(keyword, int(value))
+    pack(keyword, value)
 
 
 def linger_seconds(value: object) -> int | None:

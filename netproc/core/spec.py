@@ -1,6 +1,6 @@
 """Keywords to one frozen ProcessSpec, checked in Emacs's order (N24).
 
-`making/make.py` hands in the keywords of make_network_process, `commands/tap.py` those of the command line; `making/make.py`
+`making/make.py` hands in the keywords of make_network_process, `commands/keywords.py` those of the command line; `making/make.py`
 does what the spec says.  Every fault of an argument is found here, before any socket or buffer exists.
 """
 

@@ -1,8 +1,8 @@
-"""Filters that give whole messages to a function: lines, or messages that say their length.
+"""Filters that call a function with whole messages: lines, or messages that begin with their length.
 
-Programs make one here and use it as a process's filter; `process/input.py` calls it with what has come, the splitters of
-`core/framing.py` cut it.  What is not with the function yet belongs to the process: `process/input.py` takes it back when
-another filter or coding system takes over, and this module gives it back when the process is stopped.
+Programs make such a filter here and give it to a process.  `process/input.py` calls it with the input, which the splitters
+of `core/framing.py` divide into messages.  Input that the function has not received yet belongs to the process:
+`process/input.py` reclaims it when another filter or coding system is set, and this module when the process is stopped.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class _Stream:
 
 
 class _Framing:
-    """A filter that gives messages to a function; one serves any number of processes."""
+    """A filter that calls a function with messages.  Any number of processes can share one."""
 
     def __init__(
         self, function: MessageFunction, make_splitter: Callable[[Text], Splitter], too_long: str
@@ -51,7 +51,7 @@ class _Framing:
         self._too_long = too_long
 
     def __call__(self, process: NetworkProcess, data: Text) -> object:
-        """The filter; the process's own, or called by it."""
+        """The filter of PROCESS, or a function that its filter calls."""
         try:
             stream = self._feed(process, data)
         except ProcessError as error:
@@ -101,7 +101,7 @@ class _Framing:
             return None
 
     def _call(self, process: NetworkProcess, message: Any) -> Deferred[object] | None:
-        """Call the function; errors are logged and the next message comes, as for any filter."""
+        """Call the function; log what it raises, as for any filter."""
         try:
             result = self._function(process, message)
         except BaseException as error:
@@ -127,7 +127,9 @@ def lines(function: MessageFunction, max_length: int = 64 * KIB, delimiter: str 
         ProcessArgumentError: An argument cannot be used.
     """
     if not isinstance(delimiter, str) or not delimiter:
-        raise ProcessArgumentError("delimiter", f"{shown(delimiter)} is no text to end a line")
+        raise ProcessArgumentError(
+            "delimiter", f"{shown(delimiter)} is not a string of at least one character"
+        )
     check_size("max_length", max_length)
 
     def make_splitter(data: Text) -> Splitter:
@@ -160,14 +162,14 @@ def length_prefixed(
         ProcessArgumentError: An argument cannot be used.
     """
     if type(size) is not int or size not in (1, 2, 4, 8):
-        raise ProcessArgumentError("size", f"{shown(size)} is none of 1, 2, 4 and 8")
+        raise ProcessArgumentError("size", f"{shown(size)} is not 1, 2, 4 or 8")
     if not isinstance(byteorder, str) or byteorder not in ("big", "little"):
         raise ProcessArgumentError("byteorder", f"{shown(byteorder)} is neither 'big' nor 'little'")
     check_size("max_length", max_length)
 
     def make_splitter(data: Text) -> Splitter:
         if isinstance(data, str):
-            raise ProcessError(errno.EINVAL, "messages with a length need a binary coding system")
+            raise ProcessError(errno.EINVAL, "length_prefixed requires a binary coding system")
         return LengthSplitter(size, byteorder, max_length)
 
     return _Framing(function, make_splitter, f"a message is longer than {shown(max_length)} bytes")

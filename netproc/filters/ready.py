@@ -1,6 +1,6 @@
 """Ready filters, for trying things and as examples: echo, discard, daytime and chat.
 
-`twistd netproc make --filter netproc.filters.echo` finds them by name; they are filters like any other.
+`netproc make --filter netproc.filters.echo` finds them by name.  Programs can use them as any other filter.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Transactions: questions, and the answers that belong to them, over one process (Emacs: tq).
+"""Transactions: questions and their answers, over one process (Emacs: tq).
 
-A program makes a queue over a process that is open; the queue becomes the process's filter, sends the questions and
-gives each question's Deferred what the process says up to a regexp.
+A program makes a queue for an open process.  The queue becomes the filter of the process and sends the questions.  It
+fires the Deferred of each question with the input up to a match of the question's regexp (`core/search.py`).
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ from ..process.process import NetworkProcess
 
 log = Logger()
 
-#: What comes at once is looked at in pieces of this size: many short answers in it are not copied again and again.
+#: Input is searched in pieces of this size, so that the rest is not copied once for each of many short answers.
 _PIECE = 4 * KIB
 
-#: Seconds until all of a long answer is looked through, if more and more comes.
+#: Seconds until all of a long answer is searched, while more input arrives.
 _LOOK_AFTER = 0.05
 
 
 class _Transaction:
-    """One question, and who waits for the answer."""
+    """One question, and the Deferred for its answer."""
 
     __slots__ = ("answer", "delayed", "end", "max_length", "question", "timer")
 
-    #: Gives it up when its time is over.
+    #: Gives up when the time is over.
     timer: IDelayedCall
 
     def __init__(
@@ -57,10 +57,10 @@ class _Transaction:
         self.answer: Deferred[Any] = Deferred(lambda _: cancelled(self))
 
     def settle(self, result: object) -> None:
-        """Fire with RESULT, or fail with it."""
+        """Fire the Deferred with RESULT, or let it fail if RESULT is a Failure."""
         if self.timer.active():
             self.timer.cancel()
-        # Who heard of another one's end may have cancelled this one.
+        # A callback of an earlier answer may have cancelled this question.
         if not self.answer.called:
             self.answer.callback(result)
 
@@ -84,17 +84,17 @@ class TransactionQueue:
         if not isinstance(process, NetworkProcess):
             raise ProcessArgumentError("process", f"{shown(process)} is not a process")
         self._process = process
-        # Not sent yet; and those that are, in the order of their answers.
+        # The questions that are not sent yet, and those that are, in the order in which the answers will arrive.
         self._unsent: OrderedDict[_Transaction, None] = OrderedDict()
         self._sent: OrderedDict[_Transaction, None] = OrderedDict()
-        # What belongs to the first of these, so far; and when to look through all of it.
+        # The input for the first sent question, and the timer that searches all of it.
         self._received = Answer()
         self._look_due: IDelayedCall | None = None
-        # Why answers cannot be told apart any more.
+        # Why the queue can no longer tell which answer belongs to which question.
         self._broken: ProcessError | None = None
         self._dropping = Throttle()
         process.filter = self._receive
-        # However it ends, nobody waits for ever.
+        # So that every Deferred fires, however the process ends.
         process.closed.addCallback(self._ended)
 
     def enqueue(
@@ -151,7 +151,7 @@ class TransactionQueue:
         except (TypeError, ValueError, RecursionError, OverflowError, re.error) as error:
             raise ProcessArgumentError("regexp", f"{shown(regexp)}: {error_text(error)}") from None
         if not isinstance(end.pattern, kind):
-            problem = f"{shown(end.pattern)} is not {kind.__name__}, as what comes is"
+            problem = f"{shown(end.pattern)} is not {kind.__name__}, the type of the input"
             raise ProcessArgumentError("regexp", problem)
         return end  # type: ignore[no-any-return]
 
@@ -164,7 +164,7 @@ class TransactionQueue:
         self._fail_all()
 
     def _send(self) -> None:
-        """Send the questions that need not wait for the answers before them."""
+        """Send the questions that need not wait for earlier answers."""
         while self._unsent and not (_first(self._unsent).delayed and self._sent):
             asked, _ = self._unsent.popitem(last=False)
             try:
@@ -174,7 +174,7 @@ class TransactionQueue:
             else:
                 self._sent[asked] = None
 
-    # -- told by the process --------------------------------------------------------------------
+    # -- called by the process ------------------------------------------------------------------
 
     def _receive(self, process: NetworkProcess, data: Text) -> None:
         """The filter."""
@@ -189,7 +189,7 @@ class TransactionQueue:
             self._settle(thorough=False)
 
     def _settle(self, thorough: bool) -> None:
-        """Fire with the answers that are whole."""
+        """Fire the Deferreds of the questions whose answers are complete."""
         while self._sent and self._received.size:
             asked, received = _first(self._sent), self._received
             size = received.find(asked.end, thorough or received.size > asked.max_length)
@@ -210,7 +210,7 @@ class TransactionQueue:
             self._drop_received()
 
     def _look_later(self) -> None:
-        """Look through all that has come, unless that is done: not for each piece, but soon."""
+        """Search all of the input soon, unless that is done: searching it for each piece would be slow."""
         if self._look_due is None and not self._received.searched:
             self._look_due = self._process.reactor.callLater(_LOOK_AFTER, self._look)
 
@@ -219,12 +219,12 @@ class TransactionQueue:
         self._settle(thorough=True)
 
     def _drop_received(self) -> None:
-        """What has come before a question was sent is no answer to it."""
+        """Drop the input that arrived before a question was sent: it is not the answer."""
         received, self._received = self._received.size, Answer()
         suppressed = self._dropping.passes(self._process.reactor.seconds()) if received else None
         if suppressed is not None:
             log.info(
-                "{name}: dropped input that is no answer{more}",
+                "{name}: dropped unsolicited input{more}",
                 name=escape(self._process.name),
                 more=not_logged(suppressed),
             )
@@ -235,16 +235,14 @@ class TransactionQueue:
             self._give_up(asked, ProcessError(errno.ETIMEDOUT, "there is no answer"))
 
     def _give_up(self, asked: _Transaction, error: ProcessError) -> None:
-        """ASKED fails with ERROR; if it was sent, that is the end of the process too."""
+        """Let ASKED fail with ERROR; if it was sent, end the process too."""
         if asked in self._sent:
             self._process.fail(error)
         self._abandon(asked)
         asked.settle(Failure(error))
 
     def _abandon(self, asked: _Transaction) -> None:
-        """ASKED, which is cancelled or has failed, is in no queue any more; what is sent cannot be
-        taken back.
-        """
+        """Remove ASKED, which is cancelled or has failed, from the queue; if it was sent, end the process."""
         if asked.timer.active():
             asked.timer.cancel()
         if asked in self._unsent:
@@ -259,7 +257,7 @@ class TransactionQueue:
         self._fail_all()
 
     def _fail_all(self) -> None:
-        """There will be no answers."""
+        """Let all questions fail."""
         if self._look_due is not None:
             self._look_due.cancel()
             self._look_due = None

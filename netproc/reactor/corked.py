@@ -1,11 +1,11 @@
-"""Twisted's own stream transports, with what a turn of the reactor wrote sent when that turn ends.
+"""Twisted's own stream transports, which send the output of a turn of the reactor at the end of that turn.
 
-That spares two epoll_ctl and a dispatch for each reply, a third of what a small echo costs.  Sending when the dispatch
-ends, as netproc's transports do, would answer the first sooner, but where an answer takes long a peer on the same machine
-falls asleep meanwhile, and waking it for each costs the sender more than is gained: twisted.web was slower by it.
+This saves two calls of epoll_ctl and a dispatch for each reply, which is a third of the cost of a small echo.  Sending at
+the end of each dispatch, as netproc's transports do, would send the first answer sooner.  But if answers take long, a peer on
+the same machine falls asleep between them, and waking it for each answer costs the sender more: twisted.web was slower.
 
-`epoll.py` makes them where an application listens, connects or hands over a socket; `net/dispatch.py` flushes
-them.  Everything else is Twisted's: the buffer, producers, TLS, descriptors that are passed on, closing.
+`epoll.py` makes these transports when an application listens, connects or adopts a socket, and `net/dispatch.py` flushes
+them.  Everything else is Twisted's: the buffer, producers, TLS, passing descriptors, closing.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from ..net.dispatch import DISPATCH
 from ..net.reads import READ_MAX, READ_MIN, next_read_size
 from .logcontext import LOG_CONTEXT
 
-#: Room for what comes along with bytes, as Twisted has it.
+#: Room for the ancillary data of a read, as in Twisted.
 _MESSAGE_SPACE = CMSG_SPACE(4096)
 
 if TYPE_CHECKING:
@@ -33,9 +33,9 @@ else:
 
 
 class _Corked(_Base):
-    """Comes before a connection of Twisted's among the bases."""
+    """A base class that stands before Twisted's connection class."""
 
-    #: Twisted sends no more at once.
+    #: The most bytes that Twisted sends at once.
     SEND_LIMIT = READ_MAX
 
     reactor: Any
@@ -46,7 +46,7 @@ class _Corked(_Base):
     def doRead(self) -> Any:
         """Read and deliver input, as one dispatch.
 
-        Reads follow the traffic, as in `net/transport.py`, which doubles the speed of bulk.
+        The size of a read follows the traffic, as in `net/transport.py`: this doubles the speed of bulk transfers.
         """
         size = self._read_size
         try:
@@ -60,14 +60,14 @@ class _Corked(_Base):
         return DISPATCH.run(self._dataReceived, data)
 
     def _receive(self, size: int) -> bytes:
-        """What has come, SIZE bytes at most."""
+        """Return received data, SIZE bytes at most."""
         raise NotImplementedError
 
     def startWriting(self) -> None:
-        """Send soon: when the turn has ended, or else when there is room."""
+        """Send soon: at the end of the turn, or outside of a turn when there is room."""
         if self._flush_due or self._watched:
             return
-        # To be writable means something else while it connects.
+        # While it connects, being writable means that it is connected.
         if DISPATCH.running and self.connected:
             self._flush_due = True
             DISPATCH.gathered.append(self)
@@ -76,14 +76,14 @@ class _Corked(_Base):
             super().startWriting()
 
     def stopWriting(self) -> None:
-        """There is nothing to send; mostly the reactor never knew that there was."""
+        """Stop sending; usually the reactor was not asked to watch for room."""
         self._flush_due = False
         if self._watched:
             self._watched = False
             super().stopWriting()
 
     def flush(self) -> None:
-        """The turn has ended."""
+        """Send the output of the turn, which has ended."""
         if not self._flush_due:
             return
         LOG_CONTEXT.served = self
@@ -91,41 +91,43 @@ class _Corked(_Base):
         if why:
             self.reactor._disconnectSelectable(self, why, False)
         elif self._flush_due:
-            # Nothing said that all has been sent.
+            # doWrite has not called stopWriting, so there is more to send.
             self._flush_due = False
             self.startWriting()
 
 
 class _TCP(_Corked):
-    """The parts of a TLS handshake, which are short and awaited, do not wait for each other: under Nagle's
-    algorithm the first answer would come 40 ms late.
+    """A TCP connection, which switches off Nagle's algorithm for TLS.
+
+    The parts of a TLS handshake are short.  With Nagle's algorithm each would wait for the acknowledgement of the one before,
+    and the first answer would be sent 40 ms late.
     """
 
     def _receive(self, size: int) -> bytes:
         return self.socket.recv(size)
 
     def startTLS(self, ctx: Any, normal: bool = True) -> None:
-        """See ITLSTransport."""
+        """Start TLS as ITLSTransport says, without Nagle's algorithm."""
         self.setTcpNoDelay(True)
         super().startTLS(ctx, normal)
 
     def _hurry_tls(self, protocol: Any) -> None:
-        """PROTOCOL, which may be TLS, has been found."""
+        """Switch off Nagle's algorithm if PROTOCOL is TLS."""
         if self.connected and isinstance(protocol, TLSMemoryBIOProtocol):
             self.setTcpNoDelay(True)
 
 
 class _UNIX(_Corked):
-    """Descriptors may come along with bytes, and are told first."""
+    """A connection of UNIX sockets; descriptors that arrive with bytes are passed on before the bytes."""
 
     _ancillaryLevelSOLSOCKETTypeSCMRIGHTS: Any
     _sendmsgQueue: list[int]  # noqa: N815
 
     def flush(self) -> None:
-        """The turn has ended.
+        """Send the output of the turn, which has ended.
 
-        Each descriptor needs a byte to go with.  If the program has not written these yet, it may do so in a timer, as it
-        can with Twisted's own transports: those send in the next turn, after the timers.
+        Each descriptor is sent with a byte.  If the program has not written enough bytes yet, wait for the next turn: it
+        may write them in a timer, as it can with Twisted's transports, which send after the timers.
         """
         size = len(self.dataBuffer) - self.offset + self._tempDataLen
         if self._flush_due and len(self._sendmsgQueue) > size:

@@ -1,15 +1,15 @@
 """A faster epoll reactor: a drop-in for Twisted's, installed by `twistd --reactor=netproc`.
 
-`twisted/plugins/netproc_reactor.py` names it; the kernel tells it what is ready, it calls the descriptors.
+`twisted/plugins/netproc_reactor.py` names it.  The kernel reports which descriptors are ready, and the reactor calls them.
 
-It is Twisted's EPollReactor but for this:
+It is Twisted's EPollReactor, with these differences:
 
-* what a turn wrote is sent when it ends, not in the next one, by Twisted's stream transports (`corked.py`).
-  netproc's own send when their dispatch ends, on every reactor (`net/dispatch.py`);
-* these are called directly, all other descriptors in Twisted's guarded way;
-* the prefix of log lines is found out when there is a line (`logcontext.py`);
-* its clock is monotonic: setting the wall clock delays no timer;
-* it can `spin`: look for events for a while before it sleeps.
+* Twisted's stream transports send the output of a turn at the end of the turn, and not in the next one (`corked.py`).
+  netproc's transports send at the end of their dispatch, with every reactor (`net/dispatch.py`).
+* These transports are called directly, and all other descriptors in Twisted's guarded way.
+* The prefix of log lines is computed when a line is logged (`logcontext.py`).
+* Its clock is monotonic, so setting the wall clock delays no timer.
+* It can `spin`: look for events for some time before it sleeps.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from ..net.transport import StreamTransport
 from . import corked
 from .logcontext import LOG_CONTEXT
 
-#: Their `doRead` is one dispatch, and their `fileno` needs no second look.
+#: Classes whose `doRead` is one dispatch, and whose `fileno` need not be checked again after it.
 _DIRECT = frozenset(
     {
         DatagramChannel,
@@ -51,48 +51,49 @@ _DIRECT = frozenset(
     }
 )
 
-#: The wall clock when the monotonic one was 0: some applications take the reactor's time for a date.
+#: The wall clock when the monotonic clock was 0: some applications use the reactor's time as a date.
 _EPOCH = time.time() - time.monotonic()
 
 
-#: To spin longer than this is surely a mistake, in seconds.
+#: Seconds.  A longer time of spinning is surely a mistake.
 MOST_SPIN = 1.0
 
 
 class EPollReactor(epollreactor.EPollReactor):
-    """The reactor.  `spin` is for how many seconds it looks for events before it sleeps."""
+    """The reactor.  `spin` is the number of seconds for which it looks for events before it sleeps."""
 
     def __init__(self, spin: float = 0.0) -> None:
         super().__init__()
         self.spin = spin
         LOG_CONTEXT.install()
 
-    # An attribute that holds a function, as Twisted has it: timers keep it.
+    # Static, as in Twisted: timers keep a reference to the function.
     @staticmethod
     def seconds() -> float:
-        """The time: that of the wall clock when the program began, from then on monotonic."""
+        """Return the time: the wall clock's when the program began, plus the monotonic time since then."""
         return _EPOCH + time.monotonic()
 
     # -- the loop -------------------------------------------------------------------------------
 
     def runUntilCurrent(self) -> None:
-        """Run timers that are due, and calls from threads, as one dispatch.
+        """Run the timers that are due and the calls from threads, as one dispatch.
 
-        An echo that a timer sends costs two thirds of what it does otherwise.
+        This saves a third of the cost of an echo that a timer sends.
         """
         DISPATCH.run(super().runUntilCurrent)
         if DISPATCH.gathered:
             DISPATCH.flush_gathered()
             LOG_CONTEXT.served = None
         if self._justStopped:
-            # By what flushing has led to: the end must not wait for the next event.
+            # Flushing has stopped the reactor, which must not wait for another event now.
             super().runUntilCurrent()
 
     def doPoll(self, timeout: float | None) -> None:
         """Wait for events, TIMEOUT seconds at most, and dispatch them."""
         find = self._selectables.get
         events = self._wait(timeout)
-        # An event may close a descriptor whose own event comes later, and what is made then gets that number.
+        # The handler of an event may close a descriptor whose own event is later in the list.  A new descriptor may then
+        # have the same number.
         meant = {number: find(number) for number, _ in events} if len(events) > 1 else None
         for descriptor, event in events:
             selectable: Any = find(descriptor)
@@ -106,22 +107,22 @@ class EPollReactor(epollreactor.EPollReactor):
                     log.err()
                     why = error
                 if why:
-                    # Guarded: connectionLost may raise.
+                    # Guarded, because connectionLost may raise an exception.
                     log.callWithLogger(
                         selectable, self._disconnectSelectable, selectable, why, True
                     )
-            # None: an event before this one has removed it.
+            # None: the handler of an earlier event has removed it.
             elif selectable is not None:
                 log.callWithLogger(selectable, self._dispatch, selectable, descriptor, event)
         if DISPATCH.gathered:
             DISPATCH.flush_gathered()
         LOG_CONTEXT.served = None
 
-    # What runs the loop calls it by this name.
+    # Twisted's main loop calls it by this name.
     doIteration = doPoll
 
     def _wait(self, timeout: float | None) -> list[tuple[int, int]]:
-        """The events; TIMEOUT is in seconds, None is forever."""
+        """Return the events, after TIMEOUT seconds at most; None is forever."""
         poll: Callable[..., list[tuple[int, int]]] = self._poller.poll
         most = max(1, len(self._selectables))
         try:
@@ -138,13 +139,13 @@ class EPollReactor(epollreactor.EPollReactor):
             return []
 
     def _dispatch(self, selectable: IReadWriteDescriptor, descriptor: int, event: int) -> None:
-        """The guarded way: for foreign descriptors, for output and for hang-ups."""
+        """Dispatch in the guarded way: for other descriptors, for output and for hang-ups."""
         DISPATCH.run(self._doReadOrWrite, selectable, descriptor, event)
 
     # -- Twisted's transports -------------------------------------------------------------------
 
     def listenTCP(self, port: int, factory: Any, backlog: int = 50, interface: str = "") -> Any:
-        """See IReactorTCP."""
+        """Listen as IReactorTCP says, with a corked transport for each connection."""
         listening = super().listenTCP(port, factory, backlog, interface)
         listening.transport = corked.Server
         return listening
@@ -157,20 +158,20 @@ class EPollReactor(epollreactor.EPollReactor):
         mode: int = 0o666,
         wantPID: bool = False,
     ) -> Any:
-        """See IReactorUNIX."""
+        """Listen as IReactorUNIX says, with a corked transport for each connection."""
         listening = super().listenUNIX(address, factory, backlog, mode, wantPID)
         listening.transport = corked.UNIXServer
         return listening
 
     def adoptStreamPort(self, fileDescriptor: int, addressFamily: int, factory: Any) -> Any:
-        """See IReactorSocket."""
+        """Listen on a descriptor as IReactorSocket says, with a corked transport for each connection."""
         listening = super().adoptStreamPort(fileDescriptor, addressFamily, factory)
         is_unix = addressFamily == socket.AF_UNIX
         listening.transport = corked.UNIXServer if is_unix else corked.Server
         return listening
 
     def adoptStreamConnection(self, fileDescriptor: int, addressFamily: int, factory: Any) -> Any:
-        """See IReactorSocket."""
+        """Use a connected descriptor as IReactorSocket says, with a corked transport."""
         if addressFamily == socket.AF_UNIX:
             return corked.UNIXServer._fromConnectedSocket(fileDescriptor, factory, self)
         if addressFamily in (socket.AF_INET, socket.AF_INET6):
@@ -185,7 +186,7 @@ class EPollReactor(epollreactor.EPollReactor):
         timeout: float = 30.0,
         bindAddress: Any = None,
     ) -> IConnector:
-        """See IReactorTCP."""
+        """Connect as IReactorTCP says, with a corked transport."""
         connector = corked.Connector(host, port, factory, timeout, bindAddress, self)
         connector.connect()
         return connector
@@ -193,7 +194,7 @@ class EPollReactor(epollreactor.EPollReactor):
     def connectUNIX(
         self, address: str, factory: Any, timeout: float = 30, checkPID: bool = False
     ) -> IConnector:
-        """See IReactorUNIX."""
+        """Connect as IReactorUNIX says, with a corked transport."""
         connector = corked.UNIXConnector(address, factory, timeout, self, checkPID)
         connector.connect()
         return connector
@@ -223,6 +224,6 @@ def _spin_wanted() -> float:
         spin = -1.0
     if not 0 <= spin <= MOST_SPIN:
         raise ValueError(
-            f"NETPROC_SPIN is {word!r} and not a number of seconds, 0 to {MOST_SPIN:g}"
+            f"NETPROC_SPIN: {word!r} is not a number of seconds from 0 to {MOST_SPIN:g}"
         )
     return spin

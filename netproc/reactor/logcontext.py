@@ -1,9 +1,9 @@
-"""The prefix of log lines, found out when there is a line.
+"""The prefix of log lines, which is computed when a line is logged.
 
-`epoll.py` and `corked.py` say whose event runs; Twisted's log asks for its context.
+`epoll.py` and `corked.py` record the descriptor whose event runs.  Twisted's log looks up the prefix in its context.
 
-Twisted asks each descriptor for its prefix and stacks a context before each event: 1.1 µs, for a line that hardly
-any event writes.  This context is the default one, below all that are stacked.
+Before each event, Twisted asks the descriptor for its prefix and pushes a context: this takes 1.1 µs, and few events log
+a line.  The context here is the default one, below all contexts that are pushed.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from twisted.python import context, log, threadable
 
 
 class LazyLogContext(UserDict[str, Any]):
-    """What Twisted's log knows as its context (ILogContext)."""
+    """The context of Twisted's log (ILogContext)."""
 
     #: The descriptor whose event runs; None outside of events.
     served: Any = None
@@ -29,13 +29,13 @@ class LazyLogContext(UserDict[str, Any]):
         return self.data[key]
 
     def copy(self) -> dict[str, Any]:  # type: ignore[override]
-        """What is kept, in a line or in a stacked context, does not change any more."""
+        """Return a dict with the values of now, for a log line or for a context that is pushed."""
         return dict(self)
 
     def install(self) -> None:
-        """Let lines that belong to no other context have this one."""
+        """Make this the context of log lines that have no other."""
         context.setDefault(log.ILogContext, self)  # type: ignore[arg-type]
 
 
-#: The one of this program.
+#: The log context of this program.
 LOG_CONTEXT = LazyLogContext({"system": "-"})

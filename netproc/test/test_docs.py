@@ -18,8 +18,8 @@ import netproc.endpoints
 import netproc.filters
 import netproc.service
 import netproc.testing
+from netproc.commands.make import MakeOptions
 from netproc.commands.open import OpenOptions
-from netproc.commands.tap import MakeOptions
 from netproc.core import errors, options
 from netproc.core.codecnames import CODECS
 from netproc.core.trust import _CHECKS, UNENCRYPTED

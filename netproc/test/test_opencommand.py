@@ -64,16 +64,16 @@ class OptionTests(SynchronousTestCase):
 
     def test_what_cannot_be_read(self) -> None:
         for arguments, problem in (
-            (["h"], "open: this takes HOST and SERVICE"),
-            (["h", "7", "8"], "open: this takes HOST and SERVICE"),
+            (["h"], "open takes two arguments: HOST and SERVICE"),
+            (["h", "7", "8"], "open takes two arguments: HOST and SERVICE"),
             (["h", "7", "--foo"], "option --foo not recognized"),
             (["h", "7", "--type"], "option --type requires argument"),
-            (["h", "7", "--key", "/nope"], "--key, --cert: one needs the other"),
+            (["h", "7", "--key", "/nope"], "--key, --cert: give both or neither"),
             (["h", "7", "--alpn", "\udcff"], "--alpn: \\udcff is not text in UTF-8"),
-            (["h", "7", "--password", "secret"], "--password: it needs --key"),
+            (["h", "7", "--password", "secret"], "--password: this option requires --key"),
             (
                 ["h", "7", "--key=k", "--cert=c", "--password=secret"],
-                "--password: this takes file:PATH, env:NAME or prompt, and not the password itself",
+                "--password: expected file:PATH, env:NAME or prompt, not the password itself",
             ),
             (["h", "7", "--timeout", "x"], "--timeout: 'x' is not a number of seconds"),
         ):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 import socket
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from netproc import make_network_process
 from netproc.core import options
 from netproc.core.errors import ProcessArgumentError
 
@@ -78,9 +80,14 @@ class PackTests(SynchronousTestCase):
         keepalive = options.option("keepalive", socket.AF_INET6)
         self.assertEqual(keepalive, options.option("keepalive", socket.AF_INET))
 
+    def test_the_signature_of_make_network_process_has_exactly_these(self) -> None:
+        parameters = inspect.signature(make_network_process).parameters.values()
+        found = {p.name for p in parameters if p.default is options.UNSET}
+        self.assertEqual(options.NAMES, found)
+
     def test_those_of_emacs_and_ours(self) -> None:
         theirs = (
             "bindtodevice broadcast dontroute keepalive linger nodelay oobinline priority reuseaddr"
         )
         ours = "join keepcnt keepidle keepintvl multicast_loop multicast_ttl rcvbuf reuseport sndbuf v6only"
-        self.assertEqual({*theirs.split(), *ours.split()}, options.NAMES)
+        self.assertEqual([*theirs.split(), *ours.split()], list(options.OPTIONS))

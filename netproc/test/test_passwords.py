@@ -33,7 +33,7 @@ class PasswordTests(SynchronousTestCase):
     def test_a_variable(self) -> None:
         self.patch(os, "environb", {b"KEY_PASSWORD": b"secret\xff"})
         self.assertEqual(b"secret\xff", read_password("env:KEY_PASSWORD", "key.pem"))
-        self.assertEqual("the environment has no variable 'NO'", self.problem("env:NO"))
+        self.assertEqual("the environment variable 'NO' is not set", self.problem("env:NO"))
 
     def test_the_terminal(self) -> None:
         asked: list[str] = []
@@ -46,7 +46,7 @@ class PasswordTests(SynchronousTestCase):
             raise KeyboardInterrupt
 
         self.patch(getpass, "getpass", interrupted)
-        self.assertIn("give file:PATH", self.problem("prompt"))
+        self.assertIn("use file:PATH", self.problem("prompt"))
 
     def test_a_password_itself_is_refused_and_not_shown(self) -> None:
         for source in ("secret", "pass:secret", "", "file:", "env:"):

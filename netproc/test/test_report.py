@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from socket import AF_INET6, if_indextoname
+from typing import Any
 
 from twisted.internet.testing import EventLoggingObserver
 from twisted.logger import formatEvent, globalLogPublisher
@@ -10,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from netproc import filters
 from netproc.commands.report import Reporter, how_to_try
-from netproc.core.address import SocketAddress
+from netproc.core.address import SocketAddress, parse_address
 from netproc.test.real.contract import Fixture
 from netproc.test.real.peers import in_thread, request_and_half_close, reset
 from netproc.test.real.test_tcp import TcpFixture
@@ -83,6 +84,11 @@ class UnixReportTests(UnixFixture):
 
 
 class HowToTryTests(SynchronousTestCase):
+    def check(self, expected: str | None, local: Any, kind: str | None, tls: bool = False) -> None:
+        is_parsed = local is None or isinstance(local, SocketAddress)
+        place = local if is_parsed else parse_address(local, "local")
+        self.assertEqual(expected, how_to_try(place, kind, tls))
+
     def test_commands(self) -> None:
         for local, kind, expected in (
             ((127, 0, 0, 1, 7007), None, "nc -N 127.0.0.1 7007"),
@@ -99,7 +105,7 @@ class HowToTryTests(SynchronousTestCase):
             ((16, (1, 2)), "datagram", None),
             (None, None, None),
         ):
-            self.assertEqual(expected, how_to_try(local, kind))
+            self.check(expected, local, kind)
 
     def test_over_tls(self) -> None:
         for local, expected in (
@@ -114,7 +120,7 @@ class HowToTryTests(SynchronousTestCase):
                 "openssl s_client -quiet -connect [fe80::1%lo]:7",
             ),
         ):
-            self.assertEqual(expected, how_to_try(local, None, tls=True))
+            self.check(expected, local, None, tls=True)
 
     def test_a_shell_takes_it_as_it_is_meant(self) -> None:
         for local, kind, expected in (
@@ -133,7 +139,7 @@ class HowToTryTests(SynchronousTestCase):
             ),
             (SocketAddress(AF_INET6, ("fe80::1", 7, 0, 99999)), None, "nc -N fe80::1%99999 7"),
         ):
-            self.assertEqual(expected, how_to_try(local, kind))
+            self.check(expected, local, kind)
 
 
 del TcpFixture, UnixFixture

@@ -1,4 +1,4 @@
-"""tap.py: the command line, read and refused; command.py and ending.py with it."""
+"""The command line, read and refused: commands/tap.py, make.py, keywords.py, values.py and exits.py."""
 
 from __future__ import annotations
 
@@ -23,15 +23,18 @@ from zope.interface import implementer
 from netproc import ProcessError, filters
 from netproc.commands import exits as ending
 from netproc.commands import make as command
-from netproc.commands import tap
-from netproc.commands.make import ProcessCommand
+from netproc.commands import tap, values
+from netproc.commands.clock import use_monotonic_clock
+from netproc.commands.keywords import OPTIONS
+from netproc.commands.make import MakeOptions, ProcessCommand
+from netproc.core.options import OPTIONS as NETWORK_OPTIONS
 from netproc.making.make import KEYWORDS
 from netproc.test.base import NetprocTestCase, reactor
 from netproc.test.certificates import Authority, pem_of_key
 
 
 def parse(*arguments: str) -> dict[str, Any]:
-    options = tap.MakeOptions()
+    options = MakeOptions()
     options.parseOptions(arguments)
     return options.keywords
 
@@ -46,15 +49,15 @@ class Full(io.BytesIO):
 class ValueTests(SynchronousTestCase):
     def test_lisp(self) -> None:
         for text, value in (("t", True), ("nil", None), ("7", 7), ("-1", -1), ("x", "x"), ("", "")):
-            self.assertEqual(value, tap.lisp(text))
+            self.assertEqual(value, values.lisp(text))
 
     def test_strings_are_never_coerced(self) -> None:
         found = parse("--name", "t", "--host", "7", "--buffer", "nil", "--service", "7")
         self.assertEqual({"name": "t", "host": "7", "buffer": "nil", "service": 7}, found)
 
     def test_mode_is_octal(self) -> None:
-        self.assertEqual([0o640, 0o640, 0o640], [tap.octal(t) for t in ("640", "0640", "0o640")])
-        self.assertRaises(ValueError, tap.octal, "9")
+        self.assertEqual([0o640, 0o640, 0o640], [values.octal(t) for t in ("640", "0640", "0o640")])
+        self.assertRaises(ValueError, values.octal, "9")
 
     def test_addresses(self) -> None:
         for text, value in (
@@ -65,12 +68,12 @@ class ValueTests(SynchronousTestCase):
             ("/run/x", "/run/x"),
             ("١.0.0.1:80", "١.0.0.1:80"),
         ):
-            self.assertEqual(value, tap.address(text))
+            self.assertEqual(value, values.address(text))
 
     def test_functions(self) -> None:
-        self.assertIs(filters.echo, tap.function("netproc.filters.echo"))
-        self.assertIs(True, tap.function("t"))
-        self.assertIsNone(tap.function("nil"))
+        self.assertIs(filters.echo, values.function("netproc.filters.echo"))
+        self.assertIs(True, values.function("t"))
+        self.assertIsNone(values.function("nil"))
 
     def test_functions_of_the_working_directory_come_last(self) -> None:
         directory = self.mktemp()
@@ -81,9 +84,9 @@ class ValueTests(SynchronousTestCase):
         self.addCleanup(os.chdir, os.getcwd())
         os.chdir(directory)
         self.patch(sys, "path", [p for p in sys.path if p not in ("", os.getcwd())])
-        self.assertEqual("upper", tap.function("mine_for_tap.upper").__name__)
-        self.assertRaises(ValueError, tap.function, "netproc.upper")
-        self.assertRaises(ValueError, tap.function, "mine_for_tap.number")
+        self.assertEqual("upper", values.function("mine_for_tap.upper").__name__)
+        self.assertRaises(ValueError, values.function, "netproc.upper")
+        self.assertRaises(ValueError, values.function, "mine_for_tap.number")
 
     def test_plist(self) -> None:
         found = parse("--name", "p", "--service", "7", "--plist", "a=1", "--plist", "b=x=y")
@@ -132,8 +135,14 @@ class ValueTests(SynchronousTestCase):
             self.assertIn(problem, str(error))
 
     def test_every_keyword_is_an_option(self) -> None:
-        options = {keyword for keyword, _, _ in tap._OPTIONS} | {"plist", "tls_parameters"}
+        options = {keyword.name for keyword in OPTIONS} | {"plist", "tls_parameters"}
         self.assertEqual(set(KEYWORDS), options)
+
+    def test_the_help_of_network_options_is_that_of_their_table(self) -> None:
+        help_texts = MakeOptions().docs
+        for name, option in NETWORK_OPTIONS.items():
+            expected = f"Network option, {option.kind.values}: {option.help}"
+            self.assertEqual(expected, help_texts[values.option_name(name)])
 
 
 class ComplaintTests(SynchronousTestCase):
@@ -148,14 +157,14 @@ class ComplaintTests(SynchronousTestCase):
         server = ("--name", "p", "--server", "t", "--filter", "netproc.filters.echo")
         for arguments, expected in (
             (("--hosst", "x"), "option --hosst not recognized"),
-            (("--service", "7"), "--name: it is missing"),
+            (("--service", "7"), "--name is required"),
             ((*server, "--service", "70000"), "--service: port 70000 is not in 0…65535"),
-            ((*server, "--mode", "9"), "--mode: '9' is not an octal number, as 600"),
+            ((*server, "--mode", "9"), "--mode: '9' is not an octal number such as 600"),
             ((*server, "--local", "1.2.3.4:99999"), "--local: port 99999 is not in 0…65535"),
             ((*server, "--connect-timeout", "x"), "--connect-timeout: 'x' is not a number of seconds"),
             ((*server, "--service", "7", "--connect-timeout", "0"), "--connect-timeout: 0.0 is not a positive number of seconds"),
             (server, "--service: it is missing"),
-            ((*server, "--service", "7", "--tls-key", "k"), "--tls-key, --tls-cert: one needs the other"),
+            ((*server, "--service", "7", "--tls-key", "k"), "--tls-key, --tls-cert: give both or neither"),
             (
                 (*server, "--service", "7", "--tls-key", "/nokey", "--tls-cert", "/nocert"),
                 "--tls-key, --tls-cert: /nokey: No such file or directory",
@@ -164,10 +173,10 @@ class ComplaintTests(SynchronousTestCase):
                 (*server, "--service", "7", "--tls-require-client-cert", "t"),
                 "--tls-key, --tls-cert: a server needs a key and a certificate",
             ),
-            ((*server, "--service", "7", "--tls-trust", "x"), "--tls-trust: it is for clients"),
+            ((*server, "--service", "7", "--tls-trust", "x"), "--tls-trust: this option is for clients only"),
             (
                 ("--name", "p", "--service", "7", "--tls-client-ca", "x"),
-                "--tls-client-ca: it is for servers",
+                "--tls-client-ca: this option is for servers only",
             ),
             (
                 ("--name", "p", "--service", "7", "--tls-trust", "/no"),
@@ -186,14 +195,14 @@ class ComplaintTests(SynchronousTestCase):
             ((*server, "--local", "[::1]:" + "9" * 5000), "--local: port 99999999999999999999 is not in 0…65535"),
             ((*server, "--bindtodevice", "\udcff"), "--bindtodevice: \\udcff is not text in UTF-8"),
             ((*server, "--tls-alpn", "\udcff"), "--tls-alpn: \\udcff is not text in UTF-8"),
-            ((*server, "--tls-password", "secret"), "--tls-password: it needs --tls-key"),
+            ((*server, "--tls-password", "secret"), "--tls-password: this option requires --tls-key"),
             (
                 (*server, "--tls-key", "k", "--tls-cert", "c", "--tls-password", "secret"),
-                "--tls-password: this takes file:PATH, env:NAME or prompt, and not the password itself",
+                "--tls-password: expected file:PATH, env:NAME or prompt, not the password itself",
             ),
             (
                 ("--name", "p", "--server", "t", "--service", "7"),
-                "--server: it needs --filter or --buffer for what comes",
+                "--server: a server requires --filter or --buffer for its input",
             ),
         ):  # fmt: skip
             self.assertEqual(expected, self.complaint(*arguments))
@@ -246,7 +255,7 @@ class ComplaintTests(SynchronousTestCase):
             self.assertEqual(expected, error.code)
         error = self.assertRaises(SystemExit, tap.Options().parseOptions, [])
         self.assertEqual(64, error.code)
-        self.assertEqual("which command? try: make --help", said[-1])
+        self.assertEqual("a command is required: make; try --help", said[-1])
 
 
 class ServiceTests(NetprocTestCase):
@@ -284,10 +293,10 @@ class ServiceTests(NetprocTestCase):
                 return self.calls
 
         fake: Any = Reactor()
-        tap.use_monotonic_clock(fake)
+        use_monotonic_clock(fake)
         self.assertIs(time.monotonic, fake.seconds)
         fake.seconds, fake.calls = None, [1]
-        tap.use_monotonic_clock(fake)
+        use_monotonic_clock(fake)
         self.assertIsNone(fake.seconds)
 
 

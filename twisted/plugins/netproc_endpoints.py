@@ -1,7 +1,7 @@
-"""Tells Twisted that there are endpoints "netproc:…" and "starttls:…".
+"""The plugins for the endpoint descriptions "netproc:…" and "starttls:…".
 
-Twisted reads this file whenever a program looks for an endpoint that it does not know, so it imports nothing of netproc;
-`netproc/endpointstrings.py` is imported when one of these is named.
+Twisted imports this file for every endpoint description that is not one of its own kinds, so it imports nothing of netproc.
+`netproc/commands/endpointstrings.py` is imported when a description names one of these.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Tells twistd that there is a "netproc" command.
+"""The plugin for "twistd netproc".
 
-Twisted reads this file for every command of twistd in the environment, so it imports nothing of netproc;
-`netproc/tap.py` is imported when "twistd netproc" is called.
+Twisted imports this file for every twistd command in the environment, so it imports nothing of netproc.
+`netproc/commands/tap.py` is imported when "twistd netproc" is called.
 """
 
 from twisted.application.service import ServiceMaker

@@ -1,6 +1,6 @@
-"""Tells twistd that there is a "netproc" reactor: twistd --reactor=netproc.
+"""The plugin for "twistd --reactor=netproc".
 
-Twisted reads this file for every command of twistd in the environment, so it imports nothing of netproc.
+Twisted imports this file for every twistd command in the environment, so it imports nothing of netproc.
 """
 
 from twisted.application.reactors import Reactor

@@ -85,7 +85,7 @@ class CommandTests(ProgramTestCase):
         server, port = await self.serve(command)
         for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
             server.signal(number)
-            await self.printed(server, f"{number.name} came; it does nothing")
+            await self.printed(server, f"{number.name} received and ignored")
         peer = await in_thread(socket.create_connection, ("127.0.0.1", port), 10)
         self.assertEqual(b"x", await in_thread(request_and_half_close, peer, b"x"))
 
@@ -228,7 +228,7 @@ class TwistdTests(ProgramTestCase):
         program.signal(signal.SIGUSR1)
         await self.until(lambda: os.path.exists(os.path.join(program.directory, "d.log.1")))
         program.signal(signal.SIGHUP)
-        await self.printed_to(program, "d.log", "(SIGHUP) came")
+        await self.printed_to(program, "d.log", "(SIGHUP) received")
 
     async def test_functions_of_the_working_directory(self) -> None:
         directory = self.mktemp()

@@ -1,4 +1,4 @@
-"""`python -m netproc.commands.devcert` as a user runs it, and the two commands that it prints."""
+"""`python -m netproc dev-cert` as a user runs it, and the two commands that it prints."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ from netproc.test.test_packaging import checkout
 class DevcertTests(ProgramTestCase):
     async def made(self) -> Program:
         """The command, which has ended in order; the files are in its directory."""
-        command = self.python("-m", "netproc.commands.devcert")
+        command = self.python("-m", "netproc", "dev-cert")
         self.assertEqual((0, ""), (await self.ends(command), command.errors))
         return command
 
     async def refused(self, *arguments: str) -> str:
-        command = self.python("-m", "netproc.commands.devcert", *arguments)
+        command = self.python("-m", "netproc", "dev-cert", *arguments)
         self.assertEqual(os.EX_CANTCREAT, await self.ends(command))
         self.assertEqual("", command.text())
         return command.errors
@@ -165,11 +165,10 @@ class DevcertTests(ProgramTestCase):
                 self.assertIn(line, text, page)
 
     async def test_help_and_wrong_arguments(self) -> None:
-        helped = self.python("-m", "netproc.commands.devcert", "--help")
+        helped = self.python("-m", "netproc", "dev-cert", "--help")
         self.assertEqual(0, await self.ends(helped))
         self.assertIn(CERTIFICATE_FILE, helped.text())
-        wrong = self.python("-m", "netproc.commands.devcert", "one", "two")
-        self.assertEqual(2, await self.ends(wrong))
-        self.assertIn("unrecognized arguments: two", wrong.errors)
+        wrong = self.python("-m", "netproc", "dev-cert", "one", "two")
+        self.assertEqual(os.EX_USAGE, await self.ends(wrong))
+        self.assertEqual("netproc: dev-cert takes at most one argument: DIRECTORY\n", wrong.errors)
         self.assertEqual([], [n for n in os.listdir(wrong.directory) if n.endswith(".pem")])
-        self.assertNotIn("Traceback", wrong.errors)

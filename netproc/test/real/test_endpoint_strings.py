@@ -291,7 +291,7 @@ class NetprocTests(EndpointFixture):
             self.assertEqual(b"", await in_thread(peer.recv, 1))
         client = clientFromString(reactor, f"netproc:{number}")
         error = await self.failure_of(client.connect(Kept(lambda: None)), ProcessError)
-        self.assertIn("has returned no protocol", str(error))
+        self.assertIn("returned no protocol", str(error))
 
     async def test_a_factory_that_fails(self) -> None:
         port = await self.listen("netproc:0", Kept(lambda: 1 / 0))
@@ -303,14 +303,14 @@ class NetprocTests(EndpointFixture):
         for description, complaint in (
             ("netproc:7:hos=x", "hos: this kind of endpoint has no such option"),
             ("netproc:7:filter=t", "filter: this kind of endpoint has no such option"),
-            ("netproc:7:port=8", "port: it is given twice"),
-            ("netproc:a:7:8", "8: behind host and service every option has its name"),
+            ("netproc:7:port=8", "port: this option is given twice"),
+            ("netproc:a:7:8", "8: after host and service, write an option as NAME=VALUE"),
             ("netproc:host=a", "service: it is missing"),
             ("netproc:port=70000", "service: port 70000 is not in 0…65535"),
             ("netproc:7:connect-timeout=x", "connect-timeout: 'x' is not a number of seconds"),
-            ("netproc:7:tls-key=/k", "tls-key, tls-cert: one needs the other"),
-            ("starttls:h:7", "protocol: it is missing"),
-            ("starttls:port=7:protocol=imap", "host: it is missing"),
+            ("netproc:7:tls-key=/k", "tls-key, tls-cert: give both or neither"),
+            ("starttls:h:7", "protocol: this option is required"),
+            ("starttls:port=7:protocol=imap", "host: this option is required"),
             ("starttls:h:7:protocol=imap:nodelay=t", "nodelay: this kind of endpoint"),
             ("starttls:h:7:protocol=gopher", "protocol: 'gopher' is none of smtp"),
         ):
@@ -318,8 +318,8 @@ class NetprocTests(EndpointFixture):
             self.assertIn(complaint, str(error))
         for description, complaint in (
             ("netproc:7:remote=/x", "remote: this kind of endpoint has no such option"),
-            ("netproc:7:server=nil", "server: 'nil' does not make a server: give t, or"),
-            ("netproc:7:server=yes", "server: 'yes' does not make a server: give t, or"),
+            ("netproc:7:server=nil", "server: 'nil' is neither t nor the length of the backlog"),
+            ("netproc:7:server=yes", "server: 'yes' is neither t nor the length of the backlog"),
         ):
             error = self.assertRaises(ValueError, serverFromString, reactor, description)
             self.assertIn(complaint, str(error))

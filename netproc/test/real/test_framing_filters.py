@@ -367,9 +367,12 @@ class LinesTests(TcpFixture):
     def test_what_cannot_be(self) -> None:
         for call, problem in (
             (lambda: lines(None), "function: None is not a function"),
-            (lambda: lines(print, delimiter=""), "delimiter: '' is no text to end a line"),
+            (
+                lambda: lines(print, delimiter=""),
+                "delimiter: '' is not a string of at least one character",
+            ),
             (lambda: lines(print, max_length=-1), "max_length: -1 is not a number of bytes"),
-            (lambda: length_prefixed(print, 3), "size: 3 is none of 1, 2, 4 and 8"),
+            (lambda: length_prefixed(print, 3), "size: 3 is not 1, 2, 4 or 8"),
             (
                 lambda: length_prefixed(print, byteorder="odd"),
                 "byteorder: 'odd' is neither 'big' nor 'little'",

@@ -33,7 +33,7 @@ LOCALHOST = AUTHORITY.issue("localhost")
 #: Every byte, many times, and more than any buffer on the way holds.
 DATA = bytes(range(256)) * 12_000
 
-CLEAR = "netproc: TLS: none, everything goes in clear text\n"
+CLEAR = "netproc: TLS: none, the connection is not encrypted\n"
 
 
 class OpenFixture(ProgramTestCase):
@@ -440,7 +440,7 @@ class FailureTests(OpenFixture):
 
     async def test_wrong_options(self) -> None:
         for arguments, complaint in (
-            (["h"], "open: this takes HOST and SERVICE"),
+            (["h"], "open takes two arguments: HOST and SERVICE"),
             (["h", "70000"], "SERVICE: port 70000 is not in 0…65535"),
             (["h", "7", "--trust", "c"], "--trust: nothing begins TLS here: give a type or"),
             (["h", "7", "--type", "plain", "--trust", "c"], "--trust: the type 'plain' has no TLS"),
@@ -450,8 +450,8 @@ class FailureTests(OpenFixture):
     async def test_help_and_version(self) -> None:
         for arguments, pattern in (
             (["--version"], rf"\Anetproc {netproc.__version__}\n\Z"),
-            (["--help"], r"Usage: python -m netproc COMMAND"),
-            (["open", "--help"], r"Usage: python -m netproc open HOST SERVICE"),
+            (["--help"], r"Usage: netproc COMMAND"),
+            (["open", "--help"], r"Usage: netproc open HOST SERVICE"),
         ):
             child = self.popen(*arguments)
             output, errors = await in_thread(child.communicate)
@@ -460,5 +460,6 @@ class FailureTests(OpenFixture):
         child = self.popen()
         _, errors = await in_thread(child.communicate)
         self.assertEqual(
-            (os.EX_USAGE, b"netproc: which command? try: open --help\n"), (child.returncode, errors)
+            (os.EX_USAGE, b"netproc: a command is required: make, open, dev-cert; try --help\n"),
+            (child.returncode, errors),
         )

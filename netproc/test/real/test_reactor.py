@@ -322,5 +322,5 @@ print([name for name in sys.modules if name.startswith("netproc")])
 
     def test_a_spin_that_is_no_number(self) -> None:
         for word in ("long", "-1", "nan", "2"):
-            expected = f"NETPROC_SPIN is {word!r} and not a number of seconds, 0 to 1"
+            expected = f"NETPROC_SPIN: {word!r} is not a number of seconds from 0 to 1"
             self.assertEqual((0, expected), run(INSTALL, NETPROC_SPIN=word))

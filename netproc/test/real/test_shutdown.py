@@ -49,7 +49,7 @@ DEADLINES = """
 import sys, time
 from twisted.internet import reactor
 from netproc import make_network_process
-from netproc.commands.tap import use_monotonic_clock
+from netproc.commands.clock import use_monotonic_clock
 
 use_monotonic_clock(reactor)
 

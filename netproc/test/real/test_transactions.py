@@ -187,8 +187,8 @@ class TransactionTests(TcpFixture):
         for asked, problem in (
             (queue.enqueue("?", 5), "regexp: 5: "),
             (queue.enqueue("?", "("), "regexp: '(': "),
-            (queue.enqueue("?", b"x"), "regexp: b'x' is not str, as what comes is"),
-            (binary.enqueue(b"?", "x"), "regexp: 'x' is not bytes, as what comes is"),
+            (queue.enqueue("?", b"x"), "regexp: b'x' is not str, the type of the input"),
+            (binary.enqueue(b"?", "x"), "regexp: 'x' is not bytes, the type of the input"),
             (queue.enqueue("?", "x", timeout=0), "timeout: 0 is not a positive number of seconds"),
             (queue.enqueue("?", "x", max_length="1"), "max_length: '1' is not a number of bytes"),
             (queue.enqueue(5, "x"), "data: int is neither str nor bytes"),
@@ -218,4 +218,4 @@ class TransactionTests(TcpFixture):
         self.addCleanup(globalLogPublisher.removeObserver, observer)
         for _ in range(20):
             queue._receive(process, "again")
-        self.assertEqual(1, sum("is no answer" in event["log_format"] for event in logged))
+        self.assertEqual(1, sum("unsolicited" in event["log_format"] for event in logged))
