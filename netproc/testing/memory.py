@@ -290,17 +290,12 @@ class _Socket:
     def send(self, data: memoryview) -> int:
         if self._reset or self._shut:
             raise _error(errno.EPIPE)
-        if not data:
-            return 0
         if self._peer._closed:
-            # The kernel takes it, and learns by the peer's answer that the connection is gone.
-            self._reset = True
-            size = len(data)
-        else:
-            size = min(len(data), self._room())
-            if size <= 0:
-                raise _error(errno.EWOULDBLOCK)
-            self._peer._received += data[:size]
+            # The kernel takes the data.  It learns from the peer's answer that the connection is gone.
+            self._reset = len(data) > 0
+            return len(data)
+        size = min(len(data), self._room())
+        self._peer._received += data[:size]
         self._reactor.changed()
         return size
 
