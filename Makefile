@@ -60,8 +60,10 @@ bench-quick: $(VENV)/with-bench
 
 # -- testing it ---------------------------------------------------------------------------------
 
+# Tests wait for other programs as much as they compute: two workers for each processor.
+# The end of the output lists what was skipped, and which package is missing for it.
 test: $(VENV)/with-test
-	$(BIN)/trial -j2 netproc
+	$(BIN)/trial -j$$((2 * $$($(BIN)/python -c 'import os; print(os.cpu_count())'))) netproc
 
 # Side by side: they mostly wait.
 reactors: $(VENV)/with-test

@@ -19,8 +19,8 @@ from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import TCP4ServerEndpoint
 
 from netproc import NetworkProcess, make_network_process
-from netproc.test.certificates import Authority
-from netproc.test.real.floods import HELLO_REQUEST, KeyUpdates
+from netproc.test.support.certificates import Authority
+from netproc.test.support.floods import HELLO_REQUEST, KeyUpdates
 
 #: Seconds of CPU time.
 TARGET = 0.05

@@ -48,7 +48,7 @@ def _tables(content: Mapping[str, Any]) -> Iterator[str]:
         workload: {peer: [Sample(**sample) for sample in taken] for peer, taken in peers.items()}
         for workload, peers in content["samples"].items()
     }
-    yield from _list_table("What netproc wants to be, and was", target_table(samples))
+    yield from _list_table("Targets, and what was measured", target_table(samples))
     for workload in WORKLOADS:
         if workload.name in samples:
             found = content["summaries"][workload.name]
@@ -59,6 +59,7 @@ def _tables(content: Mapping[str, Any]) -> Iterator[str]:
 def _list_table(title: str, table: Sequence[Sequence[str]]) -> Iterator[str]:
     yield f".. list-table:: {title}"
     yield "   :header-rows: 1"
+    yield "   :class: figures"
     yield ""
     for line in zip(*table, strict=True):
         for number, cell in enumerate(line):

@@ -72,14 +72,14 @@ def _target_over_baseline(workload: Workload, peer: str) -> str:
 
 def target_table(samples: Samples) -> list[list[str]]:
     """The columns of the table of targets."""
-    lines = [["workload", "server", "beside", "target", "measured", ""]]
+    lines = [["workload", "server", "compared with", "target", "measured", "result"]]
     for target in (target for target in TARGETS if target.workload in samples):
         value = target.value(samples)
         told = target.kind.form.format(value) if value is not None else NO_FIGURE
         bound = ("≤ " if target.kind.at_most else "≥ ") + target.kind.form.format(target.bound)
         met = "" if value is None else "met" if target.met_by(value) else "missed"
-        beside = TITLES.get(target.over, "")
-        lines.append([target.workload, TITLES[target.peer], beside, bound, told, met])
+        other = TITLES.get(target.over, "")
+        lines.append([target.workload, TITLES[target.peer], other, bound, told, met])
     lines += [
         [workload, TITLES[peer], "", f"≤ p99 of C and {STALL:g} ms", f"{p99:.1f} ms more", "missed"]
         for workload, peer, p99 in stalls(samples)

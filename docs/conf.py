@@ -15,6 +15,8 @@ exclude_patterns = ["_build"]
 html_theme = "furo"
 html_title = f"netproc {netproc.__version__}"
 html_copy_source = False
+html_static_path = ["_static"]
+html_css_files = ["netproc.css"]
 
 # The copy button takes the commands of a console block, without prompts and without what they print.
 copybutton_prompt_text = "$ "

@@ -13,7 +13,12 @@ def show(process: NetworkProcess, text: str) -> None:
 
 async def main(reactor: object, host: str, port: str, *words: str) -> None:
     try:
-        client = await make_network_process(name="client", host=host, service=port, filter=show)
+        client = await make_network_process(
+            name="client",
+            host=host,
+            service=port,
+            filter=show,
+        )
     except ProcessError as error:
         sys.exit(f"client: {error}")
     client.send(" ".join(words) + "\n")

@@ -1,4 +1,7 @@
-"""An echo server with TLS.  It needs dev-key.pem and dev-cert.pem: python -m netproc dev-cert"""
+"""An echo server with TLS.
+
+It needs dev-key.pem and dev-cert.pem, which python -m netproc dev-cert makes.
+"""
 
 from twisted.internet.task import react
 

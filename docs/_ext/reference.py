@@ -74,6 +74,14 @@ def resolve(
     return content if is_private else None
 
 
+def describe_constant(
+    app: Sphinx, what: str, name: str, thing: object, options: object, lines: list[str]
+) -> None:
+    """Leave the description of a constant to the page: its docstring is that of its type."""
+    if what == "data":
+        lines.clear()
+
+
 def prepare_annotations() -> None:
     """Let Sphinx show the types and defaults of signatures as a reader would write them."""
     # Sphinx names a type by this attribute, which interfaces of zope.interface do not have.
@@ -90,4 +98,6 @@ def setup(app: Sphinx) -> dict[str, Any]:
     prepare_annotations()
     app.add_role("name", NameRole())
     app.connect("missing-reference", resolve)
+    app.setup_extension("sphinx.ext.autodoc")
+    app.connect("autodoc-process-docstring", describe_constant)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,17 +1,17 @@
-"""The address forms of Emacs: parse, check, print.
+"""Addresses in the forms of Emacs: parsing, checking and formatting.
 
-`core/spec.py` parses what `local=` and `remote=` were given, `net/resolve.py` makes addresses from
-hosts and services, `process/process.py` and `core/contact.py` print what the sockets answer.
+`core/spec.py` parses the values of `local` and `remote`.  `core/contact.py` shows the addresses of a process in these
+forms, and `process/process.py` formats them for its repr.
 
-An address is one of (process-contact, N40):
+An address has one of these forms (process-contact, N40):
 
 * ``(a, b, c, d, port)``: IPv4;
 * ``(g1, …, g8, port)``: IPv6, the groups as 16-bit numbers;
-* ``(host, port)``: IPv4 or IPv6, the host as numeric text; IPv6 addresses that belong to one
-  interface are shown so, since the other form has no place for the zone: ``("fe80::1%eth0", 80)``;
-* a `str`: the path of a UNIX socket; a leading NUL makes it an abstract name; ``""`` is the
-  address of a UNIX socket that has none;
-* ``(family, (byte, …))``: any family, the bytes of its socket address behind the family.
+* ``(host, port)``: IPv4 or IPv6, the host as numeric text.  IPv6 addresses with a zone are shown in this form,
+  since the other one has no place for the zone: ``("fe80::1%eth0", 80)``;
+* a `str`: the path of a UNIX socket.  A leading NUL makes it an abstract name.  ``""`` is the address of a UNIX
+  socket without a name;
+* ``(family, (byte, …))``: any family, and the bytes of its socket address that follow the family.
 """
 
 from __future__ import annotations
@@ -23,27 +23,25 @@ import sys
 from collections.abc import Sequence
 from typing import Any, NamedTuple, TypeAlias
 
-from .errors import ProcessArgumentError
+from .checks import C_INT_MAX, C_INT_MIN, check_number, is_integer, plain
+from .errors import ProcessArgumentError, argument
 from .escape import escape, shown
 
 Address: TypeAlias = tuple[int, ...] | tuple[str, int] | tuple[int, tuple[int, ...]] | str
 
 #: The room for the name of a UNIX socket in the kernel's structure, in bytes.  An abstract name may
-#: fill it; a path needs one byte for the NUL behind it.
+#: fill it; a path needs one byte for the NUL that ends it.
 UNIX_NAME_MAX = 108
 UNIX_PATH_MAX = UNIX_NAME_MAX - 1
 
-#: The longest name of a network interface, in bytes (IFNAMSIZ, without the NUL behind it).
+#: The longest name of a network interface, in bytes (IFNAMSIZ without the NUL that ends it).
 INTERFACE_NAME_MAX = 15
-
-#: What the system takes for the number of an address family: a C int.
-_FAMILY_MIN, _FAMILY_MAX = -(2**31), 2**31 - 1
 
 PORT_MAX = 0xFFFF
 _FLOW_MAX = 0xFFFFF
 _ZONE_MAX = 0xFFFFFFFF
 
-#: What an IPv4 address begins with when it is written as an IPv6 address.
+#: The first bytes of an IPv6 address that stands for an IPv4 address.
 _MAPPED = bytes(10) + b"\xff\xff"
 
 LOOPBACK: dict[int, str] = {socket.AF_INET: "127.0.0.1", socket.AF_INET6: "::1"}
@@ -59,8 +57,8 @@ WILDCARDS = {
 class SocketAddress(NamedTuple):
     """The address family and the address, as the functions of the `socket` module take and return it.
 
-    Hosts of IPv4 and IPv6 are written as the kernel writes them.  The interface of an IPv6 address is a number in `raw`.  Two
-    addresses are therefore equal if their text is.
+    An IPv4 or IPv6 host in `raw` is text in the form that the kernel uses, and the interface of an IPv6 address is a number.
+    Therefore two values are equal if they are the same address.
 
     Attributes:
         family: The address family.
@@ -77,16 +75,16 @@ class SocketAddress(NamedTuple):
 
     @property
     def destination(self) -> SocketAddress:
-        """The address to which packets for it are sent, which is that of the local host for a wildcard."""
+        """The address to which a client connects or sends packets.  For a wildcard it is the local host."""
         if not self.is_wildcard:
             return self
         return SocketAddress(self.family, (WILDCARDS[self.raw[0]], *self.raw[1:]))
 
 
 def inet_address(host: str, port: int, flow: int = 0, scope: int = 0) -> SocketAddress:
-    """The address of the numeric HOST, however it is spelled; raises ValueError for other text.
+    """Return the address of the numeric HOST, however it is spelled; raise ValueError for other text.
 
-    SCOPE is the number of an interface, if HOST does not name one behind a percent sign.
+    SCOPE is the number of an interface.  An interface after a percent sign in HOST comes first.
     """
     try:
         found = ipaddress.ip_address(host)
@@ -101,7 +99,7 @@ def inet_address(host: str, port: int, flow: int = 0, scope: int = 0) -> SocketA
 
 
 def _zone_number(zone: str) -> int:
-    """The number of the interface ZONE, which is its name or that number; raises ValueError."""
+    """Return the number of the interface ZONE, which is its name or its number; raise ValueError if there is none."""
     if zone.isdecimal() and len(zone) <= len(str(_ZONE_MAX)):
         return min(int(zone), _ZONE_MAX)
     try:
@@ -111,7 +109,7 @@ def _zone_number(zone: str) -> int:
 
 
 def _zone_name(number: int) -> str:
-    """The name of the interface NUMBER; the number itself if there is no such interface now."""
+    """Return the name of the interface NUMBER, or the number as text if there is no such interface now."""
     try:
         return socket.if_indextoname(number)
     except OSError:
@@ -123,7 +121,7 @@ def parse_address(value: object, keyword: str) -> SocketAddress:  # D5, N41
 
     Args:
         value: The address.
-        keyword: The name of the argument, for the error.
+        keyword: The `keyword` of the error, if the address cannot be used.
 
     Returns:
         The address as endpoints take it.
@@ -131,20 +129,28 @@ def parse_address(value: object, keyword: str) -> SocketAddress:  # D5, N41
     Raises:
         ProcessArgumentError: The address has another form, or a number is out of range.
     """
+    with argument(keyword):
+        return _parse(plain(value), keyword)
+
+
+def _parse(value: object, keyword: str) -> SocketAddress:
     if isinstance(value, str):
         return SocketAddress(socket.AF_UNIX, unix_name(value, keyword))
     if isinstance(value, (tuple, list)):
         if len(value) in (5, 9):
             return _parse_numbers(value, keyword)
-        if len(value) == 2 and isinstance(value[0], str) and _is_int(value[1]):
+        if len(value) == 2 and isinstance(value[0], str) and is_integer(value[1]):
             return _parse_host(value[0], value[1], keyword)
-        if len(value) == 2 and _is_int(value[0]) and isinstance(value[1], (tuple, list)):
+        if len(value) == 2 and is_integer(value[0]) and isinstance(value[1], (tuple, list)):
             return _parse_raw(value[0], value[1], keyword)
     raise ProcessArgumentError(keyword, f"malformed address {shown(value)}")
 
 
 def unix_name(name: str, keyword: str) -> bytes:
-    """Check NAME, a path or an abstract name, and encode it as the file system does (N43)."""
+    """Return NAME, a path or an abstract name of a UNIX socket, in the encoding of file names (N43).
+
+    Raises ProcessArgumentError if the kernel cannot take it.
+    """
     encoded = _encode(name)
     if encoded is None:
         problem = f"the name {shown(name)} of a UNIX socket has characters that files cannot have"
@@ -180,34 +186,26 @@ def interface_name(name: object, keyword: str) -> bytes:
 
 
 def _encode(name: str) -> bytes | None:
-    """NAME in the encoding of file names, None if it has lone surrogates that stand for no byte."""
+    """Return NAME in the encoding of file names, or None if it has lone surrogates that stand for no byte."""
     try:
         return os.fsencode(name)
     except UnicodeEncodeError:
         return None
 
 
-def _is_int(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def check_number(value: object, highest: int, keyword: str, what: str) -> int:
-    """VALUE, if it is an integer in 0…HIGHEST; WHAT says in the error what it is."""
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= highest:
-        raise ProcessArgumentError(keyword, f"{what} {shown(value)} is not in 0…{highest}")
-    return value
-
-
 def check_family(family: int, keyword: str) -> int:
-    """FAMILY, if the system can be asked for it; which families there are it says itself."""
-    if not _FAMILY_MIN <= family <= _FAMILY_MAX:
+    """Return FAMILY if it can be the number of an address family; otherwise raise ProcessArgumentError.
+
+    Whether the system has that family is found out when a socket is made.
+    """
+    if not C_INT_MIN <= family <= C_INT_MAX:
         problem = f"{shown(family)} cannot be the number of an address family"
         raise ProcessArgumentError(keyword, problem)
     return family
 
 
 def _parse_numbers(value: Sequence[object], keyword: str) -> SocketAddress:
-    """The form of five or nine numbers; the last one is the port."""
+    """Parse the form of five or nine numbers, of which the last one is the port."""
     port = check_number(value[-1], PORT_MAX, keyword, "port")
     if len(value) == 5:
         octets = [check_number(octet, 255, keyword, "octet") for octet in value[:-1]]
@@ -218,7 +216,7 @@ def _parse_numbers(value: Sequence[object], keyword: str) -> SocketAddress:
 
 
 def _parse_host(host: str, port: int, keyword: str) -> SocketAddress:
-    """The form (host, port)."""
+    """Parse the form (host, port)."""
     check_number(port, PORT_MAX, keyword, "port")
     try:
         return inet_address(host, port)
@@ -227,7 +225,7 @@ def _parse_host(host: str, port: int, keyword: str) -> SocketAddress:
 
 
 def _parse_raw(family: int, values: Sequence[object], keyword: str) -> SocketAddress:
-    """The form (family, bytes); the families that have a form of their own take that one."""
+    """Parse the form (family, bytes); IPv4, IPv6 and UNIX addresses become the same as by their own forms."""
     check_family(family, keyword)
     data = bytes([check_number(value, 255, keyword, "byte") for value in values])
     if family == socket.AF_INET:
@@ -247,7 +245,7 @@ def _parse_raw(family: int, values: Sequence[object], keyword: str) -> SocketAdd
 
 
 def address_form(address: SocketAddress) -> Address:
-    """The address form that Emacs shows for ADDRESS; with a zone, which Emacs drops, (host, port)."""
+    """Return ADDRESS in the form that Emacs shows.  Emacs drops the zone of an IPv6 address; here it makes the form (host, port)."""
     family, raw = address.family, address.raw
     if family == socket.AF_INET:
         return (*map(int, raw[0].split(".")), raw[1])
@@ -261,23 +259,23 @@ def address_form(address: SocketAddress) -> Address:
 
 
 def _groups(host: str) -> list[int]:
-    """The eight groups of the IPv6 address HOST."""
+    """Return the eight groups of the IPv6 address HOST."""
     packed = socket.inet_pton(socket.AF_INET6, host)
     return [int.from_bytes(packed[at : at + 2], "big") for at in range(0, 16, 2)]
 
 
 def numeric_host(address: SocketAddress) -> str:
-    """The host of an IP address as other programs take it, with its zone."""
+    """Return the host of an IP address in the usual spelling, with its zone."""
     host: str = address.raw[0]
     zone = address.raw[3] if address.family == socket.AF_INET6 else 0
     return f"{host}%{_zone_name(zone)}" if zone else host
 
 
 def host_text(address: SocketAddress | None) -> str:
-    """The host as names and messages show it, or "-" (N92).
+    """Return the host of ADDRESS as names of processes and messages show it, or "-" if it has none (N92).
 
-    IPv6 is eight hex groups (D4), and the zone if there is one.  An IPv4 address that an IPv6 socket
-    shows is dotted, as any other.
+    An IPv6 address is eight hexadecimal groups (D4), with its zone if it has one.  An IPv4 address of an IPv6 socket
+    is shown as an IPv4 address.
     """
     if address is None or address.family not in LOOPBACK:
         return "-"
@@ -292,8 +290,9 @@ def host_text(address: SocketAddress | None) -> str:
 
 
 def format_address(address: SocketAddress | None) -> str:
-    """The whole address for messages, on one line: "127.0.0.1:7", "[0:0:0:0:0:0:0:1]:7", a path, or
-    "-".  The peer chooses the names of its UNIX sockets, so they are escaped.
+    """Return ADDRESS with its port for messages, on one line: "127.0.0.1:7", "[0:0:0:0:0:0:0:1]:7", a path, or "-".
+
+    A peer chooses the names of its UNIX sockets, so they are escaped.
     """
     if address is None:
         return "-"
@@ -326,7 +325,7 @@ def format_network_address(address: object, omit_port: bool = False) -> str | No
         return None
     if len(address) == 2 and isinstance(address[1], (tuple, list)):
         family = address[0]
-        known = _is_int(family) and _FAMILY_MIN <= family <= _FAMILY_MAX
+        known = is_integer(family) and C_INT_MIN <= family <= C_INT_MAX
         return f"<Family {family}>" if known else None
     if len(address) == 2 and isinstance(address[0], str):
         return _format_host(address, omit_port)
@@ -335,7 +334,7 @@ def format_network_address(address: object, omit_port: bool = False) -> str | No
     numbers = address[:-1] if with_port else address
     shape, highest = shapes.get(len(numbers), ("", -1))
     checked = [*numbers] if omit_port or not with_port else [*numbers, address[-1]]
-    if not shape or not all(_is_int(number) and 0 <= number <= 65535 for number in checked):
+    if not shape or not all(is_integer(number) and 0 <= number <= 65535 for number in checked):
         return None
     if max(numbers) > highest:
         return None
@@ -346,7 +345,7 @@ def format_network_address(address: object, omit_port: bool = False) -> str | No
 
 
 def _format_host(address: Sequence[object], omit_port: bool) -> str | None:
-    """The form (host, port) as text."""
+    """Return the form (host, port) as text."""
     try:
         found = parse_address(address, "address")
     except ProcessArgumentError:

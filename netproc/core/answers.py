@@ -1,10 +1,10 @@
-r"""What a dialect is made of: where an answer ends, what it says, and which command comes next.
+r"""The parts of a dialect: where an answer ends, what it says, and which command comes next.
 
 `core/dialects.py` has the dialects of known protocols, with `core/ldap.py` and `core/xmpp.py`.  `core/streamspec.py` makes
-a dialect of the generic keywords of open_network_stream.  `core/negotiate.py` leads the dialogue.
+a dialect from the keywords of `open_network_stream`.  `core/negotiate.py` runs the dialogue.
 
-In patterns ``^`` and ``$`` are the borders of lines and case does not matter, as in Emacs.  Text is UTF-8,
-whatever the coding system of the process is.  Invalid bytes become lone surrogates, which give every byte back.
+In patterns ``^`` and ``$`` match at the borders of lines, and case does not matter, as in Emacs.  Text is UTF-8,
+whatever the coding system of the process is.  Invalid bytes become lone surrogates, which encode to the same bytes.
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ T = TypeVar("T")
 
 FLAGS = re.MULTILINE | re.IGNORECASE
 
-#: Looks at bytes that grow.  It yields when it needs more of them.  It yields True if it has not looked at all of
-#: them yet: then the caller resumes it with True after a moment, even if no more bytes have come.
+#: A search in received bytes, to which the caller adds more.  The scan yields when it needs more bytes.  It yields True if
+#: it has not looked at all of them yet: then the caller resumes it with True after a moment, even if no more bytes came.
 Scan: TypeAlias = Generator[bool, bool | None, T]
-#: Begins to look for the end of the answer that some bytes begin with; the scan returns how long the answer is.
-#: The scan raises UnexpectedAnswerError if the bytes cannot become an answer.
+#: A function that begins to look for the end of an answer; its argument is the received bytes, which begin with the
+#: answer.  The scan returns the length of the answer, or raises UnexpectedAnswerError if the bytes cannot become one.
 End: TypeAlias = Callable[[bytearray], Scan[int]]
-#: Whether an answer says something.
+#: A function that returns whether an answer says something.
 Test: TypeAlias = Callable[[bytes], bool]
-#: The command for what the server said, if it said anything; None for no command.
+#: A function that returns the command to send, or None for no command.  Its argument is what the server said, or None.
 Command: TypeAlias = Callable[[str | None], bytes | None]
-#: What an answer says that refuses something.
+#: A function that returns the text of an answer with which the server refuses something.
 Words: TypeAlias = Callable[[bytes], str]
 
 
 class UnexpectedAnswerError(Exception):
-    """SHOWN, its argument, begins no answer of the dialect; `core/negotiate.py` says which it waits for."""
+    """The received bytes are not an answer of the dialect; SHOWN is their beginning.  `core/negotiate.py` reports the error."""
 
     def __init__(self, shown: bytes) -> None:
         super().__init__(shown)
@@ -43,17 +43,17 @@ class UnexpectedAnswerError(Exception):
 
 
 def to_text(data: bytes | bytearray) -> str:
-    """The text of a complete answer."""
+    """Return the text of DATA, a complete answer."""
     return data.decode("utf-8", "surrogateescape")
 
 
 def to_bytes(text: str) -> bytes:
-    """The bytes of TEXT, also of what is invalid in it."""
+    """Return the bytes of TEXT; a lone surrogate that stands for an invalid byte becomes that byte."""
     return text.encode("utf-8", "surrogateescape")
 
 
 def pattern(expression: str) -> re.Pattern[str]:
-    """EXPRESSION with the flags that Emacs's regular expressions have."""
+    """Return EXPRESSION, compiled with the flags that correspond to Emacs's regular expressions."""
     return re.compile(expression, FLAGS)
 
 
@@ -61,7 +61,7 @@ def pattern(expression: str) -> re.Pattern[str]:
 
 
 def find(data: bytearray, what: bytes, start: int) -> Scan[int]:
-    """Where the first WHAT at START or after it ends.  Each byte is looked at once."""
+    """Return the end of the first WHAT at or after START.  Each byte is looked at once."""
     while (found := data.find(what, start)) < 0:
         start = max(start, len(data) - len(what) + 1)
         yield False
@@ -69,26 +69,26 @@ def find(data: bytearray, what: bytes, start: int) -> Scan[int]:
 
 
 def line_end(data: bytearray, start: int) -> Scan[int]:
-    """Where the line that begins at START ends."""
+    """Return the end of the line that begins at START."""
     return find(data, b"\n", start)
 
 
 # --- Ends. ----------------------------------------------------------------------------------------------
 
-#: The search for a pattern is repeated with every piece until so many bytes have come ...
+#: Until this many bytes have come, the search for a pattern is repeated with every piece ...
 _SEARCH_ALWAYS = 1024
-#: ... and then when this part of what was searched has come anew: that keeps all searches together linear.
+#: ... and after that when the new bytes are this part of the searched ones.  So the cost of all searches together is
+#: linear.
 _SEARCH_AFTER = 1 / 8
 
 
 @dataclass(frozen=True, slots=True)
 class Until:
-    """An end: that of the first match in everything that has come."""
+    """An `End`: the end of the first match in the received bytes."""
 
     pattern: re.Pattern[str]
 
     def __call__(self, data: bytearray) -> Scan[int]:
-        """An `End`."""
         while (end := self._search(data)) is None:
             searched = len(data)
             due: bool | None = False
@@ -97,7 +97,7 @@ class Until:
         return end
 
     def _search(self, data: bytearray) -> int | None:
-        # The rest of a character may be on its way.
+        # The last character may be incomplete.
         text, _ = utf_8_decode(data, "surrogateescape", False)
         match = self.pattern.search(text)
         return None if match is None else len(to_bytes(text[: match.end()]))
@@ -110,12 +110,11 @@ def _worth_a_search(searched: int, size: int) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Polled:
-    """An end: what `function` finds in everything that has come, None as long as it finds none."""
+    """An `End`: the place that `function` returns for the received bytes; it returns None as long as it finds none."""
 
     function: Callable[[bytearray], int | None]
 
     def __call__(self, data: bytearray) -> Scan[int]:
-        """An `End`."""
         while (end := self.function(data)) is None:
             yield False
         return end
@@ -123,16 +122,15 @@ class Polled:
 
 @dataclass(frozen=True, slots=True)
 class LastLine:
-    """An end: that of the first line that matches.  Each line is looked at once."""
+    """An `End`: the end of the first line that matches.  Each line is looked at once."""
 
     pattern: re.Pattern[str]
-    #: How the first line begins, if this is the protocol at all.
+    #: What the first line must match; if it does not, the server speaks another protocol.
     form: re.Pattern[str]
-    #: Where a line ends: in some protocols a line can hold strings with line ends in them.
+    #: The scan for the end of a line: in some protocols a line can contain strings with line ends in them.
     line: Callable[[bytearray, int], Scan[int]] = line_end
 
     def __call__(self, data: bytearray) -> Scan[int]:
-        """An `End`."""
         end = yield from self.line(data, 0)
         line = to_text(data[:end])
         if not self.form.match(line):
@@ -148,91 +146,88 @@ class LastLine:
 
 @dataclass(frozen=True, slots=True)
 class Has:
-    """A test: the pattern is somewhere in the answer."""
+    """A `Test`: whether the pattern matches somewhere in the answer."""
 
     pattern: re.Pattern[str]
 
     def __call__(self, answer: bytes) -> bool:
-        """A `Test`."""
         return self.pattern.search(to_text(answer)) is not None
 
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """The command that starts TLS, if the pattern is somewhere in the capabilities."""
+    """A `Command`: the one that starts TLS, if the pattern matches somewhere in the capabilities."""
 
     pattern: re.Pattern[str]
     command: bytes
 
     def __call__(self, capabilities: str | None) -> bytes | None:
-        """A `Command`."""
         return self.command if self.pattern.search(capabilities or "") else None
 
 
 @dataclass(frozen=True, slots=True)
 class Always:
-    """The same command whatever the server said."""
+    """A `Command`: the same one, whatever the server said."""
 
     command: bytes
 
     def __call__(self, said: str | None) -> bytes:
-        """A `Command`."""
         return self.command
 
 
 @dataclass(frozen=True, slots=True)
 class Since:
-    """Words: the answer from the first match of the pattern on; all of it if nothing matches."""
+    """`Words`: the answer from the first match of the pattern on, or all of it if nothing matches."""
 
     pattern: re.Pattern[str]
 
     def __call__(self, answer: bytes) -> str:
-        """Some `Words`."""
         text = to_text(answer)
         match = self.pattern.search(text)
         return text if match is None else text[match.start() :]
 
 
 class Afterwards(enum.Enum):
-    """Where the capabilities come from that count once there is TLS."""
+    """How the capabilities are read after the change to TLS."""
 
     ASK = enum.auto()
-    #: The server tells them unasked.  A server that is silent is asked.
+    #: The server sends them without being asked.  A silent server is asked after a while.
     LISTEN = enum.auto()
     NOTHING = enum.auto()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Upgrade:
-    """How a dialect goes over from clear text to TLS."""
+    """How a dialect changes from clear text to TLS."""
 
-    #: Made of the capabilities; None if they do not offer TLS.
+    #: Makes the command from the capabilities; it is None if they do not offer TLS.
     command: Command
     answer_end: End
     success: Test
-    #: After such a greeting there is no TLS, whatever the capabilities say.
+    #: After a greeting of this kind TLS cannot be started, whatever the capabilities say.
     barred: Test | None = None
     afterwards: Afterwards = Afterwards.ASK
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dialect:
-    """One protocol's way to open a stream; a step that is None is left out."""
+    """How a stream of one protocol is opened; a step that is None is left out."""
 
-    #: What errors call it.
+    #: The name of the protocol in error messages.
     name: str
     greeting_end: End | None = None
-    #: Whether a greeting lets us in.
+    #: Whether the server accepts the connection, by its greeting.
     welcome: Test | None = None
-    #: Made of the greeting.
+    #: Makes the command from the greeting.
     capability_command: Command | None = None
     capability_end: End | None = None
     #: Whether an answer to the capability command lists capabilities.  Any other answer refuses to.
     lists: Test | None = None
-    #: Whether such an answer is the server's last word.
+    #: Whether an answer to the capability command ends the dialogue.
     dismissal: Test | None = None
     upgrade: Upgrade | None = None
-    #: What of an answer that refuses something is shown.  No words: it says only that there is no TLS.
+    #: The text that an error shows of an answer with which the server refuses something.  Empty text means only that the
+    #: server has no TLS.
     words: Words = to_text
     #: Whether the server may say something between an answer and the next command.
     unsolicited: Test | None = None

@@ -1,10 +1,10 @@
-"""The entries of ~/.authinfo and ~/.netrc, as far as they are about client certificates.
+"""Parser of ~/.authinfo and ~/.netrc, which finds client certificates.
 
-`streams/clientcert.py` reads the files and asks here.
+`streams/clientcert.py` reads the files and calls `find`.
 
-An entry begins with ``machine NAME`` (or ``host``), or with ``default`` for every host, and goes on with pairs
-of a key and a value, over as many lines as it likes.  Values may be in quotes.  ``#`` begins a comment where
-a key could be.  Passwords and names of users are passed over and kept nowhere, errors show no text.
+An entry begins with ``machine NAME`` (or ``host``), or with ``default`` for every host.  Pairs of a key and a value
+follow, on any number of lines.  Values may be in quotes.  ``#`` begins a comment where a key could stand.
+User names and passwords are skipped and not kept.  Errors do not quote the file.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from dataclasses import dataclass
 
 _WORD = re.compile(r"""\s*(?:"([^"\n]*)"|'([^'\n]*)'|(\S+))""")
 _COMMENTS = re.compile(r"\s*(?:#.*\s*)*")
-#: A macro of ftp goes to the next empty line.
+#: A macro of ftp ends with the next empty line.
 _MACRO = re.compile(r".*?(?:\n[ \t]*\n|\Z)", re.DOTALL)
 
 _BEGINNINGS = ("machine", "host", "default")
-#: The names of what is kept.
+#: The keys that are kept, and the fields of `Entry` for them.
 _FIELDS = {"port": "port", "protocol": "port", "key": "key", "cert": "certificate"}
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One entry; HOST is None for every host, PORT for every port, as a number or a name."""
+    """One entry.  A `host` of None stands for every host, a `port` of None for every port; a port is a number or a name."""
 
     host: str | None
     port: str | None = None
@@ -34,9 +34,10 @@ class Entry:
 
 
 def find(text: str, host: str, is_port: Callable[[str], bool]) -> tuple[str, str] | None:
-    """Key and certificate of the first entry of TEXT that has both for HOST, and for every port or one that IS_PORT.
+    """Return key and certificate of the first entry of TEXT for HOST that has both, or None.
 
-    Raises ValueError with the line for what is no entry, if that comes first.
+    The entry must be for every port, or for a port for which IS_PORT returns True.  Raises ValueError with the number of
+    the line if the text before that entry is wrong.
     """
     for entry in entries(text):
         if entry.host in (None, host) and (entry.port is None or is_port(entry.port)):
@@ -46,7 +47,7 @@ def find(text: str, host: str, is_port: Callable[[str], bool]) -> tuple[str, str
 
 
 def entries(text: str) -> Iterator[Entry]:
-    """The entries of TEXT in their order; raises ValueError as `find` does."""
+    """Yield the entries of TEXT in their order; raise ValueError as `find` does."""
     words = _Words(text)
     host: str | None = None
     fields: dict[str, str] | None = None
@@ -69,19 +70,19 @@ def entries(text: str) -> Iterator[Entry]:
 
 
 class _Words:
-    """The words of a text, one after the other."""
+    """A reader of the words of a text."""
 
     def __init__(self, text: str) -> None:
         self._text = text
         self._place = 0
 
     def key(self) -> str | None:
-        """The next word, or None at the end."""
+        """Return the next word, or None at the end."""
         self._skip(_COMMENTS)
         return self._next()
 
     def value(self) -> str:
-        """The next word, which belongs to the one before it."""
+        """Return the next word, the value of the key before it; raise ValueError if there is none."""
         start = self._place
         word = self._next()
         if word is None or self._text[start : self._place].strip() == "machine":
@@ -89,11 +90,11 @@ class _Words:
         return word
 
     def skip_macro(self) -> None:
-        """Go behind the macro."""
+        """Continue after the macro."""
         self._skip(_MACRO)
 
     def error(self, problem: str) -> ValueError:
-        """For where it is now."""
+        """Return an error with PROBLEM and the number of the current line."""
         return ValueError(f"line {self._text.count(chr(10), 0, self._place) + 1}: {problem}")
 
     def _skip(self, pattern: re.Pattern[str]) -> None:

@@ -1,9 +1,9 @@
 """Process buffers: text with positions, a cap and marks.
 
-`process/settings.py` inserts what the default filter and the default sentinel say, the program reads and takes
-text out; `core/table.py` makes buffers and knows what to do when one is killed.
+`process/settings.py` inserts the output of a process.  The program reads text and takes it out.  `core/table.py` makes
+buffers, and ends the processes of a buffer that is killed.
 
-Positions are Emacs's: 1 is before the first character, `size + 1` behind the last.
+Positions count as in Emacs: 1 is before the first character, `size + 1` after the last.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable
 from weakref import WeakSet
 
+from .checks import is_integer
 from .coding import Text
 from .errors import ProcessArgumentError
 from .escape import shown
@@ -31,7 +32,7 @@ _CUT = KIB
 class Mark:
     """A position that moves with the text around it; None while it points nowhere (N95).
 
-    One that STAYS is never pushed on by what is inserted at its place.
+    Text that is inserted at a mark with STAYS does not move the mark.
     """
 
     __slots__ = ("__weakref__", "position", "stays")
@@ -64,17 +65,17 @@ class Buffer:
         self.multibyte = True  # N183
         self._limit = DEFAULT_LIMIT
         self._on_kill = on_kill
-        # The text up to where it was changed last: in pieces, and then in small ones that are not joined yet.
+        # The text before the place of the last change: in pieces, followed by small ones that are not joined yet.
         self._pieces: deque[str] = deque()
         self._small: list[str] = []
         self._small_size = 0
-        # The pieces after that place, the last one first.  So text is not copied as a whole when some is inserted.
+        # The rest: the pieces after that place, the last one first.  So an insertion does not copy the whole text.
         self._rest: deque[str] = deque()
         self._rest_size = 0
         self._size = 0
         self._point = Mark(1)
         self._marks: WeakSet[Mark] = WeakSet([self._point])
-        # In the order in which they came.
+        # The callbacks of `when_room`, in their order.
         self._waiting: dict[Callable[[], None], None] = {}
 
     def __repr__(self) -> str:
@@ -97,7 +98,7 @@ class Buffer:
     def point(self) -> int:  # N180
         """A position for your program, for example how far it has read.  You can set it.
 
-        It moves with the text around it.
+        If text before it is inserted or removed, it moves with the text that follows.
         """
         return self._point.position or 1
 
@@ -107,7 +108,7 @@ class Buffer:
 
     @property
     def limit(self) -> int:
-        """The number of characters after which received text waits until text is taken out.
+        """How many characters the buffer holds.  If it is full, received text waits until your program removes text.
 
         You can set it.  It starts with 16,777,216.
         """
@@ -146,7 +147,7 @@ class Buffer:
         """Remove and return the first characters.
 
         Args:
-            count: How many characters to remove.  If the buffer contains less, all of them are removed.
+            count: How many characters to remove.  If the buffer contains fewer, all of them are removed.
 
         Raises:
             ProcessArgumentError: The buffer is read-only.
@@ -179,18 +180,19 @@ class Buffer:
     # -- for processes ----------------------------------------------------------------------
 
     def new_mark(self, position: int | None, stays: bool = False) -> Mark:
-        """A mark at POSITION that moves with the text."""
+        """Return a new mark at POSITION that moves with the text."""
         mark = Mark(position, stays)
         self._marks.add(mark)
         return mark
 
     def end(self) -> int:
-        """The position behind the last character."""
+        """Return the position after the last character."""
         return self._size + 1
 
     def insert_output(self, mark: Mark, text: Text) -> None:
-        """Insert process output at MARK, or at the end if that points nowhere, and leave the mark
-        and all others of its place but those that stay behind it (N180).
+        """Insert process output at MARK, or at the end of the buffer if it points nowhere.
+
+        Afterwards MARK, and any other mark at the same place without `stays`, is after the output (N180).
         """
         if isinstance(text, bytes):
             # Bytes in text are Emacs's eight-bit characters (N183): lone surrogates here.
@@ -200,11 +202,11 @@ class Buffer:
         self._insert(mark.position, text, before_marks=True)
 
     def when_room(self, callback: Callable[[], None]) -> None:
-        """Call CALLBACK once, when there is room again or the buffer is killed, unless it is forgotten before."""
+        """Call CALLBACK once when there is room again or the buffer is killed.  `forget` cancels this."""
         self._waiting[callback] = None
 
     def forget(self, callback: Callable[[], None]) -> None:
-        """Do not call CALLBACK any more when there is room."""
+        """Cancel the call of CALLBACK for `when_room`."""
         self._waiting.pop(callback, None)
 
     # -- inside -----------------------------------------------------------------------------
@@ -216,8 +218,8 @@ class Buffer:
             raise ProcessArgumentError("buffer", f"{shown(self.name)} is read-only")
 
     def check_position(self, keyword: str, position: object) -> int:
-        """Return POSITION if it is one in this text; otherwise raise ProcessArgumentError."""
-        if not isinstance(position, int) or isinstance(position, bool):
+        """Return POSITION if it is a position in this text; otherwise raise ProcessArgumentError."""
+        if not is_integer(position):
             raise ProcessArgumentError(keyword, f"{shown(position)} is not an integer")
         if not 1 <= position <= self.end():
             raise ProcessArgumentError(keyword, f"{shown(position)} is not in 1…{self.end()}")
@@ -225,7 +227,7 @@ class Buffer:
 
     def _insert(self, position: int, text: str, before_marks: bool) -> None:
         if position == self.end() and self._rest:
-            # The other end of the rest; what is changed stays where it is.
+            # Append to the end of the rest; the place of the last change stays the same.
             self._rest.appendleft(text)
             self._rest_size += len(text)
         else:
@@ -242,14 +244,14 @@ class Buffer:
                 mark.position = at + len(text)
 
     def _gather(self) -> None:
-        """Make the small pieces one."""
+        """Join the small pieces."""
         if self._small:
             self._pieces.append("".join(self._small))
             self._small = []
             self._small_size = 0
 
     def _move_to(self, position: int) -> None:
-        """Let the rest begin at POSITION."""
+        """Make POSITION the beginning of the rest."""
         size = self.end() - position
         if size == self._rest_size:
             return
@@ -285,7 +287,7 @@ class Buffer:
 
 
 def _split(piece: str, at: int) -> tuple[list[str], list[str]]:
-    """Return what of PIECE is before AT, and what is after it."""
+    """Return the parts of PIECE before and after AT."""
     if at <= 0:
         return [], [piece]
     if at >= len(piece):

@@ -1,7 +1,7 @@
-"""The names of coding systems: Emacs's, and the codec of Python's that each stands for.
+"""The names of Emacs's coding systems, and Python's codec for each.
 
-`core/coding.py` looks names up here.  A system's first name is the one that Emacs shows when it has found out the
-line ends.
+`core/coding.py` looks names up here.  The first name of a coding system is the one that Emacs shows after it has
+detected the line ends.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import codecs
 import re
 
-#: First name and aliases, and the codec.  UTF-7 is left out: no bound is set to what its decoder may have to keep.
+#: First name and aliases, and the codec.  UTF-7 is left out, since its decoder may keep input without a limit.
 _NAMES: dict[str, str] = {
     "utf-8 mule-utf-8 cp65001 utf-8-emacs emacs-internal": "utf-8",
     "utf-16le": "utf-16-le",
@@ -88,25 +88,25 @@ CODECS: dict[str, tuple[str, str]] = {
     name: (names.split()[0], codec) for names, codec in _NAMES.items() for name in names.split()
 }
 
-#: How bytes that are not valid stay what they are: byte B is the lone surrogate U+DC00 + B (PEP 383),
-#: where Emacs has eight-bit characters.  Python's own handler does that, but gives up where a codec
-#: complains of an ASCII byte: in UTF-16 that is escaped too, elsewhere it is the character that it is.
-#: When text is encoded, both make such a surrogate the byte again.
+#: Error handlers for invalid bytes: byte B becomes the lone surrogate U+DC00 + B (PEP 383), where Emacs has an eight-bit
+#: character.  Python's own handler does that too, but fails if a codec rejects an ASCII byte.  In UTF-16 an ASCII byte
+#: is escaped too; in other encodings it becomes its character.  When text is encoded, such a surrogate becomes the byte
+#: again.
 ESCAPE, ESCAPE_UNITS = "netproc.escape", "netproc.escape-units"
 
-#: As ESCAPE, and never fails: what the codec does not have is written as UTF-8.
+#: As ESCAPE, but it never fails: a character that the codec does not have is written as UTF-8.
 UNDO = "netproc.undo"
 
 
 def decode_errors(codec: str) -> str:
-    """The error handler that CODEC is decoded with."""
+    """Return the name of the error handler for decoding CODEC."""
     if codec.startswith("utf-16"):
         return ESCAPE_UNITS
     return ESCAPE if codec.startswith("iso2022") or codec == "hz" else "surrogateescape"
 
 
 def _escape(error: UnicodeError) -> tuple[str | bytes, int]:
-    """Decoding goes on behind the first byte that is not valid."""
+    """Escape the first invalid byte; decoding continues after it."""
     if isinstance(error, UnicodeEncodeError):
         return _unescape(error)
     assert isinstance(error, UnicodeDecodeError)
@@ -115,14 +115,14 @@ def _escape(error: UnicodeError) -> tuple[str | bytes, int]:
 
 
 def _escape_units(error: UnicodeError) -> tuple[str, int]:
-    """Decoding goes on behind the code unit that is not valid."""
+    """Escape the invalid code unit; decoding continues after it."""
     assert isinstance(error, UnicodeDecodeError)
     invalid = error.object[error.start : error.end]
     return "".join([chr(0xDC00 + byte) for byte in invalid]), error.end
 
 
 def _unescape(error: UnicodeEncodeError) -> tuple[bytes, int]:
-    """Encode the surrogates that stand for bytes, or fail if there is none at this place."""
+    """Encode the surrogates that stand for bytes; raise ERROR if there is none at this place."""
     escaped = _ESCAPED.match(error.object, error.start, error.end)
     if escaped is None:
         raise error
@@ -130,7 +130,7 @@ def _unescape(error: UnicodeEncodeError) -> tuple[bytes, int]:
 
 
 def _undo(error: UnicodeError) -> tuple[bytes, int]:
-    """Encode what the codec cannot."""
+    """Encode the characters that the codec does not have."""
     assert isinstance(error, UnicodeEncodeError)
     found = [
         _undone(character, error.encoding) for character in error.object[error.start : error.end]
@@ -142,7 +142,7 @@ def _undone(character: str, encoding: str) -> bytes:
     if "\udc00" <= character <= "\udcff":
         return bytes([ord(character) & 0xFF])
     if encoding.startswith("iso2022") and "\x80" <= character <= "\x9f":
-        # Python reads a control behind the single shift ESC N as one of these, but does not write it.
+        # Python decodes a control character after the single shift ESC N to one of these, but does not encode it.
         return b"\x1b.A\x1bN" + bytes([ord(character) & 0x7F])
     return character.encode("utf-8", "surrogatepass")
 

@@ -1,10 +1,10 @@
-"""Coding systems: what a name of Emacs's stands for, how it is read and how it is written.
+"""Coding systems: what each of Emacs's names means for decoding and encoding.
 
-`core/spec.py` and `process/process.py` look systems up by name; `core/delivery.py` decodes what arrives with
-a decoder made here (`core/decoders.py`), `process/process.py` encodes what is sent.
+`core/spec.py` and `process/settings.py` look coding systems up by name.  `core/delivery.py` decodes input with a decoder
+that is made here (`core/decoders.py`), and `process/process.py` encodes output.
 
-A name is one of `core/codecnames.py`, or of those below that are no codec, with "-unix", "-dos" or "-mac" behind it for
-the line ends; without that, reading finds them out and writing leaves newlines alone (N194).
+A name is one of `core/codecnames.py`, or one of those below that are not codecs.  The suffix "-unix", "-dos" or "-mac"
+says how lines end; without it, decoding detects the line ends and encoding leaves newlines as they are (N194).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from .decoders import (
     codec_decoder,
     encode_units,
 )
-from .errors import ProcessArgumentError
+from .errors import ProcessArgumentError, argument
 from .escape import escape, shown
 
 __all__ = ["DEFAULT", "Coding", "CodingSystem", "Decoder", "Text", "coding_pair", "coding_system"]
@@ -39,31 +39,31 @@ class CodingSystem:
     """A coding system by its Emacs name."""
 
     name: str
-    #: Its first name, without a suffix.
+    #: The first name of the coding system, without a suffix.
     base: str
-    #: Python's codec; None where bytes stay bytes.
+    #: Python's codec; None if bytes stay bytes.
     codec: str | None
-    #: "unix", "dos", "mac", or None where reading finds it out.
+    #: "unix", "dos", "mac", or None if decoding detects it.
     eol: str | None
-    #: Is what is read looked at first: "undecided", or "marked" by a byte-order mark?  Or "escaped": never decoded?
+    #: "undecided" if the input decides, "marked" if a byte-order mark does, "escaped" if input is never decoded, else None.
     looks: str | None = None
-    #: What is written before the first text.
+    #: The bytes that are written before the first text.
     signature: bytes = b""
 
-    #: Does it decode, so that the filter gets str?
+    #: Whether it decodes, so that the filter is called with str.
     multibyte: bool = field(init=False)
-    #: Does writing text change anything about it?  See `settled`.
+    #: Whether writing text changes the coding system, see `settled`.
     unsettled: bool = field(init=False)
-    #: Are bytes written as they are?
+    #: Whether bytes are written as they are.
     keeps_bytes: bool = field(init=False)
     # How text is written.
     _newline: str | None = field(init=False)
     _writes: tuple[str, str] = field(init=False)
-    # Is that UTF-8 and nothing else?
+    # Whether writing is encoding in UTF-8 and nothing else.
     _is_plain: bool = field(init=False)
 
     def __post_init__(self) -> None:
-        """Work out what every `send` needs."""
+        """Set the attributes that every `send` needs."""
         codec = self.codec or "utf-8"
         found = {
             "multibyte": self.codec is not None,
@@ -77,7 +77,7 @@ class CodingSystem:
             object.__setattr__(self, name, value)
 
     def decoder(self, multibyte: bool = True) -> Decoder:
-        """A new decoder; without MULTIBYTE the filter wants bytes all the same (D11)."""
+        """Return a new decoder; without MULTIBYTE it gives bytes whatever the coding system is (D11)."""
         made = self._decoder(multibyte)
         if self.eol == "unix":
             return made
@@ -105,10 +105,10 @@ class CodingSystem:
         return f"-{self.eol}" if self.eol is not None else ""
 
     def encode(self, text: str) -> bytes:
-        """The bytes of TEXT; a system that does not decode writes UTF-8 too (N194).
+        """Return the bytes of TEXT; a coding system that does not decode encodes in UTF-8 (N194).
 
-        Characters that the system has not are replaced as in Emacs (N198).  Raises
-        ProcessArgumentError for what has no encoding at all: surrogates that stand for no byte.
+        Characters that the coding system does not have are replaced as in Emacs (N198).  Raises
+        ProcessArgumentError for lone surrogates that stand for no byte, since they have no encoding.
         """
         if self._is_plain:
             try:
@@ -138,27 +138,28 @@ class CodingSystem:
         return text.translate({ord(character): by for character in missing}).encode(codec, ESCAPE)
 
     def encode_bytes(self, data: bytes) -> bytes:
-        """DATA with its line ends written as those of text are (N198)."""
+        """Return DATA with its line ends written as those of text are (N198)."""
         return data.replace(b"\n", self._newline.encode()) if self._newline is not None else data
 
     @property
     def settled(self) -> CodingSystem:
-        """What an `unsettled` system is once text has been written: Emacs shows its first name, and
-        that its line ends are decided (N193).
+        """The coding system that an `unsettled` one becomes when text has been written.
+
+        Emacs then shows the first name, and a suffix for the line ends (N193).
         """
         base = "utf-8" if self.looks == "undecided" else self.base
         eol = self.eol or "unix"
         return replace(self, name=f"{base}-{eol}", base=base, eol=eol, signature=b"")
 
     def for_writing(self) -> CodingSystem:
-        """The same with line ends that are decided (N199)."""
+        """Return the coding system for output: the same, with "-unix" line ends if it says none (N199)."""
         if self.eol is not None:
             return self
         return replace(self, name=f"{self.base}-unix", eol="unix")
 
 
 def _has(codec: str, character: str) -> bool:
-    """Does CODEC have CHARACTER, or is that the surrogate that a byte has become?"""
+    """Whether CODEC has CHARACTER; a surrogate that stands for a byte counts too."""
     try:
         character.encode(codec, ESCAPE)
     except UnicodeEncodeError:
@@ -184,7 +185,7 @@ _LOOKING: dict[str, tuple[str, str, bytes]] = {
 
 
 def _known(name: str) -> CodingSystem | None:
-    """The system NAME, or None."""
+    """Return the coding system NAME, or None."""
     if name in _BYTES:
         return CodingSystem(name, name, None, "unix")
     if name == NO_CONVERSION:
@@ -209,7 +210,7 @@ _found: dict[str, CodingSystem] = {}
 
 
 def coding_system(name: object) -> CodingSystem:
-    """The coding system NAME, or ProcessArgumentError."""
+    """Return the coding system NAME; raise ProcessArgumentError if there is none of this name."""
     if not isinstance(name, str):
         raise ProcessArgumentError("coding", f"{shown(name)} is not the name of a coding system")
     if name not in _found:
@@ -220,12 +221,16 @@ def coding_system(name: object) -> CodingSystem:
     return _found[name]
 
 
-#: Without `coding=` (D12): characters by what arrives, line ends untouched; UTF-8 is sent.
+#: Without `coding` (D12): the input decides how it is decoded, its line ends stay, and output is UTF-8.
 DEFAULT: Coding = (coding_system("undecided-unix"), coding_system("utf-8-unix"))
 
 
+@argument("coding")
 def coding_pair(value: object) -> Coding:
-    """What `coding=` was given: None, a name for both ways, or (decoding, encoding)."""
+    """Return the coding systems that VALUE names: None, one name for both ways, or (decoding, encoding).
+
+    Raises ProcessArgumentError for anything else.
+    """
     if value is None:
         return DEFAULT
     if isinstance(value, (tuple, list)):

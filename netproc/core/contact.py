@@ -1,9 +1,9 @@
-"""What process-contact shows (N120–N132): the keywords as given, and the real addresses.
+"""The contact of a process: the keywords as given, and the addresses of its socket (N120–N132).
 
-`making/make.py` makes one for a process, `process/process.py` keeps it up to date and answers from it.
+`making/make.py` makes the contact of a process.  `process/process.py` keeps it up to date and returns its values.
 
-An accepted connection shows its server's keywords with its own addresses; it shares the server's
-dictionary, which therefore is never changed in place.
+The contact of an accepted connection has the keywords of its server and its own addresses.  It shares the server's
+dictionary, so that dictionary is never changed in place.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from . import address
 from .address import SocketAddress
 
-#: The keys whose values may be others than those given.
+#: The keys whose values may differ from those given.
 _COMPUTED = frozenset({"host", "local", "remote", "server", "service"})
 
 
@@ -35,26 +35,26 @@ class Contact:
         self.remote = remote
 
     def set(self, key: str, value: object) -> None:
-        """KEY now shows VALUE."""
+        """Set the value of KEY to VALUE."""
         self._given = {**self._given, key: value}
 
     def for_connection(self, local: SocketAddress | None, remote: SocketAddress | None) -> Contact:
-        """The contact of a connection that the server with this contact accepted (N130)."""
+        """Return the contact of a connection that the server with this contact has accepted (N130)."""
         return Contact(self._given, local, remote, accepted=True)
 
     def get(self, key: str) -> object:
-        """The value of KEY, None if it has none."""
+        """Return the value of KEY, or None if it has none."""
         if key not in _COMPUTED:
             return self._given.get(key)
         computed = self._computed()
         return computed[key] if key in computed else self._given.get(key)
 
     def everything(self) -> dict[str, object]:
-        """All keys and values, as a new dictionary."""
+        """Return all keys and values as a new dictionary."""
         return {**self._given, **self._computed()}
 
     def host_and_service(self) -> tuple[object, object]:
-        """What process-contact answers without a key (N120)."""
+        """Return the host and the service, as process-contact without a key does (N120)."""
         return self.get("host"), self.get("service")
 
     def _computed(self) -> dict[str, object]:

@@ -1,11 +1,9 @@
-"""Decoders: chunks of bytes to text, in order.
+"""Decoders: conversion of received bytes to text, piece by piece.
 
-`core/coding.py` makes the one that a coding system needs; `core/delivery.py` (at run time) and `process/packets.py` (at run time)
-feed it.
+`core/coding.py` makes the decoder of a coding system.
 
-Decoders keep what a chunk leaves unfinished, never fail and never lose a byte: what is not valid becomes a
-lone surrogate (PEP 383) that encodes back to the same byte, where Emacs has its eight-bit characters
-(N196).
+A decoder keeps an incomplete character until the next piece.  It never fails and never loses a byte: an invalid byte
+becomes a lone surrogate (PEP 383), which encodes to the same byte.  Emacs has eight-bit characters there (N196).
 """
 
 from __future__ import annotations
@@ -18,43 +16,45 @@ from typing import Any, Protocol, TypeAlias
 
 from .codecnames import ESCAPE_UNITS, UNDO, decode_errors
 
-#: What a filter is given: str, or bytes where the coding system does not decode.
+#: The input of a filter: str, or bytes if the coding system does not decode.
 Text: TypeAlias = str | bytes
 
 
 class Decoder(Protocol):
-    """Turns chunks into text, in order."""
+    """Converts pieces of a stream of bytes to text, in order."""
 
     @property
     def name(self) -> str:
-        """The name of the system, as far as it has been found out."""
+        """The name of the coding system, as far as it has been detected."""
 
     @property
     def codec(self) -> str:
-        """Python's codec that is in use now; "ascii" where bytes stay bytes."""
+        """Python's codec that is in use now; "ascii" if bytes stay bytes."""
 
     @property
     def tail(self) -> bytes:
-        """The bytes of an unfinished character."""
+        """The bytes of an incomplete character."""
 
     @property
     def keeps_bytes(self) -> bool:
-        """Is there no need to call it, because bytes stay what they are?"""
+        """Whether decoding returns the bytes as they are, so that `decode` need not be called."""
 
     def decode(self, data: bytes) -> Text:
-        """The text of DATA, never empty, as far as it is complete."""
+        """Return the complete characters of the tail and DATA, which is usually not empty."""
 
     def finish(self) -> Text:
-        """The text of the unfinished tail: there will be no more data."""
+        """Return the text of the incomplete tail, since no more data will come."""
 
     def undo(self, text: Any) -> bytes:
-        """Bytes that decode to TEXT.  If it came from here they are those that it was made of, but for
-        line ends and escape sequences, where several ways to write them are read as one.
+        """Return bytes that decode to TEXT.
+
+        For text of this decoder these are the bytes that it was decoded from, except where different line ends or
+        escape sequences decode to the same text.
         """
 
 
 class BytesDecoder:
-    """Hands bytes on as they are.  It has no state: `bytes_decoder` has one for all of a NAME."""
+    """A decoder that returns bytes as they are.  It has no state, so `bytes_decoder` makes one for each NAME."""
 
     __slots__ = ("name",)
     codec = "ascii"
@@ -65,15 +65,12 @@ class BytesDecoder:
         self.name = name
 
     def decode(self, data: bytes) -> bytes:
-        """DATA."""
         return data
 
     def finish(self) -> bytes:
-        """Nothing: there is no tail."""
         return b""
 
     def undo(self, text: bytes) -> bytes:
-        """TEXT."""
         return text
 
 
@@ -81,7 +78,7 @@ bytes_decoder = cache(BytesDecoder)
 
 
 class Utf8Decoder:
-    """UTF-8, by far the most usual: Python's incremental decoder takes much longer."""
+    """A decoder of UTF-8, by far the most usual encoding.  Python's incremental decoder takes much longer."""
 
     __slots__ = ("name", "tail")
     keeps_bytes = False
@@ -92,13 +89,13 @@ class Utf8Decoder:
         self.tail = b""
 
     def decode(self, data: bytes) -> str:
-        """The complete characters of the tail so far and DATA."""
+        """Return the complete characters of the tail and DATA."""
         try:
             if data[-1] < 0x80 and not self.tail:
-                # Nothing is unfinished: half the time of what follows.
+                # No character is incomplete.  This takes half the time of the code below.
                 return data.decode()
         except IndexError:
-            # A transport of another library may deliver an empty piece.
+            # The transport of another library may deliver an empty piece.
             return ""
         except UnicodeDecodeError:
             pass
@@ -109,7 +106,7 @@ class Utf8Decoder:
         if used != len(data):
             self.tail = data[used:]
         elif data[-1] >= 0x80 and "\udc80" <= text[-1] <= "\udcff":
-            # Emacs too looks at the next byte before it calls one invalid.
+            # Like Emacs, look at the next byte before this one counts as invalid.
             self.tail = data[-1:]
             return text[:-1]
         else:
@@ -117,17 +114,16 @@ class Utf8Decoder:
         return text
 
     def finish(self) -> str:
-        """The tail as lone surrogates."""
+        """Return the tail as lone surrogates."""
         tail, self.tail = self.tail, b""
         return tail.decode("utf-8", "surrogateescape")
 
     def undo(self, text: str) -> bytes:
-        """See Decoder."""
         return encode_all(text, "utf-8")
 
 
 class CodecDecoder:
-    """Any codec of Python's."""
+    """A decoder that uses any of Python's codecs."""
 
     __slots__ = ("_decoder", "_errors", "codec", "name")
     keeps_bytes = False
@@ -140,58 +136,51 @@ class CodecDecoder:
 
     @property
     def tail(self) -> bytes:
-        """See Decoder."""
         return self._decoder.getstate()[0]
 
     def decode(self, data: bytes) -> str:
-        """See Decoder."""
         return self._decoder.decode(data)
 
     def finish(self) -> str:
-        """See Decoder."""
         text = self._give_up_tail()
         self._decoder.reset()
         return text
 
     def undo(self, text: str) -> bytes:
-        """See Decoder."""
         if self._errors == ESCAPE_UNITS:
             return encode_units(text, self.codec)
         return encode_all(text, self.codec)
 
     def _give_up_tail(self) -> str:
-        """The tail as what is not valid; the codec's other state stays."""
+        """Return the tail as invalid bytes; the other state of the codec stays."""
         tail, state = self._decoder.getstate()
         self._decoder.setstate((b"", state))
         return tail.decode(self.codec if self._errors == ESCAPE_UNITS else "ascii", self._errors)
 
 
 class EscapeSequenceDecoder(CodecDecoder):
-    """ISO 2022, which changes its character set by escape sequences.
+    """A decoder of ISO 2022, which changes its character set by escape sequences.
 
-    Python's decoders wait for the end of what follows an ESC, up to 16 bytes of it, and raise a
-    UnicodeError when they have waited for more than 8.  So they get those only that can be a sequence;
-    any other ESC is a character.
+    After an ESC, Python's decoders wait for up to 16 bytes, and raise UnicodeError after more than 8.  So they get only
+    an ESC that can begin an escape sequence; any other ESC is a character.
     """
 
     __slots__ = ("_held",)
 
-    # ESC B, ESC ( B, ESC $ B, ESC $ ( B and their like, and the ESC & @ that may stand before ESC $ B.
+    # Sequences such as ESC B, ESC ( B, ESC $ B and ESC $ ( B, and the ESC & @ that may stand before ESC $ B.
     _UNFINISHED = re.compile(rb"\x1b(?:\$?[(-/]?|&@?|&@\x1b\$?)\Z")
     _STRAY = re.compile(rb"\x1b(?!\$?[(-/]?[@-Z]|&@\x1b\$B)")
 
     def __init__(self, name: str, codec: str) -> None:
         super().__init__(name, codec)
-        # The beginning of a sequence.
+        # The beginning of an incomplete sequence.
         self._held = b""
 
     @property
     def tail(self) -> bytes:
-        """See Decoder."""
         return super().tail + self._held
 
     def decode(self, data: bytes) -> str:
-        """See Decoder."""
         data = self._held + data
         unfinished = self._UNFINISHED.search(data)
         complete = unfinished.start() if unfinished else len(data)
@@ -203,31 +192,33 @@ class EscapeSequenceDecoder(CodecDecoder):
         return "".join(pieces) + self._decoder.decode(last)
 
     def finish(self) -> str:
-        """See Decoder."""
         held, self._held = self._held, b""
         return super().finish() + held.decode("ascii")
 
 
 def codec_decoder(name: str, codec: str) -> CodecDecoder:
-    """The decoder of the system NAME, which is Python's CODEC."""
+    """Return a decoder for the coding system NAME, which uses Python's CODEC."""
     kind = EscapeSequenceDecoder if codec.startswith("iso2022") else CodecDecoder
     return kind(name, codec)
 
 
 def encode_all(text: str, codec: str) -> bytes:
-    """Return TEXT encoded by CODEC; what the codec does not have is no error."""
+    """Return TEXT encoded by CODEC; characters that the codec does not have are encoded as UTF-8."""
     try:
         return text.encode(codec, "surrogateescape")
     except UnicodeEncodeError:
         return text.encode(codec, UNDO)
 
 
-#: Bytes that were no UTF-16, see `ESCAPE_UNITS`.
+#: Bytes that were not valid in UTF-16, see `ESCAPE_UNITS`.
 _ESCAPED_UNITS = re.compile("([\udc00-\udcff]+)")
 
 
 def encode_units(text: str, codec: str) -> bytes:
-    """TEXT with surrogates in it: bytes are those that they were, others are sent as they are."""
+    """Return TEXT encoded by CODEC, a form of UTF-16.
+
+    Surrogates that stand for bytes become these bytes; other surrogates are encoded as they are.
+    """
     pieces = enumerate(_ESCAPED_UNITS.split(text))
     return b"".join(
         bytes([ord(unit) & 0xFF for unit in piece])
@@ -238,7 +229,7 @@ def encode_units(text: str, codec: str) -> bytes:
 
 
 class MarkedDecoder:
-    """UTF-8 or UTF-16 with a byte-order mark in front, which is no text; without one it is DEFAULT."""
+    """A decoder of UTF-8 or UTF-16 that drops a byte-order mark at the beginning; without a mark the codec is DEFAULT."""
 
     __slots__ = ("_default", "_eol", "_inner", "_start", "name")
     keeps_bytes = False
@@ -258,16 +249,13 @@ class MarkedDecoder:
 
     @property
     def codec(self) -> str:
-        """See Decoder."""
         return self._inner.codec if self._inner is not None else self._default
 
     @property
     def tail(self) -> bytes:
-        """See Decoder."""
         return self._inner.tail if self._inner is not None else self._start
 
     def decode(self, data: bytes) -> Text:
-        """See Decoder."""
         if self._inner is not None:
             return self._inner.decode(data)
         data = self._start + data
@@ -288,30 +276,28 @@ class MarkedDecoder:
         return self._inner.decode(data) if data else ""
 
     def finish(self) -> Text:
-        """See Decoder."""
         start, self._start = self._start, b""
         text = self._begin(start) if start else ""
         return text + self._inner.finish() if self._inner is not None else text
 
     def undo(self, text: str) -> bytes:
-        """See Decoder."""
         return (self._inner or codec_decoder(self.name, self._default)).undo(text)
 
 
 def may_become_mark(data: bytes) -> bool:
-    """Is DATA the beginning of a byte-order mark, but not all of it?"""
+    """Whether DATA is the beginning of a byte-order mark, but not all of it."""
     return data in (b"", b"\xef", b"\xef\xbb", b"\xfe", b"\xff")
 
 
-#: What is not decoded and is text all the same: bytes that are not ASCII are lone surrogates.
+#: The coding system that gives text without decoding: bytes that are not ASCII are lone surrogates.
 NO_CONVERSION = "no-conversion-multibyte"
 
 
 class UndecidedDecoder:
-    """Decides at the first data that is not ASCII what all of it is (D12).
+    """A decoder that chooses the coding system at the first input that is not ASCII, for all input from then on (D12).
 
-    A byte-order mark in front says so; what is valid UTF-8 so far is UTF-8; a NUL byte among it
-    means that nothing is to be decoded, and anything else is Latin-1.  The kind stays text.
+    A byte-order mark at the beginning decides.  Otherwise, if there is a NUL byte, nothing is decoded; valid UTF-8 is
+    UTF-8, and anything else is Latin-1.  The result is always text.
     """
 
     __slots__ = ("_began", "_eol", "_inner", "_tail", "name")
@@ -322,25 +308,22 @@ class UndecidedDecoder:
         self._eol = eol_suffix
         self._inner: Decoder | None = None
         self._tail = b""
-        # Has any text been given out?
+        # Whether any text has been returned.
         self._began = False
 
     @property
     def codec(self) -> str:
-        """See Decoder."""
         return self._inner.codec if self._inner is not None else "ascii"
 
     @property
     def tail(self) -> bytes:
-        """See Decoder."""
         return self._inner.tail if self._inner is not None else self._tail
 
     def decode(self, data: bytes) -> Text:
-        """See Decoder."""
         if self._inner is not None:
             return self._inner.decode(data)
         if not self._tail:
-            # Whether text is ASCII is known, whether bytes are has to be looked at.
+            # A str knows whether it is ASCII; bytes would have to be searched.
             try:
                 text = data.decode()
             except UnicodeDecodeError:
@@ -353,9 +336,8 @@ class UndecidedDecoder:
         return self._look(data)
 
     def finish(self) -> Text:
-        """See Decoder."""
         if self._inner is None and self._tail:
-            # A character or a byte-order mark that is unfinished; as in Emacs that decides for UTF-8.
+            # An incomplete character or byte-order mark: as in Emacs, the input is UTF-8.
             tail, self._tail = self._tail, b""
             begun: Any = self._begin(self._utf_8(), tail)
             return begun + self._finish()  # type: ignore[no-any-return]
@@ -365,18 +347,17 @@ class UndecidedDecoder:
         return self._inner.finish() if self._inner is not None else ""
 
     def undo(self, text: str) -> bytes:
-        """See Decoder."""
         return (self._inner or Utf8Decoder(self.name)).undo(text)
 
     def _look(self, data: bytes) -> Text:
-        """Decide, unless all that is not ASCII in DATA is unfinished; its text."""
+        """Choose the coding system by DATA, unless its only character that is not ASCII is incomplete; return the text."""
         if not self._began and may_become_mark(data):
             self._tail = data
             return ""
         decided = self._decide(data)
         if decided is not None:
             return self._begin(decided, data)
-        # The first character that is not ASCII is not complete.
+        # The first character that is not ASCII is incomplete.
         split = next(i for i, byte in enumerate(data) if byte >= 0x80)
         self._began = self._began or split > 0
         self._tail = data[split:]
@@ -406,8 +387,9 @@ class UndecidedDecoder:
 
 
 class EolDecoder:
-    """Line ends of another decoder's text to newlines: of the KIND "dos" or "mac", or as the first
-    data with a line end has them, for good (N194, N195).
+    """A decoder that changes the line ends of another decoder's text to newlines (N194, N195).
+
+    KIND is "dos" or "mac", or None: then the first input with a line end decides.
     """
 
     __slots__ = ("_base", "_cr", "_crlf", "_found", "_held", "_inner", "_kind", "_lf", "_passes")
@@ -415,48 +397,42 @@ class EolDecoder:
 
     def __init__(self, inner: Decoder, base: str | None, kind: str | None, is_text: bool) -> None:
         self._inner = inner
-        # The first name of the system, which takes the suffix of what is found; None if INNER finds out.
+        # The first name of the coding system, to which the suffix is added; None if INNER detects the coding system.
         self._base = base
         self._kind = kind
-        # All are of the kind that INNER gives.
+        # Of the type that INNER returns.
         self._cr: Any = "\r" if is_text else b"\r"
         self._lf: Any = "\n" if is_text else b"\n"
         self._crlf: Any = "\r\n" if is_text else b"\r\n"
-        # Has reading found out the kind?
+        # Whether the kind was detected.
         self._found = False
         # A CR that may be the first half of a line end.
         self._held = False
-        # Is nothing to be done any more: is the kind "unix"?
+        # Whether the kind is "unix", so that nothing is left to do.
         self._passes = False
 
     @property
     def name(self) -> str:
-        """See Decoder."""
         if not self._found:
             return self._inner.name
         return f"{self._base or self._inner.name}-{self._kind}"
 
     @property
     def codec(self) -> str:
-        """See Decoder."""
         return self._inner.codec
 
     @property
     def tail(self) -> bytes:
-        """See Decoder."""
         return ("\r".encode(self.codec) if self._held else b"") + self._inner.tail
 
     def decode(self, data: bytes) -> Text:
-        """See Decoder."""
         text = self._inner.decode(data)
         return text if self._passes else self._convert(text, at_end=False)
 
     def finish(self) -> Text:
-        """See Decoder."""
         return self._convert(self._inner.finish(), at_end=True)
 
     def undo(self, text: Any) -> bytes:
-        """See Decoder."""
         ends = {"dos": self._crlf, "mac": self._cr}
         return self._inner.undo(text.replace(self._lf, ends.get(self._kind or "", self._lf)))
 
@@ -465,7 +441,7 @@ class EolDecoder:
             text = self._cr + text
             self._held = False
         if self._inner.name == NO_CONVERSION:
-            # What is not decoded has no lines either.
+            # Input that is not decoded has no lines either.
             self._kind, self._found = "unix", False
         elif self._kind is None:
             self._find_out(text, at_end)
@@ -480,8 +456,10 @@ class EolDecoder:
         return text  # type: ignore[no-any-return]
 
     def _find_out(self, text: Any, at_end: bool) -> None:
-        """The kind, if there is a line end in TEXT: "dos" if each LF is behind a CR, "unix" if not;
-        "mac" if there are CRs only, the last of which may be half a line end.
+        """Set the kind if there is a line end in TEXT.
+
+        With an LF it is "dos" if a CR precedes each LF, otherwise "unix".  With CRs only it is "mac"; a CR at the end
+        does not count yet, since it may be half a line end.
         """
         ends = text.count(self._lf)
         if ends:

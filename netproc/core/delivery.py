@@ -1,11 +1,11 @@
-"""What has arrived and is not with the filter yet: bytes to text, in order, the end last.
+"""Received data that the filter has not got yet, and its decoding.
 
-`process/input.py` puts in what the channel tells and takes out pieces for the filter or the buffer when it
-may, `process/packets.py` does the same with packets; this module never calls out.  Bytes wait undecoded, so that a coding
-system changed by a filter holds for the next piece, and the tail of a chunk can be handed to a TLS engine.
+`process/input.py` puts received bytes in and takes text out for the filter or the buffer; `process/packets.py` does the
+same with packets.  This module calls no other code.  Bytes wait undecoded: so if a filter changes the coding system, the
+change holds for the next piece, and the rest of a chunk can be passed to a TLS engine.
 
-Text that the filter gives back waits before all bytes.  If the filter gives back everything that it was given, it
-cannot use the text without more, so it receives the text again together with what follows.
+Text that the filter has returned as unused waits before all bytes.  If the filter returns all text of a call, it needs
+more to use it, so it receives the text again together with the next.
 """
 
 from __future__ import annotations
@@ -18,28 +18,28 @@ from .coding import Coding, Text
 from .errors import ProcessError
 from .limits import KIB, MIB, PIECE
 
-#: Less than any filter can give back: the call does not count.
+#: Less than any filter can return: then the returned text of a call does not count.
 _TO_ANOTHER = -sys.maxsize
 
 
 class Delivery:
-    """The input of one process.  Nearly always empty, so it makes its queue when it needs one."""
+    """The waiting input of one process.  It is nearly always empty, so the queue is made when it is needed."""
 
     __slots__ = ("_back", "_chunks", "_returned", "decoder", "ended", "reason", "seen")
 
-    #: How many characters a filter may give back without using any of them.
+    #: How many characters a filter may return without using any of them.
     MOST_SEEN = 16 * MIB
 
     def __init__(self, coding: Coding, multibyte: bool) -> None:
         self._chunks: deque[bytes] | None = None
-        # What the filter has given back, None for nothing.
+        # The text that the filter has returned, or None.
         self._back: Any = None
-        # How much of that it gave back in the call that goes on.
+        # How much of it the filter has returned in its current call.
         self._returned = 0
-        #: So many of the first characters are of no use to the filter without more.
+        #: How many of the first characters the filter has seen, and cannot use without more.
         self.seen = 0
         self.decoder = coding[0].decoder(multibyte)
-        #: Has the channel told the end?
+        #: Whether the channel has reported the end of the input.
         self.ended = False
         #: Why the input ended, if that was an error.
         self.reason: ProcessError | None = None
@@ -56,46 +56,44 @@ class Delivery:
 
     @property
     def incomplete(self) -> bool:
-        """Are there bytes that the filter has not got, be it as part of a character?"""
+        """Whether there is input that the filter has not got, even if it is part of a character."""
         return self.waiting or bool(self.decoder.tail)
 
     def set_coding(self, coding: Coding, multibyte: bool) -> None:
-        """Decode from the next piece on by CODING: what was given back and an unfinished character
-        go before it (N199).
-        """
+        """Use CODING from the next piece on; returned text and an incomplete character are decoded anew (N199)."""
         not_used = self._undecoded() + self.decoder.tail
         self.decoder = coding[0].decoder(multibyte)
         if not_used:
             self._push_front(not_used)
 
     def _undecoded(self) -> bytes:
-        """Take out what was given back, as the bytes that it was."""
+        """Take out the returned text, as the bytes from which it was decoded."""
         back, self._back = self._back, None
         self.seen = 0
         return b"" if back is None else self.decoder.undo(back)
 
     def put(self, data: bytes) -> None:
-        """DATA has come from the channel."""
+        """Add DATA from the channel."""
         if self._chunks is None:
             self._chunks = deque()
         self._chunks.append(data)
 
     def end(self, reason: ProcessError | None) -> None:
-        """No more data will come; an end by error replaces a clean one that nobody heard of yet."""
+        """Note the end of the input; an error replaces a clean end that has not been reported yet."""
         self.ended = True
         self.reason = self.reason or reason
 
     def finish(self) -> bool:
-        """Decode the unfinished character at the end, which then waits; return whether there was one."""
+        """Decode the incomplete character at the end, which then waits; return whether there was one."""
         text = self.decoder.finish()
         if text:
             self._back = text if self._back is None else self._back + text
         return bool(text)
 
     def take(self, room: int = PIECE) -> Text:
-        """Return the next text, of at most ROOM bytes undecoded, after what the filter has seen already.
+        """Return the next text, decoded from ROOM bytes at most, with the text before it that the filter has seen.
 
-        It is empty if it completes no character.
+        It is empty if no character is complete.
         """
         back, seen, size = self._back, self.seen, min(room, PIECE)
         if back is not None and len(back) > seen:
@@ -117,31 +115,31 @@ class Delivery:
         return self.decoder.decode(chunk)
 
     def prepend(self, text: Text) -> None:
-        """Let TEXT, which has been taken, be the next again."""
+        """Put TEXT, which was taken, back to the front."""
         self._back = text if self._back is None else text + self._back
         self._returned += len(text)
 
     def settle(self, given: Text) -> None:
-        """Note what the filter, which was called with GIVEN and is done, has given back of it."""
+        """Note how much of GIVEN the filter has returned, after its call."""
         returned, self._returned = self._returned, 0
         self.seen = returned if returned >= len(given) else 0
 
     def retry(self, in_call: bool) -> None:
-        """Let everything that was given back be delivered again, since something has changed.
+        """Let all returned text be delivered again, since something has changed.
 
-        If that happens IN_CALL of the filter, what this call gives back counts as unseen too.
+        With IN_CALL the filter is in a call; text that this call returns is delivered again too.
         """
         self.seen = 0
         self._returned = _TO_ANOTHER if in_call else 0
 
     def take_bytes(self) -> bytes:
-        """Take out all that waits, as it came."""
+        """Take out all input that waits, as bytes."""
         waiting = [self._undecoded(), *(self._chunks or ())]
         self.discard()
         return b"".join(waiting)
 
     def discard(self) -> None:
-        """Drop what waits."""
+        """Drop all input that waits."""
         self._chunks = self._back = None
         self.seen = self._returned = 0
 
@@ -152,11 +150,11 @@ class Delivery:
 
 
 class PacketDelivery(Delivery):
-    """The input of a process of packets, which stay apart; only those that the filter gives back wait here."""
+    """The input of a process with packets, which are not joined; only packets that the filter has returned wait here."""
 
     __slots__ = ("_coding", "_multibyte")
 
-    #: How many packets.
+    #: How many packets a filter may return.
     MOST_SEEN = KIB
 
     def __init__(self, coding: Coding, multibyte: bool) -> None:
@@ -164,7 +162,7 @@ class PacketDelivery(Delivery):
         self._coding, self._multibyte = coding, multibyte
 
     def decode(self, packet: bytes) -> Text:
-        """Return the text of PACKET, which is decoded alone (D9)."""
+        """Return the text of PACKET; each packet is decoded on its own (D9)."""
         if self.decoder.keeps_bytes:
             return packet
         decoder = self._coding[0].decoder(self._multibyte)
@@ -172,7 +170,7 @@ class PacketDelivery(Delivery):
         return text + decoder.finish()  # type: ignore[no-any-return]
 
     def set_coding(self, coding: Coding, multibyte: bool) -> None:
-        """Decode by CODING from the next packet on, and those that were given back."""
+        """Use CODING from the next packet on, and for the returned ones."""
         packets = [self.decoder.undo(text) for text in self._back or ()]
         self._coding, self._multibyte = coding, multibyte
         self.decoder = coding[0].decoder(multibyte)
@@ -180,21 +178,21 @@ class PacketDelivery(Delivery):
         self.seen = 0
 
     def put(self, data: bytes) -> None:
-        """Let the packet DATA wait, after those that were given back."""
+        """Let the packet DATA wait, after the returned ones."""
         self._back = [*(self._back or ()), self.decode(data)]
 
     def take(self, room: int = PIECE) -> Text:
-        """Return the next packet that the filter has not seen since the last one came."""
+        """Return the next packet that the filter has not seen since the last one arrived."""
         return self._back.pop(self.seen)  # type: ignore[no-any-return]
 
     def prepend(self, text: Text) -> None:
-        """Let TEXT be the next packet again."""
+        """Put the packet TEXT back to the front."""
         self._back = self._back or []
         self._back.insert(self.seen, text)
         self._returned += len(text)
 
     def settle(self, given: Text) -> None:
-        """See Delivery; if the filter cannot use the packet, the packets after it are not kept from it."""
+        """Note whether the filter has returned the packet; it receives the next packets all the same."""
         returned, self._returned = self._returned, 0
         if returned >= len(given) > 0:
             self.seen += 1

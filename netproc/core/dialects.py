@@ -1,9 +1,9 @@
-"""What each protocol says before TLS: greeting, capabilities and STARTTLS, as a table.
+"""The table of protocols: how each one does greeting, capabilities and STARTTLS.
 
-`core/streamspec.py` takes the row that `protocol=` names; `core/negotiate.py` (at run time) leads the dialogue by it.
+`core/streamspec.py` takes the row for the value of `protocol`.  The rows are made of the parts in `core/answers.py`.
 
-Every end of text is the end of a line, an element or a message.  So it is found at the same place however the bytes
-were cut on their way, and no end is in what comes before it.
+Each answer ends with the end of a line, an element or a message.  So its end is the same however the bytes are
+divided into pieces on their way.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _CODE = re.compile(rb"\d{3}[- \r\n]")
 
 
 def _ftp_reply(data: bytearray, start: int = 0) -> Scan[int]:
-    """An `End`: the last line has the code of the first one, whatever the lines between them begin with."""
+    """An `End`: the end of the first line that has the code of the first line and no hyphen after it."""
     end = yield from line_end(data, start)
     if not _CODE.match(data, start):
         raise UnexpectedAnswerError(bytes(data[start : end - 1]))
@@ -48,7 +48,7 @@ def _ftp_reply(data: bytearray, start: int = 0) -> Scan[int]:
 
 
 def _ftp_greeting(data: bytearray) -> Scan[int]:
-    """An `End`: a server that says when it will be ready says later that it is (section 5.4)."""
+    """An `End`: after a reply that the server will be ready later, the reply that it is ready (section 5.4)."""
     start, end = 0, (yield from _ftp_reply(data))
     while data[start] == ord("1"):
         start, end = end, (yield from _ftp_reply(data, end))
@@ -59,7 +59,10 @@ def _ftp_greeting(data: bytearray) -> Scan[int]:
 
 
 def _postgres_end(data: bytearray) -> int | None:
-    """No error ("E") is an answer: nothing can follow one, and none may be believed before TLS."""
+    """Return the end of the answer, which is "S" or "N".
+
+    An error ("E") is not an answer: the server closes after it, and its text cannot be trusted before TLS.
+    """
     if not data:
         return None
     if bytes(data[:1]) not in (b"S", b"N"):
@@ -72,13 +75,12 @@ def _postgres_end(data: bytearray) -> int | None:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class _ListEnd:
-    """An end: that of the first line, or of the list that this line announces."""
+    """An `End`: the end of the first line, or of the list that this line announces."""
 
     announcement: re.Pattern[str]
     first: LastLine
 
     def __call__(self, data: bytearray) -> Scan[int]:
-        """An `End`."""
         start, end = 0, (yield from self.first(data))
         if self.announcement.match(data[:end].decode("latin-1")):
             while bytes(data[start:end]) not in (b".\r\n", b".\n"):
@@ -88,14 +90,14 @@ class _ListEnd:
 
 # --- Lines with strings in them. ------------------------------------------------------------------------
 
-#: The number of bytes that follow the line.  No limit lets in a number of more digits.
+#: The number of bytes that follow the line.  No limit allows a number with more digits.
 _LITERAL = re.compile(rb"\{(\d{1,9})\+?\}\r?\n\Z")
 _IMAP_STATUS = re.compile(rb"\S+ (?:OK|NO|BAD|BYE|PREAUTH)[ \r\n]", re.IGNORECASE)
 _ESCAPED = re.compile(rb"\\.", re.DOTALL)
 
 
 def _imap_line(data: bytearray, start: int) -> Scan[int]:
-    """A line of IMAP (RFC 9051, section 4.3): literals belong to it.  The text of a status has none."""
+    """Return the end of a line of IMAP (RFC 9051, section 4.3) with its literals.  The text of a status has no literals."""
     end = yield from line_end(data, start)
     if _IMAP_STATUS.match(bytes(data[start:end])):
         return end
@@ -106,7 +108,7 @@ def _imap_line(data: bytearray, start: int) -> Scan[int]:
 
 
 def _sieve_line(data: bytearray, start: int) -> Scan[int]:
-    """A line of ManageSieve (RFC 5804, section 4): literals belong to it, and what is in quotes."""
+    """Return the end of a line of ManageSieve (RFC 5804, section 4) with its literals and quoted strings."""
     is_quoted = False
     while True:
         end = yield from line_end(data, start)
@@ -133,7 +135,7 @@ def _offer(expression: str, command: bytes) -> Offer:
     return Offer(pattern(expression), command)
 
 
-# Replies of three digits: the last line of one has no hyphen after them.
+# Replies with three digits: in the last line no hyphen follows the digits.
 _REPLY = _line(r"\d{3}(?=[ \r\n])", r"\d{3}[- \r\n]")
 _IMAP_FORM = pattern(r"\* |np\d ")
 _POP3_LINE = _line(r"\+OK|-ERR", r"\+OK|-ERR")
@@ -154,7 +156,7 @@ _SMTP = Dialect(
     # A server that does not know EHLO (RFC 5321, section 3.2) knows HELO.
     dismissal=_has(r"\A(?!250|50[02])"),
     upgrade=Upgrade(
-        # The first line has the server's name, which could be STARTTLS too.
+        # The first line has the name of the server, which could be STARTTLS too.
         command=_offer(r"\n250[- ]STARTTLS[ \t]*\r?$", b"STARTTLS\r\n"),
         answer_end=_REPLY,
         success=_has(r"\A220[- \r\n]"),
@@ -165,7 +167,7 @@ _SMTP = Dialect(
 DIALECTS = {
     "smtp": _SMTP,
     "lmtp": dataclasses.replace(_SMTP, name="lmtp"),
-    # Each command has a tag of its own: a late answer to one is not taken for that to another.
+    # Each command has its own tag, so that a late answer to one is not taken for the answer to another.
     "imap": Dialect(
         name="imap",
         greeting_end=LastLine(pattern(r"\* (?:OK|PREAUTH|BYE)(?=[ \r\n])"), _IMAP_FORM, _imap_line),
@@ -177,7 +179,7 @@ DIALECTS = {
         lists=_has(r"^np1 OK[ \r\n]"),
         dismissal=_has(r"^\* BYE[ \r\n]"),
         upgrade=Upgrade(
-            # Who is logged in cannot start TLS any more (RFC 9051, section 7.1.4).
+            # A client that is logged in cannot start TLS any more (RFC 9051, section 7.1.4).
             barred=_has(r"\A\* PREAUTH[ \r\n]"),
             command=_offer(r"^\* CAPABILITY .*(?<= )STARTTLS(?=[ \r\n])", b"np2 STARTTLS\r\n"),
             answer_end=LastLine(
@@ -186,7 +188,7 @@ DIALECTS = {
             success=_has(r"^np2 OK[ \r\n]"),
         ),
         words=Since(pattern(r"^(?:np\d (?:NO|BAD)|\* BYE)(?=[ \r\n])")),
-        # Without a tag (RFC 9051, section 7).
+        # Lines without a tag (RFC 9051, section 7).
         unsolicited=_has(r"\A\*"),
     ),
     "pop3": Dialect(
@@ -214,7 +216,7 @@ DIALECTS = {
             command=_offer(r'^(?:"STARTTLS"|\{8\+?\}\r?\nSTARTTLS(?=[ \r\n]))', b"STARTTLS\r\n"),
             answer_end=_SIEVE_LINE,
             success=_has(r"\AOK[ \r\n]"),
-            # RFC 5804, section 2.2: as after connecting.
+            # The server sends its capabilities again, as after connecting (RFC 5804, section 2.2).
             afterwards=Afterwards.LISTEN,
         ),
         words=Since(pattern(r"^(?:NO|BYE)[ \r\n]")),
@@ -233,7 +235,7 @@ DIALECTS = {
             success=_has(r"\A382[ \r\n]"),
         ),
     ),
-    # The program has to say CAP END in the end.
+    # The program has to send CAP END later.
     "irc": Dialect(
         name="irc",
         capability_command=Always(b"CAP LS 302\r\n"),
@@ -248,10 +250,10 @@ DIALECTS = {
             success=_has(rf"^{_IRC}670 "),
         ),
         words=Since(pattern(rf"^{_IRC}(?:410|421|451|691|ERROR) ")),
-        # Notices about looking up the client's name.
+        # The server may send notices while it looks up the client's name.
         unsolicited=_has(""),
     ),
-    # The program has to say PBSZ 0 and PROT P.
+    # The program has to send PBSZ 0 and PROT P later.
     "ftp": Dialect(
         name="ftp",
         greeting_end=_ftp_greeting,
@@ -261,12 +263,12 @@ DIALECTS = {
         lists=_has(r"\A2"),
         dismissal=_has(r"\A421"),
         upgrade=Upgrade(
-            # TLS may be tried without a list, and a list need not say what AUTH is for (RFC 4217, sections 4, 6).
+            # TLS may be tried without a list, and a list may have AUTH without TLS (RFC 4217, sections 4, 6).
             command=_offer(
                 r"\A[45]|^(?:211-)?[ \t]*AUTH(?:[ \t]*\r?$|[ \t].*\bTLS\b)", b"AUTH TLS\r\n"
             ),
             answer_end=_ftp_reply,
-            # RFC 2228 has 334 for yes, with more to say.
+            # RFC 2228 also has 334, a success with more to follow.
             success=_has(r"\A[23]34[- \r\n]"),
         ),
     ),
@@ -282,7 +284,7 @@ DIALECTS = {
             success=xmpp.is_proceed,
         ),
         words=xmpp.words,
-        # White space keeps a connection alive (RFC 6120, section 4.6.1).
+        # The server may send white space to keep the connection alive (RFC 6120, section 4.6.1).
         unsolicited=_has(r"\A\s*\Z"),
     ),
     "ldap": Dialect(
@@ -309,26 +311,26 @@ DIALECTS = {
 
 # --- Names. ---------------------------------------------------------------------------------------------
 
-#: The commands in which a client says its name.
+#: The commands with which a client sends its name.
 _HELLO = {"smtp": "EHLO", "lmtp": "LHLO"}
-#: Who has no name says an address literal (RFC 5321, section 4.1.3).
+#: A client without a name sends an address literal (RFC 5321, section 4.1.3).
 _NO_NAME = "[127.0.0.1]"
 
 
 def dialect(protocol: object, domain: str, client_name: object = None) -> Dialect:
-    """The row of the table for PROTOCOL.
+    """Return the row of the table for PROTOCOL; raise ProcessArgumentError if there is none.
 
-    DOMAIN is what an XMPP client asks for, CLIENT_NAME is the name that a client of mail servers says.
+    DOMAIN is the domain that an XMPP client asks for, CLIENT_NAME the name that a client sends to a mail server.
     """
     if not isinstance(protocol, str) or protocol not in DIALECTS:
         raise ProcessArgumentError(
-            "protocol", f"{shown(protocol)} is none of {', '.join(DIALECTS)}"
+            "protocol", f"{shown(protocol)} is not one of {', '.join(DIALECTS)}"
         )
     row = DIALECTS[protocol]
     if protocol in _HELLO:
         command = f"{_HELLO[protocol]} {_checked(client_name)}\r\n".encode()
     elif client_name is not None:
-        problem = f"the protocol {shown(protocol)} says no name; {' and '.join(_HELLO)} do"
+        problem = f"the protocol {shown(protocol)} sends no name; only {' and '.join(_HELLO)} do"
         raise ProcessArgumentError("client_name", problem)
     elif protocol == "xmpp":
         command = _xmpp_header(domain)

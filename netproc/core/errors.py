@@ -1,15 +1,15 @@
 """The errors of netproc.
 
-Everything that fails raises one of these, so everything imports this module::
+Every failure raises one of these::
 
     NetprocError
-     +-- ProcessArgumentError   you asked for something impossible (a ValueError)
-     +-- ProcessError           the network or the other side failed (an OSError)
-          +-- NegotiationError       a stream's dialogue went wrong before it was open
+     +-- ProcessArgumentError   a value cannot be used (a ValueError)
+     +-- ProcessError           the network or the peer failed (an OSError)
+          +-- NegotiationError       the dialogue that opens a stream failed
                +-- StartTLSError          the server does not offer TLS, or refuses it
                +-- AnswerSizeError        an answer was longer than allowed
-          +-- SecurityError        the security manager does not let a connection through
-          +-- CommandError         a command in the place of a connection has failed
+          +-- SecurityError        the security manager refused a connection
+          +-- CommandError         a command that replaces a connection failed
 """
 
 from __future__ import annotations
@@ -44,10 +44,10 @@ class ProcessArgumentError(NetprocError, ValueError):
 
 @contextmanager
 def argument(keyword: str) -> Iterator[None]:
-    """Inside, KEYWORD's value is checked: whatever that makes Python raise is a ProcessArgumentError.
+    """While the value of KEYWORD is checked, turn any exception into a ProcessArgumentError.
 
-    Checks find what they look for by themselves.  This is for the rest: numbers that are too long to be
-    written, text that cannot be encoded, objects that raise when they are compared or copied.
+    The checks raise it for the mistakes that they look for.  This catches the rest: numbers that are too long to be
+    printed, text that cannot be encoded, objects that raise when they are compared or copied.
     """
     try:
         yield
@@ -67,7 +67,7 @@ class ProcessError(NetprocError, OSError):
         address: The address or addresses at which it happened, as text, or None.
     """
 
-    #: Has it been logged?  What is raised again and again is logged once.
+    #: Whether the error has been logged.  An error that is raised again and again is logged once.
     logged = False
 
     def __init__(self, errno: int | None, problem: str, address: str | None = None) -> None:
@@ -127,21 +127,21 @@ class CommandError(ProcessError):
 
 
 def os_error_text(error: OSError) -> str:
-    """What the system says about ERROR, without errno and file name: "Connection refused"."""
+    """Return the system's text for ERROR, without errno and file name: "Connection refused"."""
     if error.errno is not None and error.errno in _errno.errorcode:
         return os.strerror(error.errno)
     return str(error) or type(error).__name__
 
 
 def from_os_error(error: OSError, what: str, address: str | None = None) -> ProcessError:
-    """The ProcessError for ERROR, which happened while doing WHAT ("connect", …)."""
+    """Return a ProcessError for ERROR; WHAT says what failed ("connect", …)."""
     made = ProcessError(error.errno, f"{what}: {os_error_text(error)}", address)
     made.__cause__ = error
     return made
 
 
 def without_traceback(error: ProcessError) -> ProcessError:
-    """ERROR, to be kept: the frames through which it came would keep everything in them."""
+    """Return ERROR without its tracebacks, which would keep every object in their frames alive."""
     part: BaseException | None = error
     while part is not None:
         part.__traceback__ = None
@@ -150,5 +150,5 @@ def without_traceback(error: ProcessError) -> ProcessError:
 
 
 def not_running(name: str) -> ProcessError:
-    """What sending to a process that has no connection raises (N148)."""
+    """Return the error for sending to a process without a connection (N148)."""
     return ProcessError(_errno.ENOTCONN, f"Process {name} not running")

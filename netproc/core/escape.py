@@ -1,6 +1,6 @@
-"""Text from a peer, made safe for a log: one line, no controls, not endless.
+"""Conversion of text from a peer to text that is safe in a log: one line of limited length, without control characters.
 
-Whatever writes a line about a connection passes it through `escape` (P18).
+Every log line about a connection passes such text through `escape` (P18).
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ LONGEST = 200
 
 
 def escape(text: str) -> str:
-    r"""TEXT with a backslash form for what is no printable character: "a\nb" becomes "a\\nb"."""
+    r"""Return TEXT with a backslash form for each character that is not printable: "a\nb" becomes "a\\nb"."""
     shown = "".join(_escape_char(char) for char in text[:LONGEST])
     return shown if len(text) <= LONGEST else f"{shown}… ({len(text)} characters)"
 
 
 def _escape_char(char: str) -> str:
-    # Not printable: controls, bidirectional and other formats, surrogates, line ends, odd blanks.
+    # Not printable are control and format characters, surrogates, line ends and unusual spaces.
     if char == "\\" or not char.isprintable():
         return char.encode("unicode_escape").decode("ascii")
     return char
@@ -33,7 +33,7 @@ def shown(value: object) -> str:
 
 
 def error_text(error: BaseException) -> str:
-    """Return how an error message shows the text of ERROR, or its type if it has no text or raises when it is asked."""
+    """Return how an error message shows the text of ERROR, or its type if it has no text or its `__str__` raises."""
     try:
         text = str(error)
     except Exception:
@@ -42,6 +42,6 @@ def error_text(error: BaseException) -> str:
 
 
 def _one_line(text: str) -> str:
-    """Return TEXT without its end if it is long; what is not printable has a backslash form, backslashes stay."""
+    """Return TEXT as `escape` does, but with backslashes as they are; long text is cut."""
     line = "".join(char if char.isprintable() else _escape_char(char) for char in text[:LONGEST])
     return line if len(text) <= LONGEST else f"{line}…"

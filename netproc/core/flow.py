@@ -1,35 +1,34 @@
-"""Whose output is still pending: what a process's own filter sent, or others.
+"""How much of the pending output of a process was sent by its own filter.
 
-`process/output.py` reports what is sent and asks how much of what its channel has not written yet came from the
-filter.  Only that much may pause the input: if all output did, two ends that are both busy sending would
-stop each other.
+`process/output.py` reports what is sent, and asks how much of the output that is not written yet was sent by the filter.
+Only that part may pause the input: if all output did, two ends that are both busy sending would stop each other.
 
-The flow is a list of the positions in the stream of sent bytes at which the sender changed.  An echo
-server, where only the filter sends, never has more than two.
+The flow is a list of the positions in the stream of sent bytes at which the sender changed.  The flow of an echo
+server, in which only the filter sends, never has more than two positions.
 """
 
 from __future__ import annotations
 
-#: More changes than this are not told apart: the older ones count as sent by others.
+#: At most this many changes of the sender are kept; older output counts as not sent by the filter.
 MOST_CHANGES = 1000
 
 
 class OutputFlow:
-    """The stream of bytes that a process has sent, in runs by sender."""
+    """The stream of bytes that a process has sent, in runs of one sender: the filter or any other code."""
 
     __slots__ = ("_by_filter", "_older", "_start", "sent")
 
     def __init__(self) -> None:
         #: How many bytes have been sent in all.
         self.sent = 0
-        # Who sends now, and since where; the run before was the other's, and so on.
+        # The sender of the current run (the filter or not) and where the run began; the runs before it alternate.
         self._by_filter = False
         self._start = 0
-        # Where the runs before that began, oldest first, as far as they may still be pending.
+        # Where the earlier runs began, oldest first, as far as they may still be pending.
         self._older: list[int] | None = None
 
     def add(self, size: int, by_filter: bool, pending: int) -> None:
-        """SIZE bytes are sent, while PENDING of those before are not written yet."""
+        """Add SIZE bytes, sent while PENDING of the earlier bytes are not written yet."""
         if by_filter is not self._by_filter:
             self._older = self._not_written(self.sent - pending) if pending else None
             self._start = self.sent
@@ -37,11 +36,11 @@ class OutputFlow:
         self.sent += size
 
     def uncount(self, size: int) -> None:
-        """The last SIZE bytes were not sent after all."""
+        """Remove the last SIZE bytes, which were not sent after all."""
         self.sent -= size
 
     def filter_pending(self, pending: int) -> int:
-        """How many of the last PENDING bytes the filter sent."""
+        """Return how many of the last PENDING bytes the filter has sent."""
         written = self.sent - pending
         total, end, by_filter = 0, self.sent, self._by_filter
         for start in (self._start, *reversed(self._older or ())):
@@ -53,7 +52,7 @@ class OutputFlow:
         return total
 
     def _not_written(self, written: int) -> list[int]:
-        """The runs so far but for those that end before position WRITTEN, or are too many."""
+        """Return the starts of the runs, without those that end before position WRITTEN or are too many."""
         starts = [*(self._older or ()), self._start]
         gone = max(0, len(starts) - MOST_CHANGES)
         while gone + 1 < len(starts) and starts[gone + 1] <= written:

@@ -1,7 +1,7 @@
-"""Splitters: pieces of a stream to whole lines, or to messages that say their length.
+"""Splitters: they divide a stream into lines, or into messages that begin with their length.
 
-`filters/framing.py` feeds one for each process and takes the messages one by one; what it does not take it gets back.  How the
-stream was cut into pieces makes no difference.
+`filters/framing.py` feeds one for each process and takes the messages one by one, and at the end the unused rest.  How
+the stream was divided into pieces makes no difference.
 """
 
 from __future__ import annotations
@@ -13,36 +13,35 @@ from .decoders import Text
 
 
 class TooLongError(Exception):
-    """A message is longer than it may be; everything before it has been taken."""
+    """A message is too long; all messages before it have been taken."""
 
 
 class Splitter(Protocol):
     """Cuts a stream into messages."""
 
     def feed(self, data: Text) -> None:
-        """More of the stream."""
+        """Add DATA, the next piece of the stream."""
 
     def take(self) -> Text | None:
-        """The next message, None if there is no whole one; raises TooLongError."""
+        """Return the next message, or None if there is no whole one; raise TooLongError if it is too long."""
 
     def drain_unused(self) -> Text:
-        """All that has not been taken, in order; the splitter is empty then."""
+        """Return everything that has not been taken, and forget it."""
 
 
 class LineSplitter:
-    """Lines that end with DELIMITER, which is no part of them, of MAX_LENGTH at most."""
+    """A splitter for lines of MAX_LENGTH at most.  They end with DELIMITER, which is not part of the line."""
 
     def __init__(self, delimiter: Text, max_length: int) -> None:
         self._delimiter: Any = delimiter
         self._empty: Any = delimiter[:0]
         self._max_length = max_length
         self._lines: deque[Any] = deque()
-        # An unfinished line in pieces, so that a long one is not looked through again and again.
+        # An incomplete line in pieces, so that a long one is not searched again and again.
         self._unfinished: list[Any] = []
         self._size = 0
 
     def feed(self, data: Any) -> None:
-        """See Splitter."""
         overlap = self._overlap()
         if overlap:
             self._size -= len(overlap)
@@ -57,7 +56,7 @@ class LineSplitter:
             self._size = len(others[-1])
 
     def _overlap(self) -> Any:
-        """The end of what is unfinished, which may be the first half of a delimiter."""
+        """Remove and return the end of the incomplete line, which may be the beginning of a delimiter."""
         wanted = len(self._delimiter) - 1
         overlap = self._empty
         while self._unfinished and len(overlap) < wanted:
@@ -69,18 +68,16 @@ class LineSplitter:
         return overlap
 
     def take(self) -> Any:
-        """See Splitter."""
         if self._lines:
             if len(self._lines[0]) > self._max_length:
                 raise TooLongError
             return self._lines.popleft()
-        # What may be half a delimiter does not count yet.
+        # The part that may be the beginning of a delimiter does not count yet.
         if self._size > self._max_length + len(self._delimiter) - 1:
             raise TooLongError
         return None
 
     def drain_unused(self) -> Any:
-        """See Splitter."""
         rest = self._delimiter.join([*self._lines, self._empty.join(self._unfinished)])
         self._lines.clear()
         self._unfinished.clear()
@@ -89,7 +86,7 @@ class LineSplitter:
 
 
 class LengthSplitter:
-    """Messages with their length in front, a number of SIZE bytes, of MAX_LENGTH bytes at most."""
+    """A splitter for messages of MAX_LENGTH bytes at most, each after its length, a number of SIZE bytes."""
 
     def __init__(self, size: int, byteorder: str, max_length: int) -> None:
         self._prefix_size = size
@@ -97,17 +94,15 @@ class LengthSplitter:
         self._max_length = max_length
         self._data = b""
         self._start = 0
-        # What has come behind it: joined when a message needs it.
+        # The pieces after `_data`; they are joined when a message needs them.
         self._more: list[bytes] = []
         self._size = 0
 
     def feed(self, data: Any) -> None:
-        """See Splitter."""
         self._more.append(data)
         self._size += len(data)
 
     def take(self) -> bytes | None:
-        """See Splitter."""
         if self._size < self._prefix_size:
             return None
         self._join(self._prefix_size)
@@ -125,13 +120,12 @@ class LengthSplitter:
         return message
 
     def _join(self, size: int) -> None:
-        """Let the first SIZE bytes be in one piece."""
+        """Make the first SIZE bytes one piece."""
         if len(self._data) - self._start < size:
             self._data = self.drain_unused()
             self._size = len(self._data)
 
     def drain_unused(self) -> bytes:
-        """See Splitter."""
         rest = b"".join((self._data[self._start :], *self._more))
         self._data, self._start, self._size = b"", 0, 0
         self._more.clear()

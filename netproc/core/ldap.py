@@ -1,6 +1,6 @@
-"""LDAP's answers to StartTLS (RFC 4511, section 4.14): one BER element each way.
+"""LDAP's StartTLS (RFC 4511, section 4.14): a request and an answer of one BER element each.
 
-`core/dialects.py` has the dialect that is made of these.
+`core/dialects.py` makes the dialect from these functions.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from .answers import UnexpectedAnswerError, to_text
 STARTTLS = b"\x30\x1d\x02\x01\x01\x77\x18\x80\x161.3.6.1.4.1.1466.20037"
 
 _SEQUENCE, _INTEGER, _OCTETS, _ENUMERATED, _EXTENDED_RESPONSE = 0x30, 0x02, 0x04, 0x0A, 0x78
-#: No answer that a limit lets in has a length of more octets than this.
+#: The length of an answer has no more octets than this, since the limits allow no longer answer.
 _MOST_LENGTH_OCTETS = 4
 
 
 def message_end(data: bytearray) -> int | None:
-    """Where the LDAPMessage that DATA begins with ends, None if it is not complete."""
+    """Return the end of the LDAPMessage at the beginning of DATA, or None if it is not complete."""
     if data and data[0] != _SEQUENCE:
         raise UnexpectedAnswerError(bytes(data[:1]))
     header = _header(data)
@@ -34,7 +34,7 @@ def is_success(answer: bytes) -> bool:
 
 
 def words(answer: bytes) -> str:
-    """Some `Words`: the result code and the diagnostic message of an extended response."""
+    """`Words`: the result code and the diagnostic message of an extended response."""
     try:
         _, operation, _ = _result(answer)
         code, rest = _element(operation, _ENUMERATED)
@@ -46,14 +46,14 @@ def words(answer: bytes) -> str:
 
 
 def _result(answer: bytes) -> tuple[bytes, bytes, bytes]:
-    """The number of the message, the extended response in it, and what follows."""
+    """Return the number of the message, the extended response in it, and the rest."""
     message, _ = _element(answer, _SEQUENCE)
     number, operation = _element(message, _INTEGER)
     return number, *_element(operation, _EXTENDED_RESPONSE)
 
 
 def _element(data: bytes, tag: int) -> tuple[bytes, bytes]:
-    """The contents of the element with TAG that DATA begins with, and what follows it."""
+    """Return the contents of the element with TAG at the beginning of DATA, and the rest of DATA."""
     header = _header(data)
     if header is None or data[0] != tag or header[1] > len(data):
         raise UnexpectedAnswerError(data[:1])
@@ -62,7 +62,7 @@ def _element(data: bytes, tag: int) -> tuple[bytes, bytes]:
 
 
 def _header(data: bytes | bytearray) -> tuple[int, int] | None:
-    """Where the contents of the element that DATA begins with start and end; None if not known yet."""
+    """Return where the contents of the first element of DATA start and end, or None if that is not known yet."""
     if len(data) < 2:
         return None
     length = data[1]
@@ -70,7 +70,7 @@ def _header(data: bytes | bytearray) -> tuple[int, int] | None:
         return 2, 2 + length
     octets = length - 0x80
     if not 0 < octets <= _MOST_LENGTH_OCTETS:
-        # No length that an answer has.
+        # The length is longer than that of any answer.
         raise UnexpectedAnswerError(bytes(data[:2]))
     start = 2 + octets
     if len(data) < start:

@@ -1,8 +1,8 @@
-"""How much and how long: every bound and deadline of a process, in one value.
+"""All limits and timeouts of a process, in one value.
 
-`core/spec.py` makes one from the keywords; the process and its channel obey it.  Single bounds that programs
-give, also elsewhere, are checked here.  A process's limits can be replaced at any time, an accepted
-connection begins with its server's::
+`core/spec.py` makes it from the keywords; the process and its channel obey it.  Sizes and times that programs give
+elsewhere are checked here too.  The limits of a process can be replaced at any time.  An accepted connection begins with
+the limits of its server::
 
     process.limits = dataclasses.replace(process.limits, send_cap=1 << 20)
 """
@@ -13,6 +13,7 @@ import math
 from dataclasses import dataclass
 from typing import TypeGuard
 
+from .checks import is_integer
 from .errors import ProcessArgumentError
 from .escape import shown
 
@@ -25,14 +26,14 @@ PIECE = 64 * KIB
 
 
 def check_seconds(keyword: str, value: object) -> float:
-    """Return VALUE if a wait can have it as its time limit; otherwise raise ProcessArgumentError."""
+    """Return VALUE if it is a positive number of seconds; otherwise raise ProcessArgumentError."""
     if not _is_number(value) or not value > 0:
         raise ProcessArgumentError(keyword, f"{shown(value)} is not a positive number of seconds")
     return _finite(keyword, value)
 
 
 def check_seconds_or_zero(keyword: str, value: object) -> float:
-    """Return VALUE if it is a time limit, or 0 for not waiting; otherwise raise ProcessArgumentError."""
+    """Return VALUE if it is a number of seconds, 0 or more; otherwise raise ProcessArgumentError."""
     if not _is_number(value) or not value >= 0:
         raise ProcessArgumentError(
             keyword, f"{shown(value)} is neither 0 nor a positive number of seconds"
@@ -41,9 +42,9 @@ def check_seconds_or_zero(keyword: str, value: object) -> float:
 
 
 def check_patience(keyword: str, value: object) -> float | None:
-    """Return VALUE if it says how long to wait: None is without limit, 0 or less is not at all.
+    """Return VALUE if it is a number of seconds to wait, or None for no limit; 0 or less is not to wait.
 
-    Raise ProcessArgumentError for anything else.
+    Raises ProcessArgumentError for anything else.
     """
     if value is None:
         return None
@@ -55,24 +56,24 @@ def check_patience(keyword: str, value: object) -> float | None:
 
 
 def check_size(keyword: str, value: object, unit: str = "bytes") -> int:
-    """Return VALUE if it can be a number of UNITs; otherwise raise ProcessArgumentError."""
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+    """Return VALUE if it is an integer, 0 or more; otherwise raise ProcessArgumentError, which says UNIT."""
+    if not is_integer(value) or value < 0:
         raise ProcessArgumentError(keyword, f"{shown(value)} is not a number of {unit}")
     return value
 
 
 def _is_number(value: object) -> TypeGuard[int | float]:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+    return is_integer(value) or isinstance(value, float)
 
 
 def _finite(keyword: str, value: float) -> float:
     try:
         finite = math.isfinite(value)
     except OverflowError:
-        # An int that is too large for a float.
+        # The int is too large for a float.
         finite = False
     if not finite:
-        raise ProcessArgumentError(keyword, "every wait has an end: not infinite")
+        raise ProcessArgumentError(keyword, "the number of seconds must be finite")
     return value
 
 

@@ -1,6 +1,6 @@
 """The table of processes as text (Emacs: list-processes, N13).
 
-`process/tables.py` hands in the processes.
+`process/tables.py` calls `listing` with the processes.
 """
 
 from __future__ import annotations
@@ -16,30 +16,30 @@ COLUMNS = ("Process", "PID", "Status", "Buffer", "TTY", "Thread", "Command")
 
 
 class Row(Protocol):
-    """What the table shows of a process."""
+    """What the table needs to know of a process."""
 
     @property
     def name(self) -> str:
-        """Its name."""
+        """The name of the process."""
 
     @property
     def status(self) -> str:
-        """Its status."""
+        """The status of the process."""
 
     @property
     def buffer(self) -> Buffer | None:
-        """Its buffer."""
+        """The buffer of the process, or None."""
 
     @property
     def is_server(self) -> bool:
-        """Does it listen?"""
+        """Whether the process is a server."""
 
     def contact(self, key: str) -> object:
-        """What process-contact shows."""
+        """Return the value of KEY in the contact of the process."""
 
 
 def listing(processes: Iterable[Row]) -> str:
-    """One line a process under a line of titles, sorted by name."""
+    """Return a line of titles and one line for each process, sorted by name."""
     rows = [COLUMNS, *(_row(process) for process in sorted(processes, key=lambda p: p.name))]
     widths = [max(len(row[column]) for row in rows) for column in range(len(COLUMNS))]
     lines = ("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
@@ -49,7 +49,7 @@ def listing(processes: Iterable[Row]) -> str:
 def _row(process: Row) -> tuple[str, ...]:
     buffer = process.buffer
     shown = buffer.name if buffer is not None and buffer.name is not None else "--"
-    # Emacs knows no other kind, so it shows seqpacket as datagram.
+    # Emacs has no other kind, so it shows seqpacket as datagram.
     kind = "network" if process.contact("type") is None else "datagram"
     command = f"({kind} {_role(process)})"
     return process.name, "--", process.status, shown, "--", "Main", command
@@ -62,7 +62,7 @@ def _role(process: Row) -> str:
 
 
 def _place(process: Row, end: str) -> str:
-    """The host and the service, or the address of that END for what was made by an address."""
+    """Return host and service, or the address at END if the process was made with an address."""
     host = process.contact("host")
     if isinstance(host, str):
         return escape(f"{host}:{process.contact('service')}")

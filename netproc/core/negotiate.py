@@ -1,18 +1,17 @@
-"""Greeting, capabilities, STARTTLS: the dialogue that opens a stream, as a machine.
+"""The dialogue that opens a stream, with greeting, capabilities and STARTTLS, as a state machine.
 
-`net/opening/dialogue.py` feeds it what the connection tells (`start`, `receive`, `tls_started`), and after each of these
-takes the `actions` and does them, in order.  The machine makes no call and has no clock: the deadline, and the end of the
-connection, are the caller's.  The action `Wake` asks the caller for a call of `woken` after some seconds.
+`net/opening/dialogue.py` calls the machine with what happens to the connection (`start`, `receive`, `tls_started`), then
+takes the `actions` and does them in order.  The machine calls no other code and has no clock: the caller has the deadline,
+and ends the connection.  The action `Wake` asks the caller to call `woken` after some seconds.
 
-The sequence is Emacs's (N265, N266, N268); what differs:
+The sequence is Emacs's (N265, N266, N268), with these differences:
 
-* there is no way back to clear text: once the server agreed to TLS, the stream is encrypted or lost;
-* an answer ends where its end says.  What follows one that agrees to TLS goes to the TLS engine, where
-  injected text is an error, and what follows that before it makes the dialogue fail.  Elsewhere it
-  is the beginning of what comes next;
-* capabilities are those of the encrypted stream if there is one, never older ones;
-* a greeting that refuses, another protocol and too long an answer are errors at once;
-* if a server refuses a command and the stream stays in clear text, `StreamProperties.error` says in which words.
+* There is no way back to clear text: after the server has agreed to TLS, the stream is encrypted or closed.
+* An answer has an exact end.  Bytes after the answer that agrees to TLS go to the TLS engine, where injected text is an
+  error.  Bytes before STARTTLS is sent make the dialogue fail.  Other bytes belong to the next answer.
+* The capabilities are those of the encrypted stream if there is one, never older ones.
+* A greeting that refuses, another protocol, and an answer that is too long are errors at once.
+* If the server refuses a command and the stream stays in clear text, `StreamProperties.error` has the server's words.
 """
 
 from __future__ import annotations
@@ -35,10 +34,11 @@ from .answers import (
 from .errors import AnswerSizeError, NegotiationError, NetprocError, StartTLSError
 from .escape import escape
 from .limits import DEFAULT_LIMITS, Limits
+from .search import LOOK_AFTER
 
 T = TypeVar("T")
-#: A part of the dialogue; it yields where it needs more from the server.  It is resumed with True if the seconds of a
-#: `Wake` are over.
+#: A part of the dialogue; it yields when it needs more input.  It is resumed with True if the seconds of a `Wake` are
+#: over.
 Steps: TypeAlias = Generator[None, bool | None, T]
 
 
@@ -48,21 +48,21 @@ class WhenTLS(enum.Enum):
     NEVER = enum.auto()
     IF_OFFERED = enum.auto()
     REQUIRED = enum.auto()
-    #: Before the first byte: the machine starts when TLS has.
+    #: Before the first byte: the machine starts after the handshake.
     FIRST = enum.auto()
 
 
 @dataclass(frozen=True, slots=True)
 class StreamType:
-    """What `type=` of open_network_stream stands for (N261)."""
+    """The meaning of a `type` of `open_network_stream` (N261)."""
 
     tls: WhenTLS
-    #: Are the server's capabilities asked for without always_query_capabilities?
+    #: Whether the server is asked for its capabilities without `always_query_capabilities`.
     queries: bool
 
     @property
     def negotiates(self) -> bool:
-        """May STARTTLS be said?"""
+        """Whether the stream may change to TLS with STARTTLS."""
         return self.tls in (WhenTLS.IF_OFFERED, WhenTLS.REQUIRED)
 
 
@@ -101,21 +101,21 @@ class Send:
 
 @dataclass(frozen=True, slots=True)
 class StartTLS:
-    """Begin the handshake; the engine gets UNREAD first, which the server sent behind its answer."""
+    """Begin the handshake; `unread` is what the server sent after its answer, for the engine."""
 
     unread: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Wake:
-    """Call `woken` after so many seconds, whatever happens in the meantime."""
+    """Call `woken` after `seconds`, whatever happens before."""
 
     seconds: float
 
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """The stream is open; UNREAD is the beginning of its input."""
+    """The stream is open; `unread` is the beginning of its input."""
 
     properties: StreamProperties
     unread: bytes
@@ -135,17 +135,20 @@ CAPABILITIES = "capabilities"
 ANSWER = "answer to STARTTLS"
 HANDSHAKE = "TLS handshake"
 
-#: What the documentation of Emacs lets a program see.
+#: The message that the documentation of Emacs shows.
 NO_TLS = "Server does not support TLS"
 
-#: How long a server may be silent that has to speak unasked.  Then it is asked.
+#: How many seconds netproc waits for a server that must send something without being asked.  Then it asks.
 SILENCE = 1.0
-#: After this time all of an answer is looked at, even if little of it is new.  Emacs looks as often (N264).
-LOOK = 0.05
+
+
+def _is(what: str) -> str:
+    """Return the beginning of an error about WHAT the server sent."""
+    return f"the server's {what} {'are' if what is CAPABILITIES else 'is'}"
 
 
 class Negotiation:
-    """One dialogue; it is over with its `Done` or `Failed`, after which it takes nothing more."""
+    """One dialogue.  It ends with the action `Done` or `Failed`; nothing may be called after that."""
 
     def __init__(
         self,
@@ -155,7 +158,7 @@ class Negotiation:
         always_query: bool = False,
         limits: Limits = DEFAULT_LIMITS,
     ) -> None:
-        #: What the server has to do next: for the message when it does not.
+        #: What the server has to do next, for the message of a timeout.
         self.waiting_for = GREETING
         self._type = stream_type
         self._dialect = dialect
@@ -164,7 +167,7 @@ class Negotiation:
         self._room = limits.dialogue_cap
         self._greeting: str | None = None
         self._capabilities: str | None = None
-        # How the server has refused what would have led to TLS.
+        # The server's words when it refused a command on the way to TLS.
         self._refusal = ""
         self._secure = stream_type.tls is WhenTLS.FIRST
         self._unread = bytearray()
@@ -173,34 +176,34 @@ class Negotiation:
         self._over = False
         self._dialogue = self._lead()
 
-    # --- What the caller tells and takes.
+    # --- For the caller.
 
     def start(self, unread: bytes = b"") -> None:
-        """The stream is connected, and encrypted if it is so from the beginning; UNREAD has come already."""
+        """Begin: the connection is open, with TLS if the type begins with it; UNREAD is input that has come already."""
         self._unread += unread
         self._advance(None)
 
     def receive(self, data: bytes) -> None:
-        """The server sent DATA; what comes during a handshake is not for here but for its engine."""
+        """Take DATA from the server.  Input during a handshake is for the engine, not for this machine."""
         assert self.waiting_for is not HANDSHAKE
         self._unread += data
         self._advance(False)
 
     def tls_started(self, unread: bytes = b"") -> None:
-        """The handshake is complete and the certificate is what it should be; UNREAD came encrypted."""
+        """Continue: the handshake is done and the certificate accepted; UNREAD is input that came encrypted."""
         assert self.waiting_for is HANDSHAKE
         self._unread += unread
         self._advance(False)
 
     def woken(self) -> None:
-        """The seconds of the last `Wake` are over."""
+        """Continue: the seconds of the last `Wake` are over."""
         self._is_to_be_woken = False
-        # What it was to look at may have been seen already.
+        # The dialogue may not need it any more.
         if not self._over and self.waiting_for is not HANDSHAKE:
             self._advance(True)
 
     def actions(self) -> list[Action]:
-        """What is to be done now, in order; each is told once."""
+        """Return the actions to do now, in order; each is returned once."""
         actions, self._actions = self._actions, []
         return actions
 
@@ -220,12 +223,12 @@ class Negotiation:
         self._actions.append(action)
 
     def properties(self, error: str | None = None) -> StreamProperties:
-        """Return what has been found out so far, with ERROR, the reason why there is no stream."""
+        """Return what is known so far, with ERROR, the reason why there is no stream."""
         kind: Literal["plain", "tls"] = "tls" if self._secure else "plain"
         return StreamProperties(self._greeting, self._capabilities, kind, error)
 
     def _lead(self) -> Steps[None]:
-        """The whole dialogue."""
+        """Run the whole dialogue."""
         yield from self._greet()
         if self._queries:
             yield from self._ask_capabilities()
@@ -250,7 +253,7 @@ class Negotiation:
 
     def _read_capabilities(self) -> Steps[None]:
         end, dismissal = self._dialect.capability_end, self._dialect.dismissal
-        # Where nothing says how an answer ends, none is waited for (N264).
+        # If nothing says how an answer ends, do not wait for one (N264).
         if end is None:
             return
         answer = yield from self._read(CAPABILITIES, end)
@@ -259,16 +262,16 @@ class Negotiation:
             raise NegotiationError(self._refused(answer))
 
     def _listen(self) -> Steps[None]:
-        """Read the capabilities that the server says unasked.  Ask a server that is silent."""
+        """Read the capabilities that the server sends without being asked; ask a silent server."""
         if not (yield from self._speaks()):
             yield from self._ask_capabilities()
-            # What it says may have been on its way when it was asked, and then there is another answer.
+            # The capabilities may have been on their way when the server was asked; then it sends them twice.
             if not (yield from self._speaks()):
                 return
         yield from self._read_capabilities()
 
     def _speaks(self) -> Steps[bool]:
-        """Whether the server says something before it has been silent for too long."""
+        """Whether the server sends something within `SILENCE` seconds."""
         if not self._unread:
             self._wake(SILENCE)
         is_late: bool | None = False
@@ -277,10 +280,10 @@ class Negotiation:
         return bool(self._unread)
 
     def _negotiate(self) -> Steps[None]:
-        """Go over to TLS, if the server does it."""
+        """Change to TLS if the server offers it."""
         upgrade = self._dialect.upgrade
         if upgrade is not None and (yield from self._server_agrees(upgrade)):
-            yield from self._go_over(upgrade)
+            yield from self._change_to_tls(upgrade)
         elif self._type.tls is WhenTLS.REQUIRED:
             raise StartTLSError(self._refusal or NO_TLS)
 
@@ -300,25 +303,28 @@ class Negotiation:
         return False
 
     def _no_capabilities(self) -> str:
-        """How the server has refused to list capabilities, empty if it has not."""
+        """Return the server's words if it refused to list capabilities, else an empty text."""
         answer, lists = to_bytes(self._capabilities or ""), self._dialect.lists
         return "" if lists is None or lists(answer) else self._refused(answer)
 
     def _refused(self, answer: bytes, what: str = "") -> str:
-        """The text for the ANSWER that refuses WHAT, empty if the answer has no words for that."""
+        """Return the message for an ANSWER that refuses WHAT, empty if the answer has no words."""
         words = " ".join(self._dialect.words(answer).split())
         return f"the server refuses{what}: {escape(words)}" if words else ""
 
     def _check_unread(self) -> None:
-        """Somebody may want what has come before STARTTLS to be the answer, or the pattern of an end is too short."""
+        """Raise NegotiationError if there is input before STARTTLS is sent.
+
+        Either an attacker has injected it as the answer, or the pattern for the end of the capabilities matched too early.
+        """
         may_be = self._dialect.unsolicited
         unread = bytes(self._unread)
         if unread and not (may_be is not None and may_be(unread)):
             shown = escape(to_text(unread))
-            raise NegotiationError(f"the server spoke before STARTTLS was said: {shown}")
+            raise NegotiationError(f"the server spoke before STARTTLS was sent: {shown}")
 
-    def _go_over(self, upgrade: Upgrade) -> Steps[None]:
-        # What was said in clear text is not what the stream can do.
+    def _change_to_tls(self, upgrade: Upgrade) -> Steps[None]:
+        # Capabilities in clear text say nothing about the encrypted stream.
         self._capabilities = None
         unread = bytes(self._unread)
         self._unread.clear()
@@ -338,7 +344,7 @@ class Negotiation:
             self._actions.append(Wake(seconds))
 
     def _read(self, what: str, end: End) -> Steps[bytes]:
-        """The next answer, as soon as it is complete."""
+        """Return the next answer when it is complete."""
         self.waiting_for = what
         most = min(self._answer_cap, self._room)
         came = bytearray()
@@ -354,20 +360,20 @@ class Negotiation:
     def _measure(
         self, what: str, scan: Scan[int], came: bytearray, most: int, is_late: bool | None
     ) -> int | None:
-        """How long the answer is, None if it is not complete.  What is unread goes to what CAME."""
-        # No more is looked at than may be, so that the cuts between chunks make no difference.
+        """Return the length of the answer, or None if it is not complete.  Unread input is moved to the bytes that CAME."""
+        # Search no more than the limit allows, so that the division into chunks makes no difference.
         room = most + 1 - len(came)
         came += self._unread[:room]
         del self._unread[:room]
         size = None
         try:
             if scan.send(is_late):
-                self._wake(LOOK)
+                self._wake(LOOK_AFTER)
         except StopIteration as found:
             size = found.value
         except UnexpectedAnswerError as error:
             shown = escape(to_text(error.shown))
-            raise NegotiationError(f"no {what} of {self._dialect.name}: {shown}") from None
+            raise NegotiationError(f"{_is(what)} not {self._dialect.name}: {shown}") from None
         if (len(came) if size is None else size) > most:
-            raise AnswerSizeError(f"the {what} is longer than {most} bytes")
+            raise AnswerSizeError(f"{_is(what)} longer than {most} bytes")
         return size

@@ -1,6 +1,6 @@
-"""The network options: which keywords there are, what values they take, what the kernel is told.
+"""The network options: their keywords, their values and the socket options of the kernel.
 
-`core/spec.py` checks the options among the keywords, `net/sockets.py` sets them on sockets.
+`core/spec.py` checks the options among the keywords; `net/sockets.py` sets them on sockets.
 """
 
 from __future__ import annotations
@@ -12,21 +12,19 @@ from collections.abc import Callable
 from typing import Final, NamedTuple, TypeAlias
 
 from .address import interface_name
-from .errors import ProcessArgumentError
+from .checks import C_INT_MAX, C_INT_MIN, is_integer, plain
+from .errors import ProcessArgumentError, argument
 from .escape import shown
-
-#: The kernel keeps numbers as a C int.
-_NUMBER_MIN, _NUMBER_MAX = -(2**31), 2**31 - 1
 
 
 class Group(NamedTuple):
-    """A multicast group, and the name of the interface to hear it on; None is the system's choice."""
+    """A multicast group, and the name of the interface on which to join it; None lets the system choose."""
 
     address: bytes
     interface: bytes | None
 
 
-#: The value for the kernel: a number, the bytes of a name, or what a structure is made of.
+#: A value for the kernel: a number, the bytes of a name, or the parts of a structure.
 Packed: TypeAlias = int | bytes | Group
 
 
@@ -65,7 +63,7 @@ class Option(NamedTuple):
 
 
 def is_on(value: object) -> bool:
-    """Whether VALUE turns a flag on: anything but nil does (N211)."""
+    """Whether VALUE turns a flag on: anything but None and False does (Emacs: nil, N211)."""
     return value is not None and value is not False
 
 
@@ -74,16 +72,16 @@ def _pack_flag(keyword: str, value: object) -> int:
 
 
 def _pack_number(keyword: str, value: object) -> int:
-    if not isinstance(value, int) or isinstance(value, bool):
+    if not is_integer(value):
         raise ProcessArgumentError(keyword, f"bad option value {shown(value)}, it takes a number")
-    if not _NUMBER_MIN <= value <= _NUMBER_MAX:
-        problem = f"{shown(value)} is not in {_NUMBER_MIN}…{_NUMBER_MAX}"
+    if not C_INT_MIN <= value <= C_INT_MAX:
+        problem = f"{shown(value)} is not in {C_INT_MIN}…{C_INT_MAX}"
         raise ProcessArgumentError(keyword, problem)
     return value
 
 
 def _pack_device(keyword: str, value: object) -> bytes:
-    """The name of an interface; None unbinds."""
+    """Pack the name of an interface; None unbinds the socket."""
     if value is None:
         return b""
     if not isinstance(value, str):
@@ -93,7 +91,7 @@ def _pack_device(keyword: str, value: object) -> bytes:
 
 
 def _pack_group(keyword: str, value: object) -> Group:
-    """A multicast address, with the interface behind it if it is to be a certain one."""
+    """Pack a multicast address, which may be followed by a percent sign and the name of an interface."""
     if not isinstance(value, str):
         raise ProcessArgumentError(keyword, f"bad option value {shown(value)}, it takes an address")
     host, _, interface = value.partition("%")
@@ -119,7 +117,7 @@ _GROUP = Kind(_pack_group, "an address", is_text=True)
 
 
 def _constant(name: str) -> int:
-    """A constant that this system may not have; setting it then fails with the system's error."""
+    """Return a constant of the socket module, or -1 if the system does not have it; then the kernel refuses the option."""
     return int(getattr(socket, name, -1))
 
 
@@ -191,7 +189,7 @@ OPTIONS: dict[str, Option] = {
     "v6only": Option(_IPV6, socket.IPV6_V6ONLY, _FLAG, "an IPv6 server refuses IPv4 clients."),
 }
 
-#: The same options have other numbers on IPv6 sockets.
+#: Options that have other numbers on IPv6 sockets.
 _OPTIONS_V6: dict[str, Option] = {
     name: OPTIONS[name]._replace(level=_IPV6, number=number)
     for name, number in (
@@ -205,7 +203,7 @@ NAMES = frozenset(OPTIONS)
 
 
 def answers_come_from_all(keyword: str, value: object) -> bool:
-    """Whether a datagram client with option KEYWORD set to VALUE is answered by others than its remote."""
+    """Whether a datagram client with option KEYWORD set to VALUE may receive answers from other addresses than its remote."""
     return keyword == "join" or (keyword == "broadcast" and is_on(value))
 
 
@@ -215,24 +213,25 @@ def exists(keyword: str) -> bool:
 
 
 def option(keyword: str, family: int) -> Option:
-    """Where sockets of FAMILY keep option KEYWORD, one of OPTIONS."""
+    """Return the option of the kernel for KEYWORD, one of OPTIONS, on sockets of FAMILY."""
     if family == socket.AF_INET6 and keyword in _OPTIONS_V6:
         return _OPTIONS_V6[keyword]
     return OPTIONS[keyword]
 
 
 def pack(keyword: str, value: object) -> Packed:
-    """The kernel's form of VALUE for option KEYWORD (one of OPTIONS), or ProcessArgumentError."""
-    return OPTIONS[keyword].pack(keyword, value)
+    """Return VALUE for the kernel's option KEYWORD, one of OPTIONS; raise ProcessArgumentError if it cannot be."""
+    with argument(keyword):
+        return OPTIONS[keyword].pack(keyword, plain(value))
 
 
 def check(keyword: str, value: object) -> None:
-    """Raise ProcessArgumentError if VALUE cannot be that of option KEYWORD (one of NAMES)."""
+    """Raise ProcessArgumentError if option KEYWORD, one of NAMES, cannot have VALUE."""
     pack(keyword, value)
 
 
 def linger_seconds(value: object) -> int | None:
-    """How long closing may flush: None is as long as the limits say, 0 aborts (D18)."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        return min(max(0, value), _NUMBER_MAX)
+    """Return the seconds for flushing when the process closes: None is as the limits say, 0 aborts (D18)."""
+    if is_integer(value):
+        return min(max(0, value), C_INT_MAX)
     return None

@@ -1,7 +1,7 @@
-"""Keywords to one frozen ProcessSpec, checked in Emacs's order (N24).
+"""Conversion of keywords to one checked `ProcessSpec`, in Emacs's order of the checks (N24).
 
-`making/make.py` hands in the keywords of make_network_process, `commands/keywords.py` those of the command line; `making/make.py`
-does what the spec says.  Every fault of an argument is found here, before any socket or buffer exists.
+`making/make.py` passes the keywords of `make_network_process`, and makes what the spec describes.  `commands/keywords.py`
+passes those of the command line.  Every wrong argument is found here, before there is a socket or a buffer.
 """
 
 from __future__ import annotations
@@ -14,26 +14,27 @@ from typing import Any, TypeAlias, TypeVar
 from . import address, options
 from .address import SocketAddress
 from .buffer import Buffer
+from .checks import C_INT_MAX, check_number, is_integer, plain, plain_keywords
 from .coding import Coding, coding_pair
 from .errors import ProcessArgumentError, argument
 from .escape import shown
 from .limits import DEFAULT_LIMITS, Limits, check_seconds
 from .options import UNSET
 
-#: A filter, sentinel or log function, as far as `core/` knows.
+#: A filter, sentinel or log function.
 Callback: TypeAlias = Callable[..., Any]
 
 Checked = TypeVar("Checked")
 
 FAMILIES = ("local", "ipv4", "ipv6")
 DEFAULT_BACKLOG = 5
-#: The kernel takes its own limit for it.
-LONGEST_BACKLOG = 2**31 - 1
+#: The kernel lowers it to its own limit.
+LONGEST_BACKLOG = C_INT_MAX
 
-#: Python reads no longer numbers.
+#: Python converts no longer text to a number.
 _MOST_DIGITS = 4300
 
-#: What a foreign endpoint decides by itself.
+#: The keywords that a Twisted endpoint replaces.
 _NOT_WITH_ENDPOINT = ("host", "service", "family", "local", "remote", "mode")
 
 
@@ -51,13 +52,13 @@ class Lookup:
     host: str
     service: str
     family: str | int | None
-    #: SOCK_STREAM or SOCK_DGRAM, which may have other ports for a service.
+    #: SOCK_STREAM or SOCK_DGRAM: a service may have another port for each.
     kind: int = socket.SOCK_STREAM
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProcessSpec:
-    """What make_network_process was asked to make; exactly one of the three places is given."""
+    """The process that `make_network_process` has to make; exactly one of `address`, `lookup` and `endpoint` is given."""
 
     name: str
     #: SOCK_STREAM, SOCK_DGRAM or SOCK_SEQPACKET.
@@ -68,13 +69,13 @@ class ProcessSpec:
     lookup: Lookup | None
     #: A Twisted endpoint, or its description.
     endpoint: object
-    #: Where a datagram server sends to before somebody has sent to it.
+    #: Where a datagram server sends to before it has received a packet.
     remote: SocketAddress | None
-    #: Which inherited socket to use: its position, its name, True for the first, or none.
+    #: The inherited socket to use: its position, its name, True for the first, False for none.
     external: bool | int | str
-    #: As given; what can be done by them, TLS finds out (`net/tls/contexts.py`).
+    #: As given; the TLS modules check them.
     tls_parameters: object = field(repr=False)
-    #: Whose certificate a client expects unless the parameters say so; None if nothing tells.
+    #: The name that the server's certificate must have, unless the parameters have one; None if it is unknown.
     tls_host: str | None
 
     nowait: bool
@@ -90,20 +91,21 @@ class ProcessSpec:
     options: Mapping[str, object]
     mode: int | None
     limits: Limits
-    #: The keywords as the caller gave them: what process-contact shows.
+    #: The keywords as the program gave them, for the contact.
     given: Mapping[str, object]
 
     @property
     def is_server(self) -> bool:
-        """Does it listen?"""
+        """Whether the process is a server."""
         return self.backlog is not None
 
 
 def process_spec(keywords: Mapping[str, object]) -> ProcessSpec:
-    """Check KEYWORDS, all those of make_network_process by their names.
+    """Return what KEYWORDS describe, which are all keywords of `make_network_process`.
 
-    Raises ProcessArgumentError that names the first faulty one.
+    Raises ProcessArgumentError for the first wrong one.
     """
+    keywords = plain_keywords(keywords)
     check = _Checks(keywords)
     kind = check("type", _kind)
     backlog = check("server", _backlog)
@@ -144,18 +146,18 @@ def process_spec(keywords: Mapping[str, object]) -> ProcessSpec:
 
 
 class _Checks:
-    """Where every value of a keyword is looked at."""
+    """Calls the check of the value of each keyword."""
 
     def __init__(self, keywords: Mapping[str, object]) -> None:
         self.keywords = keywords
 
     def __call__(self, keyword: str, check: Callable[..., Checked], *more: object) -> Checked:
-        """What CHECK makes of the value of KEYWORD; what it raises is a ProcessArgumentError."""
+        """Return the result of CHECK for the value of KEYWORD; any exception of it becomes a ProcessArgumentError."""
         with argument(keyword):
             return check(self.keywords[keyword], *more)
 
 
-#: No part of a contact: ours, and what has a default that is not nil.
+#: Keywords that the contact does not show: those of netproc alone, and those with a default other than None.
 _NOT_SHOWN = frozenset(
     {
         "connect_timeout",
@@ -163,13 +165,13 @@ _NOT_SHOWN = frozenset(
         "filter_multibyte",
         "handshake_timeout",
         "mode",
-        "tls_parameters",  # it may have keys and passwords in it
+        "tls_parameters",  # they may contain keys and passwords
     }
 )
 
 
 def _is_shown(key: str, value: object) -> bool:
-    """Does process-contact show KEY?  What was left out is absent (N131)."""
+    """Whether the contact shows KEY, which it does not if the program did not give it (N131)."""
     if key in _NOT_SHOWN or value is UNSET:
         return False
     return (value is not None and value is not False) or key in options.NAMES
@@ -189,7 +191,7 @@ def _kind(name: object) -> int:
 
 
 def _first_remote(remote: object, kind: int, is_server: bool) -> SocketAddress | None:
-    """`remote` of a datagram server; that of others is where they connect to, or nothing."""
+    """Return `remote` of a datagram server; a client connects to its own, and other servers ignore it."""
     if remote is None or kind != socket.SOCK_DGRAM or not is_server:
         return None
     return address.parse_address(remote, "remote")
@@ -210,18 +212,18 @@ def makes_server(server: object) -> bool:
 
 
 def _backlog(server: object) -> int | None:
-    """True is a backlog of 5, an integer is the backlog (N35), None or False a client."""
+    """Return the backlog of a server: an integer is the backlog, True is 5 (N35); None for a client."""
     if not makes_server(server):
         return None
-    if isinstance(server, int) and server is not True:
-        return server if abs(server) < 2**31 else DEFAULT_BACKLOG
+    if is_integer(server):
+        return server if abs(server) <= C_INT_MAX else DEFAULT_BACKLOG
     return DEFAULT_BACKLOG
 
 
 def _place(
     check: _Checks, kind: int, is_server: bool, given: dict[str, object]
 ) -> tuple[SocketAddress | None, Lookup | None]:
-    """Where to connect or listen (N24.4–8)."""
+    """Return where to connect or listen, in the order of the checks of N24.4–8."""
     keywords = check.keywords
     if keywords["endpoint"] is not None:
         _check_endpoint(keywords, kind)
@@ -238,25 +240,29 @@ def _place(
 
 
 def _family(family: object) -> str | int | None:
-    """One of FAMILIES, the number of a family, or None for any."""
+    """Return one of FAMILIES, the number of a family, or None for any."""
     if family is None or (isinstance(family, str) and family in FAMILIES):
         return family
-    if isinstance(family, int) and not isinstance(family, bool):
+    if is_integer(family):
         return address.check_family(family, "family")
     raise ProcessArgumentError("family", f"Unknown address family {shown(family)}")
 
 
 def _check_endpoint(keywords: Mapping[str, object], kind: int) -> None:
     if kind != socket.SOCK_STREAM:
-        raise ProcessArgumentError("type", "an endpoint is for streams")
+        raise ProcessArgumentError("type", "an endpoint can only be a stream")
     for key in _NOT_WITH_ENDPOINT:
         if keywords[key] is not None:
-            raise ProcessArgumentError(key, "not possible with an endpoint, which decides it")
+            raise ProcessArgumentError(
+                key, "not possible with an endpoint, which decides this itself"
+            )
     for key in sorted(options.NAMES):
         if keywords[key] is not UNSET:
-            raise ProcessArgumentError(key, "not possible with an endpoint, which has the socket")
+            raise ProcessArgumentError(
+                key, "not possible with an endpoint, which has the socket itself"
+            )
     if makes_server(keywords["server"]) and keywords["server"] is not True:
-        raise ProcessArgumentError("server", "an endpoint has a backlog of its own: say True")
+        raise ProcessArgumentError("server", "an endpoint has its own backlog: use server=True")
 
 
 def _host(host: object, family: object) -> str:
@@ -264,19 +270,21 @@ def _host(host: object, family: object) -> str:
         return "::1" if family == "ipv6" else "127.0.0.1"
     text = _string(host, "host")
     if not text.isascii():
-        raise ProcessArgumentError("host", f"Non-ASCII hostname {shown(host)}: give its IDNA form")
+        raise ProcessArgumentError(
+            "host", f"Non-ASCII hostname {shown(host)}; use its IDNA (xn--) form"
+        )
     if "\0" in text:
         raise ProcessArgumentError("host", f"{shown(host)} has a NUL character in it")
     return text
 
 
 def _service(service: object) -> str:
-    """A port as decimal text, or a name to look up; True is any free port."""
+    """Return a port as decimal text, or a name to look up; True is any free port."""
     if service is None:
         raise ProcessArgumentError("service", "it is missing")
     if service is True:
         return "0"
-    if isinstance(service, int) and not isinstance(service, bool):
+    if is_integer(service):
         return _port(service)
     text = _string(service, "service").strip()
     if not text:
@@ -286,17 +294,17 @@ def _service(service: object) -> str:
         return text
     if len(digits) > _MOST_DIGITS:
         highest = address.PORT_MAX
-        problem = f"the port has {len(digits)} digits, and {highest} is the highest"
+        problem = f"the port has {len(digits)} digits, but the highest port is {highest}"
         raise ProcessArgumentError("service", problem)
     return _port(int(text))
 
 
 def _port(port: int) -> str:
-    return str(address.check_number(port, address.PORT_MAX, "service", "port"))
+    return str(check_number(port, address.PORT_MAX, "service", "port"))
 
 
 def _unix_service(service: object) -> SocketAddress:
-    """The path or the abstract name of a UNIX socket."""
+    """Return the address of a UNIX socket: a path or an abstract name."""
     return address.parse_address(_string(service, "service"), "service")
 
 
@@ -336,12 +344,11 @@ def _plist(plist: object) -> Mapping[str, object]:
 
 
 def _options(check: _Checks) -> Mapping[str, object]:
-    """The options that were given, checked."""
+    """Return the network options that were given, checked."""
     given = check.keywords
     chosen = {key: given[key] for key in sorted(options.NAMES) if given[key] is not UNSET}
     for key, value in chosen.items():
-        with argument(key):
-            options.check(key, value)
+        options.check(key, value)
     return chosen
 
 
@@ -366,18 +373,19 @@ def _tls_host(keywords: Mapping[str, object], is_server: bool) -> str | None:
     return host if isinstance(host, str) and host != "local" else "localhost"
 
 
+@argument("tls_parameters")
 def name_to_verify(parameters: object, host: str | None) -> str:
-    """The name that a server's certificate must have: what PARAMETERS say, else HOST.
+    """Return the name that a server's certificate must have: the one in PARAMETERS, else HOST.
 
-    Raises ProcessArgumentError if neither tells.
+    Raises ProcessArgumentError if there is neither.
     """
     if isinstance(parameters, Mapping):
         name = parameters.get("hostname")
     else:
         name = getattr(parameters, "hostname", None)
-    name = name or host
+    name = plain(name or host)
     if not isinstance(name, str):
-        problem = "no host to verify: the parameters have to say it by hostname"
+        problem = "there is no host name to verify: give hostname in the parameters"
         raise ProcessArgumentError("tls_parameters", problem)
     return name
 
@@ -385,10 +393,10 @@ def name_to_verify(parameters: object, host: str | None) -> str:
 def _mode(mode: object, place: SocketAddress | None) -> int | None:
     if mode is None:
         return None
-    if not isinstance(mode, int) or isinstance(mode, bool) or not 0 <= mode <= 0o777:
+    if not is_integer(mode) or not 0 <= mode <= 0o777:
         raise ProcessArgumentError("mode", f"{shown(mode)} is not in 0…0o777")
     if place is None or not isinstance(place.raw, bytes) or place.raw.startswith(b"\0"):
-        raise ProcessArgumentError("mode", "only the file of a UNIX server has a mode")
+        raise ProcessArgumentError("mode", "only a UNIX server with a file has a mode")
     return mode
 
 

@@ -1,9 +1,10 @@
-"""The keywords of open_network_stream that say how to open a stream, checked.
+"""Conversion of the keywords of `open_network_stream` to one checked value.
 
-`streams/openstream.py` hands them in before any socket exists, and starts a `core/negotiate.py` machine by what comes out.
+`streams/openstream.py` passes the keywords before there is a socket.  The result describes a dialogue for
+`core/negotiate.py`.
 
-What a program gives as a pattern is a regular expression of Python, with the flags of `core/answers.py` unless it
-is compiled; a function in its place makes binary protocols possible.
+A pattern of a program is a regular expression of Python.  It gets the flags of `core/answers.py` unless it is compiled.
+A function may be given instead of a pattern, for binary protocols.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from .answers import (
+    FLAGS,
     Always,
     Command,
     Dialect,
@@ -23,13 +25,14 @@ from .answers import (
     Test,
     Until,
     Upgrade,
-    pattern,
     to_bytes,
 )
+from .checks import check_flag, plain_keywords
 from .dialects import dialect
-from .errors import ProcessArgumentError, argument
-from .escape import error_text, escape, shown
+from .errors import ProcessArgumentError
+from .escape import escape, shown
 from .negotiate import NETWORK, PLAIN, SHELL, STARTTLS, TLS, StreamType
+from .search import compile_pattern
 from .spec import name_to_verify
 
 TYPES = {
@@ -42,7 +45,7 @@ TYPES = {
     "shell": SHELL,
 }
 
-#: What `protocol=` stands for, and so not beside it.
+#: The keywords that `protocol` replaces.
 _PRESET = ("end_of_command", "end_of_capability", "success", "starttls_function")
 
 
@@ -53,13 +56,13 @@ class StreamSpec:
     type: StreamType
     dialect: Dialect
     always_query: bool
-    #: Is it open as soon as it is connected, without a dialogue (N261)?
+    #: Whether the stream is open when it is connected, without a dialogue (N261).
     bare: bool
-    #: What the shell is to run in the place of a connection (N269).
+    #: The shell command that replaces a connection, or None (N269).
     command: str | None
 
 
-#: The keywords of which only the truth counts.
+#: The keywords that are flags.
 _FLAGS = (
     "return_list",
     "nowait",
@@ -71,14 +74,12 @@ _FLAGS = (
 
 
 def stream_spec(keywords: Mapping[str, object]) -> StreamSpec:
-    """Check KEYWORDS, all those of open_network_stream by their names.
+    """Return what KEYWORDS describe, which are all keywords of `open_network_stream`.
 
-    Raises ProcessArgumentError that names the first faulty one.
+    Raises ProcessArgumentError for the first wrong one.
     """
-    for flag in _FLAGS:
-        # A program's own object may raise when it is asked for its truth.
-        with argument(flag):
-            bool(keywords.get(flag))
+    flags = {flag: check_flag(keywords.get(flag), flag) for flag in _FLAGS}
+    keywords = {**plain_keywords(keywords), **flags}
     stream_type = _type(keywords["type"])
     made = _dialect(keywords)
     if keywords["nogreeting"]:
@@ -96,14 +97,14 @@ def stream_spec(keywords: Mapping[str, object]) -> StreamSpec:
 
 
 def _shell_command(stream_type: StreamType, keywords: Mapping[str, object]) -> str | None:
-    """The command, in which %s stands for the host, %p for the service and %% for itself."""
+    """Return the shell command, in which %s stands for the host, %p for the service and %% for a percent sign."""
     keyword, template = "shell_command", keywords["shell_command"]
     if stream_type is not SHELL:
         if template is not None:
-            raise ProcessArgumentError(keyword, "only the type shell runs one")
+            raise ProcessArgumentError(keyword, "only the type 'shell' runs a command")
         return None
     if not isinstance(template, str):
-        raise ProcessArgumentError(keyword, f"{shown(template)} is no command")
+        raise ProcessArgumentError(keyword, f"{shown(template)} is not a command")
     _check_argument(keyword, template)
 
     def value(match: re.Match[str]) -> str:
@@ -115,7 +116,7 @@ def _shell_command(stream_type: StreamType, keywords: Mapping[str, object]) -> s
         word = _word(_PLACES[letter], keywords[_PLACES[letter]])
         if "'" in word and not _OUTSIDE_QUOTES.fullmatch(template, 0, match.start()):
             problem = (
-                f"%{letter} stands where its value {escape(word)} would not be one word of the shell; "
+                f"the value {escape(word)} of %{letter} would not be one word of the shell there; "
                 f"write %{letter} without quotes around it, since netproc quotes the value"
             )
             raise ProcessArgumentError(keyword, problem)
@@ -126,8 +127,8 @@ def _shell_command(stream_type: StreamType, keywords: Mapping[str, object]) -> s
 
 _PLACES = {"s": "host", "p": "service"}
 
-#: A part of a shell command after which a word in single quotes is one word: all that the part quotes has its end in it.
-#: What begins a comment, a here-document or a substitution of commands or numbers is in no such part.
+#: The beginning of a shell command after which a word in single quotes is one word: all quotes in it are closed.  It has
+#: no comment, here-document, or substitution of a command or a number.
 _OUTSIDE_QUOTES = re.compile(
     r"""(?: [^'"\\`$\#<(]
           | '[^']*'
@@ -141,7 +142,7 @@ _OUTSIDE_QUOTES = re.compile(
 
 
 def _word(keyword: str, value: object) -> str:
-    """VALUE as one word of a command, whatever it is, and never an option."""
+    """Return VALUE quoted as one word of a command; raise ProcessArgumentError if it looks like an option."""
     text = str(value)
     if text.startswith("-"):
         raise ProcessArgumentError(keyword, f"{shown(text)} could be an option of the command")
@@ -150,7 +151,7 @@ def _word(keyword: str, value: object) -> str:
 
 
 def _check_argument(keyword: str, text: str) -> None:
-    """Raise ProcessArgumentError if TEXT cannot be in the argument of a program."""
+    """Raise ProcessArgumentError if the argument of a program cannot contain TEXT."""
     if "\0" in text:
         raise ProcessArgumentError(keyword, f"{shown(text)} has a NUL character in it")
     _encoded(keyword, text)
@@ -170,24 +171,26 @@ def _has_dialogue(stream_type: StreamType, made: Dialect, keywords: Mapping[str,
 
 
 def _dialect(keywords: Mapping[str, object]) -> Dialect:
-    """The preset, or what the keywords describe."""
+    """Return the dialect of `protocol`, or the one that the other keywords describe."""
     ask = _command("capability_command", keywords["capability_command"])
     if keywords["protocol"] is None:
         if keywords["client_name"] is not None:
-            problem = "only a protocol says it: give protocol='smtp' or 'lmtp'"
+            problem = "only a protocol can send it: give protocol='smtp' or 'lmtp'"
             raise ProcessArgumentError("client_name", problem)
         return _described(keywords, ask)
     if ask is not None and keywords["client_name"] is not None:
-        raise ProcessArgumentError("client_name", "capability_command says the name already")
+        raise ProcessArgumentError(
+            "client_name", "not possible with capability_command, which has the name already"
+        )
     for keyword in _PRESET:
         if keywords[keyword] is not None:
-            raise ProcessArgumentError(keyword, "protocol says this already")
+            raise ProcessArgumentError(keyword, "not possible with protocol, which has its own")
     preset = dialect(keywords["protocol"], _domain(keywords), keywords["client_name"])
     return preset if ask is None else replace(preset, capability_command=ask)
 
 
 def _domain(keywords: Mapping[str, object]) -> str:
-    """What the server is asked for: whom its certificate must be for."""
+    """Return the domain to ask the server for: the name that its certificate must have."""
     host = keywords["host"]
     is_name = isinstance(host, str) and host != "local"
     return name_to_verify(keywords["tls_parameters"], str(host) if is_name else "localhost")
@@ -207,17 +210,19 @@ def _described(keywords: Mapping[str, object], ask: Command | None) -> Dialect:
 def _upgrade(
     keywords: Mapping[str, object], ask: Command | None, end: End | None
 ) -> Upgrade | None:
-    """How to go over to TLS, if enough is said of it (N266, step 4)."""
+    """Return how to change to TLS, or None if the keywords do not describe it (N266, step 4)."""
     success = _test("success", keywords["success"])
     function = keywords["starttls_function"]
     if function is None:
         return None
     if not callable(function):
-        raise ProcessArgumentError("starttls_function", f"{shown(function)} is no function")
+        raise ProcessArgumentError("starttls_function", f"{shown(function)} is not a function")
     if ask is None or success is None:
         return None
     if end is None:
-        raise ProcessArgumentError("end_of_command", "starttls_function needs it, for the answer")
+        raise ProcessArgumentError(
+            "end_of_command", "starttls_function needs it, to find the end of the answer"
+        )
     return Upgrade(command=_starttls_command(function), answer_end=end, success=success)
 
 
@@ -247,7 +252,7 @@ def _end_by(keyword: str, function: Callable[..., object]) -> End:
         if found is None or (type(found) is int and 0 <= found <= len(data)):
             return found
         raise ProcessArgumentError(
-            keyword, f"the function gave {shown(found)}, no place in its bytes"
+            keyword, f"the function returned {shown(found)}, which is not a place in its bytes"
         )
 
     return Polled(end)
@@ -262,17 +267,10 @@ def _test(keyword: str, value: object) -> Test | None:
 
 
 def _pattern(keyword: str, value: object) -> re.Pattern[str]:
-    if isinstance(value, re.Pattern) and isinstance(value.pattern, str):
-        return value
-    if not isinstance(value, str):
+    expression = value.pattern if isinstance(value, re.Pattern) else value
+    if not isinstance(expression, str):
         raise ProcessArgumentError(keyword, f"{shown(value)} is neither a pattern nor a function")
-    try:
-        return pattern(value)
-    # What is nested too deeply, and numbers and flags that cannot be, are other errors than those of the grammar.
-    except (re.error, RecursionError, OverflowError, ValueError) as error:
-        raise ProcessArgumentError(
-            keyword, f"{shown(value)} is no pattern: {error_text(error)}"
-        ) from None
+    return compile_pattern(keyword, value, FLAGS)
 
 
 def _command(keyword: str, value: object) -> Command | None:
@@ -283,11 +281,11 @@ def _command(keyword: str, value: object) -> Command | None:
 
 
 def _said(keyword: str, value: object) -> bytes | None:
-    """The bytes of a command."""
+    """Return the bytes of a command."""
     if value is None or isinstance(value, bytes):
         return value
     if not isinstance(value, str):
-        raise ProcessArgumentError(keyword, f"{shown(value)} is no command")
+        raise ProcessArgumentError(keyword, f"{shown(value)} is not a command")
     return _encoded(keyword, value)
 
 
@@ -295,12 +293,12 @@ def _encoded(keyword: str, text: str) -> bytes:
     try:
         return to_bytes(text)
     except UnicodeEncodeError:
-        raise ProcessArgumentError(keyword, f"{shown(text)} has no encoding") from None
+        raise ProcessArgumentError(keyword, f"{shown(text)} cannot be encoded in UTF-8") from None
 
 
-def _call(keyword: str, function: Callable[..., object], argument: object) -> object:
-    """What a FUNCTION of the program's says; its error is a fault of the keyword."""
+def _call(keyword: str, function: Callable[..., object], given: object) -> object:
+    """Return what FUNCTION, the program's value of KEYWORD, returns; an exception of it is an error of the keyword."""
     try:
-        return function(argument)
+        return function(given)
     except Exception as error:
         raise ProcessArgumentError(keyword, f"the function failed: {shown(error)}") from error

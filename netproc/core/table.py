@@ -1,8 +1,7 @@
-"""The table of processes and buffers: unique names, look-up by name, who watches.
+"""The table of processes and buffers: unique names, look-up by name, and observers.
 
-The makers of `making/` (at run time) reserve names and enter processes, `process/lifecycle.py` (at run time) takes them
-out when they end; `process/process.py` has the default table.  Every public
-function works on a table; there is one default (`netproc.process.DEFAULT_TABLE`).
+A process reserves its name before it exists, is listed from when it is made until it ends, and leaves the table when its
+descriptor is closed.  Every public function works on a table; `process/process.py` has the default one.
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ from collections.abc import Callable
 from typing import Generic, Protocol, TypeVar
 
 from .buffer import Buffer
+from .checks import plain
 from .errors import ProcessArgumentError
 from .escape import shown
 
@@ -22,44 +22,44 @@ class Listed(Protocol):
 
     @property
     def name(self) -> str:
-        """Its unique name."""
+        """The unique name of the process."""
 
     @property
     def buffer(self) -> Buffer | None:
-        """Its buffer."""
+        """The buffer of the process, or None."""
 
     def delete(self) -> None:
-        """End it."""
+        """End the process."""
 
     def _observer_raised(self, error: BaseException) -> None:
-        """Report the ERROR of an observer that was told of it."""
+        """Log ERROR, which an observer raised."""
 
 
 P = TypeVar("P", bound=Listed)
 
-#: Told of everything that happens: the process, what, and its text, event or message, or None.
-#: "made": it is listed; "log", "sentinel" and "filter": the function is about to be called;
-#: "delivered": the filter has been called; "gone": it has ended and its descriptor is closed.
+#: A function that is called with a process, what happens to it, and a text, event or message, or None.
+#: "made": the process is listed.  "log", "sentinel" and "filter": that function is about to be called.
+#: "delivered": the filter has been called.  "gone": the process has ended, and its descriptor is closed.
 Observer = Callable[[P, str, object], None]
 
 
-#: What `reserve` makes of a name that is taken, and which name that was.
+#: A name that `reserve` has made from one that was in use, with that name and the number.
 _NUMBERED = re.compile(r"(.*)<([1-9][0-9]{0,11})>", re.DOTALL)
 
 
 class _Numbers:
-    """The numbers behind one name: which of them may be free."""
+    """The numbers that `reserve` appends to one name, and which of them may be free."""
 
     __slots__ = ("freed", "next")
 
     def __init__(self) -> None:
-        #: The first that was never tried.
+        #: The first number that was never used.
         self.next = 1
-        #: Those before it that have become free; a heap.
+        #: A heap of the numbers before it that have become free.
         self.freed: list[int] = []
 
     def take(self) -> int:
-        """Return the first that may be free."""
+        """Return the first number that may be free."""
         if self.freed:
             return heapq.heappop(self.freed)
         self.next += 1
@@ -75,13 +75,13 @@ class ProcessTable(Generic[P]):
     def __init__(self) -> None:
         # In the order in which names were reserved; None until the process is entered.
         self._processes: dict[str, P | None] = {}
-        # Of the names that were given more than once: trying all numbers for each would grow with the square.
+        # For names that were given more than once, since trying all numbers for each would take quadratic time.
         self._numbers: dict[str, _Numbers] = {}
         self._buffers: dict[str, Buffer] = {}
         self._connections = 0
         #: Processes that have ended, until their descriptors are closed.
         self.closing: set[P] = set()
-        #: Empty nearly always; who is in it hears every event.
+        #: The functions that are called with every event; nearly always empty.
         self.observers: dict[object, Observer[P]] = {}
 
     # -- names ------------------------------------------------------------------------------
@@ -97,12 +97,12 @@ class ProcessTable(Generic[P]):
         return unique
 
     def release(self, name: str) -> None:
-        """The process for which NAME was reserved will not be."""
+        """Give up the reservation of NAME, whose process was not made."""
         if self._processes.get(name, self) is None:
             self._free(name)
 
     def _free(self, name: str) -> None:
-        """Let NAME be given again."""
+        """Make NAME free."""
         del self._processes[name]
         numbered = _NUMBERED.fullmatch(name)
         numbers = self._numbers.get(numbered[1]) if numbered else None
@@ -110,33 +110,33 @@ class ProcessTable(Generic[P]):
             return
         heapq.heappush(numbers.freed, int(numbered[2]))
         if len(numbers.freed) >= numbers.next - 1:
-            # All are free.
+            # All numbers are free.
             del self._numbers[numbered[1]]
 
     def next_connection(self) -> int:
-        """The number of the next accepted connection that has no address to be named by (N92)."""
+        """Return the number of the next accepted connection, for its name if it has no address (N92)."""
         return self._connections + 1
 
     def count_connection(self) -> None:
-        """A connection has been accepted, of whatever family."""
+        """Count an accepted connection, of any family."""
         self._connections += 1
 
     # -- processes --------------------------------------------------------------------------
 
     def enter(self, process: P) -> None:
-        """PROCESS, whose name was reserved, is listed from now on."""
+        """List PROCESS, whose name was reserved."""
         self._processes[process.name] = process
         if self.observers:
             self.tell(process, "made", None)
 
     def leave(self, process: P) -> None:
-        """PROCESS has ended; its descriptor may still be open."""
+        """Remove PROCESS, which has ended; its descriptor may still be open."""
         if self._processes.get(process.name) is process:
             self._free(process.name)
         self.closing.add(process)
 
     def closed(self, process: P) -> None:
-        """The descriptor of PROCESS, which has ended, is closed."""
+        """Forget PROCESS, which has ended, since its descriptor is closed."""
         self.closing.discard(process)
         if self.observers:
             self.tell(process, "gone", None)
@@ -154,6 +154,7 @@ class ProcessTable(Generic[P]):
         Raises:
             ProcessArgumentError: `name` is neither a str nor a process.
         """
+        name = plain(name)
         if isinstance(name, str):
             return self._processes.get(name)
         if name is not None and hasattr(name, "contact"):
@@ -172,6 +173,7 @@ class ProcessTable(Generic[P]):
         Args:
             name: The name of a buffer.
         """
+        name = plain(name)
         return self._buffers.get(name) if isinstance(name, str) else None
 
     def get_buffer_create(self, buffer: object) -> Buffer:
@@ -185,6 +187,7 @@ class ProcessTable(Generic[P]):
         """
         if isinstance(buffer, Buffer):
             return buffer
+        buffer = plain(buffer)
         if not isinstance(buffer, str):
             raise ProcessArgumentError("buffer", f"{shown(buffer)} is neither a buffer nor a name")
         if not buffer:
@@ -200,13 +203,13 @@ class ProcessTable(Generic[P]):
         Args:
             buffer: A buffer or the name of a buffer.
         """
-        found = self._buffers.get(buffer) if isinstance(buffer, str) else buffer
+        found = self.get_buffer(buffer) if isinstance(buffer, str) else buffer
         if found is None:
             return None
         return next((process for process in self.processes() if process.buffer is found), None)
 
     def forget_buffer(self, buffer: Buffer) -> None:
-        """BUFFER is not looked up by name any more; who has it keeps it."""
+        """Remove BUFFER from the table; other references to it stay valid."""
         if buffer.name is not None and self._buffers.get(buffer.name) is buffer:
             del self._buffers[buffer.name]
 
@@ -243,7 +246,7 @@ class ProcessTable(Generic[P]):
         """
         if not callable(observer):
             raise ProcessArgumentError("observer", f"{shown(observer)} is not a function")
-        # One that observes twice is told twice.
+        # An observer that is registered twice is called twice.
         key = object()
         self.observers[key] = observer
 
@@ -253,7 +256,7 @@ class ProcessTable(Generic[P]):
         return stop
 
     def tell(self, process: P, what: str, value: object) -> None:
-        """Let the observers know; what one of them raises is reported and hurts nobody else."""
+        """Call the observers; an exception of one is logged and does not affect the others."""
         for observer in tuple(self.observers.values()):
             try:
                 observer(process, what, value)

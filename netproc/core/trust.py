@@ -1,14 +1,14 @@
-"""What is wrong with a connection, by what it is and what is remembered of its host.
+"""The checks of the security manager: what is wrong with a connection, and what is remembered of its host.
 
-`streams/security.py` asks this after a handshake, or when a connection stays in clear text, and acts on the problems; it
-gets the remembered `Record` from `streams/pinfile.py`, which keeps it in the form that `encode` gives.
+`streams/security.py` calls them after a handshake, or when a connection stays in clear text, and acts on the problems.
+`streams/pinfile.py` keeps the remembered `Record` of each host in a file, in the form that `encode` returns.
 
-The checks are those of Emacs's security manager (N251), but for two that cannot find anything here: nothing
-compresses, and no suite of export strength exists.  Different are:
+The checks are those of Emacs's security manager (N251) without two that cannot find anything here: netproc never uses
+compression, and has no cipher suites of export strength.  These checks differ:
 
-* TLS 1.1 is out of date too (RFC 8996);
-* "paranoid" does object to a host that was never seen (N255);
-* what was accepted holds for the public key with which it was, no other.
+* TLS 1.1 is out of date too (RFC 8996).
+* "paranoid" objects to a host that was never seen (N255).
+* A problem that was accepted is accepted for the same public key only.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
-#: What `peer_status` of a process says.
+#: The result of `peer_status` of a process.
 Status: TypeAlias = Mapping[str, object]
 
 #: The pin of a peer without a certificate.
@@ -28,7 +28,10 @@ UNENCRYPTED: Final = "unencrypted"
 
 
 class Level(enum.IntEnum):
-    """How much is objected to (network-security-level)."""
+    """How strict the checks are.
+
+    Emacs: network-security-level.
+    """
 
     LOW = 0
     MEDIUM = 1
@@ -38,7 +41,7 @@ class Level(enum.IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Something wrong; its `condition` is the name under which it can be accepted."""
+    """A problem of a connection; `condition` is the name under which it can be accepted."""
 
     condition: str
     text: str
@@ -48,34 +51,34 @@ class Problem:
 class Record:
     """What is remembered of a host and port."""
 
-    #: The public keys that it had, and what was accepted of each.
+    #: The public keys that the host had, and the conditions that were accepted for each.
     keys: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    #: Was clear text accepted?
+    #: Whether clear text was accepted.
     clear_text: bool = False
 
     def __or__(self, other: Record) -> Record:
         keys = dict(self.keys)
         for key, conditions in other.keys.items():
             keys[key] = keys.get(key, frozenset()) | conditions
-        # The first key takes back what was accepted before it: there is no way back to clear text.
+        # The first key ends the permission of clear text: there is no way back to clear text.
         still = self.clear_text and (bool(self.keys) or not other.keys)
         return Record(keys, still or other.clear_text)
 
 
 def accepted(status: Status | None, problems: tuple[Problem, ...] = ()) -> Record:
-    """What to remember if PROBLEMS of a connection are none; STATUS is None in clear text."""
+    """Return what to remember when PROBLEMS of a connection are accepted; STATUS is None in clear text."""
     if status is None:
         return Record(clear_text=True)
     return Record({pin(status): frozenset(problem.condition for problem in problems)})
 
 
 def host_key(host: str, port: int) -> str:
-    """The name under which a host and port are remembered."""
+    """Return the name under which a host and port are remembered."""
     return f"{host.lower().removesuffix('.')}:{port}"
 
 
 def pin(status: Status) -> str:
-    """The public key of the peer, by its SHA-256."""
+    """Return the SHA-256 of the peer's public key."""
     certificate = status.get("certificate")
     return str(certificate["public_key_pin"]) if isinstance(certificate, dict) else NO_CERTIFICATE
 
@@ -85,7 +88,7 @@ def pin(status: Status) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Check:
-    """One thing to object to from a level on; TEXT may name values of the status."""
+    """One check, which counts from a level on; `text` may contain keys of the status in braces."""
 
     condition: str
     level: Level
@@ -94,19 +97,19 @@ class _Check:
 
 
 def _says(key: str, *parts: str) -> Callable[[Status], bool]:
-    """Does the value of KEY contain one of PARTS?"""
+    """Return a function that returns whether the value of KEY contains one of PARTS."""
     return lambda status: any(part in str(status.get(key, "")) for part in parts)
 
 
 def _signed(digest: str) -> Callable[[Status], bool]:
-    """Has a certificate of the chain but a root a signature over a DIGEST?"""
+    """Return a function that returns whether a certificate of the chain, except a root, is signed with DIGEST."""
 
     def found(status: Status) -> bool:
         chain = status.get("certificates")
         return any(
             digest in certificate.get("signature_algorithm", "")
             for certificate in (chain if isinstance(chain, (list, tuple)) else ())
-            # A value that cannot be read is missing.
+            # A value that could not be read is missing.
             if certificate.get("issuer") is None
             or certificate["issuer"] != certificate.get("subject")
         )
@@ -155,7 +158,7 @@ _CHECKS: Final = (
         "dhe-prime-kx",
         Level.MEDIUM,
         _small_prime,
-        "the Diffie-Hellman prime has {diffie_hellman_prime_bits} bits only",
+        "the Diffie-Hellman prime has only {diffie_hellman_prime_bits} bits",
     ),
     _Check(
         "ecdsa-cbc-cipher",
@@ -181,7 +184,7 @@ _CHECKS: Final = (
 
 
 def tls_problems(level: Level, status: Status, record: Record) -> tuple[Problem, ...]:
-    """What is wrong with a connection after its handshake, but for what was accepted of its key."""
+    """Return the problems of a connection after its handshake, without those that were accepted for its key."""
     known = record.keys.get(pin(status), frozenset())
     found = _tls_problems(level, status, record)
     return tuple(problem for problem in found if problem.condition not in known)
@@ -209,7 +212,7 @@ def _warnings(status: Status) -> tuple[str, ...]:
 
 
 def plain_problems(level: Level, record: Record, warn: bool) -> tuple[Problem, ...]:
-    """What is wrong with a connection that stays in clear text; WARN if that is wrong by itself."""
+    """Return the problems of a connection that stays in clear text; with WARN, clear text is a problem in any case."""
     if record.clear_text:
         return ()
     if level >= Level.MEDIUM and record.keys:
@@ -223,7 +226,7 @@ _VERSION = 1
 
 
 def encode(records: Mapping[str, Record]) -> bytes:
-    """RECORDS by their hosts as JSON, for people to read."""
+    """Return RECORDS, by host, as JSON that people can read."""
     hosts = {
         host: {
             "keys": {key: sorted(record.keys[key]) for key in sorted(record.keys)},
@@ -235,7 +238,7 @@ def encode(records: Mapping[str, Record]) -> bytes:
 
 
 def decode(data: bytes) -> dict[str, Record]:
-    """The records that `encode` wrote; anything else is a ValueError."""
+    """Return the records that `encode` wrote; raise ValueError for anything else."""
     content = json.loads(data)
     if not isinstance(content, dict) or content.keys() != {"version", "hosts"}:
         raise ValueError("no version and hosts")
@@ -255,11 +258,11 @@ def _record(value: object) -> Record:
 
 def _object(value: object) -> dict[str, object]:
     if not isinstance(value, dict):
-        raise ValueError("a list or a value in the place of an object")
+        raise ValueError("a list or a value instead of an object")
     return value
 
 
 def _strings(value: object) -> frozenset[str]:
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        raise ValueError("conditions that are no strings")
+        raise ValueError("conditions that are not strings")
     return frozenset(value)

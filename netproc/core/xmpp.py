@@ -1,9 +1,9 @@
-"""XMPP's answers (RFC 6120, sections 4 and 5): where they end and what they say, with any prefix or none.
+"""XMPP's answers (RFC 6120, sections 4 and 5): where they end and what they say, with or without a prefix.
 
-`core/dialects.py` has the dialect that is made of these.
+`core/dialects.py` makes the dialect from these parts.
 
-An answer ends in the middle of a document, so the end is found by the tags.  What a complete answer says is
-read by a parser of XML, which knows the namespaces.
+An answer ends in the middle of a document, so its end is found by the tags.  A complete answer is read by a parser of
+XML, which knows the namespaces.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ _NAME = re.compile(rb"</?(?:[^\s/>:]+:)?([^\s/>:]+)")
 _VERSION = re.compile(rb"\sversion\s*=\s*[\"']0*[1-9]")
 _DECLARATION = re.compile(rb"\A\s*<\?xml\s.*?\?>", re.DOTALL)
 _CLOSED = re.compile(rb"</(?:[^\s/>:]+:)?stream\s*>\Z")
-#: What is no tag although it looks like one, and how it ends.  Anything else with "<!" is not allowed in a stream.
+#: Beginnings of parts that are not tags although they begin with "<!", and their ends.  A stream may have no others.
 _NO_TAGS = {b"<!--": b"-->", b"<![C": b"]]>"}
 
 
 def header(domain: str) -> bytes:
-    """What opens a stream to DOMAIN."""
+    """Return the header that opens a stream to DOMAIN."""
     return to_bytes(
         f"<?xml version='1.0'?><stream:stream to={quoteattr(domain)} version='1.0' "
         "xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'>"
@@ -45,9 +45,9 @@ def header(domain: str) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class ElementEnd:
-    """An end: that of the stream's first element with one of `names`, or of the stream itself.
+    """An `End`: the end of the stream's first element with one of `names`, or of the stream.
 
-    A header without a version ends the answer too, since nothing has to follow it.
+    A header without a version ends the answer too, since the server need not send anything after it.
     """
 
     names: frozenset[bytes]
@@ -55,7 +55,6 @@ class ElementEnd:
     is_inside: bool
 
     def __call__(self, data: bytearray) -> Scan[int]:
-        """An `End`."""
         depth, end = int(self.is_inside), 0
         while True:
             if not depth:
@@ -75,7 +74,7 @@ class ElementEnd:
 
 
 def _begin(data: bytearray, start: int) -> Scan[None]:
-    """Wait for the first byte of a document, which is that of a tag."""
+    """Wait for the first byte of a document; raise UnexpectedAnswerError if it does not begin a tag."""
     start = yield from _search(data, _NOT_SPACE, start)
     if data[start] != ord("<"):
         end = yield from find(data, b"\n", start)
@@ -83,7 +82,7 @@ def _begin(data: bytearray, start: int) -> Scan[None]:
 
 
 def _next_tag(data: bytearray, start: int) -> Scan[tuple[bytes, int]]:
-    """The first whole tag at START or after it, and where it ends."""
+    """Return the first tag at or after START, and its end."""
     while True:
         start = (yield from find(data, b"<", start)) - 1
         while len(data) < start + 2:
@@ -96,7 +95,7 @@ def _next_tag(data: bytearray, start: int) -> Scan[tuple[bytes, int]]:
 
 
 def _skip(data: bytearray, start: int) -> Scan[int]:
-    """Where a comment or a CDATA section ends."""
+    """Return the end of the comment or CDATA section at START."""
     while len(data) < start + 4:
         yield False
     kind = bytes(data[start : start + 4])
@@ -106,7 +105,7 @@ def _skip(data: bytearray, start: int) -> Scan[int]:
 
 
 def _tag_end(data: bytearray, start: int) -> Scan[int]:
-    """Where a tag ends: the values of its attributes may hold the character that ends it."""
+    """Return the end of the tag at START; the values of its attributes may contain ">"."""
     while True:
         end = (yield from _search(data, _QUOTE_OR_END, start)) + 1
         last = bytes(data[end - 1 : end])
@@ -116,7 +115,7 @@ def _tag_end(data: bytearray, start: int) -> Scan[int]:
 
 
 def _search(data: bytearray, what: re.Pattern[bytes], start: int) -> Scan[int]:
-    """Where the first byte that WHAT matches is, at START or after it."""
+    """Return the place of the first match of WHAT at or after START."""
     while (found := what.search(data, start)) is None:
         start = len(data)
         yield False
@@ -132,10 +131,10 @@ def _name(tag: bytes) -> bytes | None:
 
 
 def starttls(capabilities: str | None) -> bytes | None:
-    """A `Command`, if one of the stream's elements offers TLS."""
+    """A `Command`: STARTTLS if an element of the stream offers it."""
     elements = _elements(to_bytes(capabilities or ""))
-    offers = [element.find(f"{{{_TLS}}}starttls") for element in elements]
-    return None if offers.count(None) == len(offers) else STARTTLS
+    offers = any(element.find(f"{{{_TLS}}}starttls") is not None for element in elements)
+    return STARTTLS if offers else None
 
 
 def is_proceed(answer: bytes) -> bool:
@@ -149,7 +148,7 @@ def is_over(answer: bytes) -> bool:
 
 
 def words(answer: bytes) -> str:
-    """Some `Words`: the condition of a stream error, and what is said about it."""
+    """`Words`: the condition of a stream error, and its text."""
     error = _error(answer)
     if error is None:
         return to_text(answer)
@@ -158,14 +157,14 @@ def words(answer: bytes) -> str:
 
 
 def _error(answer: bytes) -> Element | None:
-    errors = [element for element in _elements(answer) if _local_name(element) == "error"]
-    return errors[0] if errors else None
+    return next((part for part in _elements(answer) if _local_name(part) == "error"), None)
 
 
 def _elements(answer: bytes) -> list[Element]:
-    """The elements of the stream that ANSWER, from the header on, has; as far as they are XML."""
+    """Return the elements of the stream in ANSWER, which begins with the header, as far as they are valid XML."""
     parser: XMLPullParser[Element] = XMLPullParser(("start",))
-    # There are no entities to expand: `ElementEnd` takes no document that defines some.  The encoding is always UTF-8.
+    # There are no entities to expand, since `ElementEnd` rejects a document that defines them.  The encoding is always
+    # UTF-8.
     parser.feed(_DECLARATION.sub(b"", answer).lstrip())
     try:
         events: Iterator[Any] = parser.read_events()

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from twisted.internet.defer import Deferred
 
+from ..core.checks import plain
 from ..core.decoders import Text
 from ..core.errors import ProcessArgumentError, ProcessError
 from ..core.escape import shown
@@ -163,7 +164,7 @@ def length_prefixed(
     """
     if type(size) is not int or size not in (1, 2, 4, 8):
         raise ProcessArgumentError("size", f"{shown(size)} is not 1, 2, 4 or 8")
-    if not isinstance(byteorder, str) or byteorder not in ("big", "little"):
+    if not isinstance(byteorder, str) or plain(byteorder) not in ("big", "little"):
         raise ProcessArgumentError("byteorder", f"{shown(byteorder)} is neither 'big' nor 'little'")
     check_size("max_length", max_length)
 

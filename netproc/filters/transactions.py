@@ -19,9 +19,9 @@ from twisted.python.failure import Failure
 
 from ..core.decoders import Text
 from ..core.errors import NetprocError, ProcessArgumentError, ProcessError
-from ..core.escape import error_text, escape, shown
+from ..core.escape import escape, shown
 from ..core.limits import KIB, MIB, check_seconds, check_size
-from ..core.search import Answer
+from ..core.search import LOOK_AFTER, Answer, compile_pattern
 from ..core.throttle import Throttle, not_logged
 from ..process.process import NetworkProcess
 
@@ -29,9 +29,6 @@ log = Logger()
 
 #: Input is searched in pieces of this size, so that the rest is not copied once for each of many short answers.
 _PIECE = 4 * KIB
-
-#: Seconds until all of a long answer is searched, while more input arrives.
-_LOOK_AFTER = 0.05
 
 
 class _Transaction:
@@ -146,14 +143,11 @@ class TransactionQueue:
 
     def _compiled(self, regexp: object) -> re.Pattern[Any]:
         kind = str if self._process.filter_multibyte else bytes
-        try:
-            end = re.compile(regexp)  # type: ignore[call-overload]
-        except (TypeError, ValueError, RecursionError, OverflowError, re.error) as error:
-            raise ProcessArgumentError("regexp", f"{shown(regexp)}: {error_text(error)}") from None
+        end = compile_pattern("regexp", regexp)
         if not isinstance(end.pattern, kind):
             problem = f"{shown(end.pattern)} is not {kind.__name__}, the type of the input"
             raise ProcessArgumentError("regexp", problem)
-        return end  # type: ignore[no-any-return]
+        return end
 
     def close(self) -> None:
         """End the process after the questions have been written.  The Deferreds of waiting questions fail at once.
@@ -212,7 +206,7 @@ class TransactionQueue:
     def _look_later(self) -> None:
         """Search all of the input soon, unless that is done: searching it for each piece would be slow."""
         if self._look_due is None and not self._received.searched:
-            self._look_due = self._process.reactor.callLater(_LOOK_AFTER, self._look)
+            self._look_due = self._process.reactor.callLater(LOOK_AFTER, self._look)
 
     def _look(self) -> None:
         self._look_due = None

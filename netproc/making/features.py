@@ -28,8 +28,9 @@ def supports(*keywords: str, **values: object) -> bool:
     For example ``supports("keepalive")``, with Emacs's colon ``supports(":keepalive")``, or
     ``supports(type="datagram", family="ipv6")``.
 
-    As in Emacs, you cannot ask for what every system has: ``supports(type="stream")`` is False, and so is
-    ``supports(":server")``, because the question is ``supports(server=True)``.
+    As in Emacs, the function knows only some values.  For ``type="stream"``, which every system has, it returns False.
+    Keywords such as `server` need a value: ``supports(":server")`` is False, and
+    ``supports(server=True)`` is True.
 
     Emacs: ``(featurep 'make-network-process …)``, and ``gnutls-available-p`` for ``tls=True``.
 

@@ -87,14 +87,15 @@ def make_network_process(
     Emacs: ``make-network-process``.
 
     Args:
-        name: The name of the process.  If a listed process already has this name, netproc appends "<1>", "<2>", … to it.
-            This keyword is required.
+        name: The name of the process.  If another process of the table has this name, netproc appends "<1>", "<2>", …
+            to it.  This keyword is required.
             Emacs: ``:name``.
         buffer: The process buffer.  A str is the name of a buffer: netproc looks it up in the table, and creates the
             buffer if there is none.
             Emacs: ``:buffer``.
-        host: A host name or a numeric address, in ASCII.  None and "local" mean this machine: 127.0.0.1, or ::1 if
-            `family` is "ipv6".  A server listens on that address only; use "0.0.0.0" or "::" to listen on all networks.
+        host: A host name or a numeric address, in ASCII.  For other names use the IDNA (xn--) form.  None and "local" mean
+            this machine: 127.0.0.1, or ::1 if `family` is "ipv6".  A server listens on that address only.  Use "0.0.0.0" or
+            "::" to listen on all networks.
             Emacs: ``:host``.
         service: A port (0…65535) as int or str, or the name of a service.  For a server, True means any free port.
             With ``family="local"`` it is the path of a UNIX socket.  This keyword is required, unless you pass `local`,
@@ -115,18 +116,20 @@ def make_network_process(
         coding: The coding system for both directions, or a pair (decoding, encoding).  None is the default:
             "undecided-unix" for decoding and "utf-8-unix" for encoding.
             Emacs: ``:coding``.
-        nowait: Whether a client returns its process before it is connected.  Data that you send before that waits
-            until the connection is open.  A server cannot have it.
+        nowait: For clients: whether the Deferred fires at once, before the process is connected.  Data that you send before
+            that waits until the connection is open.  You cannot combine it with `server`.
             Emacs: ``:nowait``.
         noquery: Whether the process starts with `query_on_exit` off.  A service or a reactor that stops does not wait for
             such a process.
             Emacs: ``:noquery``.
-        stop: Whether the process starts stopped.  The connections of a server that starts stopped are not stopped.
+        stop: Whether the process starts stopped, as after `NetworkProcess.stop`.  A server then accepts connections after
+            you call `resume`.  The connections themselves do not start stopped.
             Emacs: ``:stop``.
         filter: The function that receives the data, called as ``filter(process, text)``.  None is `default_filter`.  With
-            True, the process reads nothing.  The function may be a coroutine function or return a Deferred.
+            True, the process reads nothing from its socket.  The function may be a coroutine function or return a Deferred.
             Emacs: ``:filter``.
         filter_multibyte: Whether the filter receives str.  With False it receives bytes, whatever the coding system is.
+            netproc still converts line ends if the coding system says so.
             Emacs: ``:filter-multibyte``.
         sentinel: The function that is called when the process opens or ends, as ``sentinel(process, event)``.  None is
             `default_sentinel`.
@@ -147,7 +150,8 @@ def make_network_process(
             The Emacs name of this option and of the next eight is the same with a colon, as in ``:broadcast``.
         dontroute: Network option: whether to send only to hosts in directly connected networks.
         keepalive: Network option: whether the system probes an idle connection.
-        linger: Network option: how the connection is closed.
+        linger: Network option: for how many seconds (an int) netproc writes the pending output after the end.  With 0, it
+            resets the connection.
         oobinline: Network option: whether out-of-band data is received in line.
         priority: Network option: the protocol-defined priority of sent packets.
         reuseaddr: Network option: whether a server may use a port of which old connections still exist.
@@ -156,8 +160,8 @@ def make_network_process(
         reuseport: Network option: whether several servers may share the port.  Emacs does not have this and the
             following options.
         v6only: Network option: whether an IPv6 server refuses IPv4 clients.
-        keepidle: Network option: seconds without traffic before the first probe.
-        keepintvl: Network option: seconds between two probes.
+        keepidle: Network option: seconds without traffic before the first probe, as an int.
+        keepintvl: Network option: seconds between two probes, as an int.
         keepcnt: Network option: the number of probes without an answer after which the connection is broken.
         sndbuf: Network option: the size of the system's send buffer, in bytes.
         rcvbuf: Network option: the size of the system's receive buffer, in bytes.
@@ -170,7 +174,7 @@ def make_network_process(
             Emacs: ``:use-external-socket``, which can only be t.
         endpoint: Any Twisted endpoint, or its description, instead of `host` and `service`.
             Emacs does not have it.
-        mode: The mode of the file of a UNIX server.  None is 0600.
+        mode: The mode of the file of a UNIX server, an int such as 0o660.  None is 0o600.
             Emacs does not have it.
         connect_timeout: Seconds for looking up the host and connecting, together.
             Emacs does not have it.
@@ -235,8 +239,7 @@ def _security(spec: ProcessSpec) -> Security | None:
     """How it does TLS, if it does; what is wrong with that is known before there is a socket."""
     if spec.tls_parameters is None:
         return None
-    with argument("tls_parameters"):
-        return contexts.security(spec.tls_parameters, is_server=spec.is_server)
+    return contexts.security(spec.tls_parameters, is_server=spec.is_server)
 
 
 def new_process(spec: ProcessSpec, table: Table, reactor: INetprocReactor) -> NetworkProcess:

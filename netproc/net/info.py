@@ -17,6 +17,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from ..core.address import Address, SocketAddress, address_form, inet_address, interface_name
+from ..core.checks import plain
 from ..core.errors import ProcessArgumentError, ProcessError
 from ..core.escape import escape, shown
 from ..core.limits import DEFAULT_LIMITS, check_seconds
@@ -48,7 +49,7 @@ def network_lookup_address_info(
     Args:
         name: The name of the host, in ASCII.  For other names use the IDNA (xn--) form.
         family: "ipv4", "ipv6", or None for both.
-        timeout: The longest wait, in seconds.
+        timeout: The longest wait, in seconds, 30 by default.
         reactor: The reactor.  None is the installed reactor.
 
     Returns:
@@ -57,7 +58,7 @@ def network_lookup_address_info(
         cannot be used.
     """
     try:
-        _check_host(name)
+        name = _host(name)
         _check_family(family, "Unsupported lookup type")
         check_seconds("timeout", timeout)
     except ProcessArgumentError as error:
@@ -81,10 +82,12 @@ def network_lookup_address_info(
     return looking.addCallbacks(found, failed)
 
 
-def _check_host(name: object) -> None:
+def _host(name: object) -> str:
+    name = plain(name)
     if not isinstance(name, str) or not name.isascii() or "\0" in name:
         problem = f"{shown(name)} is not a host name in ASCII; use its IDNA (xn--) form"
         raise ProcessArgumentError("name", problem)
+    return name
 
 
 def _check_family(family: object, complaint: str) -> None:

@@ -46,7 +46,7 @@ def set_option(sock: socket.socket, keyword: str, value: object) -> None:
     option.
     """
     option = options.option(keyword, sock.family)
-    packed = option.pack(keyword, value)
+    packed = options.pack(keyword, value)
     try:
         if isinstance(packed, options.Group):
             _join(sock, packed)

@@ -32,7 +32,7 @@ def default_filter(process: NetworkProcess, text: Text) -> None:  # N180
 def default_sentinel(process: NetworkProcess, event: str) -> None:  # N85
     r"""Insert ``"\nProcess NAME EVENT"`` into the buffer of the process, at its mark, if the process is not open.
 
-    If the process is open, even if it is stopped, or has no buffer, nothing is inserted.
+    Nothing is inserted if the process has no buffer.  A process that is open and stopped counts as open here.
 
     Emacs: ``internal-default-process-sentinel``.
 

@@ -271,15 +271,15 @@ class NetworkProcess(ProcessSettings):
 
         You can call it at any time, even while the process connects and after it has ended.  A connection of a server shows
         the keywords of its server, except that "server" is None and the host, the service and the addresses are those of the
-        connection.  Over a UNIX socket its host is True.
+        connection.  If the connection uses a UNIX socket, the host is True.
 
         Emacs: ``process-contact``.
 
         Args:
             key: What to return.
 
-                * None: the pair ``(host, service)``.  For a client these are the values that were given.  A server has its
-                  actual port here, and a connection the host and port of its peer.  For a command, `contact` returns True.
+                * None: the pair ``(host, service)``: as given for a client, with the actual port for a server, and that of
+                  the peer for a connection.  For a command, `contact` returns True.
                 * True: a new dictionary of the keywords that were given, and of the actual addresses "local" and "remote".
                   `tls_parameters`, `endpoint`, `mode`, `filter_multibyte` and the timeouts are not included.
                 * The name of a keyword: its value, or None.  "local" and "remote" are the actual addresses.
@@ -325,7 +325,7 @@ class NetworkProcess(ProcessSettings):
         Raises:
             ProcessError: The errno is ENOTCONN if the process is not connected, has ended, or is a server.  It is EPIPE after
                 `send_eof`, and EMSGSIZE if the packet is too long.  It is ENOBUFS if more than `limits.send_cap` bytes would be
-                pending; none of the data is queued then.  If the connection is known to be lost, it is the error of the connection.
+                pending; none of the data is queued then.  After netproc has noticed an error of the connection, it is this error.
             ProcessArgumentError: The data has another type, or characters that cannot be encoded.
         """
         encoding = self._coding[1]
@@ -352,8 +352,8 @@ class NetworkProcess(ProcessSettings):
         Emacs: ``process-send-eof``.
 
         Raises:
-            ProcessError: The errno is ENOTCONN if the process is not connected, and EOPNOTSUPP if the transport of its
-                `endpoint` cannot close one side.
+            ProcessError: The errno is ENOTCONN if the process is not connected.  It is EOPNOTSUPP if the process uses an
+                `endpoint` whose transport cannot close one side.
         """
         if self._lifecycle.state not in SENDING:
             raise not_running(self.name)
@@ -369,17 +369,18 @@ class NetworkProcess(ProcessSettings):
 
         Args:
             parameters: The same as `tls_parameters` of `make_network_process`.
-            unread: The last part of the data that the filter has received, as bytes, if it is already part of TLS.  The
-                filters of `lines` and `length_prefixed` pass it on their own.
+            unread: The bytes of the handshake that the filter has already received after the message that starts TLS.
+                Filters made by `lines` or `length_prefixed` pass them on their own.
 
         Returns:
-            A Deferred that fires with the process after the handshake, when the peer has been verified.  If it fails with
-            `ProcessError` or `ProcessArgumentError`, the connection ends with this error as its `reason`.
+            A Deferred that fires with the process after the handshake, when the peer has been verified.
 
-            In four cases it fails and the process goes on as before: the process is not open (ENOTCONN), `send_eof` was
-            called (EPIPE), the process uses TLS already (EALREADY), or it is not a stream (EOPNOTSUPP).
+            In four cases it fails with `ProcessError` and the process goes on as before: the process is not open (ENOTCONN),
+            `send_eof` was called (EPIPE), the process uses TLS already (EALREADY), or it is not a stream (EOPNOTSUPP).
 
-            If you cancel the Deferred, the process is deleted.
+            In all other cases in which it fails with `ProcessError` or `ProcessArgumentError`, netproc sends and delivers
+            nothing more, and the connection ends with this error as its `reason`.  If you cancel the Deferred, the process
+            is deleted.
         """
         return start_tls(self, parameters, unread, self._tls_host)
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from ..core import options, status
 from ..core.address import Address, address_form, parse_address
 from ..core.buffer import Buffer, Mark
+from ..core.checks import check_flag
 from ..core.coding import Coding, Decoder, Text, coding_pair
 from ..core.contact import Contact
 from ..core.errors import ProcessArgumentError, not_running
@@ -96,7 +97,7 @@ class ProcessSettings:
         """The function that receives the input, called with the process and the text.
 
         If you set it to None, it is `default_filter`.  If you set it to True, the process reads nothing, and the value is
-        True.  The filter of a server is that of the connections that it accepts from then on.
+        True.  A connection starts with the filter that its server has at this time.
 
         Emacs: ``process-filter``.
         """
@@ -228,17 +229,18 @@ class ProcessSettings:
 
     @filter_multibyte.setter
     def filter_multibyte(self, value: bool) -> None:
-        if bool(value) is self._filter_multibyte:
+        wanted = check_flag(value, "filter_multibyte")
+        if wanted is self._filter_multibyte:
             return
         with self._handing_unused_input_over():
-            self._filter_multibyte = bool(value)
+            self._filter_multibyte = wanted
             self._decode_anew()
 
     @property
     def limits(self) -> Limits:
         """The sizes and time limits of the process.
 
-        Connections that a server accepts start with the limits that the server has then.
+        A connection starts with the limits that its server has at this time.
         """
         return self._limits
 
@@ -267,8 +269,8 @@ class ProcessSettings:
 
         Raises:
             ProcessArgumentError: The option is unknown, or the value is of the wrong kind.
-            ProcessError: The system refuses the option, or the process is not connected.  If it is not connected, this is
-                raised for unknown options too.  "linger" can be set at any time.
+            ProcessError: The system refuses the option, or the process is not connected.  You can set "linger" without a
+                connection.  For every other name, also an unknown one, the errno is ENOTCONN then, even with `no_error`.
         """
         if not isinstance(name, str):
             raise ProcessArgumentError("name", f"{shown(name)} is not the name of an option")

@@ -17,7 +17,7 @@ from twisted.logger import Logger
 from ..core.authinfo import find
 from ..core.errors import ProcessArgumentError, os_error_text
 from ..core.limits import MIB
-from ..net.tls.parameters import shown
+from ..net.tls.parameters import shown_value
 
 #: The files of a key and of its certificate.
 KeyPair: TypeAlias = tuple[str, str]
@@ -53,7 +53,7 @@ def client_certificate(
             return key, certificate
     raise ProcessArgumentError(
         "client_certificate",
-        f'{shown(value)} is neither True nor a pair of file names; give ("key.pem", "cert.pem")',
+        f'{shown_value(value)} is neither True nor a pair of file names; give ("key.pem", "cert.pem")',
     )
 
 

@@ -18,6 +18,7 @@ from twisted.internet.defer import Deferred, fail, succeed
 from twisted.python.failure import Failure
 
 from ..core.buffer import Buffer
+from ..core.checks import plain_keywords
 from ..core.errors import NetprocError, ProcessArgumentError, ProcessError, StartTLSError
 from ..core.escape import escape, shown
 from ..core.limits import DEFAULT_LIMITS, check_seconds
@@ -89,8 +90,8 @@ def open_network_stream(
 
     Args:
         name: The name of the process, as in `make_network_process`.
-        buffer: The process buffer, or None.  If there is a dialogue, a str must be the name of an existing buffer.  If there
-            is none, netproc creates the buffer as needed.
+        buffer: The process buffer, or None.  A str is the name of a buffer.  If netproc conducts a dialogue, this buffer must
+            exist.  Without a dialogue, netproc creates the buffer if there is none.
         host: The host, as in `make_network_process`, but not None.
         service: The port or the service, as in `make_network_process`, but not None.
         type: When TLS starts.
@@ -108,15 +109,16 @@ def open_network_stream(
         capability_command: The command that asks for the capabilities: str, bytes, or a function that is called with the
             greeting and returns one of these.  With `protocol`, it replaces the command of the protocol.
         end_of_command: Where an answer of the server ends: a regular expression, or a function that is called with the
-            received bytes and returns the length of the answer, or None if the answer is not complete.
+            received bytes and returns the length of the answer, or None if the answer is not complete.  Regular expressions
+            are for str.  Unless you compile them, they ignore case, and ``^`` and ``$`` match at each line.
         end_of_capability: Where the capabilities end, in the same form.  None is `end_of_command`.
         success: Whether the answer to STARTTLS is positive: a regular expression that matches it, or a function that is
             called with the answer.
-        starttls_function: A function that is called with the capabilities and returns the STARTTLS command, or None if the
+        starttls_function: A function that is called with the capabilities as str and returns the STARTTLS command, or None if the
             server does not offer TLS.
         always_query_capabilities: Whether to ask for the capabilities with the type "plain" too, if there is a dialogue.
-        client_certificate: A pair of file names (key, certificate), or True to look for one in ``~/.authinfo`` and
-            ``~/.netrc``.
+        client_certificate: A pair of file names (key, certificate), or True to look for a pair for this server in
+            ``~/.authinfo`` and ``~/.netrc``.
         use_starttls_if_possible: Has no effect, because netproc always has TLS.
         warn_unless_encrypted: Whether the security manager objects to each unencrypted stream, even with the type "plain"
             and without a dialogue.  Without a `security_manager`, netproc uses one with the level "medium" that refuses
@@ -136,8 +138,8 @@ def open_network_stream(
         sentinel: As in `make_network_process`.
         plist: As in `make_network_process`.
         noquery: As in `make_network_process`.
-        timeout: Seconds for connecting, and again for the dialogue and STARTTLS.  A handshake before the dialogue has at most
-            10 of these seconds.  The security manager has as much time again.
+        timeout: The time limit in seconds for each of three steps: connecting, the dialogue with STARTTLS, and the decision of
+            the security manager.  A handshake before the dialogue has a limit of 10 seconds, or of `timeout` if that is less.
             Emacs does not have it.
         table: As in `make_network_process`.
         reactor: As in `make_network_process`.
@@ -150,7 +152,7 @@ def open_network_stream(
         manager refuses the connection, it fires with (None, `StreamProperties`), whose `error` says why.  If netproc cannot
         connect, or the handshake of the type "tls" fails, the Deferred fails even with `return_list`.
     """
-    given = dict(locals())
+    given = plain_keywords(locals())
     table = DEFAULT_TABLE if given.pop("table") is None else table
     assert table is not None
     reactor = default_reactor() if given.pop("reactor") is None else reactor

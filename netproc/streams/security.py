@@ -17,6 +17,7 @@ from typing import Any, Literal, TypeAlias
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.threads import deferToThread
 
+from ..core.checks import plain
 from ..core.errors import ProcessArgumentError, SecurityError
 from ..core.escape import shown
 from ..core.trust import (
@@ -48,7 +49,7 @@ def refuse(host: str, port: int, problems: tuple[Problem, ...]) -> Answer:
 class SecurityManager:  # N251
     """Remembers the public keys of servers, and refuses connections that do not match.
 
-    Use it if verified certificates are not enough, or if `verify_error` lets the verification only warn.  The manager
+    Use it if verified certificates are not enough, or if `verify_error` accepts certificates that are not valid.  The manager
     trusts the public key of a host on first use.  It also refuses unencrypted connections to a host that used TLS before.
 
     Pass a manager to `open_network_stream`, which consults it after the TLS handshake, and also for streams that are not
@@ -57,13 +58,14 @@ class SecurityManager:  # N251
     Emacs: the Network Security Manager.
 
     Args:
-        level: "low", "medium", "high" or "paranoid": to what the manager objects.
+        level: How strict the manager is: "low", "medium", "high" or "paranoid".
         pins: The path of the file in which the manager remembers hosts.  Without it, the manager keeps them in memory
             only.
         ask: A function that decides about problems, called as ``ask(host, port, problems)``.  Each problem has a `condition`
-            and a `text`.  "always" accepts these problems for this public key, and the manager remembers it.  "session"
-            accepts them too, but is kept in memory only.  Any other result refuses the connection.  The function may be a
-            coroutine function or return a Deferred.  Without `ask`, the connection is refused.
+            and a `text`.  If the function returns "always", the manager accepts these problems for this public key, and
+            remembers this.  If it returns "session", the manager accepts them too, but remembers this in memory only.  If it
+            returns anything else, the manager refuses the connection.  The function may be a coroutine function or return a
+            Deferred.  Without `ask`, the manager refuses the connection.
 
     Raises:
         ProcessArgumentError: The level is unknown.
@@ -76,9 +78,10 @@ class SecurityManager:  # N251
         pins: str | os.PathLike[str] | None = None,
         ask: Ask = refuse,
     ) -> None:
-        if not isinstance(level, str) or level not in LEVELS:
+        name = plain(level)
+        if not isinstance(name, str) or name not in LEVELS:
             raise ProcessArgumentError("level", f"{shown(level)} is none of {', '.join(LEVELS)}")
-        self._level = LEVELS[level]
+        self._level = LEVELS[name]
         self._store: PinStore = PinMemory() if pins is None else PinFile(pins)
         # A file is read and written where it can hold up nothing else.
         self._run = maybeDeferred if pins is None else deferToThread
@@ -119,7 +122,7 @@ class SecurityManager:  # N251
         return Deferred.fromCoroutine(self._verify(host, port, status, find, saves))
 
     def forget(self, host: str, port: int) -> Deferred[None]:
-        """Forget the public keys of a host and port.  The manager trusts the next public key as the first one.
+        """Forget the public keys of a host and port.  The manager then trusts the next public key that this host shows.
 
         Args:
             host: The host.

@@ -13,7 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from netproc.core import address
 from netproc.core.address import SocketAddress
 from netproc.core.errors import ProcessArgumentError
-from netproc.test import oddvalues
+from netproc.test.support import oddvalues
 
 LOOPBACK_NUMBER = socket.if_nametoindex("lo")
 

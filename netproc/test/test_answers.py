@@ -22,7 +22,7 @@ from netproc.core.answers import (
     to_bytes,
     to_text,
 )
-from netproc.test.dialogue import pieces
+from netproc.test.support.dialogue import pieces
 
 LAST = LastLine(pattern(r"\d{3} "), pattern(r"\d{3}[ -]"))
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
-from netproc.test.real.programs import ROOT, environment
+from netproc.test.support.programs import ROOT, environment
 
 BENCHMARKS = os.path.join(ROOT, "benchmarks")
 LIMIT = 120
@@ -27,7 +27,7 @@ class SmokeTests(SynchronousTestCase):
         if not os.path.isdir(BENCHMARKS) or sys.platform != "linux":
             raise SkipTest("this runs from a checkout only, on Linux")
         if shutil.which(os.environ.get("CC", "cc")) is None:
-            raise SkipTest("there is no C compiler")
+            raise SkipTest("there is no C compiler (Debian: apt-get install gcc libc6-dev)")
         self.directory = tempfile.mkdtemp()
         self.addCleanup(shutil.rmtree, self.directory)
 

@@ -1,4 +1,4 @@
-"""clientcert.py."""
+"""streams/clientcert.py."""
 
 from __future__ import annotations
 

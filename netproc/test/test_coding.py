@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from typing import Any
 
 from hypothesis import example, given
@@ -13,6 +12,7 @@ from netproc.core import coding
 from netproc.core.codecnames import CODECS
 from netproc.core.coding import CodingSystem, coding_pair, coding_system
 from netproc.core.errors import ProcessArgumentError
+from netproc.test.support.dialogue import pieces
 
 CUTS = st.lists(st.integers(0, 10**6))
 #: No surrogates, which are no characters.
@@ -49,12 +49,6 @@ def text_of(name: str, chunks: list[bytes]) -> str:
     return "".join(map(str, decode(name, chunks)))
 
 
-def split(data: bytes, cuts: list[int]) -> list[bytes]:
-    """DATA cut at CUTS, taken modulo its length."""
-    places = sorted({cut % (len(data) + 1) for cut in cuts} | {0, len(data)})
-    return [data[a:b] for a, b in itertools.pairwise(places)]
-
-
 def bytewise(data: bytes) -> list[bytes]:
     return [data[i : i + 1] for i in range(len(data))]
 
@@ -80,11 +74,11 @@ class Utf8Tests(SynchronousTestCase):
     @given(TEXT, CUTS)
     def test_any_text_comes_back_in_any_chunks(self, text: str, cuts: list[int]) -> None:
         data = coding_system("utf-8-unix").encode(text)
-        self.assertEqual(text, text_of("utf-8-unix", split(data, cuts)))
+        self.assertEqual(text, text_of("utf-8-unix", pieces(data, cuts)))
 
     @given(st.binary(), CUTS)
     def test_any_bytes_come_back_in_any_chunks(self, data: bytes, cuts: list[int]) -> None:
-        text = text_of("utf-8-unix", split(data, cuts))
+        text = text_of("utf-8-unix", pieces(data, cuts))
         self.assertEqual(data, coding_system("utf-8-unix").encode(text))
 
 
@@ -92,9 +86,9 @@ class CodecTests(SynchronousTestCase):
     @given(st.binary(), CUTS)
     def test_any_bytes_come_back(self, data: bytes, cuts: list[int]) -> None:
         for name in (*SINGLE_BYTE, *ONE_FORM, "utf-16le", "utf-16be"):
-            text = text_of(f"{name}-unix", split(data, cuts))
+            text = text_of(f"{name}-unix", pieces(data, cuts))
             self.assertEqual((name, data), (name, coding_system(name).encode(text)))
-        text = text_of("no-conversion-multibyte", split(data, cuts))
+        text = text_of("no-conversion-multibyte", pieces(data, cuts))
         self.assertEqual(data, coding_system("no-conversion-multibyte").encode(text))
 
     @given(TEXT, CUTS)
@@ -106,7 +100,7 @@ class CodecTests(SynchronousTestCase):
             assert system.codec is not None
             theirs = "".join(c for c in text if self.has(system.codec, c))
             self.assertEqual(
-                (name, theirs), (name, text_of(system.name, split(system.encode(theirs), cuts)))
+                (name, theirs), (name, text_of(system.name, pieces(system.encode(theirs), cuts)))
             )
 
     def has(self, codec: str, character: str) -> bool:
@@ -125,7 +119,7 @@ class CodecTests(SynchronousTestCase):
                 # It cannot be told from the mark.
                 continue
             data = coding_system(f"{name}-unix").encode(text)
-            self.assertEqual((name, text), (name, text_of(f"{name}-unix", split(data, cuts))))
+            self.assertEqual((name, text), (name, text_of(f"{name}-unix", pieces(data, cuts))))
 
     @given(st.lists(st.integers(0xD700, 0xE000)), st.binary(max_size=1), CUTS)
     @example([0xD800], b"", [])
@@ -135,7 +129,7 @@ class CodecTests(SynchronousTestCase):
         self, units: list[int], half: bytes, cuts: list[int]
     ) -> None:
         data = b"".join(unit.to_bytes(2, "little") for unit in units) + half
-        text = text_of("utf-16le-unix", split(data, cuts))
+        text = text_of("utf-16le-unix", pieces(data, cuts))
         self.assertEqual(data, coding_system("utf-16le").encode(text))
 
     def test_what_is_no_utf_16(self) -> None:
@@ -178,7 +172,7 @@ class CodecTests(SynchronousTestCase):
     ) -> None:
         for name in ESCAPING:
             whole = text_of(f"{name}-unix", [data])
-            self.assertEqual((name, whole), (name, text_of(f"{name}-unix", split(data, cuts))))
+            self.assertEqual((name, whole), (name, text_of(f"{name}-unix", pieces(data, cuts))))
             self.assertEqual((name, whole), (name, text_of(f"{name}-unix", bytewise(data))))
 
     def test_what_is_no_escape_sequence_is_text_at_once(self) -> None:
@@ -197,7 +191,7 @@ class CodecTests(SynchronousTestCase):
     def test_nothing_fails_and_no_chunking_matters(self, data: bytes, cuts: list[int]) -> None:
         for name in (*SINGLE_BYTE, *MULTI_BYTE, *UTF_16):
             whole = text_of(f"{name}-unix", [data])
-            self.assertEqual((name, whole), (name, text_of(f"{name}-unix", split(data, cuts))))
+            self.assertEqual((name, whole), (name, text_of(f"{name}-unix", pieces(data, cuts))))
 
     def test_invalid_bytes_are_lone_surrogates(self) -> None:
         self.assertEqual("a\udce9", text_of("us-ascii-unix", [b"a\xe9"]))
@@ -386,7 +380,7 @@ class UndecidedTests(SynchronousTestCase):
 
     @given(st.binary(), CUTS)
     def test_the_kind_stays_text_and_nothing_fails(self, data: bytes, cuts: list[int]) -> None:
-        for piece in decode("undecided", split(data, cuts)):
+        for piece in decode("undecided", pieces(data, cuts)):
             self.assertIsInstance(piece, str)
 
     def test_it_is_written_as_utf_8(self) -> None:
@@ -462,7 +456,7 @@ class LineEndTests(SynchronousTestCase):
     @given(TEXT.map(lambda text: text.replace("\r", "")), CUTS)
     def test_text_comes_back_from_dos_in_any_chunks(self, text: str, cuts: list[int]) -> None:
         data = coding_system("utf-8-dos").encode(text)
-        self.assertEqual(text, text_of("utf-8-dos", split(data, cuts)))
+        self.assertEqual(text, text_of("utf-8-dos", pieces(data, cuts)))
 
 
 class BytesTests(SynchronousTestCase):
@@ -487,7 +481,7 @@ class UndoTests(SynchronousTestCase):
         data = b"x" + data
         for name in ("utf-8-unix", "latin-1-unix", "us-ascii-unix", "undecided-unix", "binary"):
             decoder = coding_system(name).decoder()
-            texts = [decoder.decode(piece) for piece in split(data, cuts)]
+            texts = [decoder.decode(piece) for piece in pieces(data, cuts)]
             undone = b"".join(decoder.undo(text) for text in texts)
             self.assertEqual(data, undone + decoder.tail, name)
 

@@ -22,7 +22,7 @@ from netproc.core.negotiate import (
     TLS,
     StreamProperties,
 )
-from netproc.test.transcripts import (
+from netproc.test.support.transcripts import (
     AGREES,
     BINARY,
     CLOSED,
@@ -73,7 +73,7 @@ class TableTests(SynchronousTestCase):
             self.assertEqual("client_name", error.keyword)
         error = self.assertRaises(ProcessArgumentError, dialect, "imap", "h", "a.example")
         self.assertEqual(
-            ("client_name", "the protocol 'imap' says no name; smtp and lmtp do"),
+            ("client_name", "the protocol 'imap' sends no name; only smtp and lmtp do"),
             (error.keyword, error.problem),
         )
 
@@ -207,7 +207,7 @@ class TranscriptTests(SynchronousTestCase):
         for stream_type in (STARTTLS, NETWORK):
             outcome = converse(name, script, stream_type)
             self.assertIs(NegotiationError, type(outcome.error), name)
-            self.assertRegex(str(outcome.error), f"^no [A-Za-z ]+ of {name}: ")
+            self.assertRegex(str(outcome.error), f"^the server's [A-Za-z ]+ (is|are) not {name}: ")
             self.assertIn(shown, str(outcome.error))
             self.assertEqual(str(outcome.error), outcome.properties.error)
             cut = converse(name, script, stream_type, bytewise=True)
@@ -230,7 +230,9 @@ class TranscriptTests(SynchronousTestCase):
     def check_oversize(self, name: str, script: list[bytes]) -> None:
         outcome = converse(name, script, cuts=range(0, len(script[-1]), 1000))
         self.assertIsInstance(outcome.error, AnswerSizeError, name)
-        self.assertRegex(str(outcome.error), "^the [A-Za-z ]+ is longer than 6[0-9]+ bytes$")
+        self.assertRegex(
+            str(outcome.error), "^the server's [A-Za-z ]+ (is|are) longer than 6[0-9]+ bytes$"
+        )
         self.assertEqual(converse(name, script).comparable, outcome.comparable)
 
     @given(st.sampled_from(sorted(AGREES)), st.binary(max_size=40), st.lists(st.integers(0, 999)))

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from netproc.core.framing import LengthSplitter, LineSplitter, Splitter, TooLongError
-from netproc.test.test_coding import split
+from netproc.test.support.dialogue import pieces
 
 CUTS = st.lists(st.integers(0, 10**6))
 
@@ -44,24 +44,24 @@ class LineTests(SynchronousTestCase):
     def test_any_lines_in_any_pieces(self, lines: list[bytes], cuts: list[int]) -> None:
         for delimiter in (b"\n", b"\r\n", b"\n\r\n\r"):
             stream = b"".join(line + delimiter for line in lines)
-            self.assertEqual(lines, cut(LineSplitter(delimiter, 10**6), split(stream, cuts)))
+            self.assertEqual(lines, cut(LineSplitter(delimiter, 10**6), pieces(stream, cuts)))
 
     @given(st.binary(max_size=50), CUTS, st.integers(0, 10))
     def test_any_stream_in_any_pieces(self, stream: bytes, cuts: list[int], most: int) -> None:
         stream = stream.replace(b"\x00", b"\n").replace(b"\x01", b"\r\n") + b"\r\n"
         for delimiter in (b"\n", b"\r\n"):
             whole = cut(LineSplitter(delimiter, most), [stream])
-            self.assertEqual(whole, cut(LineSplitter(delimiter, most), split(stream, cuts)))
+            self.assertEqual(whole, cut(LineSplitter(delimiter, most), pieces(stream, cuts)))
 
     def test_too_long(self) -> None:
-        for pieces in ([b"ab\nabcd\nx\n"], [b"ab\nabcd"], [b"ab\nab", b"cd"]):
-            self.assertEqual([b"ab", TooLongError], cut(LineSplitter(b"\n", 3), pieces))
+        for chunks in ([b"ab\nabcd\nx\n"], [b"ab\nabcd"], [b"ab\nab", b"cd"]):
+            self.assertEqual([b"ab", TooLongError], cut(LineSplitter(b"\n", 3), chunks))
         self.assertEqual([b"abc"], cut(LineSplitter(b"\r\n", 3), [b"abc\r", b"\n"]))
 
     @given(st.binary(), CUTS, st.integers(0, 3))
     def test_what_is_not_taken_comes_back(self, stream: bytes, cuts: list[int], taken: int) -> None:
         splitter = LineSplitter(b"\n", 10**6)
-        for piece in split(stream, cuts):
+        for piece in pieces(stream, cuts):
             splitter.feed(piece)
         lines = [splitter.take() for _ in range(min(taken, stream.count(b"\n")))]
         rest = splitter.drain_unused()
@@ -76,11 +76,11 @@ class LengthTests(SynchronousTestCase):
     ) -> None:
         for size in (1, 2, 4, 8):
             stream = b"".join(len(m).to_bytes(size, order) + m for m in messages)
-            self.assertEqual(messages, cut(LengthSplitter(size, order, 200), split(stream, cuts)))
+            self.assertEqual(messages, cut(LengthSplitter(size, order, 200), pieces(stream, cuts)))
 
     def test_too_long(self) -> None:
-        for pieces in ([b"\x01a\x04"], [b"\x01", b"a", b"\x04"], [b"\x01a\x04abcd"]):
-            self.assertEqual([b"a", TooLongError], cut(LengthSplitter(1, "big", 3), pieces))
+        for chunks in ([b"\x01a\x04"], [b"\x01", b"a", b"\x04"], [b"\x01a\x04abcd"]):
+            self.assertEqual([b"a", TooLongError], cut(LengthSplitter(1, "big", 3), chunks))
 
     @given(st.lists(st.binary(max_size=20)), CUTS, st.integers(0, 3))
     def test_what_is_not_taken_comes_back(
@@ -88,7 +88,7 @@ class LengthTests(SynchronousTestCase):
     ) -> None:
         stream = b"".join(bytes([len(m)]) + m for m in messages) + b"\x05abc"
         splitter = LengthSplitter(1, "big", 20)
-        for piece in split(stream, cuts):
+        for piece in pieces(stream, cuts):
             splitter.feed(piece)
         for message in messages[:taken]:
             self.assertEqual(message, splitter.take())

@@ -11,7 +11,7 @@ from netproc.core import xmpp
 from netproc.core.answers import End
 from netproc.core.dialects import dialect
 from netproc.core.negotiate import NETWORK
-from netproc.test.transcripts import (
+from netproc.test.support.transcripts import (
     AGREES,
     BINARY,
     COMMANDS,

@@ -17,7 +17,7 @@ from netproc import (
 )
 from netproc.core import options
 from netproc.net import info
-from netproc.test.base import NetprocTestCase, install_resolver
+from netproc.test.support.base import NetprocTestCase, install_resolver
 
 
 class LookupTests(NetprocTestCase):

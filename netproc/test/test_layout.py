@@ -12,8 +12,7 @@ from types import FunctionType
 from twisted.trial.unittest import SynchronousTestCase
 
 import netproc
-
-PACKAGE = os.path.dirname(os.path.abspath(netproc.__file__))
+from netproc.test.support.checkout import PACKAGE, modules
 
 #: Floor 0 has values and machines only: no Twisted, no I/O, no clock.
 NOT_IN_CORE = {
@@ -39,18 +38,14 @@ MOST_LINES = 600
 
 
 @cache
-def modules() -> dict[str, str]:
-    """All modules but the tests, by name below netproc, and their paths."""
-    found = {}
-    for directory, _, names in os.walk(PACKAGE):
-        relative = os.path.relpath(directory, PACKAGE)
-        if relative.split(os.sep)[0] == "test":
-            continue
-        for name in names:
-            if name.endswith(".py"):
-                parts = [] if relative == "." else relative.split(os.sep)
-                found[".".join([*parts, name[:-3]])] = os.path.join(directory, name)
-    return found
+def test_files() -> list[str]:
+    """The paths of all modules in `test/`."""
+    return [
+        os.path.join(directory, name)
+        for directory, _, names in os.walk(os.path.join(PACKAGE, "test"))
+        for name in names
+        if name.endswith(".py")
+    ]
 
 
 @cache
@@ -189,10 +184,7 @@ class LayoutTests(SynchronousTestCase):
                         self.assertNotIn(node, tree(path).body)
 
     def test_no_file_is_too_long(self) -> None:
-        everything = [*modules().values()]
-        for directory, _, names in os.walk(os.path.join(PACKAGE, "test")):
-            everything += [os.path.join(directory, n) for n in names if n.endswith(".py")]
-        for path in everything:
+        for path in [*modules().values(), *test_files()]:
             with open(path, encoding="utf-8") as file:
                 self.assertLessEqual(len(file.readlines()), MOST_LINES, path)
 
@@ -203,6 +195,19 @@ class LayoutTests(SynchronousTestCase):
             assert doc is not None
             if not module.endswith("__init__") and module != "_version":
                 self.assertIn("\n\n", doc, f"{module} does not say where its data comes from")
+
+    def test_no_test_module_imports_another(self) -> None:
+        """What they share is in `test/support/`; a test case that is imported would run twice."""
+        for path in test_files():
+            for node in ast.walk(tree(path)):
+                if isinstance(node, ast.ImportFrom):
+                    names = [*(node.module or "").split("."), *(alias.name for alias in node.names)]
+                elif isinstance(node, ast.Import):
+                    names = [part for alias in node.names for part in alias.name.split(".")]
+                else:
+                    continue
+                if "netproc" in names or (isinstance(node, ast.ImportFrom) and node.level):
+                    self.assertEqual([], [n for n in names if n.startswith("test_")], path)
 
     def test_public_classes_explain_their_methods(self) -> None:
         for name in netproc.__all__:
@@ -222,12 +227,18 @@ class LayoutTests(SynchronousTestCase):
         if wrong:
             self.fail("named, but not joined by an import:\n" + "\n".join(wrong))
 
+    def test_tests_wait_for_conditions(self) -> None:
+        """Only the base test case lets time pass, and the player of scenarios, which says when Emacs is quiet."""
+        for path in test_files():
+            if not path.endswith((os.path.join("support", "base.py"), "runner.py")):
+                for node in ast.walk(tree(path)):
+                    if isinstance(node, ast.ImportFrom) and node.module == "twisted.internet.task":
+                        self.assertNotIn("deferLater", [alias.name for alias in node.names], path)
+
     def test_async_tests_are_in_cases_that_run_them(self) -> None:
         """An async test of a SynchronousTestCase passes without running."""
-        for directory, _, names in os.walk(os.path.join(PACKAGE, "test")):
-            for name in names:
-                if name.endswith(".py"):
-                    self.check_async_tests(os.path.join(directory, name))
+        for path in test_files():
+            self.check_async_tests(path)
 
     def check_async_tests(self, path: str) -> None:
         for node in ast.walk(tree(path)):

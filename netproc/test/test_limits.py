@@ -17,7 +17,7 @@ from netproc.core.limits import (
 
 #: Larger than any float.
 HUGE = 10**400
-ENDLESS = "x: every wait has an end: not infinite"
+ENDLESS = "x: the number of seconds must be finite"
 
 
 class CheckTests(SynchronousTestCase):

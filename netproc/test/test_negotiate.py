@@ -42,7 +42,7 @@ from netproc.core.negotiate import (
     StreamType,
     Wake,
 )
-from netproc.test.dialogue import Outcome, Server
+from netproc.test.support.dialogue import Outcome, Server
 
 LINE = Until(pattern(r"^.*\n"))
 UPGRADE = Upgrade(
@@ -279,7 +279,7 @@ class PeerTests(SynchronousTestCase):
         for stream_type in (STARTTLS, NETWORK):
             outcome = converse(stream_type, [b"hello\n", b"tls\nyes\x1b\n"])
             self.assertIs(NegotiationError, type(outcome.error))
-            problem = r"the server spoke before STARTTLS was said: yes\x1b\n"
+            problem = r"the server spoke before STARTTLS was sent: yes\x1b\n"
             self.assertEqual((problem, [b"what\n"]), (str(outcome.error), outcome.sent))
 
     def test_late_text_before_starttls_is_the_answer(self) -> None:
@@ -299,7 +299,7 @@ class PeerTests(SynchronousTestCase):
     def test_another_protocol(self) -> None:
         outcome = converse(NETWORK, [b"220 h\r\n"], dialect("imap", "h"))
         self.assertIs(NegotiationError, type(outcome.error))
-        self.assertEqual(r"no greeting of imap: 220 h\r", str(outcome.error))
+        self.assertEqual(r"the server's greeting is not imap: 220 h\r", str(outcome.error))
 
     def test_a_server_that_lets_nobody_in(self) -> None:
         outcome = converse(NETWORK, [b"* BYE \x07\r\n"], dialect("imap", "h"))
@@ -360,7 +360,7 @@ class SizeTests(SynchronousTestCase):
         for greeting in (b"x" * 11, b"x" * 10 + b"\n", b"x" * 50):
             outcome = converse(PLAIN, [greeting], limits=limits)
             self.assertIsInstance(outcome.error, AnswerSizeError)
-            self.assertEqual("the greeting is longer than 10 bytes", str(outcome.error))
+            self.assertEqual("the server's greeting is longer than 10 bytes", str(outcome.error))
         outcome = converse(PLAIN, [b"x" * 9 + b"\n" + b"more" * 9], limits=limits)
         self.assertEqual((None, b"more" * 9), (outcome.error, outcome.rest))
 
@@ -370,7 +370,7 @@ class SizeTests(SynchronousTestCase):
         self.assertIsNone(outcome.error)
         outcome = converse(TLS, [b"123456789\n", b"1234\n"], limits=limits)
         self.assertIsInstance(outcome.error, AnswerSizeError)
-        self.assertEqual("the capabilities is longer than 4 bytes", str(outcome.error))
+        self.assertEqual("the server's capabilities are longer than 4 bytes", str(outcome.error))
 
     def test_a_server_that_sends_byte_by_byte_costs_little(self) -> None:
         """Each line is looked at once: some ten thousand characters, not hundreds of millions."""

@@ -8,21 +8,33 @@ from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 import netproc
-from netproc import ProcessArgumentError, TransactionQueue, open_network_stream
+from netproc import (
+    NetprocError,
+    ProcessArgumentError,
+    TLSParameters,
+    TransactionQueue,
+    make_network_process,
+    open_network_stream,
+    tls_boot_parameters,
+)
 from netproc.core.coding import coding_pair
 from netproc.core.streamspec import stream_spec
 from netproc.core.table import ProcessTable
+from netproc.making.make import KEYWORDS
+from netproc.net.tls import contexts
 from netproc.streams.security import SecurityManager
-from netproc.test import oddvalues
+from netproc.test.support import oddvalues
 
 STREAM = {
     name: None if parameter.default is inspect.Parameter.empty else parameter.default
     for name, parameter in inspect.signature(open_network_stream).parameters.items()
 }
+TLS_FIELDS = inspect.signature(TLSParameters).parameters
 #: What describes a stream besides the process.
 STREAM_ONLY = (
     "type", "protocol", "client_name", "shell_command", "end_of_command", "end_of_capability",
@@ -64,6 +76,59 @@ class OddValueTests(SynchronousTestCase):
                 opening.addErrback(errors.append)
                 opening.cancel()
                 self.check_message(errors[0].value)
+
+    def test_every_keyword_may_be_a_text_or_an_object_that_raises(self) -> None:
+        """Whether it is taken or refused, nothing but an error of netproc comes of it."""
+        odd = [oddvalues.BrokenText(text) for text in ("127.0.0.1", "224.0.0.1", "x" * 3000)]
+        made_keywords = {**KEYWORDS, "name": "x", "host": "127.0.0.1", "service": 1}
+        streams = {**STREAM, "name": "x", "host": "127.0.0.1", "service": 1, "type": "tls"}
+        for function, keywords in (
+            (make_network_process, made_keywords),
+            (open_network_stream, streams),
+        ):
+            for keyword in keywords.keys() - {"table", "reactor"}:
+                for value in (*odd, oddvalues.Broken()):
+                    given = {**keywords, "table": ProcessTable(), "reactor": None, keyword: value}
+                    with self.subTest(keyword=keyword):
+                        self.give_up(function(**given))
+
+    def give_up(self, opening: Deferred[Any]) -> None:
+        """OPENING is cancelled, unless it has failed already or fired with a process."""
+        results: list[Any] = []
+        opening.addBoth(results.append)
+        opening.cancel()
+        if isinstance(results[0], Failure):
+            self.assertTrue(results[0].check(NetprocError, CancelledError), results[0])
+            if results[0].check(ProcessArgumentError):
+                self.check_message(results[0].value)
+        else:
+            results[0].delete()
+
+    @given(st.sampled_from(sorted(TLS_FIELDS)), oddvalues.values, st.booleans())
+    def test_tls_parameters(self, field: str, value: Any, is_server: bool) -> None:
+        self.check(TLSParameters, **{field: value})
+        self.check(tls_boot_parameters, **{field: value})
+        if field != "keylog":  # this would make a file
+            self.check(contexts.security, {field: value}, is_server=is_server)
+
+    def test_long_names_in_errors_of_tls(self) -> None:
+        long = "x/" * 1500
+        for fields in (
+            {"trustfiles": [long]},
+            {"crlfiles": [long]},
+            {"keylist": [(long, long)]},
+            {"keylog": long},
+            {"priority": "NORMAL:%UNKNOWN" + long},
+            {"priority": oddvalues.BrokenText("NORMAL:-VERS-ALL")},
+        ):
+            error = self.assertRaises(
+                ProcessArgumentError, contexts.security, fields, is_server=False
+            )
+            self.check_message(error)
+        error = self.assertRaises(
+            ProcessArgumentError, contexts.security, {"sni": long}, is_server=True
+        )
+        self.check_message(error)
 
     @given(oddvalues.values)
     def test_framings(self, value: Any) -> None:

@@ -14,17 +14,12 @@ from twisted.internet.interfaces import (
     IStreamServerEndpointStringParser,
 )
 from twisted.plugin import getPlugins
-from twisted.trial.unittest import SkipTest, SynchronousTestCase
+from twisted.trial.unittest import SynchronousTestCase
 
 import netproc
-from netproc.test.real.programs import ROOT, environment
-
-
-def checkout() -> str:
-    """The checkout that is tested; tests that need it are skipped where netproc is installed."""
-    if not os.path.exists(os.path.join(ROOT, "setup.cfg")):
-        raise SkipTest("this runs from a checkout only")
-    return ROOT
+from netproc.test.support.base import PATIENCE
+from netproc.test.support.checkout import checkout
+from netproc.test.support.programs import environment
 
 
 def run_python(code: str) -> subprocess.CompletedProcess[str]:
@@ -34,7 +29,7 @@ def run_python(code: str) -> subprocess.CompletedProcess[str]:
         env=environment(),
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=PATIENCE,
         check=False,
     )
 

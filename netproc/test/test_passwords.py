@@ -1,4 +1,4 @@
-"""passwords.py."""
+"""commands/passwords.py."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""pinfile.py."""
+"""streams/pinfile.py."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from netproc.core.errors import SecurityError
 from netproc.core.trust import Record
 from netproc.streams import pinfile
 from netproc.streams.pinfile import PinFile, PinMemory, PinStore
+from netproc.test.support.base import PATIENCE
 
 ONE = Record({"sha256:aa": frozenset()})
 TWO = Record({"sha256:bb": frozenset({"expired"})})
@@ -150,5 +151,5 @@ class PinFileTests(SynchronousTestCase):
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(10)
+            thread.join(PATIENCE)
         self.assertEqual([ONE] * 20, [self.file.read(f"h:{number}") for number in range(20)])

@@ -1,4 +1,4 @@
-"""report.py."""
+"""commands/report.py."""
 
 from __future__ import annotations
 
@@ -12,12 +12,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from netproc import filters
 from netproc.commands.report import Reporter, how_to_try
 from netproc.core.address import SocketAddress, parse_address
-from netproc.test.real.contract import Fixture
-from netproc.test.real.peers import in_thread, request_and_half_close, reset
-from netproc.test.real.test_tcp import TcpFixture
-from netproc.test.real.test_unix import UnixFixture
-
-del Fixture
+from netproc.test.support.fixtures import TcpFixture, UnixFixture
+from netproc.test.support.peers import in_thread, request_and_half_close, reset
 
 
 class Lines:
@@ -140,6 +136,3 @@ class HowToTryTests(SynchronousTestCase):
             (SocketAddress(AF_INET6, ("fe80::1", 7, 0, 99999)), None, "nc -N fe80::1%99999 7"),
         ):
             self.check(expected, local, kind)
-
-
-del TcpFixture, UnixFixture

@@ -1,4 +1,4 @@
-"""security.py."""
+"""streams/security.py."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from twisted.internet.defer import Deferred
 from netproc.core.errors import ProcessArgumentError, SecurityError
 from netproc.core.trust import Problem, Record, Status
 from netproc.streams.security import Answer, SecurityManager
-from netproc.test.base import NetprocTestCase
-from netproc.test.test_trust import certificate, status
+from netproc.test.support.base import NetprocTestCase
+from netproc.test.support.peerstatus import certificate, status
 
 
 def with_key(pin: str, **more: object) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""service.py: processes as services of a Twisted application."""
+"""adapters/service.py: processes as services of a Twisted application."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from twisted.internet.defer import Deferred
 from netproc import NetworkProcess, ProcessArgumentError, ProcessError, process_list
 from netproc.adapters import service as service_module
 from netproc.service import ProcessService
-from netproc.test.base import NetprocTestCase, install_resolver
-from netproc.test.real.contract import MB, echo
-from netproc.test.real.peers import connect, in_thread, read_exactly, request_and_half_close
+from netproc.test.support.base import NetprocTestCase, install_resolver
+from netproc.test.support.fixtures import MB, echo
+from netproc.test.support.peers import connect, in_thread, read_exactly, request_and_half_close
 
 
 class ServiceTests(NetprocTestCase):

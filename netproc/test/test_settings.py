@@ -1,4 +1,4 @@
-"""settings.py: what is set on a process is checked, and concerns what comes from then on."""
+"""process/settings.py: what is set on a process is checked, and concerns what comes from then on."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Any
 
 import netproc
 from netproc import NetworkProcess, ProcessArgumentError, ProcessError, TransactionQueue
-from netproc.test.real.contract import Recorder
-from netproc.test.real.test_tcp import TcpFixture
+from netproc.test.support import oddvalues
+from netproc.test.support.fixtures import Recorder, TcpFixture
 
 
 class WrongValueTests(TcpFixture):
@@ -21,6 +21,11 @@ class WrongValueTests(TcpFixture):
             ("mark", "x", "'x' is not an integer"),
             ("mark", 1.5, "1.5 is not an integer"),
             ("mark", 0, "0 is not in 1…1"),
+            (
+                "filter_multibyte",
+                oddvalues.Broken(),
+                "this value cannot be used (LookupError: asked for its truth)",
+            ),
             (
                 "limits",
                 None,
@@ -114,6 +119,3 @@ class DecoderTests(TcpFixture):
             recorder = Recorder()
             process.filter = recorder
             self.assertEqual(["é"], recorder.pieces)
-
-
-del TcpFixture

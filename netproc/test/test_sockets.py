@@ -12,7 +12,7 @@ from netproc.core.address import SocketAddress, parse_address
 from netproc.core.spec import Lookup
 from netproc.net import sockets
 from netproc.net.resolve import resolve
-from netproc.test.base import install_resolver, reactor
+from netproc.test.support.base import install_resolver, reactor
 
 PAIRS = (
     (SocketAddress(socket.AF_INET, ("127.0.0.1", 7)), IPv4Address("TCP", "127.0.0.1", 7)),

@@ -17,7 +17,7 @@ from netproc.core.errors import ProcessArgumentError
 from netproc.core.limits import DEFAULT_LIMITS, Limits
 from netproc.core.options import NAMES
 from netproc.core.spec import Lookup, ProcessSpec, name_to_verify, process_spec
-from netproc.test import oddvalues
+from netproc.test.support import oddvalues
 
 DEFAULTS = {
     name: parameter.default
@@ -48,7 +48,9 @@ class SpecTests(SynchronousTestCase):
     def test_host(self) -> None:
         self.assertEqual(Lookup("example", "80", 2), spec(host="example", family=2).lookup)
         self.bad("host", "5 is not a string", host=5)
-        self.bad("host", "Non-ASCII hostname 'é.invalid': give its IDNA form", host="é.invalid")
+        self.bad(
+            "host", "Non-ASCII hostname 'é.invalid'; use its IDNA (xn--) form", host="é.invalid"
+        )
         self.bad("host", "'a\\x00b' has a NUL character in it", host="a\0b")
 
     def test_service(self) -> None:
@@ -67,7 +69,9 @@ class SpecTests(SynchronousTestCase):
         self.bad("service", "port a value of type int is not in 0…65535", service=10**5000)
         for service in ("9" * 5000, "-" + "9" * 5000):
             self.bad(
-                "service", "the port has 5000 digits, and 65535 is the highest", service=service
+                "service",
+                "the port has 5000 digits, but the highest port is 65535",
+                service=service,
             )
         self.bad("service", "it is missing", service=None)
         self.bad("service", "1.5 is not a string", service=1.5)
@@ -99,11 +103,11 @@ class SpecTests(SynchronousTestCase):
         self.assertEqual(("tcp:h:80", None, None), (found.endpoint, found.address, found.lookup))
         for keyword in ("host", "service", "family", "local", "remote", "mode"):
             given = {"service": None, keyword: "x"}
-            problem = "not possible with an endpoint, which decides it"
+            problem = "not possible with an endpoint, which decides this itself"
             self.bad(keyword, problem, endpoint="tcp:h:80", **given)
-        problem = "not possible with an endpoint, which has the socket"
+        problem = "not possible with an endpoint, which has the socket itself"
         self.bad("keepalive", problem, endpoint="tcp:h:80", service=None, keepalive=None)
-        problem = "an endpoint has a backlog of its own: say True"
+        problem = "an endpoint has its own backlog: use server=True"
         for backlog in (7, 1, 0):
             self.bad("server", problem, endpoint="tcp:80", service=None, server=backlog)
 
@@ -111,7 +115,7 @@ class SpecTests(SynchronousTestCase):
         self.assertEqual(0o640, spec(server=True, local="/x", mode=0o640).mode)
         self.bad("mode", "512 is not in 0…0o777", server=True, local="/x", mode=0o1000)
         self.bad("mode", "True is not in 0…0o777", server=True, local="/x", mode=True)
-        problem = "only the file of a UNIX server has a mode"
+        problem = "only a UNIX server with a file has a mode"
         self.bad("mode", problem, server=True, mode=0o600)
         self.bad("mode", problem, server=True, local="\0x", mode=0o600)
         self.bad("mode", problem, remote="/x", mode=0o600)
@@ -183,7 +187,7 @@ class SpecTests(SynchronousTestCase):
         ):
             found = spec(type=name, service=7)
             self.assertEqual((kind, kind), (found.kind, found.lookup.kind))
-        self.bad("type", "an endpoint is for streams", type="datagram", endpoint="x")
+        self.bad("type", "an endpoint can only be a stream", type="datagram", endpoint="x")
 
     def test_the_first_remote_of_a_datagram_server(self) -> None:
         place = {"local": (127, 0, 0, 1, 7), "remote": (127, 0, 0, 1, 8)}
@@ -265,7 +269,7 @@ class SpecTests(SynchronousTestCase):
         self.assertEqual("example", name_to_verify({}, "example"))
 
     def test_tls_needs_a_name_to_verify(self) -> None:
-        problem = "no host to verify: the parameters have to say it by hostname"
+        problem = "there is no host name to verify: give hostname in the parameters"
         place = {"family": "local", "service": "/socket"}
         self.bad("tls_parameters", problem, **place, tls_parameters={})
         given = {"hostname": "example"}
@@ -282,7 +286,7 @@ class SpecTests(SynchronousTestCase):
         self.assertEqual(Limits(connect_timeout=1.5), spec(connect_timeout=1.5).limits)
         problem = "0 is not a positive number of seconds"
         self.bad("connect_timeout", problem, connect_timeout=0)
-        problem = "every wait has an end: not infinite"
+        problem = "the number of seconds must be finite"
         self.bad("handshake_timeout", problem, handshake_timeout=float("inf"))
         problem = "nan is not a positive number of seconds"
         self.bad("handshake_timeout", problem, handshake_timeout=float("nan"))

@@ -11,24 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from netproc.core.errors import NetprocError, ProcessError
 from netproc.core.limits import DEFAULT_LIMITS
 from netproc.net.opening.stages import Deadline, Opening, Stage
-
-
-class FakeChannel:
-    """Notes what is asked of it."""
-
-    def __init__(self, name: str = "channel") -> None:
-        self.name = name
-        self.receiver: Any = None
-        self.ending: list[str] = []
-
-    def hand_to(self, receiver: Any) -> None:
-        self.receiver = receiver
-
-    def close(self, flush: float, linger: float) -> None:
-        self.ending.append("close")
-
-    def abort(self) -> None:
-        self.ending.append("abort")
+from netproc.test.support.fakes import FakeChannel
 
 
 class Waits(Stage):

@@ -10,7 +10,7 @@ from netproc.core.dialects import dialect
 from netproc.core.errors import NegotiationError, ProcessArgumentError
 from netproc.core.negotiate import NETWORK, PLAIN, SHELL, STARTTLS, TLS, Negotiation
 from netproc.core.streamspec import StreamSpec, stream_spec
-from netproc.test.dialogue import Outcome, Server
+from netproc.test.support.dialogue import Outcome, Server
 
 #: What Emacs's documentation gives for IMAP, with an end that is one.
 IMAP: dict[str, object] = {
@@ -192,7 +192,8 @@ class ProtocolTests(SynchronousTestCase):
         for keyword in ("end_of_command", "end_of_capability", "success", "starttls_function"):
             error = self.assertRaises(ProcessArgumentError, spec, protocol="imap", **{keyword: "x"})
             self.assertEqual(
-                (keyword, "protocol says this already"), (error.keyword, error.problem)
+                (keyword, "not possible with protocol, which has its own"),
+                (error.keyword, error.problem),
             )
 
     def test_with_another_command(self) -> None:
@@ -277,12 +278,12 @@ class KeywordTests(SynchronousTestCase):
             (
                 "end_of_capability",
                 "(",
-                "'(' is no pattern: missing ), unterminated subpattern at position 0",
+                "'(' is not a pattern: missing ), unterminated subpattern at position 0",
             ),
             ("success", b"x", "b'x' is neither a pattern nor a function"),
-            ("capability_command", 5, "5 is no command"),
-            ("capability_command", "\ud800", "'\\ud800' has no encoding"),
-            ("starttls_function", "STARTTLS", "'STARTTLS' is no function"),
+            ("capability_command", 5, "5 is not a command"),
+            ("capability_command", "\ud800", "'\\ud800' cannot be encoded in UTF-8"),
+            ("starttls_function", "STARTTLS", "'STARTTLS' is not a function"),
         ):
             error = self.assertRaises(ProcessArgumentError, spec, **{keyword: value})
             self.assertEqual((keyword, problem), (error.keyword, error.problem))
@@ -308,11 +309,19 @@ class KeywordTests(SynchronousTestCase):
     def test_functions_with_strange_answers(self) -> None:
         script = [b"* OK h\r\n", b"STARTTLS\r\n1 OK x\r\n", b"1 OK go\r\n"]
         for keyword, value, problem in (
-            ("end_of_command", -1, "the function gave -1, no place in its bytes"),
-            ("end_of_command", True, "the function gave True, no place in its bytes"),
-            ("end_of_command", 1000, "the function gave 1000, no place in its bytes"),
-            ("capability_command", 5, "5 is no command"),
-            ("starttls_function", True, "True is no command"),
+            ("end_of_command", -1, "the function returned -1, which is not a place in its bytes"),
+            (
+                "end_of_command",
+                True,
+                "the function returned True, which is not a place in its bytes",
+            ),
+            (
+                "end_of_command",
+                1000,
+                "the function returned 1000, which is not a place in its bytes",
+            ),
+            ("capability_command", 5, "5 is not a command"),
+            ("starttls_function", True, "True is not a command"),
         ):
             outcome = converse(script, **{**IMAP, keyword: lambda argument, value=value: value})
             self.assertEqual(f"{keyword}: {problem}", str(outcome.error))

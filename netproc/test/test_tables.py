@@ -1,4 +1,4 @@
-"""tables.py, waiting.py, and what the process object does without a peer of its own."""
+"""process/tables.py, process/waiting.py, and what the process object does without a peer of its own."""
 
 from __future__ import annotations
 
@@ -8,12 +8,9 @@ import weakref
 
 import netproc
 from netproc import NetworkProcess, ProcessArgumentError, ProcessError, ProcessTable
-from netproc.test.base import NetprocTestCase
-from netproc.test.real.contract import BROKEN, Fixture, Recorder, echo
-from netproc.test.real.peers import accept, in_thread, read_exactly, request_and_half_close
-from netproc.test.real.test_tcp import TcpFixture
-
-del Fixture
+from netproc.test.support.base import PATIENCE, NetprocTestCase
+from netproc.test.support.fixtures import BROKEN, Recorder, TcpFixture, echo
+from netproc.test.support.peers import accept, in_thread, read_exactly, request_and_half_close
 
 
 class TableTests(TcpFixture):
@@ -63,17 +60,18 @@ class AcceptOutputTests(TcpFixture):
     async def test_output(self) -> None:
         recorder = Recorder()
         process, peer = await self.client_of_raw(filter=recorder)
-        waiting = [process.accept_output(5), netproc.accept_process_output(process)]
+        waiting = [process.accept_output(PATIENCE), netproc.accept_process_output(process)]
         peer.sendall(b"x")
         self.assertEqual([True, True], [await d for d in waiting])
         self.assertEqual(b"x", recorder.data)
 
     async def test_no_time_looks_at_what_is_there(self) -> None:
-        process, peer = await self.client_of_raw(filter=Recorder())
+        recorder = Recorder()
+        process, peer = await self.client_of_raw(filter=recorder)
         self.assertFalse(await process.accept_output(0))
         process.stop()
         peer.sendall(b"x")
-        await self.turn(0.02)
+        await self.nothing_happens([], lambda: recorder.pieces)
         self.assertFalse(await process.accept_output(-1))
         process.resume()
         self.assertTrue(await process.accept_output(0))
@@ -90,10 +88,10 @@ class AcceptOutputTests(TcpFixture):
         """Of the end, and of one that came together with the last output (N168)."""
         for output in (b"", b"x"):
             process, peer = await self.client_of_raw(filter=Recorder(), stop=True)
-            waiting = process.accept_output(5)
+            waiting = process.accept_output(PATIENCE)
             peer.sendall(output)
             peer.close()
-            await self.turn(0.01)
+            await self.nothing_happens(False, lambda waiting=waiting: waiting.called)
             process.resume()
             await self.until(lambda waiting=waiting: waiting.called and not waiting.paused)
             self.assertEqual((bool(output), [BROKEN]), (await waiting, self.events(process)))
@@ -104,7 +102,7 @@ class AcceptOutputTests(TcpFixture):
 
     async def test_cancelling(self) -> None:
         process, _ = await self.client_of_raw(filter=Recorder())
-        waiting = process.accept_output(5)
+        waiting = process.accept_output(PATIENCE)
         waiting.addErrback(lambda _: None)
         waiting.cancel()
         self.assertFalse(process._waiters)
@@ -280,7 +278,7 @@ class CycleTests(TcpFixture):
             await in_thread(request_and_half_close, self.raw_client(server), b"x")
         client = await netproc.make_network_process(name="client", **self.client_place(server))
         client.send(b"x")
-        await client.accept_output(5)
+        await client.accept_output(PATIENCE)
         client.delete()
         await client.closed
         await self.until(lambda: len(self.ledger.gone) == 5)
@@ -317,6 +315,3 @@ class PatienceTests(NetprocTestCase):
             netproc.make_network_process(name=5).addErrback(lambda f: f), ProcessArgumentError
         )
         self.assertEqual("name: 5 is not a string", str(error))
-
-
-del TcpFixture

@@ -29,8 +29,8 @@ from netproc.commands.keywords import OPTIONS
 from netproc.commands.make import MakeOptions, ProcessCommand
 from netproc.core.options import OPTIONS as NETWORK_OPTIONS
 from netproc.making.make import KEYWORDS
-from netproc.test.base import NetprocTestCase, reactor
-from netproc.test.certificates import Authority, pem_of_key
+from netproc.test.support.base import NetprocTestCase, reactor
+from netproc.test.support.certificates import Authority, pem_of_key
 
 
 def parse(*arguments: str) -> dict[str, Any]:
@@ -128,7 +128,7 @@ class ValueTests(SynchronousTestCase):
             self.assertEqual(b"secret", found["tls_parameters"]["password"])
         for password, problem in (
             ((), "the key is encrypted, give its password"),
-            (("--tls-password", f"file:{paths['wrong']}"), "wrong password or "),
+            (("--tls-password", f"file:{paths['wrong']}"), "wrong password, or "),
         ):
             error = self.assertRaises(usage.UsageError, parse, *server, "t", *password)
             self.assertTrue(str(error).startswith("--tls-key, --tls-cert, --tls-password: "), error)

@@ -13,7 +13,6 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from OpenSSL import SSL
 from twisted.logger import capturedLogs
-from twisted.trial.unittest import SynchronousTestCase
 
 from netproc.core.errors import ProcessArgumentError
 from netproc.net.tls import contexts
@@ -21,41 +20,14 @@ from netproc.net.tls.contexts import security
 from netproc.net.tls.interfaces import Engine
 from netproc.net.tls.parameters import TLSParameters
 from netproc.net.tls.peerstatus import describe
-from netproc.test.certificates import (
-    Authority,
+from netproc.test.support.certificates import (
     handshake,
     move,
     pem_of_key,
     receive,
     step,
 )
-
-ROOT = Authority("Root CA")
-GOOD = ROOT.issue("good.example", common="good")
-OTHER = ROOT.issue("other.example", common="other")
-
-
-class ContextCase(SynchronousTestCase):
-    def file(self, data: bytes) -> str:
-        name = os.path.abspath(self.mktemp())
-        with open(name, "wb") as file:
-            file.write(data)
-        return name
-
-    def trusting(self, **fields: object) -> TLSParameters:
-        fields.setdefault("trustfiles", [self.file(ROOT.pem)])
-        return TLSParameters(system_trust=False, **fields)
-
-    def client(self, name: str = "good.example", **fields: object) -> Engine:
-        return security(self.trusting(**fields), is_server=False).engine(name)
-
-    def server(self, **fields: object) -> Engine:
-        return security({"keylist": [GOOD], **fields}, is_server=True).engine(None)
-
-    def agree(self, client: Engine, server: Engine) -> None:
-        self.assertEqual((None, None), handshake(client.connection, server.connection))
-        self.assertIsNone(client.check())
-        self.assertIsNone(server.check())
+from netproc.test.support.contexts import GOOD, OTHER, ROOT, ContextCase
 
 
 class ErrorTests(ContextCase):
@@ -288,7 +260,7 @@ class ServerNameTests(ContextCase):
         os.mkdir(empty)
         for sni, problem in (
             ("/nowhere", "sni: /nowhere: No such file"),
-            (empty, f"sni: {empty}: there is no NAME.pem"),
+            (empty, f"sni: {empty}: there is no file NAME.pem in it"),
             ({"other.example": (OTHER[0], "/nowhere/x")}, "/nowhere/x: No such file"),
         ):
             fields = {"keylist": [GOOD], "sni": sni}
@@ -311,7 +283,7 @@ class VersionTests(ContextCase):
         error = self.assertRaises(
             ProcessArgumentError, security, self.trusting(**fields), is_server=False
         )
-        self.assertEqual("min_version: TLS1.3: the priority has none of it", error.problem)
+        self.assertEqual("min_version: TLS1.3: the priority allows no such version", error.problem)
 
 
 class LogLevelTests(ContextCase):

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding
-from twisted.trial.unittest import SkipTest
 
 from netproc.core.errors import ProcessArgumentError
 from netproc.net.tls.contexts import security
 from netproc.net.tls.interfaces import Engine
-from netproc.test.certificates import DAY, NOW, Authority, Pair, handshake
-from netproc.test.oddcertificates import SERIAL, Fields, changed, tlv, with_field
-from netproc.test.test_tls_contexts import ContextCase
+from netproc.test.support.certificates import DAY, NOW, Authority, Pair, handshake
+from netproc.test.support.contexts import ContextCase
+from netproc.test.support.oddcertificates import SERIAL, Fields, changed, tlv, with_field
+from netproc.test.support.programs import require
 
 ROOT = Authority("Root CA")
 OTHER = Authority("Other CA")
@@ -25,9 +24,8 @@ GOOD = ROOT.issue("good.example")
 
 
 def openssl(*arguments: str, data: bytes = b"") -> bytes:
-    if shutil.which("openssl") is None:
-        raise SkipTest("there is no openssl")
-    done = subprocess.run(["openssl", *arguments], input=data, capture_output=True, check=True)
+    program = require("openssl")
+    done = subprocess.run([program, *arguments], input=data, capture_output=True, check=True)
     return done.stdout
 
 
@@ -74,7 +72,7 @@ class PairTests(CredentialsCase):
         error = self.assertRaises(
             ProcessArgumentError, self.server, keylist=[(GOOD[0], certificate)]
         )
-        self.assertIn("do not fit", error.problem)
+        self.assertIn("do not belong together", error.problem)
 
     def test_forms_of_ones_own_certificate(self) -> None:
         key, leaf = MIDDLE.issue("good.example")

@@ -7,7 +7,7 @@ import os
 from twisted.logger import capturedLogs
 
 from netproc.core.errors import ProcessArgumentError
-from netproc.test.test_tls_contexts import ContextCase
+from netproc.test.support.contexts import ContextCase
 
 
 class KeyLogTests(ContextCase):
@@ -23,7 +23,7 @@ class KeyLogTests(ContextCase):
         for mode in (0o640, 0o604, 0o602):
             os.chmod(name, mode)
             error = self.assertRaises(ProcessArgumentError, self.client, keylog=name)
-            self.assertIn(f"keylog: {name}: other users may use it", error.problem)
+            self.assertIn(f"keylog: {name}: other users have access to it", error.problem)
         os.chmod(name, 0o600)
         self.client(keylog=name)
 
@@ -48,7 +48,7 @@ class KeyLogTests(ContextCase):
             self.agree(client, self.server())
         self.assertEqual(0, os.stat(name).st_size)
         self.assertEqual(1, len(events))
-        self.assertIn("other users may use it", events[0]["problem"])
+        self.assertIn("other users have access to it", events[0]["problem"])
 
     def test_a_file_that_cannot_be_written(self) -> None:
         error = self.assertRaises(ProcessArgumentError, self.client, keylog="/nowhere/keys")

@@ -18,7 +18,7 @@ from netproc.net.tls.certificate import Certificate
 from netproc.net.tls.contexts import security
 from netproc.net.tls.interfaces import Engine
 from netproc.net.tls.ocsp import warning
-from netproc.test.certificates import DAY, NOW, Authority, Pair, handshake
+from netproc.test.support.certificates import DAY, NOW, Authority, Pair, handshake
 
 ROOT = Authority("Root CA")
 OTHER = Authority("Root CA")
@@ -129,7 +129,7 @@ class StapleTests(SynchronousTestCase):
     def test_a_servers_staple_is_read_at_once(self) -> None:
         for staple, problem in (
             ("/nowhere/staple", "/nowhere/staple: No such file"),
-            (b"junk", "the given bytes: no OCSP response"),
+            (b"junk", "the given bytes: not an OCSP response"),
         ):
             fields = {"keylist": [GOOD], "ocsp_staple": staple}
             error = self.assertRaises(ProcessArgumentError, security, fields, is_server=True)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import shutil
 import ssl
 import subprocess
 from collections.abc import Callable, Mapping
 
 from OpenSSL import SSL
-from twisted.trial.unittest import SkipTest, SynchronousTestCase
+from twisted.trial.unittest import SynchronousTestCase
 
 from netproc.core.errors import ProcessArgumentError
 from netproc.core.trust import Level, Record, tls_problems
@@ -17,8 +16,8 @@ from netproc.net.tls.contexts import security
 from netproc.net.tls.interfaces import Engine
 from netproc.net.tls.peerstatus import describe
 from netproc.net.tls.verify import Verification
-from netproc.test.certificates import Authority, Pair, handshake
-from netproc.test.oddcertificates import (
+from netproc.test.support.certificates import Authority, Pair, handshake
+from netproc.test.support.oddcertificates import (
     ISSUER,
     SERIAL,
     SUBJECT,
@@ -34,6 +33,7 @@ from netproc.test.oddcertificates import (
     with_extensions,
     with_field,
 )
+from netproc.test.support.programs import require
 
 ROOT = Authority("Root CA")
 OTHER = Authority("Other CA")
@@ -184,8 +184,7 @@ class OpenSSLTests(OddCase):
     STRICTER = (b"a*.good.example", b"*a.good.example")
 
     def setUp(self) -> None:
-        if shutil.which("openssl") is None:
-            raise SkipTest("there is no openssl")
+        require("openssl")
         self.trust = self.file(ROOT.pem)
 
     def openssl_takes(self, pair: Pair, name: str) -> bool:

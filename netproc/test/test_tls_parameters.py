@@ -41,23 +41,23 @@ class ParametersTests(SynchronousTestCase):
         self.refused("hostname: ''", hostname="")
         self.refused("hostname: non-ASCII", hostname="bücher.example")
         for name in (".", "a\nb", "a\0b", "a b", ".a", "a..b", "a" * 64, "a." * 128, "::1%a\nb"):
-            self.refused(f"hostname: {shown(name)} is no name", hostname=name)
+            self.refused(f"hostname: {shown(name)} is not the name", hostname=name)
         self.refused("priority: 5", priority=5)
-        self.refused("trustfiles: 'x.pem' is no list", trustfiles="x.pem")
-        self.refused("crlfiles: 7 is no name", crlfiles=[7])
-        self.refused("keylist: this takes a list", keylist="key.pem")
-        self.refused("keylist: an entry is no pair", keylist=["key.pem"])
-        self.refused("keylist: an entry is no pair", keylist=[("one",)])
-        self.refused("verify_error: 'hostname' is neither", verify_error="hostname")
-        self.refused("verify_error: a list", verify_error=["host"])
-        self.refused("verify_error: a list", verify_error=[[]])
+        self.refused("trustfiles: 'x.pem' is not a list", trustfiles="x.pem")
+        self.refused("crlfiles: 7 is not the name", crlfiles=[7])
+        self.refused("keylist: it must be a list", keylist="key.pem")
+        self.refused("keylist: an entry is not a pair", keylist=["key.pem"])
+        self.refused("keylist: an entry is not a pair", keylist=[("one",)])
+        self.refused("verify_error: 'hostname' is not True", verify_error="hostname")
+        self.refused("verify_error: the list", verify_error=["host"])
+        self.refused("verify_error: the list", verify_error=[[]])
         self.refused("verify_flags: 1:", verify_flags=1)
         self.refused("min_prime_bits: -1", min_prime_bits=-1)
-        self.refused("alpn: 'h2' is no list", alpn="h2")
+        self.refused("alpn: 'h2' is not a list", alpn="h2")
         self.refused("alpn: b''", alpn=[""])
-        self.refused("alpn: these protocols are too many", alpn=["a" * 255] * 300)
-        self.refused("sni: this takes", sni=5)
-        self.refused("password: this", password=5)
+        self.refused("alpn: there are too many protocols", alpn=["a" * 255] * 300)
+        self.refused("sni: it must be", sni=5)
+        self.refused("password: it must be", password=5)
         self.refused("password: UTF-8 cannot", password="\ud800")
         self.refused("alpn: UTF-8 cannot", alpn=["\ud800"])
         for name in ("a\0b", "\ud800"):
@@ -67,9 +67,9 @@ class ParametersTests(SynchronousTestCase):
             self.refused("no file can have this name", sni=name)
             self.refused("no file can have this name", keylog=name)
         self.refused("request_client_certificate: True", request_client_certificate=True)
-        self.refused("min_version: 'TLS1.1' is none of", min_version="TLS1.1")
+        self.refused("min_version: 'TLS1.1' is not one of", min_version="TLS1.1")
         self.refused("loglevel: -1", loglevel=-1)
-        self.refused("there is no colour, shape", shape=1, colour=2)
+        self.refused("unknown fields ['colour', 'shape']", shape=1, colour=2)
 
     def test_no_error_shows_a_key(self) -> None:
         error = self.assertRaises(ProcessArgumentError, parse, {"keylist": [(b"secret",)]}, False)
@@ -140,18 +140,18 @@ class ParseTests(SynchronousTestCase):
             self.assertIs(value, parse(value, is_server))
 
     def test_what_does_no_tls(self) -> None:
-        self.refused("str is nothing that a client can do TLS with", "NORMAL", False)
-        self.refused("bool is nothing", True, True)
-        self.refused("nothing that a server", optionsForClientTLS("a.example"), True)
+        self.refused("a client cannot use str for TLS", "NORMAL", False)
+        self.refused("a server cannot use bool", True, True)
+        self.refused("a server cannot use", optionsForClientTLS("a.example"), True)
 
     def test_each_side_has_its_fields(self) -> None:
         self.refused("keylist: a server needs", TLSParameters(), True)
         self.refused(
-            "trustfiles: who signs",
+            "trustfiles: give the authorities",
             TLSParameters(keylist=[PAIR], request_client_certificate="required"),
             True,
         )
-        self.refused("sni: this is for servers", {"sni": {"a.example": PAIR}}, False)
+        self.refused("sni: only a server can have this", {"sni": {"a.example": PAIR}}, False)
         self.refused("request_client", {"request_client_certificate": "optional"}, False)
         anonymous = TLSParameters(type="anon", allow_anonymous=True)
         self.assertIs(anonymous, parse(anonymous, True))

@@ -14,7 +14,7 @@ from twisted.trial.unittest import SkipTest, SynchronousTestCase
 from netproc.net.tls.contexts import security
 from netproc.net.tls.interfaces import Engine
 from netproc.net.tls.primes import LONGEST, WatchedConnection, _Reader
-from netproc.test.certificates import Authority, handshake
+from netproc.test.support.certificates import Authority, handshake
 
 ROOT = Authority("Root CA")
 #: Of RFC 2409, section 6.2.

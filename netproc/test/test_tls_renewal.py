@@ -10,8 +10,8 @@ from netproc.core.errors import ProcessArgumentError
 from netproc.net.tls import credentials
 from netproc.net.tls.contexts import security
 from netproc.net.tls.parameters import TLSParameters
-from netproc.test.certificates import Pair, handshake
-from netproc.test.test_tls_contexts import GOOD, OTHER, ROOT, ContextCase
+from netproc.test.support.certificates import Pair, handshake
+from netproc.test.support.contexts import GOOD, OTHER, ROOT, ContextCase
 
 
 class ChangeTests(ContextCase):
@@ -46,7 +46,7 @@ class ChangeTests(ContextCase):
         self.agree(self.client("good.example"), self.security.engine(None))
         # A new process is told.
         error = self.assertRaises(ProcessArgumentError, security, self.parameters, is_server=True)
-        self.assertIn("do not fit", error.problem)
+        self.assertIn("do not belong together", error.problem)
         self.write(self.certificate, OTHER[1])
         self.agree(self.client("other.example"), self.security.engine(None))
 

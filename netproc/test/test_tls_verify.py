@@ -28,7 +28,7 @@ from netproc.net.tls.interfaces import Engine
 from netproc.net.tls.names import is_for
 from netproc.net.tls.parameters import TLSParameters
 from netproc.net.tls.verify import Verification
-from netproc.test.certificates import (
+from netproc.test.support.certificates import (
     CLIENT_PURPOSE,
     SERVER_PURPOSE,
     Authority,
@@ -187,7 +187,7 @@ class ChainTests(VerifyCase):
 
     def test_a_leaf_that_signs(self) -> None:
         key, leaf = NO_CA.issue("good.example")
-        self.problem((key, leaf + NO_CA.pem), "no authority", "")
+        self.problem((key, leaf + NO_CA.pem), "not an authority", "")
 
     def test_nothing_is_trusted_by_default(self) -> None:
         told = self.refused(self.client(trustfiles=[]), self.server(), "unknown authority")
@@ -411,7 +411,7 @@ class ForeignTests(VerifyCase):
         other = PrivateCertificate.loadPEM(b"".join(ROOT.issue("other.example")))
         options = CertificateOptions(privateKey=one.privateKey.original, certificate=other.original)
         error = self.assertRaises(ProcessArgumentError, security, options, is_server=True)
-        self.assertIn("CertificateOptions makes no connection: key values", error.problem)
+        self.assertIn("CertificateOptions cannot make a connection: key values", error.problem)
 
     def test_one_that_does_not_is_refused(self) -> None:
         for source in (CertificateOptions(), SSL.Context(SSL.TLS_METHOD)):

@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from netproc import TLSParameters
 from netproc.net.tls import contexts
-from netproc.test.certificates import Authority, handshake, pem_of_key
+from netproc.test.support.certificates import Authority, handshake, pem_of_key
 
 ROOT = Authority("Root")
 PAIR = ROOT.issue("good.example", common="good")

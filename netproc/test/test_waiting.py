@@ -1,4 +1,4 @@
-"""waiting.py: what one of several who wait does to the others."""
+"""process/waiting.py: what one of several who wait does to the others."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from netproc.core.errors import ProcessError
 from netproc.process.waiting import Waiters, in_time
-from netproc.test.counting import growth
+from netproc.test.support.counting import growth
 
 
 def _cancel(_: object, other: Deferred[int]) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
-from netproc.test.test_packaging import checkout
+from netproc.test.support.checkout import checkout
 
 #: A wording that is refused, in pieces so that this file has none.
 HABIT = "be" + "hind"

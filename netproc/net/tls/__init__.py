@@ -1,6 +1,6 @@
-"""TLS: parameters into contexts, verification, and what became of it.
+"""TLS: parameters, contexts of OpenSSL, channels, and the checks of the peer.
 
-`parameters` holds the value of the keyword `tls_parameters`, `contexts` makes OpenSSL's contexts of
-it with `credentials`, `servernames`, `priority` and `verify`, `engine` has one connection, and `peerstatus` tells
-about it.
+`parameters.py` has the value of the keyword `tls_parameters`.  `contexts.py` makes OpenSSL's contexts from it, with
+`credentials.py`, `servernames.py`, `priority.py` and `verify.py`.  `engine.py` has one connection, and `peerstatus.py`
+describes it.  `attach.py` puts a channel with TLS on another channel.
 """

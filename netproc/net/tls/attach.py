@@ -1,6 +1,6 @@
-"""Put TLS over a channel, in the faster of the two ways if that can be.
+"""Putting TLS on a channel, in the faster of the two ways if that is possible.
 
-`process/starttls.py` and `net/opening/handshake.py` call it with what `contexts.py` (at run time) made of the parameters.
+`process/starttls.py` and `net/opening/handshake.py` call `tls_channel` with an engine.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from ..channel import Receiver
 from ..interfaces import INetprocReactor
 from ..stream import StreamChannel
 from .channel import TLSChannel
+from .connection import SocketConnection
 from .interfaces import Engine, Security
 from .memory import MemoryTLSChannel
 from .onsocket import SocketTLSChannel
@@ -21,8 +22,9 @@ from .onsocket import SocketTLSChannel
 def engine_for(
     security: Security, name: str | None, channel: StreamChannel, unread: object = None
 ) -> Engine:
-    """The engine of a connection over CHANNEL; see Security.  What is UNREAD, if anything, can be read from
-    memory only.
+    """Return the engine of SECURITY for a connection over CHANNEL, whose server must be NAME.
+
+    If there is UNREAD input, the engine works on memory, since OpenSSL could not read that input from the socket.
     """
     return security.engine(name, None if unread else channel.socket_for_tls())
 
@@ -37,6 +39,6 @@ def tls_channel(
     failed: Callable[[ProcessError], None],
     receiver: Receiver | None = None,
 ) -> TLSChannel:
-    """TLS over BELOW; see TLSChannel."""
-    made = SocketTLSChannel if engine.on_socket else MemoryTLSChannel
+    """Return a TLS channel over BELOW, with ENGINE; the other arguments are those of `TLSChannel`."""
+    made = SocketTLSChannel if isinstance(engine.connection, SocketConnection) else MemoryTLSChannel
     return made(below, engine, reactor, limits, opened=opened, failed=failed, receiver=receiver)

@@ -1,8 +1,8 @@
-"""One certificate, read field by field from its DER.
+"""A certificate, read field by field from its DER.
 
-`verify`, `ocsp` and `peerstatus` get certificates from OpenSSL, which has parsed and judged them.  They read here what
-they compare.  `cryptography` refuses a whole certificate for one odd name or extension, even one that does not
-matter, so it must not decide what a peer is called.
+`verify.py`, `ocsp.py` and `peerstatus.py` get certificates from OpenSSL, which has parsed and verified them, and read
+here the fields that they compare.  `cryptography` refuses a whole certificate for one odd name or extension, even if that
+one does not matter, so it must not decide which names a peer has.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _RSA_PSS: Final = bytes.fromhex("2a864886f70d01010a")
 
 
 class Element(NamedTuple):
-    """One element of DER: `raw` is the whole of it, `content` what follows its tag and length."""
+    """One element of DER: `raw` is the whole element, `content` the part after tag and length."""
 
     tag: int
     content: bytes
@@ -35,7 +35,7 @@ class Element(NamedTuple):
 
 
 def elements(data: bytes) -> Iterator[Element]:
-    """The elements that DATA consists of.
+    """Yield the elements of which DATA consists.
 
     :raises ValueError: if DATA is cut off, or is not DER.
     """
@@ -44,7 +44,7 @@ def elements(data: bytes) -> Iterator[Element]:
 
 
 def _places(data: bytes) -> Iterator[tuple[int, int, int]]:
-    """Where each element begins, where its content does, and where both end."""
+    """Yield where each element begins, where its content begins, and where both end."""
     at = 0
     while at < len(data):
         start, size = _measure(data, at)
@@ -56,7 +56,7 @@ def _places(data: bytes) -> Iterator[tuple[int, int, int]]:
 
 
 def _measure(data: bytes, at: int) -> tuple[int, int]:
-    """Where the content of the element at AT begins, and how long it is."""
+    """Return where the content of the element at AT begins, and how long it is."""
     if data[at] & 0x1F == 0x1F:
         raise ValueError("a tag of several bytes")
     size, start = int.from_bytes(data[at + 1 : at + 2]), at + 2
@@ -69,12 +69,12 @@ def _measure(data: bytes, at: int) -> tuple[int, int]:
 
 
 def inside(data: bytes) -> Iterator[Element]:
-    """The elements of the one sequence that DATA is."""
+    """Return the elements of DATA, which is one sequence."""
     return elements(_content(data))
 
 
 def _content(data: bytes) -> bytes:
-    """The content of the one sequence that DATA is."""
+    """Return the content of DATA, which is one sequence."""
     (sequence,) = elements(data)
     if sequence.tag != SEQUENCE:
         raise ValueError("not a sequence")
@@ -82,7 +82,7 @@ def _content(data: bytes) -> bytes:
 
 
 def der_of(certificate: crypto.X509) -> bytes:
-    """CERTIFICATE as its peer sent it."""
+    """Return the DER of CERTIFICATE, as the peer sent it."""
     return crypto.dump_certificate(crypto.FILETYPE_ASN1, certificate)
 
 
@@ -90,7 +90,7 @@ class Certificate:
     """A certificate that OpenSSL has parsed; names and key are DER, as the peer sent them."""
 
     def __init__(self, der: bytes) -> None:
-        """:raises ValueError: if DER is no certificate, or is encoded in another way than DER."""
+        """:raises ValueError: if DER is not a certificate in DER."""
         signed, algorithm, signature = inside(der)
         self.algorithm, self.signature = algorithm.raw, signature.raw
         self.version = 1
@@ -99,7 +99,7 @@ class Certificate:
             (version,) = elements(first.content)
             self.version = int.from_bytes(version.content) + 1
             first, *fields = fields
-        #: With its sign.
+        #: The serial number as it is encoded, with its sign.
         self.serial_number = first.content
         _, issuer, validity, subject, key, *optional = fields
         self.issuer, self.subject, self.public_key = issuer.raw, subject.raw, key.raw
@@ -119,7 +119,7 @@ class Certificate:
         return identifier.content == _RSA_PSS
 
     def extensions(self, kind: bytes) -> list[bytes]:
-        """The values of the extensions of that KIND, an object identifier as it is encoded."""
+        """Return the values of the extensions of that KIND, an object identifier as it is encoded."""
         found = []
         for extension in (e for data in self._extensions for e in inside(data)):
             identifier, *_, value = elements(extension.content)
@@ -128,7 +128,7 @@ class Certificate:
         return found
 
     def alternative_names(self, tag: int) -> list[bytes]:
-        """The names of the subject that are of the kind TAG.
+        """Return the alternative names of the subject that have TAG.
 
         :raises ValueError: if they cannot be read.
         """
@@ -136,27 +136,27 @@ class Certificate:
         if not values:
             return []
         (value,) = map(_content, values)
-        # A certificate can have thousands of them.
+        # A certificate can have thousands of names.
         return [value[start:end] for at, start, end in _places(value) if value[at] == tag]
 
 
 # -- a copy that others can read ------------------------------------------------------------------
 
-#: The kinds of strings in names: UTF-8, or Latin-1 in the older ones; and those of several bytes a character.
+#: The kinds of strings in names: those in UTF-8, or in Latin-1 if they are old, and those with several bytes per character.
 _NARROW: Final = {0x0C, 0x12, 0x13, 0x14, 0x16}
 _WIDE: Final = {0x1C: "utf-32-be", 0x1E: "utf-16-be"}
 _UTF8_STRING: Final = 0x0C
 _SET: Final = 0x31
 
-# A copy has the third version, the serial number 1 and lasts a day.
+# A copy has version 3 and serial number 1, and is valid for one day.
 _HEAD: Final = bytes.fromhex("a003020102020101")
 _VALIDITY: Final = bytes.fromhex("301e170d3730303130313030303030305a170d3730303130323030303030305a")
 
 
 def readable_copy(certificate: Certificate) -> bytes:
-    """The DER of a certificate with the names, key and algorithms of CERTIFICATE that strict parsers read.
+    """Return the DER of a certificate with the names, key and algorithms of CERTIFICATE, for strict parsers.
 
-    All strings are UTF-8 in it, there are no extensions, and its signature is not valid.
+    All its strings are UTF-8, it has no extensions, and its signature is not valid.
     """
     signed = _encode(
         SEQUENCE,
@@ -186,7 +186,7 @@ def _readable_attribute(attribute: Element) -> bytes:
 
 
 def _text(value: Element) -> str:
-    """VALUE of a name as text; what is no string in hexadecimal."""
+    """Return VALUE of a name as text, or in hexadecimal if it is not a string."""
     if value.tag in _WIDE:
         return value.content.decode(_WIDE[value.tag], "replace")
     if value.tag not in _NARROW:

@@ -1,11 +1,11 @@
-"""The TLS channel: between the channel of a connection and the process that uses it.
+"""The TLS channel, between the channel of a connection and its receiver.
 
-`attach.py` puts one over any channel of `net/`, whose receiver it is; it is the channel of
-what is above (`net/channel.py`).  The engine, made by `contexts.py` (at run time), has the connection of pyOpenSSL and judges the peer.
+`attach.py` puts it on a channel (`net/channel.py`): the TLS channel is the receiver of the channel below, and a channel
+for its own receiver.  The engine (`interfaces.py`) has the connection of pyOpenSSL and checks the peer.
 
-Nothing goes up or down before the handshake is done and the peer is judged; whatever fails ends the
-connection, and nothing is ever sent in clear text.  How records get to and from the peer is the matter of the two
-kinds: `memory.py` passes them through the channel below, `onsocket.py` lets OpenSSL use the socket.
+No data passes in either direction before the handshake is done and the peer is checked.  Any failure ends the connection,
+and nothing is ever sent in clear text.  There are two kinds: `memory.py` passes records through the channel below,
+`onsocket.py` lets OpenSSL use the socket.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ from .interfaces import Engine
 HANDSHAKE_FAILED = "TLS handshake failed"
 TLS_BROKEN = "TLS connection broken"
 
-#: What OpenSSL says when the engine has refused a certificate.
+#: OpenSSL's reason when the engine has refused a certificate.
 _UNVERIFIED = "certificate verify failed"
 
 
 class TLSChannel(ABC):
-    """TLS over the channel BELOW, which has to be told that this is its receiver now.
+    """TLS over the channel BELOW; the caller makes this channel its receiver.
 
-    OPENED is called when the connection can be used, and hands this channel to a receiver; FAILED instead
-    when it never can be, once the descriptor is gone.  A connection that is used already, before TLS,
-    has a RECEIVER from the beginning: it is told of the end, too.
+    When the connection can be used, OPENED is called with this channel, and hands it to a receiver.  If the handshake
+    fails, FAILED is called with the error instead, after the descriptor is closed.  A connection that was used before TLS
+    has a RECEIVER from the beginning, which is notified of the end too.
     """
 
     def __init__(
@@ -63,10 +63,10 @@ class TLSChannel(ABC):
 
         self.unsent = 0
         self.failure: ProcessError | None = None
-        #: Has the input ended without the peer's word that it is whole?
+        #: Whether the input ended without the close_notify that tells that it is complete.
         self.truncated = False
 
-        # Written before the handshake was done.
+        # Output written before the end of the handshake.
         self._early: list[bytes] = []
         self._early_size = 0
         self._handshaking = True
@@ -75,13 +75,13 @@ class TLSChannel(ABC):
         self._tell_writable = False
         self._write_shut = False
         self._input_over = False
-        # The times of a close that waits for the handshake.
+        # The arguments of a close that waits for the handshake.
         self._close_due: tuple[float, float] | None = None
         self._closing = False
         self._gone = False
 
     def start(self, unread: bytes = b"") -> None:
-        """Begin the handshake; UNREAD has come from the peer already."""
+        """Begin the handshake; UNREAD is input that has come from the peer already."""
         self._wait(self._limits.handshake_timeout)
         self._begin(unread)
         if self._paused and self._handshaking:
@@ -92,33 +92,32 @@ class TLSChannel(ABC):
         """Take the first step of the handshake."""
 
     def hand_to(self, receiver: Receiver) -> None:
-        """See Channel."""
         self._receiver = receiver
 
     # -- the handshake ------------------------------------------------------------------------
 
     def _shake_hands(self) -> None:
-        """Go on with the handshake as far as what has come allows."""
+        """Continue the handshake as far as the received input allows."""
         try:
             self._connection.do_handshake()
         except (SSL.WantReadError, SSL.WantWriteError) as wanted:
             self._handshake_waits(wanted)
         except Exception as error:
-            # Also what a function of the context raises: whatever goes wrong is no handshake.
+            # Also an exception of a function of the context: any error makes the handshake fail.
             self._break(self._refusal(error) or error_of(HANDSHAKE_FAILED, error))
         else:
             self._judge()
 
     @abstractmethod
     def _handshake_waits(self, wanted: SSL.Error) -> None:
-        """It goes on when the peer has answered, or can be written to."""
+        """Arrange that the handshake continues when there is input, or room for output."""
 
     def _refusal(self, error: Exception) -> ProcessError | None:
-        """What the engine has against the peer, if that made the handshake fail."""
+        """Return the engine's objection to the peer if that made the handshake fail, else None."""
         return self._engine.check() if _UNVERIFIED in reasons(error) else None
 
     def _judge(self) -> None:
-        """The handshake is done: is the peer who it should be?"""
+        """Check the peer after the handshake."""
         try:
             problem = self._engine.check()
         except Exception as error:
@@ -132,12 +131,12 @@ class TLSChannel(ABC):
         try:
             self._connection.shutdown()
         except SSL.Error:
-            # The peer may have gone; it is given up in any case.
+            # The peer may be gone; the connection ends in any case.
             pass
         self._break(problem)
 
     def _open(self) -> None:
-        """Everything is as it should be."""
+        """Pass on the output that waits, and this channel to its receiver."""
         self._stop_waiting()
         self._handshaking = False
         opened = self._opened
@@ -147,7 +146,7 @@ class TLSChannel(ABC):
         self._handshake_over()
         for data in early:
             self._encrypt(data)
-        # What was asked for during the handshake comes before what OPENED asks for.
+        # First the calls that were made during the handshake, then those that OPENED makes.
         if self._paused:
             self._below.pause()
         if self._tell_writable:
@@ -161,11 +160,11 @@ class TLSChannel(ABC):
 
     @abstractmethod
     def _handshake_over(self) -> None:
-        """What has to be done before anything is written."""
+        """Do what is needed before the first output."""
 
     @abstractmethod
     def _go_on(self) -> None:
-        """There is a receiver: tell it what has come."""
+        """Pass the input that has come to the receiver, since there is one now."""
 
     def _too_late(self) -> None:
         self._timer = None
@@ -181,15 +180,15 @@ class TLSChannel(ABC):
             self._timer.cancel()
             self._timer = None
 
-    # -- told by the channel below --------------------------------------------------------------
+    # -- called by the channel below -------------------------------------------------------------
 
     @property
     @abstractmethod
     def data(self) -> Callable[[bytes], None]:
-        """See Receiver."""
+        """The function that takes input, see `Receiver`."""
 
     def eof(self) -> None:
-        """See Receiver; without a goodbye before it, somebody may have cut the rest off."""
+        """Take the end of the input; without a close_notify before it, an attacker may have cut off the rest."""
         if self._handshaking:
             self._break(ProcessError(None, f"{HANDSHAKE_FAILED}: the peer closed the connection"))
         else:
@@ -200,33 +199,28 @@ class TLSChannel(ABC):
         """The channel below has no more input."""
 
     def lost(self, reason: ProcessError | None) -> None:
-        """See Receiver."""
         self.truncated = self.truncated or not self._input_over
         self._end(reason)
 
     def gone(self) -> None:
-        """See Receiver."""
         self._end(None)
 
     def output_lost(self, reason: ProcessError) -> None:
-        """See Receiver."""
         if self._receiver is not None:
             self._receiver.output_lost(reason)
 
     def congested(self) -> None:
-        """See Receiver."""
         if self._receiver is not None:
             self._receiver.congested()
 
     def writable(self) -> None:
-        """See Receiver; during the handshake it is not so."""
+        """Report room for output; during the handshake remember it for later."""
         if self._handshaking:
             self._tell_writable = True
         elif self._receiver is not None:
             self._receiver.writable()
 
     def noticed(self, error: ProcessError) -> None:
-        """See Receiver."""
         if self._receiver is not None:
             self._receiver.noticed(error)
 
@@ -238,17 +232,15 @@ class TLSChannel(ABC):
     # -- input ----------------------------------------------------------------------------------
 
     def check_pausable(self) -> None:
-        """See Channel."""
         self._below.check_pausable()
 
     def pause(self) -> None:
-        """See Channel; the handshake goes on."""
+        """Pause the input; a handshake continues."""
         self._paused = True
         if not self._handshaking:
             self._below.pause()
 
     def resume(self) -> None:
-        """See Channel."""
         self._paused = False
         if not self._handshaking:
             self._below.resume()
@@ -257,16 +249,14 @@ class TLSChannel(ABC):
 
     @property
     def output(self) -> Self:
-        """See Channel."""
         return self
 
     @property
     def pending(self) -> int:
-        """See Output."""
         return self._below.output.pending + self._early_size
 
     def write(self, data: bytes) -> None:
-        """See Channel; before the handshake is done it waits."""
+        """Write DATA; before the end of the handshake it waits."""
         if self._handshaking:
             self._early.append(data)
             self._early_size += len(data)
@@ -275,17 +265,15 @@ class TLSChannel(ABC):
 
     @abstractmethod
     def _encrypt(self, data: bytes) -> None:
-        """Send DATA."""
+        """Send DATA, encrypted."""
 
     def when_writable(self) -> None:
-        """See Channel."""
         if self._handshaking:
             self._tell_writable = True
         else:
             self._below.when_writable()
 
     def set_marks(self, high: int, low: int) -> None:
-        """See Channel."""
         self._below.set_marks(high, low)
 
     # -- what it is -----------------------------------------------------------------------------
@@ -297,52 +285,46 @@ class TLSChannel(ABC):
 
     @property
     def connection(self) -> SSL.Connection:
-        """OpenSSL's side of it."""
+        """The connection of pyOpenSSL."""
         return self._connection
 
     @property
     def local(self) -> SocketAddress | None:
-        """See Channel."""
         return self._below.local
 
     @property
     def remote(self) -> SocketAddress | None:
-        """See Channel."""
         return self._below.remote
 
     def set_option(self, name: str, value: object) -> None:
-        """See Channel."""
         self._below.set_option(name, value)
 
     def peer_credentials(self) -> tuple[int, int, int] | None:
-        """See Channel."""
         return self._below.peer_credentials()
 
     def peer_status(self) -> dict[str, object] | None:
-        """What there is to know of the connection and its peer, once the handshake is done."""
+        """Return what is known of the connection and its peer, or None before the end of the handshake."""
         return None if self._handshaking else self._engine.peer_status()
 
     # -- ending ---------------------------------------------------------------------------------
 
     def write_eof(self) -> None:
-        """See Channel: by a close_notify, behind which the peer may go on sending."""
+        """End the output with a close_notify; the peer may continue to send."""
         self._write_shut = True
         if not self._handshaking:
             self._say_goodbye()
 
     @abstractmethod
     def _say_goodbye(self) -> None:
-        """Send a close_notify, unless that has been done; the connection below stays open."""
+        """Send a close_notify if none has been sent; the connection below stays open."""
 
     def close(self, flush: float, linger: float) -> None:
-        """See Channel; what was written before the handshake is done waits for it, for FLUSH
-        seconds at most.
-        """
+        """Close the connection; output that waits for the end of the handshake waits for FLUSH seconds at most."""
         if self._closing:
             return
         self._closing = True
         if self._gone or self.failure is not None:
-            return  # it is closed, or closing already
+            return  # the channel is closed or closing already
         if self._handshaking and self._early:
             self._close_due = flush, linger
             self._wait(flush)
@@ -355,7 +337,6 @@ class TLSChannel(ABC):
         self._below.close(flush, linger)
 
     def abort(self) -> None:
-        """See Channel."""
         self._closing = True
         self._below.abort()
 
@@ -365,7 +346,7 @@ class TLSChannel(ABC):
             self._receiver.output_lost(error)
 
     def _break(self, error: ProcessError) -> None:
-        """ERROR ends the connection: send the alert that there may be, and nothing more."""
+        """End the connection with ERROR; send OpenSSL's alert if there is one, and nothing else."""
         self._stop_waiting()
         self._send_alert()
         self._set_failure(error)
@@ -373,10 +354,10 @@ class TLSChannel(ABC):
 
     @abstractmethod
     def _send_alert(self) -> None:
-        """Send what OpenSSL has to say to the peer at the end; nothing else may be sent any more."""
+        """Send OpenSSL's last record, the alert; nothing may be sent after it."""
 
     def _end(self, reason: ProcessError | None) -> None:
-        """The connection below is gone."""
+        """Report the end, since the connection below is closed."""
         self._stop_waiting()
         self._gone = True
         error = self.failure or reason
@@ -402,18 +383,18 @@ class TLSChannel(ABC):
     @property
     @abstractmethod
     def _not_missed(self) -> int:
-        """How many bytes nobody misses if they could not be sent."""
+        """How many unsent bytes to ignore: our close_notify or alert."""
 
 
 def error_of(what: str, error: Exception) -> ProcessError:
-    """ERROR as it can be told: OpenSSL's reasons, or what else there is."""
+    """Return a ProcessError for ERROR; WHAT says what failed, and OpenSSL's reasons follow."""
     number = error.args[0] if isinstance(error, SSL.SysCallError) else 0
     problem = f"{what}: {'; '.join(reasons(error)) or repr(error)}"
     return ProcessError(number if number > 0 else None, problem)
 
 
 def reasons(error: Exception) -> list[str]:
-    """What OpenSSL has to say about ERROR; nothing, if it is not OpenSSL's."""
+    """Return OpenSSL's reasons for ERROR, none if it is not OpenSSL's error."""
     if isinstance(error, SSL.SysCallError):
         number = error.args[0]
         return [os.strerror(number) if number > 0 else "the peer closed the connection"]

@@ -1,9 +1,9 @@
-"""A TLS connection on a socket, no call of which keeps the reactor for long, whatever the peer sends.
+"""A TLS connection on a socket, of which no call keeps the reactor for long, whatever the peer sends.
 
-`contexts.py` makes one where OpenSSL may have the socket; `onsocket.py` (at run time) reads and writes it.
+`contexts.py` makes it if OpenSSL may use the socket; `attach.py` chooses the channel by it.
 
 OpenSSL on a socket reads until the socket is empty in two cases.  During the handshake it skips HelloRequests.  After the
-handshake it goes on from a record without data, such as a KeyUpdate or a ticket, to the next record.  A peer that sends
+handshake it continues from a record without data, such as a KeyUpdate or a ticket, to the next record.  A peer that sends
 such records as fast as OpenSSL reads them would keep the reactor in one call.  So the handshake passes through memory,
 record by record.  OpenSSL gets the socket after the handshake, and then returns after each record.
 """
@@ -17,10 +17,8 @@ from typing import Any
 
 from OpenSSL import SSL
 
-from ...core.limits import KIB
+from ..reads import RECORD
 from .records import MOST_RECORDS, RecordReader, weight
-
-_PIECE = 16 * KIB
 
 # This file alone uses private names of pyOpenSSL.  There are no public ones for giving a socket to a connection that
 # began in memory, nor for the mode of a connection: pyOpenSSL sets SSL_MODE_AUTO_RETRY on each.
@@ -44,14 +42,14 @@ class SocketConnection(SSL.Connection):
         self._flight = b""
 
     def do_handshake(self) -> None:
-        """Go on with the handshake, by `MOST_RECORDS` records at most, or fewer large ones.
+        """Continue the handshake by `MOST_RECORDS` records at most, or fewer large ones.
 
         Until the handshake is done, this raises WantReadError or WantWriteError, as OpenSSL on a socket does.
         """
         done = 0
         while done < MOST_RECORDS:
             if self._wants_input:
-                # Nothing after a record: if the handshake ends with it, OpenSSL is to read the rest from the socket.
+                # Read nothing after the record: if the handshake ends with it, OpenSSL reads the rest from the socket.
                 part = self._records.read(self._receive)
                 if not part:
                     break
@@ -74,7 +72,7 @@ class SocketConnection(SSL.Connection):
         raise SSL.WantReadError
 
     def _receive(self, size: int) -> bytes:
-        """What has come, SIZE bytes at most; nothing if nothing has."""
+        """Return received bytes, SIZE at most, or nothing if none have come."""
         try:
             data = self._sock.recv(size)
         except BlockingIOError:
@@ -86,15 +84,15 @@ class SocketConnection(SSL.Connection):
         return data
 
     def _send_flight(self) -> None:
-        """Send what OpenSSL has written; raises WantWriteError while the kernel has no room for it."""
+        """Send the output of OpenSSL; raise WantWriteError while the kernel has no room for it."""
         more = True
         while self._flight or more:
             if not self._flight:
                 try:
-                    self._flight = self.bio_read(_PIECE)
+                    self._flight = self.bio_read(RECORD)
                 except SSL.WantReadError:
                     return
-                more = len(self._flight) == _PIECE
+                more = len(self._flight) == RECORD
             self._flight = self._flight[self._send(self._flight) :]
 
     def _send(self, data: bytes) -> int:
@@ -106,14 +104,14 @@ class SocketConnection(SSL.Connection):
             raise _syscall_error(error) from None
 
     def _take_socket(self) -> None:
-        """The handshake is done: from now on OpenSSL reads and writes the socket."""
+        """Let OpenSSL read and write the socket, after the handshake."""
         _LIB.SSL_set_fd(self._ssl, self._sock.fileno())
-        # That has freed the memory.
+        # The call has freed these.
         self._into_ssl = self._from_ssl = None
         _LIB.SSL_clear_mode(self._ssl, _LIB.SSL_MODE_AUTO_RETRY)
 
 
 def _syscall_error(error: OSError) -> SSL.SysCallError:
-    """ERROR of the socket, as OpenSSL on a socket tells it."""
+    """Return ERROR of the socket as the exception that OpenSSL on a socket raises."""
     number = error.errno or 0
     return SSL.SysCallError(number, os.strerror(number))

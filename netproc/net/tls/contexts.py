@@ -1,7 +1,7 @@
-"""Contexts of OpenSSL, built and checked when a process is made, and the engines made of them.
+"""OpenSSL's contexts, built and checked when a process is made, and the engines of connections.
 
-`make` asks for a `Security` with what `parameters.parse` returned; `client` and `server` ask
-that for the engine of each connection.
+`making/make.py` and `streams/openstream.py` call `security` with the value of `tls_parameters`.  The result makes the
+engine (`engine.py`) of each connection.
 """
 
 from __future__ import annotations
@@ -22,23 +22,24 @@ from twisted.logger import Logger
 from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
 from twisted.python.failure import Failure
 
-from ...core.errors import ProcessArgumentError
+from ...core.errors import ProcessArgumentError, argument
+from ...core.escape import shown
 from . import credentials, keylog, priority, servernames
 from .connection import SUPPORTED, SocketConnection
 from .engine import OpenSSLEngine
 from .interfaces import Security
 from .names import address_of, server_name
-from .parameters import KeyPair, TLSParameters, check_hostname, parameter_error, parse
+from .parameters import KEYWORD, KeyPair, TLSParameters, check_hostname, parameter_error, parse
 from .primes import WatchedConnection
 from .renewal import Renewed
 from .verify import ForeignContextVerdict, Verification
 
 log = Logger()
 
-#: Always: nobody renegotiates, compresses or resumes, whatever the versions are.
+#: These are always set: no renegotiation, no compression and no resumption, whatever the versions are.
 _OPTIONS: Final = SSL.OP_NO_RENEGOTIATION | SSL.OP_NO_COMPRESSION | SSL.OP_NO_TICKET
 
-_NO_NAME: Final = "hostname: which name must the server's certificate have?"
+_NO_NAME: Final = "hostname: give the name that the server's certificate must have"
 
 
 def _selection(parameters: TLSParameters, is_server: bool) -> priority.Selection:
@@ -52,7 +53,9 @@ def _set_protocol(context: SSL.Context, parameters: TLSParameters, is_server: bo
     if parameters.min_version is not None:
         least = max(least, priority.NUMBERS[parameters.min_version])
     if least > selection.highest:
-        raise parameter_error(f"min_version: {parameters.min_version}: the priority has none of it")
+        raise parameter_error(
+            f"min_version: {parameters.min_version}: the priority allows no such version"
+        )
     context.set_min_proto_version(least)
     context.set_max_proto_version(selection.highest)
     context.set_options(_OPTIONS | selection.options)
@@ -63,12 +66,12 @@ def _set_protocol(context: SSL.Context, parameters: TLSParameters, is_server: bo
             context.set_tls13_ciphersuites(selection.tls13.encode("ascii"))
     except SSL.Error as error:
         raise parameter_error(
-            f"priority: {parameters.priority!r}: {credentials.reason(error)}"
+            f"priority: {shown(parameters.priority)}: {credentials.reason(error)}"
         ) from None
 
 
 def _set_trust(context: SSL.Context, parameters: TLSParameters, is_server: bool) -> None:
-    """Whose certificates are taken: on servers never those of the system's authorities."""
+    """Set the trusted authorities; a server never trusts those of the system."""
     if parameters.system_trust and not is_server:
         context.set_default_verify_paths()
     authorities = credentials.trust(context, parameters.trustfiles)
@@ -80,7 +83,7 @@ def _set_trust(context: SSL.Context, parameters: TLSParameters, is_server: bool)
 
 
 def _set_protocols(context: SSL.Context, parameters: TLSParameters, is_server: bool) -> None:
-    """ALPN (RFC 7301); without a common protocol the connection has none."""
+    """Set up ALPN (RFC 7301); without a common protocol the connection has none."""
     ours = parameters.alpn
     if not ours:
         return
@@ -96,7 +99,7 @@ def _set_protocols(context: SSL.Context, parameters: TLSParameters, is_server: b
 
 
 def _set_staple(context: SSL.Context, parameters: TLSParameters, is_server: bool) -> None:
-    """OCSP: a server sends its status, a client keeps the server's for the verdict."""
+    """Set up OCSP: a server sends its status, a client keeps the status of the server for the check."""
 
     def take(connection: SSL.Connection, staple: bytes, data: None) -> bool:
         connection.get_app_data().staple = staple
@@ -137,7 +140,7 @@ def _context(
 
 
 def _names(parameters: TLSParameters) -> servernames.ServerNames | None:
-    """The contexts for the names of `sni`, each with one pair."""
+    """Return the contexts for the names of `sni`, each with one pair, or None if there are none."""
 
     def make_context(pair: KeyPair) -> SSL.Context:
         return _context(attrs.evolve(parameters, keylist=[pair], sni=(), ocsp_staple=None), True)
@@ -146,13 +149,13 @@ def _names(parameters: TLSParameters) -> servernames.ServerNames | None:
 
 
 class _Own:
-    """By parameters of ours.  Files that change count for the connections that come after."""
+    """TLS by `TLSParameters`.  Changed files are used for the connections after the change."""
 
     def __init__(self, parameters: TLSParameters, is_server: bool) -> None:
         self._parameters = parameters
         self._is_server = is_server
         self._mode = self._verify_mode()
-        # A client has to see the prime of such a server.
+        # A client has to see the size of the server's prime if the cipher suite has one.
         self._watches = not is_server and _selection(parameters, is_server).uses_primes
         self._names = _names(parameters)
         pems = [*(pem for pair in parameters.keylist for pem in pair), parameters.ocsp_staple]
@@ -163,7 +166,7 @@ class _Own:
         self.read()
 
     def read(self) -> None:
-        """Read the files again if they have changed; an error leaves everything as it was."""
+        """Read the files again if they have changed; after an error the old ones stay in use."""
         self._context.read()
         if self._names is not None:
             self._names.read()
@@ -177,12 +180,11 @@ class _Own:
         return SSL.VERIFY_PEER
 
     def engine(self, name: str | None, sock: socket.socket | None = None) -> OpenSSLEngine:
-        """See `Security`."""
-        # Files that have become useless, or are half written, are logged only.
+        # Files that cannot be used, such as half written ones, are only logged.
         context = self._context.latest()
         assert context is not None, "read when the process was made"
         if self._watches or not SUPPORTED:
-            sock = None  # what is watched has to pass through here
+            sock = None  # a watched connection works on memory
         if self._watches:
             connection: SSL.Connection = WatchedConnection(context)
         elif sock is None:
@@ -200,12 +202,12 @@ class _Own:
             least_prime = self._parameters.min_prime_bits
         verdict = Verification(self._parameters, name, self._is_server)
         if self._mode != SSL.VERIFY_NONE or not self._is_server:
-            # Of this connection, not of the context: others share that.
+            # Set on the connection, since other connections share the context.
             connection.set_verify(self._mode, verdict.callback)
         connection.set_app_data(verdict)
         if not self._is_server and self._parameters.type == "x509pki":
             connection.request_ocsp()
-        return OpenSSLEngine(connection, verdict, name, least_prime, on_socket=sock is not None)
+        return OpenSSLEngine(connection, verdict, name, least_prime)
 
     def _name(self, name: str | None) -> str | None:
         name = self._parameters.hostname or name
@@ -220,28 +222,28 @@ class _Own:
 
 
 def _ask_for(connection: SSL.Connection, name: str | None) -> None:
-    """Server name indication: of hosts only, never of addresses (RFC 6066, section 3)."""
+    """Send NAME to the server (SNI) if it is the name of a host, not an address (RFC 6066, section 3)."""
     if not name or address_of(name) is not None:
         return
     connection.set_tlsext_host_name(server_name(name).encode("ascii"))
 
 
 class _Watcher(TLSMemoryBIOProtocol):
-    """For Twisted's makers of connections, which look for ALPN here and tell it of their failures."""
+    """The protocol that Twisted's makers of connections expect: they look for ALPN here, and call `failVerification`."""
 
     def __init__(self, source: Any, is_server: bool) -> None:
         upper = Factory.forProtocol(Protocol)
         super().__init__(TLSMemoryBIOFactory(source, not is_server, upper), Protocol())
-        #: Why the maker refuses the peer, if it does.
+        #: Why the maker refuses the peer, or None.
         self.refusal: str | None = None
 
     def failVerification(self, reason: Failure) -> None:
-        """The verify callback of newer versions of Twisted says no as well, so the handshake fails by itself."""
+        """Note the failure.  In newer versions of Twisted the verify callback makes the handshake fail too."""
         self.refusal = repr(reason.value)
 
 
 class _ForeignContext:
-    """By what somebody else made: a context, or Twisted's maker of connections."""
+    """TLS by an object of the program: a context, or one of Twisted's makers of connections."""
 
     def __init__(self, source: Any, is_server: bool) -> None:
         self._source = source
@@ -253,22 +255,24 @@ class _ForeignContext:
         elif not is_server and IOpenSSLClientConnectionCreator.providedBy(source):
             self._creates = source.clientConnectionForTLS
         if self._creates is not None:
-            # They know it by a weak reference.
+            # The connections have only a weak reference to it.
             self._watcher = _Watcher(source, is_server)
 
     def check(self) -> None:
-        """Raise ProcessArgumentError if it makes no connection, or one that does not verify the server."""
-        # Twisted reads keys and certificates with the first connection: here is one.
+        """Raise ProcessArgumentError if the object cannot make a connection, or makes one that does not verify the server."""
+        # Twisted reads keys and certificates when it makes the first connection, so make one.
         source = self._source
         try:
             connection = self._connection()
         except Exception as error:
             why = credentials.reason(error) if isinstance(error, SSL.Error) else str(error)
-            raise parameter_error(f"{type(source).__name__} makes no connection: {why}") from None
+            raise parameter_error(
+                f"{type(source).__name__} cannot make a connection: {why}"
+            ) from None
         if not self._is_server and not connection.get_verify_mode() & SSL.VERIFY_PEER:
             raise parameter_error(
                 f"{type(source).__name__} does not verify the server: "
-                "TLSParameters(verify_error=None) says so if it is meant"
+                "if that is intended, use TLSParameters(verify_error=None)"
             )
 
     def _connection(self) -> SSL.Connection:
@@ -279,9 +283,9 @@ class _ForeignContext:
         return SSL.Connection(context, None)
 
     def engine(self, name: str | None, sock: socket.socket | None = None) -> OpenSSLEngine:
-        """See `Security`; a maker that sends a name of its own has that one verified.
+        """Return an engine, see `Security`; if a maker sends its own server name, the certificate must be for that one.
 
-        It is never on SOCK: Twisted's makers know connections over memory only.
+        The engine never works on SOCK, since Twisted's makers of connections use memory only.
         """
         connection = self._connection_in_role()
         name = None if self._is_server else self._name(connection, name)
@@ -308,34 +312,33 @@ class _ForeignContext:
 
 
 class _Given(_ForeignContext):
-    """By what a protocol of Twisted's gives to `startTLS`: that alone judges the peer."""
+    """TLS by the argument of Twisted's `startTLS`, which alone checks the peer."""
 
     def engine(self, name: str | None, sock: socket.socket | None = None) -> OpenSSLEngine:
-        """See `Security`."""
         return OpenSSLEngine(self._connection_in_role(), _GivenVerdict(self._watcher), None)
 
 
 class _GivenVerdict:
-    """See `verify.Verdict`: what the context does not refuse, only the maker of connections may."""
+    """A `Verdict` that refuses a peer only if the maker of connections does; the context checks the rest."""
 
     def __init__(self, watcher: _Watcher | None) -> None:
         self._watcher = watcher
 
     def problem(self, certificate: object) -> str | None:
-        """Why the maker refuses the peer, or None."""
+        """Return why the maker of connections refuses the peer, or None."""
         return None if self._watcher is None else self._watcher.refusal
 
     def warnings(self, certificate: object) -> list[str]:
-        """Nothing is known."""
+        """Return no warnings, since none are known."""
         return []
 
 
 def as_given(context_factory: object, *, is_server: bool) -> Security:
-    """For one connection, by CONTEXT_FACTORY, one of Twisted's, without anything that `security` asks of it.
+    """Return the security for one connection by Twisted's CONTEXT_FACTORY, without the checks of `security`.
 
-    :raises ProcessArgumentError: if it is nothing that this side can do TLS with.
+    :raises ProcessArgumentError: if this side cannot use it for TLS.
     """
-    # Twisted takes anything that has this method, whatever interfaces it provides.
+    # Twisted accepts any object with this method, whatever interfaces it provides.
     if not hasattr(context_factory, "getContext"):
         context_factory = parse(context_factory, is_server)
     if isinstance(context_factory, TLSParameters):
@@ -345,16 +348,17 @@ def as_given(context_factory: object, *, is_server: bool) -> Security:
 
 # -- one for equal parameters -----------------------------------------------------------------------
 
-#: How many contexts are kept for parameters that come again.
+#: How many contexts are kept for later processes with equal parameters.
 MOST: Final = 64
 _kept: OrderedDict[object, _Own] = OrderedDict()
 
 
+@argument(KEYWORD)
 def security(parameters: object, *, is_server: bool) -> Security:
-    """What PARAMETERS, anything that `parse` takes, come to.  Equal ones share it.
+    """Return the security for PARAMETERS, any value that `parse` takes.  Equal parameters share one.
 
-    :raises ProcessArgumentError: naming file and cause, if a key, a certificate, a file
-        of authorities or revocations, or the priority cannot be used.
+    :raises ProcessArgumentError: with file and cause, if a key, a certificate, a file of authorities or revocations, or
+        the priority cannot be used.
     """
     parsed = parse(parameters, is_server)
     if not isinstance(parsed, TLSParameters):
@@ -368,7 +372,7 @@ def security(parameters: object, *, is_server: bool) -> Security:
         else:
             _kept[key] = _Own(parsed, is_server)
     except ProcessArgumentError as error:
-        # The frames below hold the key and its password.
+        # The frames of the traceback hold the key and its password.
         raise error.with_traceback(None) from None
     _kept.move_to_end(key)
     if len(_kept) > MOST:

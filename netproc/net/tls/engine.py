@@ -1,7 +1,7 @@
-"""One TLS connection: the engine that encrypts, and what to think of the peer behind it.
+"""The engine of one TLS connection: OpenSSL's connection, and the check of the peer.
 
-`contexts` makes one for each connection; the TLS channel moves bytes between it and the
-transport, asks `check` when the handshake is over, and must close if that tells a problem.
+`contexts.py` makes one for each connection.  A TLS channel moves bytes between the engine and the transport, calls
+`check` after the handshake, and closes the connection if `check` returns an error.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from .verify import Verdict
 
 
 class OpenSSLEngine:
-    """CONNECTION works on memory (`bio_write`, `bio_read`), or on the socket if ON_SOCKET; its role is set, so
-    `do_handshake` is next.
+    """An engine with OpenSSL's CONNECTION, whose role is set, so that `do_handshake` is next.
 
-    NAME is what the server is verified as; None on servers.  A Diffie-Hellman prime must have
-    LEAST_PRIME bits, if that is not None.
+    The connection works on memory (`bio_write`, `bio_read`), or on the socket if it is a `SocketConnection`.
+    NAME is the name that the server must have; None on servers.  A Diffie-Hellman prime must have LEAST_PRIME bits,
+    unless that is None.
     """
 
     def __init__(
@@ -29,10 +29,8 @@ class OpenSSLEngine:
         verdict: Verdict,
         name: str | None,
         least_prime: int | None = None,
-        on_socket: bool = False,
     ) -> None:
         self.connection = connection
-        self.on_socket = on_socket
         self.name = name
         self._verdict = verdict
         self._least_prime = least_prime
@@ -42,11 +40,11 @@ class OpenSSLEngine:
         return None if certificate is None else Certificate(der_of(certificate))
 
     def check(self) -> ProcessError | None:
-        """What is wrong with the peer, None if nothing: after the handshake, whatever it said.
+        """Return what is wrong with the peer, or None: after the handshake, whatever its result was.
 
-        After a handshake that failed, this tells why if the peer's certificate was the reason.
+        After a failed handshake this is the reason if the peer's certificate caused the failure.
         """
-        # Failing closed: what cannot be read is no proof of anything.
+        # A certificate that cannot be read proves nothing, so it is refused.
         try:
             problem = self._verdict.problem(self._certificate()) or self._prime_problem()
         except Exception as error:
@@ -62,5 +60,5 @@ class OpenSSLEngine:
         return f"Diffie-Hellman prime has {bits or 'unknown'} bits, not {self._least_prime}"
 
     def peer_status(self) -> dict[str, object]:
-        """What `gnutls-peer-status` tells (N236) and more; see `peerstatus`."""
+        """Return the result of `gnutls-peer-status` (N236) and more, see `peerstatus.py`."""
         return peer_status(self.connection, self._verdict.warnings(self._certificate()))

@@ -1,4 +1,4 @@
-"""What the TLS channels need from the code that makes connections and judges peers.
+"""The protocols by which TLS channels use the code that makes connections and checks peers.
 
 `contexts.py` has a `Security` for each set of parameters, and `engine.py` (at run time) the `Engine` of a connection;
 `channel.py` and `attach.py` use them by these protocols only.
@@ -15,15 +15,11 @@ from ...core.errors import ProcessError
 
 
 class Engine(Protocol):
-    """One TLS connection, and the judgement of its peer."""
+    """One TLS connection, and the check of its peer."""
 
     @property
     def connection(self) -> SSL.Connection:
-        """The connection of pyOpenSSL; its role, client or server, is set."""
-
-    @property
-    def on_socket(self) -> bool:
-        """Whether the connection reads and writes the socket, and not memory."""
+        """The connection of pyOpenSSL, in its role of client or server; a `SocketConnection` uses the socket itself."""
 
     def check(self) -> ProcessError | None:
         """Return what is wrong with the peer, or None if it is the right one.  Never raises.

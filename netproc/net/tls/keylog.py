@@ -1,6 +1,6 @@
-"""The secrets of connections, appended to a file that only its owner can read.
+"""Logging of the secrets of connections to a file that only its owner can read.
 
-`contexts` calls `log_keys` for parameters with a `keylog`; programs such as Wireshark read the file.
+`contexts.py` calls `log_keys` for parameters with a `keylog`.  Programs such as Wireshark read the file.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ log = Logger()
 
 @contextlib.contextmanager
 def _opened(name: str) -> Iterator[int]:
-    """The descriptor of the file NAME, for appending; it must be this user's and nobody else's."""
-    # No link that another user has put there, and no waiting for the reader of a pipe.
+    """Yield a descriptor of the file NAME for appending; only this user may have access to the file."""
+    # Do not follow a link, which another user may have made, and do not wait for the reader of a pipe.
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK
     try:
         descriptor = os.open(name, flags, 0o600)
     except OSError as error:
         is_link = error.errno == errno.ELOOP
         why = "it is a symbolic link; give the file itself" if is_link else os_error_text(error)
-        raise parameter_error(f"keylog: {name}: {why}") from None
+        raise parameter_error(f"keylog: {escape(name)}: {why}") from None
     try:
         problem = _problem(os.fstat(descriptor))
         if problem is not None:
-            raise parameter_error(f"keylog: {name}: {problem}")
+            raise parameter_error(f"keylog: {escape(name)}: {problem}")
         yield descriptor
     finally:
         os.close(descriptor)
@@ -47,18 +47,18 @@ def _problem(status: os.stat_result) -> str | None:
     if status.st_uid != os.geteuid():
         return "it belongs to another user"
     if status.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
-        return "other users may use it; take their rights away by chmod 600"
+        return "other users have access to it; remove that with chmod 600"
     return None
 
 
 def log_keys(context: SSL.Context, name: str) -> None:
     """Append the secrets of the connections of CONTEXT to the file NAME.
 
-    :raises ProcessArgumentError: if that is not possible, or if others could read them.
+    :raises ProcessArgumentError: if that is not possible, or if other users could read them.
     """
     if (os.getuid(), os.getgid()) != (os.geteuid(), os.getegid()):
         raise parameter_error(
-            "keylog: not in a program that runs with more rights than its user has"
+            "keylog: not possible in a program that runs with more rights than its user has"
         )
     with _opened(name):
         pass

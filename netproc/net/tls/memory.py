@@ -1,10 +1,11 @@
 """TLS over any channel: records pass through memory, from the channel below to OpenSSL and back.
 
-`attach.py` makes it where OpenSSL cannot have the socket: over foreign transports, by somebody else's contexts, when
-what has come already is part of TLS, or to watch for primes.
+`attach.py` makes this channel if OpenSSL cannot use the socket: over a transport that netproc did not make, with an SSL
+context that the program made, if input that has come already belongs to TLS, or to watch for a Diffie-Hellman prime.
 
-OpenSSL is given one record at a time, and so many in each turn of the reactor.  What is left stays encrypted, as it does
-while the channel is paused.  Meanwhile the channel below is paused too, so there is never more than one read of it.
+OpenSSL gets one record at a time, and a limited number in each turn of the reactor.  The other records stay encrypted, as
+all do while this channel is paused.  Meanwhile the channel below is paused too, so that at most one read of records is
+held.
 """
 
 from __future__ import annotations
@@ -19,40 +20,40 @@ from twisted.internet.interfaces import IDelayedCall
 
 from ...core.errors import ProcessError
 from ...core.limits import KIB
+from ..reads import RECORD
 from .channel import TLS_BROKEN, TLSChannel, error_of
 from .records import MOST_RECORDS, Incoming, RecordReader, weight
 
-#: What a record holds at most.
-_RECORD = 16 * KIB
+#: The most encrypted output that is taken from OpenSSL at once.
 _PIECE = 64 * KIB
 
-#: Bytes of answers to requests for new keys that wait for the peer; with more, nothing is read.
+#: How many bytes of answers to key updates may wait for the peer.  With more, nothing is read.
 MOST_ANSWERS = 64 * KIB
 
 
 class MemoryTLSChannel(TLSChannel):
-    """See TLSChannel."""
+    """A TLS channel whose records pass through memory."""
 
     def __init__(self, *arguments: Any, **keywords: Any) -> None:
         super().__init__(*arguments, **keywords)
-        # What has come and is not with OpenSSL.
+        # Received records that OpenSSL has not got yet.
         self._incoming = Incoming()
         self._records = RecordReader()
         self._no_more_records = False
-        # Why the channel below has ended, if it has: told when everything has been read.
+        # Why the channel below has ended, if it has; reported when everything has been read.
         self._loss: tuple[ProcessError | None] | None = None
         self._reading = False
-        # Whether the channel below is paused because there is enough to do.
+        # Whether the channel below is paused because enough records wait.
         self._held = False
         self._answers = 0
-        # Output in clear text, and what is to be done after it.
+        # Output that is not encrypted yet, and the calls to make after it.
         self._clear: deque[memoryview] = deque()
         self._clear_size = 0
         self._after_output: list[Callable[[], None]] = []
         self._next_turn: IDelayedCall | None = None
-        # The size of the handshake's end, which is on its way when what is above begins to write.
+        # The size of the last part of the handshake, which may be pending when the receiver begins to write.
         self._flight = 0
-        # The size of our close_notify or alert, which nobody misses who has gone already.
+        # The size of our close_notify or alert: if the peer is gone already, these bytes do not count as unsent.
         self._goodbye = 0
 
     # -- the handshake ------------------------------------------------------------------------
@@ -75,27 +76,26 @@ class MemoryTLSChannel(TLSChannel):
 
     @property
     def data(self) -> Callable[[bytes], None]:
-        """See Receiver."""
         return self._take
 
     def _take(self, data: bytes) -> None:
-        """Records have come, or parts of some."""
+        """Take DATA, which is whole records or parts of them."""
         self._flight = 0
         self._incoming.add(data)
         self._read()
 
     def eof(self) -> None:
-        """See Receiver; it is told after what has come."""
+        """Report the end after the records that have come."""
         self._no_more_records = True
         self._read()
 
     def _below_ended(self) -> None:
-        # A goodbye would have been told.
+        # With a close_notify the end would have been reported before.
         self.truncated = True
         self._input_ended()
 
     def lost(self, reason: ProcessError | None) -> None:
-        """See Receiver; what has come goes up first, whether paused or not."""
+        """Pass on the input that has come, even if this channel is paused, then report the end."""
         if self._handshaking:
             super().lost(reason)
             return
@@ -104,15 +104,14 @@ class MemoryTLSChannel(TLSChannel):
         self._read()
 
     def resume(self) -> None:
-        """See Channel."""
         super().resume()
         if not self._handshaking:
             self._read()
 
     def _read(self) -> None:
-        """Give OpenSSL some of the records that have come, and tell what is in them."""
+        """Give OpenSSL some of the received records, and pass their data to the receiver."""
         if self._reading:
-            return  # called by the receiver: the loop goes on by itself
+            return  # called by the receiver: the loop below continues
         self._reading = True
         try:
             done = 0
@@ -135,18 +134,18 @@ class MemoryTLSChannel(TLSChannel):
         return self._receiver is not None and not (paused or self._closing)
 
     def _read_part(self, part: bytes) -> int:
-        """Give OpenSSL a record, or PART of it; how many records that counts as."""
+        """Give OpenSSL a record, or PART of it; return how many records that counts as."""
         self._connection.bio_write(part)
         if self._handshaking:
             self._shake_hands()
-        elif self._tell():
+        elif self._pass_on():
             return 1
         return weight(part)
 
-    def _tell(self) -> bool:
-        """Tell the data of a record, or the end; whether there was data."""
+    def _pass_on(self) -> bool:
+        """Pass the data of a record to the receiver, or report the end; return whether there was data."""
         try:
-            data = self._connection.recv(_RECORD)
+            data = self._connection.recv(RECORD)
         except SSL.WantReadError:
             pass
         except SSL.ZeroReturnError:
@@ -160,7 +159,7 @@ class MemoryTLSChannel(TLSChannel):
         return False
 
     def _answer(self) -> None:
-        """Send what OpenSSL has answered, and see whether the peer reads such answers."""
+        """Send the answers of OpenSSL, and note how many bytes of them the peer has not read."""
         self._answers += self._send_records()
         if not self._below.output.pending:
             self._answers = 0
@@ -168,9 +167,9 @@ class MemoryTLSChannel(TLSChannel):
             self._below.when_writable()
 
     def _go_on_later(self) -> None:
-        """See to what is left: records and output in the reactor's next turn, the end when there are none."""
+        """Schedule the rest of records and output for the next turn of the reactor; without a rest, report the end."""
         if self._reading:
-            return  # called by the receiver: the loop comes here when it is done
+            return  # called by the receiver: the loop in `_read` calls this when it is done
         wanted = self._wants_input()
         is_busy = wanted and bool(self._incoming)
         self._hold(is_busy or self._answers > MOST_ANSWERS)
@@ -189,7 +188,7 @@ class MemoryTLSChannel(TLSChannel):
         self._read()
 
     def _hold(self, hold: bool) -> None:
-        """Let the channel below read, unless HOLD, or the one above does not want it."""
+        """Pause the channel below if HOLD; otherwise resume it, unless this channel is paused."""
         if hold:
             self._below.pause()
         elif self._held and (self._handshaking or not self._paused):
@@ -200,12 +199,11 @@ class MemoryTLSChannel(TLSChannel):
 
     @property
     def pending(self) -> int:
-        """See Output."""
         encrypted = max(0, self._below.output.pending - self._flight)
         return encrypted + self._early_size + self._clear_size
 
     def writable(self) -> None:
-        """See Receiver; what is not encrypted yet is pending too."""
+        """Report room for output when the output that is not encrypted yet has been passed on too."""
         if self._answers:
             self._answers = 0
             self._go_on_later()
@@ -215,7 +213,7 @@ class MemoryTLSChannel(TLSChannel):
             super().writable()
 
     def _encrypt(self, data: bytes) -> None:
-        """Write DATA as records, some in each turn of the reactor."""
+        """Write DATA as records, a limited number in each turn of the reactor."""
         if not data:
             return
         self._clear.append(memoryview(data))
@@ -241,7 +239,7 @@ class MemoryTLSChannel(TLSChannel):
     def _encrypt_record(self) -> None:
         data = self._clear[0]
         try:
-            taken = self._connection.send(data[:_RECORD])
+            taken = self._connection.send(data[:RECORD])
         except SSL.Error as error:
             self._break(error_of(TLS_BROKEN, error))
             return
@@ -253,7 +251,7 @@ class MemoryTLSChannel(TLSChannel):
         self._send_records()
 
     def _send_records(self) -> int:
-        """Give what the engine has made to the channel below; how many bytes that is."""
+        """Write the records that OpenSSL has made to the channel below; return their size."""
         size = 0
         while True:
             try:
@@ -279,7 +277,7 @@ class MemoryTLSChannel(TLSChannel):
         try:
             self._connection.shutdown()
         except SSL.Error:
-            # It has been broken; its alert is the last word.
+            # The connection is broken; its alert was the last record.
             pass
         self._goodbye = self._send_records()
 

@@ -1,6 +1,6 @@
-"""Names of servers: what can be one, and whether a certificate is for it.
+"""Names of servers: which names are possible, and whether a certificate is for a name.
 
-`parameters` and `contexts` check the names that programs give; `verify` compares them with certificates.
+`parameters.py` and `contexts.py` check the names that programs give; `verify.py` compares them with certificates.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from .certificate import DNS_NAME, IP_ADDRESS, Certificate
 
 
 def address_of(name: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    """The IP address that NAME is, without its zone; None for a host's name."""
+    """Return the IP address that NAME is, without its zone, or None if NAME is the name of a host."""
     try:
         return ipaddress.ip_address(name.partition("%")[0])
     except ValueError:
@@ -21,13 +21,13 @@ def address_of(name: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | Non
 
 
 def server_name(name: str) -> str:
-    """NAME as it is sent and verified: one dot at its end is not part of it."""
+    """Return NAME as it is sent and verified: without one dot at its end."""
     return name.removesuffix(".")
 
 
-#: Labels of letters, digits, "-" and "_"; 253 is the longest name that DNS has.
+#: Labels of letters, digits, "-" and "_".  A name in DNS has 253 characters at most.
 _HOST: Final = re.compile(rb"(?=.{1,253}\Z)[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*")
-#: What a wildcard stands for: one label of a domain that has two labels at least.
+#: A name for which a wildcard may stand: the wildcard is one label of a domain with two labels at least.
 _OF_WILDCARD: Final = re.compile(rb"(?!xn--)[a-z0-9-]+(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?){2,}")
 
 
@@ -51,8 +51,8 @@ def _is_name_of(pattern: bytes, host: bytes, domain: bytes | None) -> bool:
 def is_for(certificate: Certificate, name: str) -> bool:
     """Whether CERTIFICATE is for NAME, the name of a host or an IP address.
 
-    Only alternative names count, each by itself: one that cannot be read is no name, and does not
-    make the others bad.
+    Only alternative names count, each on its own: a name that cannot be read does not match, and does not make the
+    others invalid.
     """
     if not is_host(name):
         return False

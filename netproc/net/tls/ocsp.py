@@ -1,6 +1,6 @@
-"""The status of a certificate, which its server may staple to it (RFC 6066, section 8; RFC 6960).
+"""The OCSP status of a certificate, which its server may staple to it (RFC 6066, section 8; RFC 6960).
 
-`verify` hands over what came; a server's own staple is read by `credentials` (at run time).
+`verify.py` passes the staple that the server sent.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from cryptography.x509 import ocsp
 
 from .certificate import Certificate, inside
 
-#: How old a status may be that does not say when there will be a newer one.
+#: How old a status may be if it does not say when there will be a newer one.
 LONGEST: Final = datetime.timedelta(days=15)
-#: How much clocks may differ.
+#: How much the clocks of two machines may differ.
 _SKEW: Final = datetime.timedelta(minutes=5)
 _WEAK: Final = (hashes.MD5, hashes.SHA1)
 
-# Kinds of extensions and what is in them, as they are encoded.
+# Kinds of extensions, and items in them, as they are encoded.
 _FEATURES: Final = bytes.fromhex("2b06010505070118")
 _STATUS_REQUEST: Final = b"\5"
 _PURPOSES: Final = bytes.fromhex("551d25")
@@ -42,8 +42,8 @@ def _lists(certificate: Certificate, kind: bytes, wanted: bytes) -> bool:
 
 
 def warning(staple: bytes, certificate: Certificate, issuer: Certificate | None) -> str | None:
-    """What STAPLE says against CERTIFICATE, or its absence does, in Emacs's words; None if nothing."""
-    # Whatever a peer made up so that it cannot be read is no valid status.
+    """Return the warning for STAPLE, or for its absence, in Emacs's words; None if CERTIFICATE is good."""
+    # A peer can send anything; a status that cannot be read is not valid.
     try:
         if not staple:
             return "missing-ocsp-status" if must_be_stapled(certificate) else None
@@ -61,7 +61,7 @@ def warning(staple: bytes, certificate: Certificate, issuer: Certificate | None)
 def _single(
     staple: bytes, certificate: Certificate, issuer: Certificate | None
 ) -> ocsp.OCSPSingleResponse | None:
-    """What is said about CERTIFICATE now, by one who may."""
+    """Return the current status of CERTIFICATE if it is signed by an authorized signer, else None."""
     response = ocsp.load_der_ocsp_response(staple)
     if response.response_status != ocsp.OCSPResponseStatus.SUCCESSFUL or issuer is None:
         return None
@@ -87,7 +87,7 @@ def _is_of_now(single: ocsp.OCSPSingleResponse) -> bool:
 
 
 def _signers(response: ocsp.OCSPResponse, issuer: Certificate) -> list[Certificate]:
-    """Who may sign it: the authority itself, and whom it made for that."""
+    """Return the certificates that may sign the response: that of the authority, and those it made for this purpose."""
     return [issuer, *(_read(made) for made in response.certificates if _is_delegate(made, issuer))]
 
 
@@ -96,7 +96,7 @@ def _read(certificate: x509.Certificate) -> Certificate:
 
 
 def _is_delegate(certificate: x509.Certificate, issuer: Certificate) -> bool:
-    """Whether ISSUER made CERTIFICATE, which is valid now, for signing statuses."""
+    """Whether CERTIFICATE is valid now, and ISSUER made it for signing statuses."""
     now, made = datetime.datetime.now(datetime.UTC), _read(certificate)
     return (
         made.issuer == issuer.subject
@@ -134,7 +134,7 @@ def _is_signature(
     signed: bytes,
     scheme: padding.PSS | padding.PKCS1v15,
 ) -> bool:
-    """Whether SIGNATURE over the bytes SIGNED is that of SIGNER; SCHEME is for keys of RSA."""
+    """Whether SIGNATURE over the bytes SIGNED was made with the key of SIGNER; SCHEME is for RSA keys."""
     key = load_der_public_key(signer.public_key)
     try:
         if isinstance(key, (ed25519.Ed25519PublicKey, ed448.Ed448PublicKey)):

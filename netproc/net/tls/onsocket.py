@@ -1,8 +1,9 @@
-"""TLS on the socket itself: OpenSSL reads and writes it, which takes less than half the time of passing records through.
+"""TLS on the socket itself: OpenSSL reads and writes it, which takes less than half the time of records in memory.
 
-`attach.py` makes it over `net/stream.py`'s channel on a transport of ours, which from then on reads and writes a `Wire`.
-Once the handshake is done, what comes goes from the transport to the receiver as it does without TLS, and what is
-written waits, in clear text, in the transport's queue: so all that says about pausing and flow control holds.
+`attach.py` makes this channel over the channel of `net/stream.py` with netproc's transport.  From then on the transport
+reads and writes a `Wire` instead of the socket.  After the handshake, input goes from the transport to the receiver as it
+does without TLS, and output waits, in clear text, in the queue of the transport.  So pausing and flow control work as
+they do without TLS.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from ..reads import RECORD
 from ..stream import OwnChannel
 from .channel import TLS_BROKEN, TLSChannel, error_of
 
-#: The bytes of output that OpenSSL encrypts before the reactor gets to do something else.
+#: How many bytes of output OpenSSL encrypts before the reactor continues with other work.
 MOST_SENT = 1024 * KIB
 
 #: Linux has it.
@@ -32,7 +33,7 @@ _TCP_QUICKACK = getattr(socket, "TCP_QUICKACK", None)
 
 
 class SocketTLSChannel(TLSChannel):
-    """See TLSChannel."""
+    """A TLS channel whose OpenSSL connection uses the socket."""
 
     _below: OwnChannel
 
@@ -41,7 +42,7 @@ class SocketTLSChannel(TLSChannel):
         assert isinstance(below, OwnChannel)
         self._transport = below.transport
         self._wire = Wire(below.transport.getHandle(), self._connection, self)
-        # Whether TLS has to write before it can read on.
+        # Whether OpenSSL has to write before it can read more.
         self._has_no_room = False
 
     # -- the handshake ------------------------------------------------------------------------
@@ -54,7 +55,7 @@ class SocketTLSChannel(TLSChannel):
         self._shake_hands()
 
     def go_on(self) -> None:
-        """Told by the wire: more of the handshake has come."""
+        """Continue the handshake, since its input has come.  Called by the wire."""
         self._shake_hands()
 
     def _handshake_waits(self, wanted: SSL.Error) -> None:
@@ -62,16 +63,16 @@ class SocketTLSChannel(TLSChannel):
             self.wait_for_room()
 
     def wait_for_room(self) -> None:
-        """Called when OpenSSL cannot read on before it has written: an answer to what it has read.
+        """Stop reading until the peer has read an answer that OpenSSL must write before it can read more.
 
-        Reading stops until the peer has read that.  Otherwise the reactor would call again and again.
+        Otherwise the reactor would call for input again and again.
         """
         self._has_no_room = True
         self._transport.pauseProducing()
         self._below.when_writable()
 
     def writable(self) -> None:
-        """See Receiver; during the handshake its next part can be sent now."""
+        """Continue reading if it waited for this, and the handshake or the output."""
         if self._has_no_room:
             self._has_no_room = False
             if self._handshaking or not self._paused:
@@ -88,7 +89,6 @@ class SocketTLSChannel(TLSChannel):
         self._below.hand_to(self)
 
     def hand_to(self, receiver: Any) -> None:
-        """See Channel."""
         super().hand_to(receiver)
         self._below.hand_to(self)
 
@@ -96,7 +96,7 @@ class SocketTLSChannel(TLSChannel):
 
     @property
     def data(self) -> Callable[[bytes], None]:
-        """See Receiver: nothing stands between the transport and who is told."""
+        """The receiver's own function: the transport calls it directly."""
         assert self._receiver is not None or self._handshaking
         return _nothing if self._handshaking else self._receiver.data  # type: ignore[union-attr]
 
@@ -105,7 +105,7 @@ class SocketTLSChannel(TLSChannel):
         self._input_ended()
 
     def broken(self, error: SSL.Error) -> None:
-        """Told by the wire: what has come is no TLS, or an alert."""
+        """End the connection, since the input is an alert, or is not TLS.  Called by the wire."""
         self._break(error_of(TLS_BROKEN, error))
 
     # -- output -------------------------------------------------------------------------------
@@ -114,7 +114,7 @@ class SocketTLSChannel(TLSChannel):
         self._below.write(data)
 
     def _send_alert(self) -> None:
-        """OpenSSL has sent it."""
+        """Drop the rest of the output; OpenSSL has sent the alert already."""
         self.unsent += self._transport.give_up_security()
 
     # -- ending -------------------------------------------------------------------------------
@@ -131,7 +131,7 @@ class SocketTLSChannel(TLSChannel):
 
     def _end(self, reason: ProcessError | None) -> None:
         super()._end(reason)
-        del self._wire  # the two would keep each other
+        del self._wire  # a cycle of references
 
     def _count_unsent(self) -> None:
         dropped = self.unsent
@@ -144,7 +144,7 @@ class SocketTLSChannel(TLSChannel):
 
 
 class Wire:
-    """TLS of CONNECTION on SOCK, in the place of a socket for a transport; CHANNEL is told."""
+    """TLS of CONNECTION on SOCK, with the methods of a socket, for a transport.  It notifies CHANNEL."""
 
     __slots__ = (
         "_channel",
@@ -163,15 +163,15 @@ class Wire:
         self._connection = connection
         self._channel = channel
         self.handshaking = True
-        # Set when the peer says that it sends no more.  OpenSSL has to take a bare end of the socket for that as
-        # well: otherwise it would be an error, behind which nothing can be sent.
+        # Not empty when the peer has sent its close_notify.  OpenSSL must take the end of the socket without one for
+        # the same: otherwise it would be an error, after which nothing can be sent.
         self._goodbyes: list[bool] = []
-        # Have we said that we send no more?
+        # Whether we have sent our close_notify.
         self._said_goodbye = False
         self._shuts_socket = False
 
     def handshake_over(self) -> None:
-        """Read and write from now on."""
+        """Read and write application data from now on."""
         self.handshaking = False
         goodbyes = self._goodbyes
 
@@ -184,11 +184,11 @@ class Wire:
 
     @property
     def ended(self) -> bool:
-        """Has the peer said that it sends no more?"""
+        """Whether the peer has sent its close_notify."""
         return bool(self._goodbyes)
 
     def recv(self, size: int) -> bytes:
-        """One record, whatever its size: epoll knows nothing of the rest of one."""
+        """Return the data of one record, whatever its size, since epoll does not report the rest of a record."""
         if self.handshaking:
             DISPATCH.run(self._channel.go_on)
             raise BlockingIOError
@@ -210,10 +210,10 @@ class Wire:
             raise BlockingIOError from None
 
     def _acknowledge_at_once(self) -> None:
-        """Let nothing that the peer writes wait in its kernel for our acknowledgement.
+        """Make our kernel acknowledge at once, so that no output of the peer waits for that in the peer's kernel.
 
-        Our goodbye is data, which many a peer does not read.  When that peer closes, its kernel resets the connection
-        and drops what Nagle's algorithm holds back.  The kernel forgets this option again, so each read sets it.
+        Our close_notify is data, which many peers do not read.  When such a peer closes, its kernel resets the connection
+        and drops the output that Nagle's algorithm holds back.  The kernel forgets this option, so each read sets it.
         """
         if _TCP_QUICKACK is not None:
             with suppress(OSError):  # a UNIX socket
@@ -222,11 +222,11 @@ class Wire:
     def _input_failed(self, error: SSL.SysCallError) -> bytes:
         number = error.args[0]
         if number <= 0:
-            return b""  # the end of the socket, without a goodbye
+            return b""  # the end of the socket, without a close_notify
         raise OSError(number, os.strerror(number)) from None
 
     def send(self, data: bytes | memoryview) -> int:
-        """How much of DATA has been taken: `MOST_SENT` bytes at most, however fast the peer reads."""
+        """Send DATA, `MOST_SENT` bytes at most however fast the peer reads; return how many bytes were sent."""
         rest = memoryview(data)[:MOST_SENT]
         size = len(rest)
         while rest:
@@ -243,7 +243,7 @@ class Wire:
         return size - len(rest)
 
     def sendmsg(self, buffers: list[bytes | memoryview]) -> int:
-        """How much of BUFFERS has been taken: less than twice `MOST_SENT`."""
+        """Send BUFFERS, less than twice `MOST_SENT` bytes; return how many bytes were sent."""
         total = 0
         for data in buffers:
             taken = self.send(data)
@@ -253,13 +253,13 @@ class Wire:
         return total
 
     def shut_socket(self) -> None:
-        """The connection is to be closed: behind the goodbye, which may be said already, comes its end."""
+        """Shut the sending side of the socket down after our close_notify, since the connection closes."""
         self._shuts_socket = True
         if self._said_goodbye:
             self._shut_socket()
 
     def shutdown(self, how: int) -> None:
-        """Say goodbye; raises BlockingIOError while there is no room for that."""
+        """Send our close_notify; raise BlockingIOError while there is no room for it."""
         self._say_goodbye()
         if self._shuts_socket:
             self._shut_socket()
@@ -268,7 +268,7 @@ class Wire:
         try:
             self._socket.shutdown(socket.SHUT_WR)
         except OSError:
-            # The connection is gone already; reading will tell.
+            # The connection is gone already; the next read reports that.
             pass
 
     def _say_goodbye(self) -> None:
@@ -277,20 +277,20 @@ class Wire:
         try:
             self._connection.shutdown()
         except SSL.WantWriteError:
-            # OpenSSL sends it when it is asked again.
+            # OpenSSL sends it at the next call.
             raise BlockingIOError from None
         except SSL.Error:
-            # Nobody listens, or it has been broken: then its alert was the last word.
+            # The peer is gone, or the connection is broken, and its alert was the last record.
             pass
         self._said_goodbye = True
         self._acknowledge_at_once()
 
     def close(self) -> None:
-        """Say goodbye, if that is due and there is room, and close the socket."""
+        """Send our close_notify if it is not sent and there is room, and close the socket."""
         with suppress(BlockingIOError):
             self._say_goodbye()
         self._socket.close()
 
 
 def _nothing(data: bytes) -> None:
-    """Before the handshake is done nothing comes."""
+    """Take no data: none comes before the end of the handshake."""

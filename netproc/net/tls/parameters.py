@@ -1,12 +1,12 @@
-"""The value of the keyword `tls_parameters`: what the other side must prove, and what we show it.
+"""The value of the keyword `tls_parameters`: how the peer is verified, and how we authenticate.
 
-`make` hands over what the user gave; `contexts` builds OpenSSL's contexts of it.
+`contexts.py` builds OpenSSL's contexts from it.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, TypeAlias
 
 import attrs
@@ -18,13 +18,14 @@ from twisted.internet.interfaces import (
 )
 
 from ...core import escape
-from ...core.errors import ProcessArgumentError
+from ...core.checks import is_integer, plain
+from ...core.errors import ProcessArgumentError, argument
 from ...core.options import UNSET
 from .names import is_host
 
 KEYWORD: Final = "tls_parameters"
 
-#: A file's name, or the PEM text itself.
+#: The name of a file, or the PEM text itself.
 Pem: TypeAlias = str | bytes
 #: A private key and its certificate with the intermediate ones; the key first, as in Emacs.
 KeyPair: TypeAlias = tuple[Pem, Pem]
@@ -37,20 +38,30 @@ MIN_VERSIONS: Final = ("TLS1.2", "TLS1.3")
 #: Bits of verify_flags (GnuTLS).
 DISABLE_TIME_CHECKS: Final = 64
 DISABLE_TRUSTED_TIME_CHECKS: Final = 128
-#: Roots of X.509 version 1, chains that must reach a root: OpenSSL does these always.
+#: Roots of X.509 version 1, and chains that must reach a root: OpenSSL always has these on.
 _ALWAYS: Final = 2 | 4 | 8 | 256
 
 
 def parameter_error(problem: str) -> ProcessArgumentError:
-    """The error for a value of `tls_parameters` that cannot work."""
+    """Return the error for a wrong value of `tls_parameters`."""
     return ProcessArgumentError(KEYWORD, problem)
 
 
-def shown(value: object) -> str:
-    """VALUE as an error shows it: by its type only, if a private key may be in it."""
+def shown_value(value: object) -> str:
+    """Return how an error shows VALUE: by its type only, if a private key may be in it."""
     text = escape.shown(value)
     is_secret = isinstance(value, (bytes, bytearray)) or "-----BEGIN" in text
     return f"this {type(value).__name__}" if is_secret else text
+
+
+def pem_name(pem: Pem) -> str:
+    """Return how an error names the source of PEM: the file, on one line of limited length, or "the given bytes"."""
+    return escape.escape(pem) if isinstance(pem, str) else "the given bytes"
+
+
+def _pem_repr(pem: Pem) -> str:
+    """Return how the repr of `TLSParameters` shows PEM: by the name of the file; PEM text may be a key, so it is left out."""
+    return repr(pem) if isinstance(pem, str) else "<PEM>"
 
 
 # -- converters ---------------------------------------------------------------------------------
@@ -59,24 +70,24 @@ def shown(value: object) -> str:
 def _type(value: object) -> str:
     text = value.removeprefix("gnutls-") if isinstance(value, str) else None
     if text not in TYPES:
-        raise parameter_error(f"type: {shown(value)} is neither 'x509pki' nor 'anon'")
+        raise parameter_error(f"type: {shown_value(value)} is neither 'x509pki' nor 'anon'")
     return text
 
 
 def _file(field: str, value: object) -> str:
     if not isinstance(value, (str, os.PathLike)):
-        raise parameter_error(f"{field}: {shown(value)} is no name of a file")
+        raise parameter_error(f"{field}: {shown_value(value)} is not the name of a file")
     name = os.fsdecode(value)
     if "-----BEGIN" in name:
         raise parameter_error(
-            f"{field}: PEM text as str; give the name of its file, or the text as bytes"
+            f"{field}: this is PEM text as str; give the name of its file, or the text as bytes"
         )
     try:
         usable = b"\0" not in os.fsencode(name)
     except UnicodeEncodeError:
         usable = False
     if not usable:
-        raise parameter_error(f"{field}: {shown(value)}: no file can have this name")
+        raise parameter_error(f"{field}: {shown_value(value)}: no file can have this name")
     return os.path.abspath(os.path.expanduser(name))
 
 
@@ -84,7 +95,7 @@ def _files(field: str, value: object) -> tuple[str, ...]:
     if value is None:
         return ()
     if isinstance(value, (str, bytes)) or not isinstance(value, Iterable):
-        raise parameter_error(f"{field}: {shown(value)} is no list of names of files")
+        raise parameter_error(f"{field}: {shown_value(value)} is not a list of file names")
     return tuple(_file(field, name) for name in value)
 
 
@@ -97,16 +108,16 @@ def _crlfiles(value: object) -> tuple[str, ...]:
 
 
 def _pem(field: str, value: object) -> Pem:
-    """A file's name, or PEM text as bytes."""
+    """Return VALUE as the name of a file, or PEM text as bytes."""
     return value if isinstance(value, bytes) else _file(field, value)
 
 
 def _key_pair(field: str, value: object) -> KeyPair:
     if isinstance(value, (str, bytes)) or not isinstance(value, Iterable):
-        raise parameter_error(f"{field}: an entry is no pair of a key and a certificate")
+        raise parameter_error(f"{field}: an entry is not a pair of a key and a certificate")
     pair = tuple(value)
     if len(pair) != 2:
-        raise parameter_error(f"{field}: an entry is no pair of a key and a certificate")
+        raise parameter_error(f"{field}: an entry is not a pair of a key and a certificate")
     return _pem(field, pair[0]), _pem(field, pair[1])
 
 
@@ -114,21 +125,21 @@ def _keylist(value: object) -> tuple[KeyPair, ...]:
     if value is None:
         return ()
     if isinstance(value, (str, bytes)) or not isinstance(value, Iterable):
-        raise parameter_error("keylist: this takes a list of pairs of a key and a certificate")
+        raise parameter_error("keylist: it must be a list of pairs of a key and a certificate")
     return tuple(_key_pair("keylist", pair) for pair in value)
 
 
 def _verify_error(value: object) -> frozenset[str]:
-    """True is everything, None nothing; else a list of "trustfiles", "hostname"."""
+    """Return the checks that VALUE names: True is all, None none, else it is a list of "trustfiles" and "hostname"."""
     if value is True:
         return CHECKS
     if value is None or value is False:
         return frozenset()
     if isinstance(value, str) or not isinstance(value, Iterable):
-        raise parameter_error(f"verify_error: {shown(value)} is neither True nor None nor a list")
+        raise parameter_error(f"verify_error: {shown_value(value)} is not True, None or a list")
     checks = tuple(value)
     if any(check not in tuple(CHECKS) for check in checks):
-        raise parameter_error("verify_error: a list of it has 'trustfiles' and 'hostname' only")
+        raise parameter_error("verify_error: the list may have only 'trustfiles' and 'hostname'")
     return frozenset(checks)
 
 
@@ -136,16 +147,16 @@ def _verify_flags(value: object) -> int:
     if value is None:
         return 0
     known = _ALWAYS | DISABLE_TIME_CHECKS | DISABLE_TRUSTED_TIME_CHECKS
-    if not isinstance(value, int) or isinstance(value, bool) or value & ~known:
+    if not is_integer(value) or value & ~known:
         raise parameter_error(
-            f"verify_flags: {shown(value)}: netproc has the bits 2, 4, 8, 64, 128 and 256"
+            f"verify_flags: {shown_value(value)}: only the bits 2, 4, 8, 64, 128 and 256 are supported"
         )
     return value & ~_ALWAYS
 
 
 def _min_prime_bits(value: object) -> int | None:
-    if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 0):
-        raise parameter_error(f"min_prime_bits: {shown(value)} is no number of bits")
+    if value is not None and (not is_integer(value) or value < 0):
+        raise parameter_error(f"min_prime_bits: {shown_value(value)} is not a number of bits")
     return value or None
 
 
@@ -153,19 +164,21 @@ def _hostname(value: object) -> str | None:
     if value is None:
         return None
     if not isinstance(value, str):
-        raise parameter_error(f"hostname: {shown(value)} is no name of a host")
+        raise parameter_error(f"hostname: {shown_value(value)} is not the name of a host")
     return check_hostname(value)
 
 
 def check_hostname(name: str) -> str:
-    """NAME, if it can be the name of a server in a certificate.
+    """Return NAME if it can be the name of a server in a certificate.
 
-    :raises ProcessArgumentError: if not.
+    :raises ProcessArgumentError: if it cannot.
     """
     if not name.isascii():
-        raise parameter_error(f"hostname: non-ASCII name {escape.shown(name)}: give its IDNA form")
+        raise parameter_error(
+            f"hostname: non-ASCII name {escape.shown(name)}; use its IDNA (xn--) form"
+        )
     if not name.isprintable() or not is_host(name):
-        raise parameter_error(f"hostname: {shown(name)} is no name of a host")
+        raise parameter_error(f"hostname: {shown_value(name)} is not the name of a host")
     return name
 
 
@@ -182,18 +195,18 @@ def _alpn(value: object) -> tuple[bytes, ...]:
     if value is None:
         return ()
     if isinstance(value, (str, bytes)) or not isinstance(value, Iterable):
-        raise parameter_error(f"alpn: {shown(value)} is no list of protocols")
+        raise parameter_error(f"alpn: {shown_value(value)} is not a list of protocols")
     protocols = tuple(_encoded("alpn", p) if isinstance(p, str) else p for p in value)
     for protocol in protocols:
         if not isinstance(protocol, bytes) or not 1 <= len(protocol) <= 255:
-            raise parameter_error(f"alpn: {escape.shown(protocol)} is no name of a protocol")
+            raise parameter_error(f"alpn: {escape.shown(protocol)} is not the name of a protocol")
     if sum(len(protocol) + 1 for protocol in protocols) > 65535:
-        raise parameter_error("alpn: these protocols are too many")
+        raise parameter_error("alpn: there are too many protocols")
     return protocols
 
 
 def _sni(value: object) -> str | tuple[tuple[str, KeyPair], ...]:
-    """A directory of NAME.pem, or pairs by name, "*.example.org" for all of a domain."""
+    """Return a directory of files NAME.pem, or pairs by name; "*.example.org" is for all names of a domain."""
     if value is None:
         return ()
     if isinstance(value, (str, os.PathLike)):
@@ -201,12 +214,12 @@ def _sni(value: object) -> str | tuple[tuple[str, KeyPair], ...]:
     items = value.items() if isinstance(value, Mapping) else value
     if isinstance(items, bytes) or not isinstance(items, Iterable):
         raise parameter_error(
-            "sni: this takes a directory, or pairs of a key and a certificate by name"
+            "sni: it must be a directory, or pairs of a key and a certificate by name"
         )
     found = {}
     for name, pair in items:
         if not isinstance(name, str) or not name.isascii():
-            raise parameter_error(f"sni: {escape.shown(name)} is no ASCII name of a host")
+            raise parameter_error(f"sni: {escape.shown(name)} is not the name of a host in ASCII")
         found[name.lower()] = _key_pair("sni", pair)
     return tuple(sorted(found.items(), key=lambda item: item[0]))
 
@@ -216,7 +229,7 @@ def _password(value: object) -> bytes | None:
         return _encoded("password", value)
     if value is None or isinstance(value, bytes):
         return value
-    raise parameter_error("password: this takes a text or bytes")
+    raise parameter_error("password: it must be str or bytes")
 
 
 def _ocsp_staple(value: object) -> Pem | None:
@@ -229,14 +242,14 @@ def _keylog(value: object) -> str | None:
 
 def _priority(value: object) -> str | None:
     if value is not None and not isinstance(value, str):
-        raise parameter_error(f"priority: {shown(value)} is no text")
+        raise parameter_error(f"priority: {shown_value(value)} is not a str")
     return value
 
 
 def _min_version(value: object) -> str | None:
     if value is not None and value not in MIN_VERSIONS:
         raise parameter_error(
-            f"min_version: {shown(value)} is none of {', '.join(map(repr, MIN_VERSIONS))}"
+            f"min_version: {shown_value(value)} is not one of {', '.join(map(repr, MIN_VERSIONS))}"
         )
     return None if value is None else str(value)
 
@@ -244,36 +257,44 @@ def _min_version(value: object) -> str | None:
 def _loglevel(value: object) -> int:
     if value is None:
         return 0
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise parameter_error(f"loglevel: {shown(value)} is no level of logging")
+    if not is_integer(value) or value < 0:
+        raise parameter_error(f"loglevel: {shown_value(value)} is not a log level")
     return value
 
 
 def _request(value: object) -> str:
     if value not in REQUESTS:
         raise parameter_error(
-            f"request_client_certificate: {shown(value)} is none of 'no', 'optional', 'required'"
+            f"request_client_certificate: {shown_value(value)} is not one of 'no', 'optional', 'required'"
         )
     return str(value)
 
 
-def _shown(pem: Pem) -> str:
-    """A file's name; what is in keys is never shown."""
-    return repr(pem) if isinstance(pem, str) else "<PEM>"
+def _pairs_repr(pairs: tuple[KeyPair, ...]) -> str:
+    return "[" + ", ".join(f"({_pem_repr(key)}, {_pem_repr(cert)})" for key, cert in pairs) + "]"
 
 
-def _shown_pairs(pairs: tuple[KeyPair, ...]) -> str:
-    return "[" + ", ".join(f"({_shown(key)}, {_shown(cert)})" for key, cert in pairs) + "]"
-
-
-def _shown_names(sni: str | tuple[tuple[str, KeyPair], ...]) -> str:
+def _sni_repr(sni: str | tuple[tuple[str, KeyPair], ...]) -> str:
     return repr(sni if isinstance(sni, str) else [name for name, _ in sni])
 
 
 # -- the value ----------------------------------------------------------------------------------
 
 
-@attrs.frozen(kw_only=True)
+def _with_checks(_: type, fields: list[attrs.Attribute[Any]]) -> list[attrs.Attribute[Any]]:
+    """Return FIELDS so that any exception of a converter is a ProcessArgumentError."""
+    return [field.evolve(converter=_checked(field.converter)) for field in fields]
+
+
+def _checked(convert: Any) -> Callable[[object], Any]:
+    @argument(KEYWORD)
+    def checked(value: object) -> Any:
+        return convert(plain(value))
+
+    return checked
+
+
+@attrs.frozen(kw_only=True, field_transformer=_with_checks)
 class TLSParameters:
     """How one side of a connection uses TLS.
 
@@ -300,8 +321,8 @@ class TLSParameters:
         partial_chain: Whether a trusted authority may end a chain although another authority has signed it.  The
             `trustfiles` then need not contain the root of the chain.  A server's own certificate in the `trustfiles` is
             trusted then, too.
-        crlfiles: PEM files of certificate revocation lists.  A list that covers other certificates of an authority does
-            not count as the list of that authority.
+        crlfiles: PEM files of certificate revocation lists.  An authority may issue lists that each cover only some of its
+            certificates.  For the other certificates, such a list does not count as a list of this authority.
         crl_strict: Whether each authority of a chain must have a revocation list, even if there are no `crlfiles`.
         keylist: Pairs of a private key and its certificate, each PEM.  Intermediate certificates follow in the file of the
             certificate, and are sent with this certificate only.  A server needs one pair, or `sni`.  If there are two
@@ -313,11 +334,11 @@ class TLSParameters:
         verify_flags: Bits as in GnuTLS.  64 accepts certificates that have expired or are not valid yet, 128 accepts such
             roots.  2, 4, 8 and 256 are always on.  Other bits are refused.
         min_prime_bits: For clients: the smallest Diffie-Hellman prime of a server that is accepted, in bits.
-        alpn: Names of application protocols, the preferred one first.  The order of the server decides.  If both sides
-            have no protocol in common, the connection has none.
-        sni: For servers: pairs as in `keylist`, by the name for which the client asks; ``*.example.org`` stands for all names
-            of a domain.  It can also be a directory of files NAME.pem that each have a key and a certificate.  netproc looks
-            into the directory again for each connection that asks for a name.
+        alpn: Names of application protocols, as bytes or str, the preferred one first.  The order of the server decides.
+            If both sides have no protocol in common, the connection has none.
+        sni: For servers: a dictionary of the names for which clients ask.  Its values are pairs as in `keylist`.  The name
+            ``*.example.org`` stands for all names of a domain.  It can also be a directory of files NAME.pem that each have a
+            key and a certificate.  netproc looks into the directory again for each connection that asks for a name.
         request_client_certificate: For servers: "optional" asks clients for a certificate that an authority in the
             `trustfiles` has signed.  "required" also refuses clients without one.  "no" does not ask.
         ocsp_staple: For servers: the OCSP response for the certificate in DER, as the name of a file or as bytes.
@@ -341,14 +362,14 @@ class TLSParameters:
     partial_chain: bool = attrs.field(default=False, converter=bool)
     crlfiles: tuple[str, ...] = attrs.field(default=(), converter=_crlfiles)
     crl_strict: bool = attrs.field(default=False, converter=bool)
-    keylist: tuple[KeyPair, ...] = attrs.field(default=(), converter=_keylist, repr=_shown_pairs)
+    keylist: tuple[KeyPair, ...] = attrs.field(default=(), converter=_keylist, repr=_pairs_repr)
     password: bytes | None = attrs.field(default=None, converter=_password, repr=False)
     verify_error: frozenset[str] = attrs.field(default=True, converter=_verify_error)
     verify_flags: int = attrs.field(default=0, converter=_verify_flags)
     min_prime_bits: int | None = attrs.field(default=None, converter=_min_prime_bits)
     alpn: tuple[bytes, ...] = attrs.field(default=(), converter=_alpn)
     sni: str | tuple[tuple[str, KeyPair], ...] = attrs.field(
-        default=(), converter=_sni, repr=_shown_names
+        default=(), converter=_sni, repr=_sni_repr
     )
     request_client_certificate: str = attrs.field(default="no", converter=_request)
     ocsp_staple: Pem | None = attrs.field(default=None, converter=_ocsp_staple, repr=False)
@@ -359,7 +380,7 @@ class TLSParameters:
     def __attrs_post_init__(self) -> None:
         if self.type == "anon" and not self.allow_anonymous:
             raise parameter_error(
-                "type: 'anon' proves nothing to anybody and needs allow_anonymous=True"
+                "type: 'anon' authenticates no peer; if that is intended, add allow_anonymous=True"
             )
 
 
@@ -425,18 +446,24 @@ def tls_boot_parameters(
 def _from_fields(fields: Mapping[Any, Any]) -> TLSParameters:
     unknown = sorted(str(name) for name in fields if name not in attrs.fields_dict(TLSParameters))
     if unknown:
-        raise parameter_error(f"there is no {', '.join(unknown)}")
+        raise parameter_error(f"unknown fields {escape.shown(unknown)}{_hint(unknown)}")
     return TLSParameters(**fields)
 
 
-# -- what the user may give -----------------------------------------------------------------------
+def _hint(unknown: list[str]) -> str:
+    is_pair = any(part in name.lower() for name in unknown for part in ("key", "cert"))
+    return '; use keylist=[("key.pem", "cert.pem")]' if is_pair else ""
 
 
+# -- values of the keyword ------------------------------------------------------------------------
+
+
+@argument(KEYWORD)
 def parse(value: object, is_server: bool) -> object:
-    """VALUE, checked, as `contexts.security` takes it: `TLSParameters`, made of a mapping of its
-    fields if need be, or as it is a context of pyOpenSSL or Twisted's maker of connections.
+    """Return VALUE, checked: `TLSParameters`, also from a mapping of its fields, or as it is a context of pyOpenSSL or one
+    of Twisted's makers of connections.
 
-    :raises ProcessArgumentError: for anything else, or what this side cannot do.
+    :raises ProcessArgumentError: for anything else, and for parameters that this side cannot use.
     """
     if isinstance(value, Mapping):
         value = _from_fields(value)
@@ -451,14 +478,16 @@ def parse(value: object, is_server: bool) -> object:
     ):
         return value
     side = "server" if is_server else "client"
-    raise parameter_error(f"{type(value).__name__} is nothing that a {side} can do TLS with")
+    raise parameter_error(f"a {side} cannot use {type(value).__name__} for TLS")
 
 
 def _check_server(parameters: TLSParameters) -> None:
     if parameters.type == "x509pki" and not (parameters.keylist or parameters.sni):
         raise parameter_error("keylist: a server needs a key and a certificate")
     if parameters.request_client_certificate != "no" and not parameters.trustfiles:
-        raise parameter_error("trustfiles: who signs the certificates of the clients?")
+        raise parameter_error(
+            "trustfiles: give the authorities that sign the certificates of clients"
+        )
 
 
 def _check_client(parameters: TLSParameters) -> None:
@@ -468,4 +497,4 @@ def _check_client(parameters: TLSParameters) -> None:
         ("request_client_certificate", parameters.request_client_certificate != "no"),
     ):
         if given:
-            raise parameter_error(f"{name}: this is for servers")
+            raise parameter_error(f"{name}: only a server can have this")

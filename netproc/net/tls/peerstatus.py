@@ -1,6 +1,6 @@
-"""What a finished handshake agreed on, in the words of Emacs.
+"""The result of `peer_status`: what client and server agreed on in a handshake, in the words of Emacs.
 
-`engine` asks for it; `peer_status` of a process hands it to the user.
+`engine.py` calls `peer_status` with its connection.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from OpenSSL import SSL
 from .certificate import Certificate, Element, der_of, readable_copy
 from .primes import prime_bits
 
-#: The least bits of a key for GnuTLS's names of security levels: RSA and DSA, elliptic curves.
+#: GnuTLS's names of security levels, with the least bits of a key: of RSA and DSA, of elliptic curves.
 _LEVELS: Final = (
     ("Future", 15360, 512),
     ("Ultra", 8192, 384),
@@ -31,7 +31,7 @@ _LEVELS: Final = (
     ("Low", 1008, 160),
 )
 
-#: How OpenSSL's names of suites begin, and GnuTLS's key exchange; no beginning is static RSA.
+#: The beginnings of OpenSSL's names of cipher suites, and GnuTLS's names of the key exchanges.  Other suites use static RSA.
 _EXCHANGES: Final = {
     "ECDHE-ECDSA-": "ECDHE-ECDSA",
     "ECDHE-RSA-": "ECDHE-RSA",
@@ -59,12 +59,12 @@ def _digest(algorithm: hashes.HashAlgorithm, data: bytes) -> str:
 
 
 def _name(name: x509.Name) -> str:
-    """In the certificate's own order, unlike RFC 4514."""
+    """Return NAME as text, in the order of the certificate, unlike RFC 4514."""
     return ",".join(part.rfc4514_string() for part in name.rdns)
 
 
 def _day(time: Element) -> str:
-    """The day of TIME, whose year has two digits in the older form (RFC 5280, section 4.1.2.5)."""
+    """Return the day of TIME; in the older form the year has two digits (RFC 5280, section 4.1.2.5)."""
     digits = time.content.decode("ascii")
     if time.tag == _UTC_TIME:
         digits = ("19" if digits[:2] >= "50" else "20") + digits
@@ -72,7 +72,7 @@ def _day(time: Element) -> str:
 
 
 def _key(certificate: x509.Certificate) -> tuple[str, str]:
-    """The kind of the public key and its security level, as GnuTLS calls them."""
+    """Return the kind of the public key and its security level, with GnuTLS's names."""
     key = certificate.public_key()
     if isinstance(key, ed25519.Ed25519PublicKey):
         return "EdDSA (Ed25519)", "High"
@@ -94,7 +94,7 @@ def _level(bits: int, on_curve: bool) -> str:
 
 
 def _signature(certificate: x509.Certificate) -> str:
-    """Such as "RSA-SHA256", "ECDSA-SHA384", "EdDSA-Ed25519"."""
+    """Return GnuTLS's name of the signature, such as "RSA-SHA256", "ECDSA-SHA384" or "EdDSA-Ed25519"."""
     oid = certificate.signature_algorithm_oid
     hashed = certificate.signature_hash_algorithm
     if hashed is None:
@@ -111,10 +111,9 @@ def _signature(certificate: x509.Certificate) -> str:
 
 
 def describe(der: bytes) -> dict[str, object]:
-    """The certificate DER as in gnutls-peer-status, with SHA-256 beside its SHA-1.
+    """Return the description of the certificate DER as in gnutls-peer-status, with SHA-256 besides SHA-1.
 
-    A peer made it up, so anything can be odd in it.  What cannot be read is left out, and "problem"
-    says what that is.
+    A peer can put anything into a certificate.  A value that cannot be read is left out, and named in "problem".
     """
     described: dict[str, object] = {
         "certificate_id": _digest(hashes.SHA1(), der),
@@ -127,7 +126,7 @@ def describe(der: bytes) -> dict[str, object]:
     except ValueError as error:
         return {**described, "problem": f"not in DER: {error}"}
     with python_warnings.catch_warnings():
-        # `cryptography` warns of odd values, with words that the peer can vary, so that it could fill a log.
+        # `cryptography` warns about odd values with text that the peer can vary, so the warnings could fill a log.
         python_warnings.simplefilter("ignore")
         for key, read in readers.items():
             try:
@@ -140,7 +139,7 @@ def describe(der: bytes) -> dict[str, object]:
 
 
 def _readers(certificate: Certificate) -> dict[str, Callable[[], object]]:
-    """How to read each value; the reader raises an exception if it cannot be read."""
+    """Return a function for each value, which returns it or raises an exception if it cannot be read."""
 
     @functools.cache
     def copy() -> x509.Certificate:
@@ -148,7 +147,7 @@ def _readers(certificate: Certificate) -> dict[str, Callable[[], object]]:
 
     return {
         "version": lambda: certificate.version,
-        # As it is in DER, with the sign.
+        # The bytes in DER, with the sign.
         "serial_number": lambda: _hex(certificate.serial_number),
         "issuer": lambda: _name(copy().issuer),
         "valid_from": lambda: _day(certificate.valid_from),
@@ -166,7 +165,7 @@ def _readers(certificate: Certificate) -> dict[str, Callable[[], object]]:
 
 
 def _cipher(suite: str) -> tuple[str, str]:
-    """GnuTLS's cipher and MAC of a suite: ("AES-256-GCM", "AEAD"), ("AES-128-CBC", "SHA1")."""
+    """Return GnuTLS's names of cipher and MAC: ("AES-256-GCM", "AEAD"), ("AES-128-CBC", "SHA1")."""
     if "CHACHA20" in suite:
         return "CHACHA20-POLY1305", "AEAD"
     found = _CIPHER.search(suite)
@@ -181,36 +180,37 @@ def _cipher(suite: str) -> tuple[str, str]:
 
 
 def _key_exchange(suite: str, group: str | None) -> str:
-    """Of TLS 1.3 it is not in the name: the group tells.  GnuTLS says RSA whatever the certificate is."""
+    """Return GnuTLS's name of the key exchange.
+
+    In TLS 1.3 it is not in the name of the suite, but follows from the group.  GnuTLS says RSA for any certificate.
+    """
     if not suite.startswith("TLS_"):
         return next((kx for start, kx in _EXCHANGES.items() if suite.startswith(start)), "RSA")
     return "DHE-RSA" if (group or "").startswith("ffdhe") else "ECDHE-RSA"
 
 
-def _chain(connection: SSL.Connection) -> list[dict[str, object]]:
-    """What the peer sent, its own first; some OpenSSLs leave that out on servers."""
-    chain = [
-        describe(der_of(certificate)) for certificate in connection.get_peer_cert_chain() or ()
-    ]
+def _chain(connection: SSL.Connection) -> list[bytes]:
+    """Return the certificates that the peer sent, in DER, its own first: some OpenSSLs leave that out on servers."""
+    chain = [der_of(certificate) for certificate in connection.get_peer_cert_chain() or ()]
     certificate = connection.get_peer_certificate()
-    own = [] if certificate is None else [describe(der_of(certificate))]
+    own = [] if certificate is None else [der_of(certificate)]
     return chain if chain[:1] == own else own + chain
 
 
-def _verified_chain(connection: SSL.Connection, warnings: Sequence[str]) -> list[dict[str, object]]:
-    """OpenSSL keeps the chain that it built, also if that was not valid: then nothing was verified."""
+def _verified_chain(connection: SSL.Connection, warnings: Sequence[str]) -> list[bytes]:
+    """Return the chain that OpenSSL built, in DER.  OpenSSL keeps a chain that is not valid too: that one is left out."""
     if "invalid" in warnings or connection.get_peer_certificate() is None:
         return []
-    return [describe(der_of(certificate)) for certificate in connection.get_verified_chain() or ()]
+    return [der_of(certificate) for certificate in connection.get_verified_chain() or ()]
 
 
 def peer_status(connection: SSL.Connection, warnings: Sequence[str]) -> dict[str, object]:
-    """What CONNECTION agreed on, empty before that.
+    """Return what both sides of CONNECTION agreed on; empty before the end of the handshake.
 
-    Emacs's keys, with "_" for "-": warnings (if any, without colons), certificates and certificate
-    (if any), diffie_hellman_prime_bits (if known), key_exchange, protocol, cipher, mac,
-    safe_renegotiation (up to TLS 1.2); encrypt-then-mac cannot be read from OpenSSL.
-    And group, alpn, sni, verified_chain: None or empty if there is none.
+    The keys are Emacs's, with "_" for "-": warnings (if any, without colons), certificates and certificate (if any),
+    diffie_hellman_prime_bits (if known), key_exchange, protocol, cipher, mac, safe_renegotiation (up to TLS 1.2).
+    Emacs's encrypt-then-mac is missing, since OpenSSL does not report it.
+    Further keys are group, alpn, sni and verified_chain: None or empty if there is none.
     """
     suite = connection.get_cipher_name()
     if suite is None:
@@ -218,10 +218,11 @@ def peer_status(connection: SSL.Connection, warnings: Sequence[str]) -> dict[str
     status: dict[str, object] = {}
     if warnings:
         status["warnings"] = [*warnings]
-    certificates = _chain(connection)
-    if certificates:
-        status["certificates"] = certificates
-        status["certificate"] = certificates[0]
+    chain, verified = _chain(connection), _verified_chain(connection, warnings)
+    described = {der: describe(der) for der in {*chain, *verified}}
+    if chain:
+        status["certificates"] = [described[der] for der in chain]
+        status["certificate"] = described[chain[0]]
     bits = prime_bits(connection)
     if bits:
         status["diffie_hellman_prime_bits"] = bits
@@ -235,11 +236,11 @@ def peer_status(connection: SSL.Connection, warnings: Sequence[str]) -> dict[str
     status["group"] = group
     status["alpn"] = connection.get_alpn_proto_negotiated() or None
     status["sni"] = None if name is None else name.decode("ascii", "backslashreplace")
-    status["verified_chain"] = _verified_chain(connection, warnings)
+    status["verified_chain"] = [described[der] for der in verified]
     return status
 
 
 def _protocol(connection: SSL.Connection) -> str:
-    """TLSv1.3 is "TLS1.3", and TLSv1 is "TLS1.0"."""
+    """Return Emacs's name of the version: "TLS1.3" for TLSv1.3, "TLS1.0" for TLSv1."""
     named = connection.get_protocol_version_name().replace("TLSv", "TLS")
     return "TLS1.0" if named == "TLS1" else named

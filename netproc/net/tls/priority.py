@@ -1,8 +1,7 @@
-"""Priority strings: what "SECURE128:-VERS-TLS1.2:%SERVER_PRECEDENCE" of GnuTLS is for OpenSSL.
+"""Conversion of GnuTLS's priority strings, such as "SECURE128:-VERS-TLS1.2:%SERVER_PRECEDENCE", to settings of OpenSSL.
 
-`contexts` asks for it when it builds a context, and sets what it says.  The sets behind the
-keywords, their order and the rules are those of GnuTLS 3.7; what it lists for a string in
-`gnutls-cli --list --priority` is what OpenSSL is told here, but for what OpenSSL does not have.
+`contexts.py` calls `select` when it builds a context.  The meaning of the keywords, their order and the rules are those
+of GnuTLS 3.7: the result has what ``gnutls-cli --list --priority`` lists for the string, as far as OpenSSL has it.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from .primes import uses_primes
 # -- the sets -------------------------------------------------------------------------------------
 
 _VERSIONS: Final = ("TLS1.3", "TLS1.2", "TLS1.1", "TLS1.0")
-#: Versions by their names, as OpenSSL counts them.
+#: OpenSSL's numbers of the versions.
 NUMBERS: Final = {
     "TLS1.0": SSL.TLS1_VERSION,
     "TLS1.1": SSL.TLS1_1_VERSION,
@@ -30,7 +29,7 @@ _HOLES: Final = {
     "TLS1.1": SSL.OP_NO_TLSv1_1,
     "TLS1.2": SSL.OP_NO_TLSv1_2,
 }
-#: Only where a string asks for them by name, and OpenSSL does them at level 0 only.
+#: Versions that are used only if a string names them; OpenSSL has them at level 0 only.
 _OLD_VERSIONS: Final = {"TLS1.0", "TLS1.1"}
 
 _EXCHANGES: Final = ("ECDHE-ECDSA", "ECDHE-RSA", "RSA", "DHE-RSA")
@@ -69,7 +68,7 @@ _LEVEL: Final = 2
 
 
 class _Set(NamedTuple):
-    """What a keyword stands for; `level` is OpenSSL's security level."""
+    """The meaning of a keyword; `level` is OpenSSL's security level."""
 
     versions: tuple[str, ...] = _VERSIONS
     exchanges: tuple[str, ...] = _EXCHANGES
@@ -109,7 +108,7 @@ _OPTIONS: Final = {
     "SERVER_PRECEDENCE": SSL.OP_CIPHER_SERVER_PREFERENCE,
     "NO_TICKETS": SSL.OP_NO_TICKET,
 }
-#: Workarounds for peers of long ago, and what OpenSSL does anyway.
+#: Workarounds for very old peers, and options that OpenSSL always has.
 _WITHOUT_EFFECT: Final = {
     "ALLOW_SMALL_RECORDS",
     "COMPAT",
@@ -127,7 +126,7 @@ _WITHOUT_EFFECT: Final = {
     "STATELESS_COMPRESSION",
     "VERIFY_ALLOW_X509_V1_CA_CRT",
 }
-#: What OpenSSL has no suites for, and other versions: may be named, and does nothing.
+#: Names that are allowed and have no effect: algorithms for which OpenSSL has no suites, and other versions.
 _UNUSED: Final = re.compile(
     r"(?:GROUP|CURVE|SIGN|CTYPE|COMP)-[A-Z0-9-]+|VERS-(?:SSL3\.0|DTLS(?:-ALL|0\.9|1\.[02]))"
     r"|(?:3DES|CAMELLIA-(?:128|192|256))-CBC|CAMELLIA-(?:128|256)-GCM|AES-192-(?:CBC|GCM)"
@@ -180,7 +179,7 @@ _ALL: Final = {
 
 
 def _name_of_one(name: str) -> tuple[str, tuple[str, ...]] | None:
-    """Which list NAME belongs to, and what it is there."""
+    """Return the list to which NAME belongs, and its values there, or None."""
     if name in _ALL:
         return _ALL[name]
     if name.removeprefix("VERS-") in _VERSIONS and name.startswith("VERS-"):
@@ -195,16 +194,16 @@ def _name_of_one(name: str) -> tuple[str, tuple[str, ...]] | None:
 
 
 class _Lists:
-    """What the tokens of a string have chosen so far, in the order of preference."""
+    """The lists that the tokens of a string choose, in the order of preference."""
 
     def __init__(self, string: str) -> None:
         self._string = string
         self.chosen: dict[str, list[str]] = {}
-        #: The last keyword, and the last profile, which goes before every keyword.
+        #: The last keyword, and the last profile, which has priority over any keyword.
         self._keyword = ""
         self._profile: str | None = None
         self.options = 0
-        #: The versions that were asked for by name.
+        #: The versions that the string names.
         self.named: set[str] = set()
         tokens = string.upper().split(":")
         if tokens[0] not in _KEYWORDS:
@@ -243,7 +242,7 @@ class _Lists:
 
     @property
     def demand(self) -> str | None:
-        """The token that demands a security level; None if nothing does, and NORMAL has its own."""
+        """The token that demands a security level, or None; the level of NORMAL is no demand."""
         if self._profile is None:
             return self._keyword if self.level > _LEVEL else None
         return f"%PROFILE_{self._profile}" if self.level else None
@@ -275,7 +274,7 @@ class _Lists:
             raise self._error(token)
 
     def suites(self, exchanges: list[str]) -> list[str]:
-        """OpenSSL's names of the suites up to TLS 1.2, for some of the key exchanges."""
+        """Return OpenSSL's names of the cipher suites up to TLS 1.2 with these key exchanges."""
         found = []
         for exchange in exchanges:
             start, missing = _SUITES[exchange]
@@ -287,23 +286,23 @@ class _Lists:
         return found
 
     def tls13(self) -> list[str]:
-        """The suites of TLS 1.3."""
+        """Return the cipher suites of TLS 1.3."""
         if "AEAD" not in self.chosen["macs"]:
             return []
         return [_TLS13[cipher] for cipher in self.chosen["ciphers"] if cipher in _TLS13]
 
 
-# -- what OpenSSL is told -------------------------------------------------------------------------
+# -- settings of OpenSSL --------------------------------------------------------------------------
 
 DEFAULT: Final = "NORMAL:-VERS-TLS1.0:-VERS-TLS1.1:-RSA:-DHE-RSA"
-#: Clients that are worth it do without CBC, and which cipher is best is known here; clients of ours
-#: meet servers that have nothing better.
+#: All clients of today do without CBC, and the server knows best which cipher to prefer.  Our clients still meet servers
+#: that have nothing better than CBC.
 DEFAULT_OF_SERVERS: Final = f"{DEFAULT}:-AES-256-CBC:-AES-128-CBC:%SERVER_PRECEDENCE"
 DEFAULT_ANONYMOUS: Final = "NORMAL:+ANON-ECDH:+ANON-DH"
 
 
 class Selection(NamedTuple):
-    """Versions from `lowest` to `highest`, the suites up to TLS 1.2 and those of TLS 1.3, options."""
+    """The versions from `lowest` to `highest`, the cipher suites up to TLS 1.2, those of TLS 1.3, and options."""
 
     lowest: int
     highest: int
@@ -313,17 +312,17 @@ class Selection(NamedTuple):
 
     @property
     def uses_primes(self) -> bool:
-        """May the suites up to TLS 1.2 have a prime of the server's choice?"""
+        """Whether a cipher suite up to TLS 1.2 may have a prime that the server chooses."""
         return any(uses_primes(suite) for suite in self.ciphers.split(":"))
 
 
 def select(priority: str | None, *, anonymous: bool = False, is_server: bool = False) -> Selection:
-    """What the string PRIORITY, None for the default of that side, is for OpenSSL.
+    """Return the settings of OpenSSL for the string PRIORITY; None is the default of that side.
 
-    The suites prove who the server is, or, if ANONYMOUS, none of them does.  There is no version
-    before TLS 1.2 unless the string adds it by name.  OpenSSL chooses groups and signatures itself.
+    The cipher suites authenticate the server; with ANONYMOUS, none of them does.  There is no version before TLS 1.2
+    unless the string adds it by name.  OpenSSL chooses groups and signatures itself.
 
-    :raises ProcessArgumentError: for a syntax error, or if nothing is left.
+    :raises ProcessArgumentError: for a syntax error, or if no cipher suite or version is left.
     """
     default = DEFAULT_OF_SERVERS if is_server else DEFAULT
     lists = _Lists(priority or (DEFAULT_ANONYMOUS if anonymous else default))
@@ -336,17 +335,17 @@ def select(priority: str | None, *, anonymous: bool = False, is_server: bool = F
         and (version not in _OLD_VERSIONS or version in lists.named)
     ]
     if not versions:
-        raise parameter_error(f"priority: {shown(priority)} leaves nothing")
+        raise parameter_error(f"priority: {shown(priority)} leaves no version or no cipher suite")
     numbers = [NUMBERS[version] for version in versions]
     old = [version for version in versions if version in _OLD_VERSIONS]
     unprotected = "anonymous TLS" if anonymous else next(iter(old), None)
     if unprotected is not None and lists.demand is not None:
         raise parameter_error(
-            f"priority: {shown(priority)}: OpenSSL does {unprotected} at security level 0 only; "
+            f"priority: {shown(priority)}: OpenSSL has {unprotected} at security level 0 only; "
             f"leave out {lists.demand}, or do without {unprotected}"
         )
     level = lists.level if unprotected is None else 0
-    # OpenSSL takes no empty list, even where there is TLS 1.3 only.
+    # OpenSSL does not accept an empty list, even with TLS 1.3 only.
     ciphers = ":".join([*(suites or ["DEFAULT"]), f"@SECLEVEL={level}"])
     options = lists.options
     for version, hole in _HOLES.items():

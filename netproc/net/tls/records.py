@@ -1,7 +1,7 @@
-"""Read TLS records one at a time.
+"""Reading of TLS records, one at a time.
 
-`connection.py` reads from a socket what belongs to the handshake, and `memory.py` bounds by it what OpenSSL does in one turn of
-the reactor.
+`connection.py` uses it to read only the handshake from a socket, and `memory.py` to limit the work of OpenSSL in one turn
+of the reactor.
 """
 
 from __future__ import annotations
@@ -10,35 +10,35 @@ from collections.abc import Callable
 
 from ...core.limits import KIB
 
-#: The records that OpenSSL is given before the reactor gets to do something else, see `weight`.
+#: How many records OpenSSL gets before the reactor continues with other work, see `weight`.
 MOST_RECORDS = 64
 
-#: Handshake messages can be of 4 bytes, and OpenSSL takes some 3 µs for each.  So this size counts as one record.
+#: This many bytes of a handshake count as one record: its messages can have 4 bytes, and each takes OpenSSL some 3 µs.
 _WEIGHED = KIB // 4
 
-#: Kind, version and length.
+#: The size of kind, version and length.
 _HEADER_SIZE = 5
 
 
 def weight(part: bytes) -> int:
-    """How many records PART of a record counts as, which had no data in it."""
+    """Return how many records PART of a record counts as, if it has no application data."""
     return 1 + len(part) // _WEIGHED
 
 
 class RecordReader:
-    """Knows where the record ends that comes next."""
+    """A reader of records, which knows where the current record ends."""
 
     __slots__ = ("_body_left", "_header")
 
     def __init__(self) -> None:
-        # The beginning of a header, and how much of the record after a whole header has not come.
+        # The beginning of an incomplete header, and how many bytes of the record after its header are missing.
         self._header = b""
         self._body_left = 0
 
     def read(self, receive: Callable[[int], bytes]) -> bytes:
-        """What has come of the next record, and nothing after it; nothing if nothing has come.
+        """Return the received part of the current record and no byte after it, or nothing if no byte has come.
 
-        RECEIVE is called with a size, and returns what has come: so many bytes at most.
+        RECEIVE is called with a size, and returns received bytes, at most that many.
         """
         part = b""
         if not self._body_left:
@@ -55,7 +55,7 @@ class RecordReader:
 
 
 class Incoming:
-    """Bytes that have come and are taken in parts."""
+    """Received bytes, which are taken in parts."""
 
     __slots__ = ("_at", "_data")
 
@@ -67,11 +67,11 @@ class Incoming:
         return len(self._data) - self._at
 
     def add(self, data: bytes) -> None:
-        """DATA has come; it is copied only if there is something before it."""
+        """Add DATA; it is copied only if other bytes wait before it."""
         self._data = self._data[self._at :] + data if self else data
         self._at = 0
 
     def take(self, size: int) -> bytes:
-        """The first SIZE bytes, or what there is."""
+        """Remove and return the first SIZE bytes, or all if there are fewer."""
         at, self._at = self._at, min(self._at + size, len(self._data))
         return self._data[at : self._at]

@@ -1,6 +1,6 @@
-"""What is made of files that may be replaced while a program runs.
+"""Values that are made from files, and made again when the files are replaced.
 
-`contexts` keeps its contexts here, `servernames` those of each name and the list of names.
+`contexts.py` keeps its contexts here, `servernames.py` the context of each name and the list of names.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ log = Logger()
 
 
 def _stamp(name: str) -> object:
-    """What changes when a file, its rights or the entries of a directory do."""
+    """Return a value that changes when the file, its rights or the entries of the directory NAME change."""
     try:
         status = os.stat(name)
     except OSError:
@@ -29,7 +29,7 @@ def _stamp(name: str) -> object:
 
 
 class Renewed(Generic[T]):
-    """What MAKE makes of FILES, made again when one of them has changed.
+    """The result of MAKE, which reads FILES; it is made again when one of them has changed.
 
     MAKE raises ProcessArgumentError if the files cannot be used.
     """
@@ -39,18 +39,18 @@ class Renewed(Generic[T]):
         self._make = make
         self._stamps: object = None
         self._failed: object = None
-        #: What was made of the files when they could last be used.
+        #: The last result, None before the first.
         self.value: T | None = None
 
     def read(self) -> None:
-        """Look at the files.
+        """Make the value again if the files have changed.
 
         :raises ProcessArgumentError: if they have changed and cannot be used; `value` stays as it was.
         """
         self._read(self._current())
 
     def latest(self) -> T | None:
-        """The value after a look at the files; a problem with them is logged once."""
+        """Return the value, made again if the files have changed; if they cannot be used, log that once."""
         stamps = self._current()
         if stamps == self._failed:
             return self.value
@@ -59,7 +59,7 @@ class Renewed(Generic[T]):
             self._read(stamps)
         except ProcessArgumentError as error:
             self._failed = stamps
-            log.error("TLS goes on with the old files: {problem}", problem=escape(str(error)))
+            log.error("TLS continues with the old files: {problem}", problem=escape(str(error)))
         return self.value
 
     def _current(self) -> object:

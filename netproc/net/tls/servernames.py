@@ -1,7 +1,7 @@
-"""Which certificate a server shows to those who ask for a name (RFC 6066, section 3).
+"""The choice of a server's certificate by the name that a client asks for (SNI; RFC 6066, section 3).
 
-`contexts` says how a context for one pair is made.  However many names there are, a connection costs a look at the
-files of the name that it asks for.
+`contexts.py` passes the function that makes the context for a pair.  However many names there are, a connection costs
+one check of the files for its name.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from OpenSSL import SSL
 
 from ...core.errors import os_error_text
+from ...core.escape import escape
 from .parameters import KeyPair, TLSParameters, parameter_error
 from .renewal import Renewed
 
@@ -19,21 +20,21 @@ _SUFFIX = ".pem"
 
 
 def _pairs(sni: str | tuple[tuple[str, KeyPair], ...]) -> dict[str, KeyPair]:
-    """The pairs by name: those that were given, or the NAME.pem of a directory, as they are now."""
+    """Return the pairs by name: the given ones, or the files NAME.pem that the directory has now."""
     if not isinstance(sni, str):
         return dict(sni)
     try:
         names = sorted(os.listdir(sni))
     except OSError as error:
-        raise parameter_error(f"sni: {sni}: {os_error_text(error)}") from None
+        raise parameter_error(f"sni: {escape(sni)}: {os_error_text(error)}") from None
     files = [os.path.join(sni, name) for name in names if name.endswith(_SUFFIX)]
     if not files:
-        raise parameter_error(f"sni: {sni}: there is no NAME{_SUFFIX}")
+        raise parameter_error(f"sni: {escape(sni)}: there is no file NAME{_SUFFIX} in it")
     return {os.path.basename(file).removesuffix(_SUFFIX).lower(): (file, file) for file in files}
 
 
 class ServerNames:
-    """The contexts of one server by the names that clients ask for, made by MAKE_CONTEXT."""
+    """The contexts of one server by name; MAKE_CONTEXT makes the context for a pair."""
 
     def __init__(
         self, parameters: TLSParameters, make_context: Callable[[KeyPair], SSL.Context]
@@ -53,7 +54,7 @@ class ServerNames:
         return Renewed(files, lambda: self._make_context(pair))
 
     def read(self) -> None:
-        """Look at the files of all names.
+        """Read the files of all names again if they have changed.
 
         :raises ProcessArgumentError: if one of them has changed and cannot be used.
         """
@@ -62,9 +63,9 @@ class ServerNames:
             renewed.read()
 
     def choose(self, connection: SSL.Connection) -> None:
-        """Make CONNECTION, a server's, show the pair of the name that its client asks for.
+        """Make CONNECTION, which is a server's, use the pair for the name that its client asks for.
 
-        A client that asks for no name, or for another one, gets the certificate of the server itself.
+        Clients that ask for no name, or for an unknown one, get the certificate of the server itself.
         """
         name = connection.get_servername()
         context = self._context(name.decode("ascii", "replace").lower()) if name else None
@@ -72,7 +73,7 @@ class ServerNames:
             connection.set_context(context)
 
     def _context(self, name: str) -> SSL.Context | None:
-        """The context of NAME itself, or of all names of its domain."""
+        """Return the context for NAME, or the one for all names of its domain, or None."""
         names = self._names.latest() or {}
         renewed = names.get(name) or names.get("*." + name.partition(".")[2])
         return None if renewed is None else renewed.latest()

@@ -1,8 +1,8 @@
-"""The verdict on the peer of one connection.
+"""The verification of the peer of one connection.
 
-OpenSSL calls `Verification.callback` for every certificate of the peer's chain; `engine` asks for
-the verdict when the handshake is over, and `peerstatus` (at run time) for the warnings.  Whatever cannot
-be decided is a problem: an exception, a callback that never came.
+OpenSSL calls `Verification.callback` for each certificate of the peer's chain.  After the handshake, `engine.py` calls
+`problem`, and `warnings` for the peer status.  Anything that cannot be decided is a problem: an exception, or a callback
+that was never called.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from .certificate import Certificate, der_of
 from .names import is_for
 from .parameters import DISABLE_TIME_CHECKS, DISABLE_TRUSTED_TIME_CHECKS, TLSParameters
 
-#: The warnings of gnutls-peer-status, in the order in which GnuTLS finds them, and what they say.
+#: The warnings of gnutls-peer-status, in the order in which GnuTLS finds them, with their texts.
 WARNINGS: Final = {
     "invalid": "certificate could not be verified",
     "revoked": "certificate was revoked",
     "unknown-ca": "certificate was signed by an unknown authority",
-    "not-ca": "certificate was signed by one that is no authority",
+    "not-ca": "certificate was signed by one that is not an authority",
     "insecure": "certificate has a weak key or a weak signature",
     "not-activated": "certificate is not valid yet",
     "expired": "certificate has expired",
@@ -37,8 +37,8 @@ WARNINGS: Final = {
     "self-signed": "certificate signed itself",
 }
 
-#: OpenSSL's codes (X509_V_ERR_…) and the warnings they are.  3: there is no list of revocations of this
-#: authority; 44: there are lists, but for other certificates of it.
+#: OpenSSL's codes (X509_V_ERR_…) and their warnings.  3: there is no list of revocations of this authority; 44: there are
+#: lists, but for other certificates of the authority.
 _NO_CRL: Final = (3, 44)
 _NOT_YET, _EXPIRED = 9, 10
 _WARNING: Final = {
@@ -65,7 +65,7 @@ _WARNING: Final = {
     68: "insecure",
     79: "not-ca",
 }
-#: The other codes in words: "different crl scope".
+#: The texts of the other codes: "different crl scope".
 _REASONS: Final = {
     code: name.removeprefix("ERR_").replace("_", " ").lower()
     for name, code in vars(SSL.X509VerificationCodes).items()
@@ -81,19 +81,19 @@ def _another(name: str | None) -> str:
 
 
 class Verdict(Protocol):
-    """What `Engine` asks when the handshake is over."""
+    """The checks of the peer after the handshake."""
 
     def problem(self, certificate: Certificate | None) -> str | None:
-        """Why the peer with CERTIFICATE, or none, is not who it should be; None: it is."""
+        """Return why the peer with CERTIFICATE, which may be None, is refused, or None if it is accepted."""
 
     def warnings(self, certificate: Certificate | None) -> list[str]:
-        """What is wrong with CERTIFICATE, enforced or not, in Emacs's words and order."""
+        """Return what is wrong with CERTIFICATE, enforced or not, in Emacs's words and order."""
 
 
 class Verification:
-    """The state of verifying one peer: a client's, which should be NAME, or a server's.
+    """The verification of one peer by the parameters: a client's, whose server must be NAME, or a server's.
 
-    It knows no connection: that holds the callback.
+    It has no reference to the connection, since the connection refers to the callback.
     """
 
     def __init__(self, parameters: TLSParameters, name: str | None, is_server: bool) -> None:
@@ -105,7 +105,7 @@ class Verification:
         self._is_for_another = False
         self._unreadable: str | None = None
         self._issuer: Certificate | None = None
-        #: What the server stapled to its certificate.
+        #: The OCSP response that the server stapled to its certificate.
         self.staple = b""
 
     @property
@@ -119,8 +119,8 @@ class Verification:
     def callback(
         self, connection: SSL.Connection, certificate: crypto.X509, code: int, depth: int, ok: int
     ) -> bool:
-        """OpenSSL's question about one certificate; False ends the handshake with an alert."""
-        # What goes wrong in what a peer made up is a no, and the reason of the refusal.
+        """Return whether to accept one certificate; False ends the handshake with an alert.  Called by OpenSSL."""
+        # A peer can send anything: if its certificate causes an exception, that is the reason to refuse it.
         try:
             return self._accepts(certificate, code, depth, bool(ok))
         except Exception as error:
@@ -134,13 +134,13 @@ class Verification:
             if self._checks_chain:
                 return False
         if depth == 1:
-            # The chain is OpenSSL's matter: without an issuer only a stapled answer cannot be judged, and so is not valid.
+            # OpenSSL verifies the chain.  Without an issuer only a stapled answer cannot be checked, so it is not valid.
             with suppress(ValueError):
                 self._issuer = Certificate(der_of(certificate))
         if depth == 0:
             leaf = Certificate(der_of(certificate))
             self._leaf_was_verified = True
-            # Here, and not after the handshake only: the wrong server gets no certificate of ours.
+            # Checked here too, and not only after the handshake, so that the wrong server does not get our certificate.
             self._is_for_another = self._checks_name and not self._has_name(leaf)
             return not self._is_for_another
         return True
@@ -161,7 +161,7 @@ class Verification:
         return self._name is None or is_for(certificate, self._name)
 
     def problem(self, certificate: Certificate | None) -> str | None:
-        """Why the peer is refused, or None.  After a resumption nothing was verified: refused."""
+        """Return why the peer is refused, or None.  After a resumption nothing was verified, so it is refused."""
         if self._parameters.type == "anon":
             return None
         if self._unreadable is not None:
@@ -198,7 +198,7 @@ class Verification:
         return f"{WARNINGS['invalid']}: {_REASONS.get(code, 'unknown reason')} (code {code})"
 
     def warnings(self, certificate: Certificate | None) -> list[str]:
-        """The last of GnuTLS's first, as in Emacs."""
+        """Return the warnings in Emacs's order, in which the last one that GnuTLS finds is first."""
         if certificate is None:
             return []
         found = {_WARNING.get(code, "invalid") for code in self._codes}
@@ -215,17 +215,17 @@ class Verification:
 
 
 class ForeignContextVerdict:
-    """For a connection that somebody else's context verifies: the chain is its matter.
+    """The check for a connection with an SSL context of the program, which verifies the chain.
 
-    A server's name is ours too: Twisted's own check lets a connection through when it cannot
-    read the names of a certificate.  NAME is None for servers.
+    This verifies the server's name once more, since Twisted's own check accepts a connection if it cannot read the names
+    of the certificate.  NAME is None for servers.
     """
 
     def __init__(self, name: str | None) -> None:
         self._name = name
 
     def problem(self, certificate: Certificate | None) -> str | None:
-        """Why the server is refused, or None."""
+        """Return why the server is refused, or None."""
         if self._name is None:
             return None
         if certificate is None:
@@ -235,7 +235,7 @@ class ForeignContextVerdict:
         return None
 
     def warnings(self, certificate: Certificate | None) -> list[str]:
-        """Of the chain nothing is known."""
+        """Return a warning if the name is wrong; nothing is known about the chain."""
         if certificate is None or self._name is None or is_for(certificate, self._name):
             return []
         return ["no-host-match"]

@@ -22,8 +22,8 @@ from twisted.internet.task import react
 
 from netproc.test.conformance import differences
 from netproc.test.conformance.compare import differences as compare
+from netproc.test.conformance.files import HERE, golden, load, scenario_names
 from netproc.test.conformance.runner import Runner
-from netproc.test.conformance.test_scenarios import HERE, golden, load, scenario_names
 
 TIMEOUT = 30
 

@@ -2,33 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import os
-
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 
-from netproc.test.base import NetprocTestCase
 from netproc.test.conformance import differences
 from netproc.test.conformance.compare import differences as compare
+from netproc.test.conformance.files import golden, load, scenario_names
 from netproc.test.conformance.notation import CallbackError
 from netproc.test.conformance.runner import Runner
-
-HERE = os.path.dirname(os.path.abspath(__file__))
-
-
-def scenario_names():
-    return sorted(name[:-5] for name in os.listdir(os.path.join(HERE, "scenarios")))
-
-
-def load(name):
-    with open(os.path.join(HERE, "scenarios", name + ".json"), encoding="utf-8") as f:
-        return json.load(f)
-
-
-def golden(name):
-    with open(os.path.join(HERE, "traces", name + ".jsonl"), encoding="utf-8") as f:
-        return [json.loads(line) for line in f if line.strip()]
+from netproc.test.support.base import NetprocTestCase
 
 
 class ScenarioTests(NetprocTestCase):

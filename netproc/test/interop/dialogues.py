@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from netproc import NetworkProcess, ProcessError, TLSParameters
-from netproc.test.real.contract import echo
+from netproc.test.support.fixtures import echo
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ import subprocess
 import tempfile
 from typing import Any
 
-from netproc.test.base import PATIENCE
-from netproc.test.real.programs import environment, require
+from netproc.test.support.base import PATIENCE
+from netproc.test.support.programs import environment, require
 
 #: Nothing is asked of a person, and certificates must be good: those of TRUST are.
 _PROGRAM = """

@@ -9,7 +9,6 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import threading
@@ -22,10 +21,11 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from twisted.trial.unittest import SkipTest
 
 from netproc import TLSParameters
-from netproc.test.base import PATIENCE
-from netproc.test.certificates import Authority, Pair
-from netproc.test.real.peers import in_thread
-from netproc.test.real.programs import Program, ProgramTestCase, environment
+from netproc.test.support.base import PATIENCE
+from netproc.test.support.certificates import Authority, Pair
+from netproc.test.support.peers import in_thread
+from netproc.test.support.ports import listens
+from netproc.test.support.programs import Program, ProgramTestCase, environment
 
 #: The names of two authorities: clients trust the one or the other.
 OURS, ANOTHER = "netproc test authority", "another authority"
@@ -156,24 +156,6 @@ class Server:
         shutil.rmtree(self.place.directory, ignore_errors=True)
 
 
-def listens(port: int) -> bool:
-    """Does anybody listen at PORT?"""
-    with socket.socket() as sock:
-        return sock.connect_ex(("127.0.0.1", port)) == 0
-
-
-def reserve_port() -> socket.socket:
-    """A socket that has a port of the system's choice, which gives it to nobody else meanwhile.
-
-    It does not listen, so that a server that asks for that port by its number, and for SO_REUSEADDR as
-    servers do, gets it all the same.
-    """
-    sock = socket.socket()
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    sock.bind(("127.0.0.1", 0))
-    return sock
-
-
 class InteropTestCase(ProgramTestCase):
     """Runs real servers, and leaves none."""
 
@@ -195,10 +177,7 @@ class InteropTestCase(ProgramTestCase):
         directory = tempfile.mkdtemp(prefix="netproc-")
         self.addCleanup(shutil.rmtree, directory, ignore_errors=True)
         os.chmod(directory, 0o755)
-        reserved = [reserve_port() for _ in range(2)]
-        for sock in reserved:
-            self.addCleanup(sock.close)
-        place = Place(directory, *(sock.getsockname()[1] for sock in reserved))
+        place = Place(directory, self.reserve_port(), self.reserve_port())
         place.write_certificates(names)
         server = Server(place, await in_thread(configure, place))
         self.addCleanup(in_thread, server.stop)

@@ -17,7 +17,7 @@ from xml.etree import ElementTree
 from cryptography import x509
 
 from netproc.test.interop.twistd import Twistd, echo_server
-from netproc.test.real.programs import environment, require
+from netproc.test.support.programs import environment, require
 
 #: Warnings of testssl.sh, by their names, that say nothing about netproc.
 ACCEPTED = {

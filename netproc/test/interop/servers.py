@@ -12,7 +12,7 @@ import subprocess
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from netproc.test.interop.launch import OURS, Configure, Place, Start, authority, needs_root
-from netproc.test.real.programs import require
+from netproc.test.support.programs import require
 
 # -- mail -----------------------------------------------------------------------------------------
 

@@ -8,12 +8,12 @@ from dataclasses import replace
 from typing import Any
 
 from netproc import NetworkProcess
-from netproc.test.certificates import Pair
 from netproc.test.interop.dialogues import DIALOGUES, Offer
 from netproc.test.interop.launch import ANOTHER, OURS, InteropTestCase, authority, converse
-from netproc.test.real.contract import Recorder, echo
-from netproc.test.real.peers import in_thread
-from netproc.test.real.programs import require
+from netproc.test.support.certificates import Pair
+from netproc.test.support.fixtures import Recorder, echo
+from netproc.test.support.peers import in_thread
+from netproc.test.support.programs import require
 
 TEXT = b"hello\n" * 1000
 VERSIONS = {"TLS1.2": "-tls1_2", "TLS1.3": "-tls1_3"}

@@ -8,8 +8,8 @@ from typing import Any
 from netproc.test.interop.dialogues import DIALOGUES, Offer
 from netproc.test.interop.emacs import emacs
 from netproc.test.interop.launch import ANOTHER, InteropTestCase
-from netproc.test.real.contract import echo
-from netproc.test.real.peers import in_thread
+from netproc.test.support.fixtures import echo
+from netproc.test.support.peers import in_thread
 
 #: Opens a stream, says something, and waits for the answer.
 _OPEN = r"""

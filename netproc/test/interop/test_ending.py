@@ -8,14 +8,14 @@ import sys
 from typing import Any
 
 from netproc import NetworkProcess
-from netproc.test.base import reactor
 from netproc.test.interop import servers
 from netproc.test.interop.launch import Configure, InteropTestCase, Server
 from netproc.test.interop.wiretap import Wiretap
-from netproc.test.real.contract import BROKEN, MB, Recorder, echo
-from netproc.test.real.hostile import records
-from netproc.test.real.peers import in_thread
-from netproc.test.real.programs import require, run_with_input
+from netproc.test.support.base import reactor
+from netproc.test.support.fixtures import BROKEN, MB, Recorder, echo
+from netproc.test.support.hostile import records
+from netproc.test.support.peers import in_thread
+from netproc.test.support.programs import require, run_with_input
 
 LARGE = bytes(range(256)) * (MB // 256)
 PRIORITIES = {version: f"NORMAL:-VERS-ALL:+VERS-{version}" for version in ("TLS1.2", "TLS1.3")}

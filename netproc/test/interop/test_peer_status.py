@@ -8,7 +8,7 @@ from netproc import make_network_process
 from netproc.test.interop.emacs import emacs
 from netproc.test.interop.launch import InteropTestCase
 from netproc.test.interop.servers import gnutls_serv, s_server
-from netproc.test.real.peers import in_thread
+from netproc.test.support.peers import in_thread
 
 _STATUS = """
 (let* ((parameters (gnutls-boot-parameters :type 'gnutls-{kind} :hostname "localhost"

@@ -11,13 +11,13 @@ from twisted.internet.defer import Deferred
 from netproc import NetworkProcess, ProcessError, open_network_stream
 from netproc.core import xmpp
 from netproc.core.negotiate import StreamProperties
-from netproc.test.base import reactor
-from netproc.test.certificates import told
 from netproc.test.interop import servers
 from netproc.test.interop.launch import Configure, InteropTestCase
 from netproc.test.interop.wiretap import Wiretap
-from netproc.test.real.contract import Recorder
-from netproc.test.real.hostile import records
+from netproc.test.support.base import reactor
+from netproc.test.support.certificates import told
+from netproc.test.support.fixtures import Recorder
+from netproc.test.support.hostile import records
 
 VERSIONS = {"TLS1.2": "NORMAL:-VERS-TLS1.3", "TLS1.3": "NORMAL:-VERS-TLS1.2"}
 

@@ -17,9 +17,9 @@ from dataclasses import dataclass
 
 from cryptography import x509
 
-from netproc.test.certificates import SERVER_PURPOSE, Authority
-from netproc.test.interop.launch import listens, reserve_port
-from netproc.test.real.programs import environment
+from netproc.test.support.certificates import SERVER_PURPOSE, Authority
+from netproc.test.support.ports import listens, reserve_port
+from netproc.test.support.programs import environment
 
 _START = 20
 

@@ -9,9 +9,9 @@ from typing import Any
 from twisted.internet.defer import CancelledError, Deferred, inlineCallbacks
 
 from netproc import NetworkProcess, ProcessError
-from netproc.test.real.contract import BROKEN, MB, Recorder, echo
-from netproc.test.real.peers import in_thread, read_exactly, reset
-from netproc.test.real.test_tcp import TcpFixture
+from netproc.test.support.base import PATIENCE
+from netproc.test.support.fixtures import BROKEN, MB, Recorder, TcpFixture, echo
+from netproc.test.support.peers import in_thread, read_exactly, reset
 
 
 class AsyncFilterTests(TcpFixture):
@@ -22,14 +22,14 @@ class AsyncFilterTests(TcpFixture):
         async def filter(process: NetworkProcess, data: bytes) -> None:
             self.assertEqual([], running)
             running.append(1)
-            await self.turn(0.005)
+            await self.turn()
             pieces.append(data)
             running.pop()
 
         _, peer = await self.client_of_raw(filter=filter)
         for number in range(5):
             peer.sendall(b"%d" % number)
-            await self.turn(0.002)
+            await self.turn()
         await self.until(lambda: b"".join(pieces) == b"01234")
 
     async def test_deferreds_are_waited_for(self) -> None:
@@ -44,12 +44,10 @@ class AsyncFilterTests(TcpFixture):
         await self.until(lambda: gates)
         peer.sendall(b"b")
         peer.close()
-        await self.turn(0.03)
-        self.assertEqual((1, []), (len(gates), self.events(process)))
+        await self.nothing_happens((1, []), lambda: (len(gates), self.events(process)))
         gates[0].callback(None)
         await self.until(lambda: len(gates) == 2)
-        await self.turn(0.01)
-        self.assertEqual("open", process.status)
+        await self.nothing_happens("open", lambda: process.status)
         gates[1].callback(None)
         await process.closed
         self.assertEqual([BROKEN], self.events(process))
@@ -85,8 +83,7 @@ class AsyncFilterTests(TcpFixture):
         await self.until(lambda: process.pending)
         reset(peer)
         await self.until(lambda: failures)
-        await self.turn(0.02)
-        self.assertEqual([], self.events(process))
+        await self.nothing_happens([], lambda: self.events(process))
         gate.callback(None)
         await process.closed
         self.assertEqual([BROKEN], self.events(process))
@@ -96,7 +93,7 @@ class AsyncFilterTests(TcpFixture):
 
         async def filter(process: NetworkProcess, data: bytes) -> None:
             try:
-                await process.accept_output(5)
+                await process.accept_output(PATIENCE)
             except ProcessError as error:
                 failures.append(error.errno)
 
@@ -110,25 +107,25 @@ class AsyncFilterTests(TcpFixture):
         done: list[bytes] = []
 
         async def coroutine(process: NetworkProcess, data: bytes) -> None:
-            await self.turn(0.01)
+            await self.turn()
             done.append(data)
 
         @inlineCallbacks
         def generator(
             process: NetworkProcess, data: bytes
         ) -> Generator[Deferred[None], None, None]:
-            yield self.turn(0.01)
+            yield self.turn()
             done.append(data)
 
         def plain(process: NetworkProcess, data: bytes) -> Deferred[None]:
-            return self.turn(0.01).addCallback(lambda _: done.append(data))
+            return self.turn().addCallback(lambda _: done.append(data))
 
         for filter in (coroutine, generator, plain):
             done.clear()
             process, peer = await self.client_of_raw(filter=filter)
             for number in range(3):
                 peer.sendall(b"%d" % number)
-                self.assertTrue(await process.accept_output(5))
+                self.assertTrue(await process.accept_output(PATIENCE))
                 # Also while it runs.
                 self.assertFalse(await process.accept_output(0))
                 await self.until(lambda number=number: len(done) > number)
@@ -142,7 +139,7 @@ class AsyncFilterTests(TcpFixture):
         def filter(process: NetworkProcess, data: bytes) -> Generator[Deferred[Any], Any, None]:
             yield self.turn()
             try:
-                yield process.accept_output(5)
+                yield process.accept_output(PATIENCE)
             except ProcessError as error:
                 failures.append(error.errno)
 
@@ -155,12 +152,15 @@ class AsyncFilterTests(TcpFixture):
         other, other_peer = await self.client_of_raw()
         answers: list[bool] = []
 
+        waiting: list[bool] = []
+
         async def filter(process: NetworkProcess, data: bytes) -> None:
-            answers.append(await other.accept_output(5))
+            waiting.append(True)
+            answers.append(await other.accept_output())
 
         _, peer = await self.client_of_raw(filter=filter)
         peer.sendall(b"x")
-        await self.turn(0.02)
+        await self.until(lambda: waiting)
         other_peer.sendall(b"y")
         await self.until(lambda: answers == [True])
 
@@ -169,7 +169,7 @@ class AsyncFilterTests(TcpFixture):
 
         async def filter(process: NetworkProcess, data: bytes) -> None:
             try:
-                await self.turn(60)
+                await Deferred()
             except CancelledError:
                 cancelled.append(list(self.events(process)))
                 raise
@@ -192,8 +192,8 @@ class AsyncFilterTests(TcpFixture):
         size = 8 * MB
         peer = self.raw_client(server)
         sending = in_thread(peer.sendall, b"x" * size)
-        await self.turn(0.05)
         connection = await self.connection(server)
+        await self.until_quiet(lambda: connection.pending)
         self.assertLess(connection.pending, 1 * MB)
         self.assertEqual(size, len(await in_thread(read_exactly, peer, size)))
         await sending
@@ -210,10 +210,9 @@ class AsyncFilterTests(TcpFixture):
         process, peer = await self.client_of_raw(filter=filter)
         peer.sendall(b"a")
         await self.until(lambda: process.pending)
-        await self.turn(0.02)
+        await self.until_quiet(lambda: process.pending)
         peer.sendall(b"b")
-        await self.turn(0.05)
-        self.assertEqual((1, 9 * MB), (process.received, process.sent))
+        await self.nothing_happens((1, 9 * MB), lambda: (process.received, process.sent))
         reading = in_thread(read_exactly, peer, 18 * MB)
         self.assertEqual(18 * MB, len(await reading))
 
@@ -222,18 +221,14 @@ class AsyncFilterTests(TcpFixture):
 
         async def filter(process: NetworkProcess, data: bytes) -> None:
             process.stop()
-            await self.turn(0.01)
+            await self.turn()
             recorder(process, data)
 
         process, peer = await self.client_of_raw(filter=filter)
         peer.sendall(b"a")
         await self.until(lambda: recorder.pieces)
         peer.sendall(b"b")
-        await self.turn(0.03)
-        self.assertEqual([b"a"], recorder.pieces)
+        await self.nothing_happens([b"a"], lambda: recorder.pieces)
         process.filter = echo
         process.resume()
         self.assertEqual(b"b", await in_thread(read_exactly, peer, 1))
-
-
-del TcpFixture

@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from twisted.internet import reactor
+from twisted.internet.defer import Deferred
 from twisted.internet.error import ReactorNotRunning
-from twisted.internet.task import deferLater
 
 from netproc import NetworkProcess, ProcessError, make_network_process
-from netproc.test.real.contract import BROKEN, Recorder, echo
-from netproc.test.real.peers import in_thread, read_exactly, request_and_half_close
-from netproc.test.real.test_tcp import TcpFixture
+from netproc.test.support.fixtures import BROKEN, Recorder, TcpFixture, echo
+from netproc.test.support.peers import in_thread, read_exactly, request_and_half_close
 
 
 class Oops(Exception):
@@ -53,7 +52,7 @@ class RaisingTests(TcpFixture):
             raise SystemExit
 
         async def leave_later(process: NetworkProcess, data: bytes) -> None:
-            await deferLater(reactor, 0, lambda: None)
+            await self.turn()
             raise KeyboardInterrupt
 
         self.patch(reactor, "stop", stop)
@@ -96,8 +95,11 @@ class RaisingTests(TcpFixture):
         self.logged()
 
     async def test_coroutines_that_raise(self) -> None:
+        failing: list[object] = []
+
         async def fail_later(*arguments: Any) -> None:
             await self.turn()
+            failing.append(arguments)
             raise Oops
 
         process, peer = await self.client_of_raw(filter=fail_later, sentinel=fail_later)
@@ -105,7 +107,7 @@ class RaisingTests(TcpFixture):
         await self.until(lambda: process.received)
         peer.close()
         await process.closed
-        await self.turn(0.01)
+        await self.until(lambda: len(failing) == 2)
         self.logged(2)
 
     async def test_keyboard_interrupt_stops_the_reactor(self) -> None:
@@ -207,8 +209,7 @@ class ActingTests(TcpFixture):
         peer_of_one.sendall(b"x")
         peer_of_two.sendall(b"x")
         await self.until(lambda: calls)
-        await self.turn(0.02)
-        self.assertEqual(1, len(calls))
+        await self.nothing_happens(1, lambda: len(calls))
 
     async def test_changing_the_filter_in_the_filter(self) -> None:
         second = Recorder()
@@ -245,8 +246,7 @@ class ActingTests(TcpFixture):
         size = 300_000
         await in_thread(peer.sendall, b"x" * size)
         await self.until(lambda: process.filter is True)
-        await self.turn(0.02)
-        self.assertEqual(1, len(recorder.pieces))
+        await self.nothing_happens(1, lambda: len(recorder.pieces))
         process.filter = recorder
         await self.until(lambda: len(recorder.data) == size)
 
@@ -295,15 +295,14 @@ class ActingTests(TcpFixture):
 
     async def test_a_sentinel_may_take_its_time(self) -> None:
         done: list[str] = []
+        gate: Deferred[None] = Deferred()
 
         async def sentinel(process: NetworkProcess, event: str) -> None:
-            await self.turn(0.01)
+            await gate
             done.append(event)
 
         process, peer = await self.client_of_raw(sentinel=sentinel)
         peer.close()
         await process.closed
-        await self.until(lambda: done == [BROKEN])
-
-
-del TcpFixture
+        gate.callback(None)
+        self.assertEqual([BROKEN], done)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 
 from netproc import NetworkProcess, ProcessError, TLSParameters
-from netproc.test.base import NetprocTestCase
-from netproc.test.certificates import Authority, Pair
-from netproc.test.real.contract import echo
+from netproc.test.support.base import NetprocTestCase
+from netproc.test.support.certificates import Authority, Pair
+from netproc.test.support.fixtures import echo
 
 ROOT, OTHER = Authority("Root"), Authority("Other")
 SERVER = ROOT.issue("localhost", common="server")

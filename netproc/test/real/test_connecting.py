@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred, succeed
-from twisted.internet.task import deferLater
 
 from netproc import NetworkProcess, ProcessError, make_network_process
 from netproc.core.address import SocketAddress
@@ -18,8 +17,9 @@ from netproc.making.make import KEYWORDS, make
 from netproc.net import connector, sockets
 from netproc.net.connector import Connector, interleave
 from netproc.net.endpoints import ClientEndpoint
-from netproc.test.base import NetprocTestCase, install_resolver, reactor
-from netproc.test.real.peers import silent_listener
+from netproc.test.support.base import PATIENCE, NetprocTestCase, install_resolver, reactor
+from netproc.test.support.fakes import VirtualTime
+from netproc.test.support.peers import silent_listener
 
 V4, V6 = int(socket.AF_INET), int(socket.AF_INET6)
 
@@ -30,17 +30,6 @@ def v4(port: int, host: str = "127.0.0.1") -> SocketAddress:
 
 def v6(port: int) -> SocketAddress:
     return SocketAddress(V6, ("::1", port, 0, 0))
-
-
-class Clock:
-    """How long something takes."""
-
-    def __init__(self) -> None:
-        self._began = reactor.seconds()
-
-    @property
-    def seconds(self) -> float:
-        return reactor.seconds() - self._began
 
 
 class InterleaveTests(NetprocTestCase):
@@ -72,8 +61,10 @@ class ConnectingTests(NetprocTestCase):
             self.addCleanup(sock.close)
         return port
 
-    def connect(self, *addresses: SocketAddress, timeout: float = 5) -> Deferred[Any]:
-        connecting = Connector(reactor, addresses, {}, timeout).start()
+    def connect(
+        self, *addresses: SocketAddress, timeout: float = PATIENCE, clock: Any = reactor
+    ) -> Deferred[Any]:
+        connecting = Connector(clock, addresses, {}, timeout).start()
 
         def close(connected: tuple[socket.socket, SocketAddress]) -> SocketAddress:
             connected[0].close()
@@ -88,10 +79,13 @@ class ConnectingTests(NetprocTestCase):
         self.assertEqual(good, await self.connect(*bad, good))
 
     async def test_the_next_address_after_250_ms_when_one_is_silent(self) -> None:
-        clock = Clock()
-        good = v6(self.listener("::1"))
-        self.assertEqual(good, await self.connect(v4(self.silent()), good))
-        self.assertGreater(clock.seconds, 0.2)
+        time, good = VirtualTime(), v6(self.listener("::1"))
+        connecting = self.connect(v4(self.silent()), good, clock=time)
+        time.advance(0)
+        time.advance(0.24)
+        await self.nothing_happens(False, lambda: connecting.called)
+        time.advance(0.02)
+        self.assertEqual(good, await connecting)
 
     async def test_the_error_names_every_address(self) -> None:
         ports = [self.refusing(), self.refusing("::1")]
@@ -104,13 +98,16 @@ class ConnectingTests(NetprocTestCase):
         )
 
     async def test_the_deadline_is_for_all_addresses(self) -> None:
-        clock = Clock()
-        addresses = [v4(self.silent()), v4(self.silent())]
-        error = await self.failure_of(self.connect(*addresses, timeout=0.4), ProcessError)
+        time, addresses = VirtualTime(), [v4(self.silent()), v4(self.silent())]
+        connecting = self.connect(*addresses, timeout=0.4, clock=time)
+        time.advance(0)
+        time.advance(0.39)
+        await self.nothing_happens(False, lambda: connecting.called)
+        time.advance(0.02)
+        error = await self.failure_of(connecting, ProcessError)
         self.assertEqual(errno.ETIMEDOUT, error.errno)
         for address in addresses:
             self.assertIn(str(address.raw[1]), str(error))
-        self.assertGreater(clock.seconds, 0.3)
 
     async def test_no_time_to_try_any_address(self) -> None:
         addresses = [v4(self.silent()), v4(self.silent())]
@@ -120,8 +117,10 @@ class ConnectingTests(NetprocTestCase):
             self.assertIn(str(address.raw[1]), str(error))
 
     async def test_cancelling_closes_everything(self) -> None:
-        connecting = self.connect(v4(self.silent()), v4(self.silent()))
-        await deferLater(reactor, 0.3, lambda: None)
+        time = VirtualTime()
+        connecting = self.connect(v4(self.silent()), v4(self.silent()), clock=time)
+        time.advance(0)
+        time.advance(0.3)
         connecting.cancel()
         await self.assertFailure(connecting, CancelledError)
 
@@ -176,8 +175,7 @@ class ConnectingTests(NetprocTestCase):
     async def test_a_full_backlog_of_a_unix_server_is_waited_for(self) -> None:
         listener, address = self.full_unix_server()
         connecting = self.connect(address)
-        await self.turn(0.1)
-        self.assertNoResult(connecting)
+        await self.nothing_happens(False, lambda: connecting.called)
         listener.accept()[0].close()
         await connecting
 
@@ -186,7 +184,7 @@ class ConnectingTests(NetprocTestCase):
         error = await self.failure_of(self.connect(address, timeout=0.1), ProcessError)
         self.assertEqual(errno.ETIMEDOUT, error.errno)
         connecting = self.connect(address)
-        await self.turn(0.01)
+        await self.nothing_happens(False, lambda: connecting.called)
         listener.close()
         error = await self.failure_of(connecting, ProcessError)
         self.assertEqual(errno.ECONNREFUSED, error.errno)
@@ -200,18 +198,19 @@ class LookupTests(NetprocTestCase):
         def never(lookup: Lookup, reactor: Any) -> Deferred[Sequence[SocketAddress]]:
             return Deferred()
 
-        clock = Clock()
-        made = self.make_with(never, host="some.example", service=7, connect_timeout=0.2)
+        made = self.make_with(never, host="some.example", service=7, connect_timeout=20)
+        self.advance(10)
+        await self.nothing_happens(False, lambda: made.called)
+        self.advance(10)
         error = await self.failure_of(made, ProcessError)
         self.assertEqual(errno.ETIMEDOUT, error.errno)
         self.assertIn("some.example", str(error))
-        self.assertGreater(clock.seconds, 0.15)
 
     async def test_a_slow_look_up_leaves_less_for_the_connect(self) -> None:
-        silent = ConnectingTests.silent(self)
+        answer: Deferred[Sequence[SocketAddress]] = Deferred()
 
         def slow(lookup: Lookup, reactor: Any) -> Deferred[Sequence[SocketAddress]]:
-            return deferLater(reactor, 0.2, lambda: [v4(silent)])
+            return answer
 
         left: list[float] = []
 
@@ -220,9 +219,13 @@ class LookupTests(NetprocTestCase):
             return ClientEndpoint(timeout=timeout, **fields)
 
         self.patch(client, "ClientEndpoint", endpoint)
-        made = self.make_with(slow, host="some.example", service=7, connect_timeout=0.5)
+        made = self.make_with(slow, host="some.example", service=7, connect_timeout=20)
+        self.advance(15)
+        answer.callback([v4(ConnectingTests.silent(self))])
+        await self.until(lambda: left)
+        self.advance(5)
         await self.assertFailure(made, ProcessError)
-        self.assertLessEqual(left[0], 0.3)
+        self.assertLessEqual(left[0], 5)
 
     async def test_numeric_hosts_and_local_never_touch_the_thread_pool(self) -> None:
         def forbidden(*arguments: Any) -> None:
@@ -322,7 +325,7 @@ class WaitingClientTests(NetprocTestCase):
     async def test_deleting_a_nowait_client_that_connects(self) -> None:
         port = ConnectingTests.silent(self)
         process = await self.make(name="p", service=port, nowait=True)
-        await self.turn(0.02)
+        await self.until(reactor.getWriters)
         process.delete()
         self.assertEqual(("closed", ["deleted\n"]), (process.status, self.events(process)))
         await process.closed
@@ -344,7 +347,7 @@ class WaitingClientTests(NetprocTestCase):
         self.assertRaises(ProcessError, process.set_option, "keepalive", True)
         await self.until(lambda: self.events(process) == ["open\n"])
         connection, _ = listener.accept()
-        connection.settimeout(5)
+        connection.settimeout(PATIENCE)
         self.assertEqual((b"early", b""), (connection.recv(10), connection.recv(10)))
         connection.close()
         await process.closed

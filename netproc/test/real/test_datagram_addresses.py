@@ -12,8 +12,8 @@ from netproc import NetworkProcess, ProcessArgumentError
 from netproc.core.address import address_form, parse_address
 from netproc.making.make import KEYWORDS, make
 from netproc.net import inherited, packetinfo
-from netproc.test.base import PATIENCE, NetprocTestCase
-from netproc.test.real.contract import Recorder, echo
+from netproc.test.support.base import PATIENCE, NetprocTestCase
+from netproc.test.support.fixtures import Recorder, echo
 
 
 class AddressTestCase(NetprocTestCase):

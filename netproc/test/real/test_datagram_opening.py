@@ -17,20 +17,15 @@ from netproc.core.errors import NetprocError
 from netproc.net import datagram, icmp
 from netproc.process.lifecycle import Lifecycle
 from netproc.process.process import DEFAULT_TABLE
-from netproc.test import oddvalues
-from netproc.test.real.contract import Recorder
-from netproc.test.real.test_datagrams import DatagramTestCase, PacketTestCase
+from netproc.test.support import oddvalues
+from netproc.test.support.datagrams import DatagramTestCase, PacketTestCase, deafen
+from netproc.test.support.fixtures import Recorder
 
 #: Those that say where, and all options.
 KEYWORDS = ["family", "host", "local", "mode", "remote", "service", *sorted(options.NAMES)]
 
 
 class OpeningTests(DatagramTestCase):
-    def nobody(self) -> int:
-        """A port where no socket is."""
-        with self.socket() as sock:
-            return sock.getsockname()[1]
-
     async def test_more_than_the_kernel_takes_sent_before_it_is_open(self) -> None:
         path = self.socket_path()
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as receiver:
@@ -202,10 +197,11 @@ class KernelTests(DatagramTestCase):
         server = await self.make(
             name="s", server=True, type="datagram", host="::", service=True, filter=Recorder()
         )
-        with self.socket() as gone:
-            gone.sendto(b"x", ("127.0.0.1", server.contact("service")))
-            await self.until(lambda: server.received)
-            address = f"127.0.0.1:{gone.getsockname()[1]}"
+        gone = self.socket()
+        gone.sendto(b"x", ("127.0.0.1", server.contact("service")))
+        await self.until(lambda: server.received)
+        address = f"127.0.0.1:{gone.getsockname()[1]}"
+        deafen(gone)
         server.send("y")
         await self.until(lambda: server.last_error)
         self.assertEqual(

@@ -13,52 +13,9 @@ from twisted.logger import formatEvent, globalLogPublisher
 
 from netproc import Limits, NetworkProcess, ProcessArgumentError, ProcessError
 from netproc.net import datagram
-from netproc.test.base import PATIENCE, NetprocTestCase
-from netproc.test.real.contract import Recorder, echo
-
-
-class PacketTestCase(NetprocTestCase):
-    async def received(self, sock: socket.socket) -> bytes:
-        sock.setblocking(False)
-        got: list[bytes] = []
-
-        def look() -> bool:
-            try:
-                got.append(sock.recv(2000))
-            except BlockingIOError:
-                return False
-            return True
-
-        await self.until(look)
-        return got[0]
-
-
-class DatagramTestCase(PacketTestCase):
-    """Makes servers, clients and plain sockets."""
-
-    family: socket.AddressFamily = socket.AF_INET
-    host = "127.0.0.1"
-
-    def place(self) -> dict[str, Any]:
-        return {"host": self.host, "service": True}
-
-    async def server(self, **keywords: Any) -> NetworkProcess:
-        keywords = {"name": "server", "coding": "binary", "filter": echo, **keywords}
-        return await self.make(server=True, type="datagram", **self.place(), **keywords)
-
-    async def client(self, port: int, **keywords: Any) -> NetworkProcess:
-        keywords = {"name": "client", "coding": "binary", **keywords}
-        return await self.make(type="datagram", host=self.host, service=port, **keywords)
-
-    async def client_of(self, server: NetworkProcess, **keywords: Any) -> NetworkProcess:
-        return await self.client(server.contact("service"), **keywords)
-
-    def socket(self) -> socket.socket:
-        sock = socket.socket(self.family, socket.SOCK_DGRAM)
-        self.addCleanup(sock.close)
-        sock.settimeout(PATIENCE)
-        sock.bind((self.host, 0))
-        return sock
+from netproc.test.support.base import PATIENCE
+from netproc.test.support.datagrams import DatagramTestCase, PacketTestCase, deafen
+from netproc.test.support.fixtures import Recorder, echo
 
 
 class UdpTests(DatagramTestCase):
@@ -115,8 +72,7 @@ class UdpTests(DatagramTestCase):
         first.sendto(b"first", (self.host, server.contact("service")))
         await self.until(lambda: len(waiting) == 1)
         second.sendto(b"second", (self.host, server.contact("service")))
-        await self.turn(0.05)
-        self.assertEqual(1, len(waiting))
+        await self.nothing_happens(1, lambda: len(waiting))
         waiting[0].callback(None)
         self.assertEqual(b"first", first.recv(10))
         await self.until(lambda: len(waiting) == 2)
@@ -202,8 +158,7 @@ class UdpTests(DatagramTestCase):
         sock = self.socket()
         for number in range(5):
             sock.sendto(b"%d" % number, (self.host, server.contact("service")))
-        await self.turn(0.05)
-        self.assertEqual(([], "stop"), (recorder.pieces, server.status))
+        await self.nothing_happens(([], "stop"), lambda: (recorder.pieces, server.status))
         server.resume()
         await self.until(lambda: recorder.data == b"01234")
         self.assertEqual(5, len(recorder.pieces))
@@ -255,8 +210,7 @@ class UdpTests(DatagramTestCase):
         for data in (b"x" * 8, b"y" * 8, b"z" * 8):
             sock.sendto(data, (self.host, server.contact("service")))
         await self.until(lambda: len(buffer.text) == 16)
-        await self.turn(0.05)
-        self.assertEqual(16, len(buffer.text))
+        await self.nothing_happens(16, lambda: len(buffer.text))
         buffer.take(16)
         await self.until(lambda: len(buffer.text) == 8)
 
@@ -311,9 +265,7 @@ class Udp6Tests(UdpTests):
 class IcmpTests(DatagramTestCase):
     async def test_nobody_listens_there(self) -> None:
         """It is readable, logged once, and ends nothing (H4)."""
-        gone = self.socket()
-        port = gone.getsockname()[1]
-        gone.close()
+        port = self.nobody()
         client = await self.client(port, filter=lambda p, data: None)
         client.send(b"x")
         await self.until(lambda: client.last_error)
@@ -322,16 +274,15 @@ class IcmpTests(DatagramTestCase):
         self.assertEqual(("open", []), (client.status, self.events(client)))
 
     async def test_many_of_them_are_one_line(self) -> None:
-        gone = self.socket()
-        port = gone.getsockname()[1]
-        gone.close()
+        port = self.nobody()
         events = EventLoggingObserver()
         globalLogPublisher.addObserver(events)
         self.addCleanup(globalLogPublisher.removeObserver, events)
         client = await self.client(port)
         for _ in range(20):
+            last = client.last_error
             client.send(b"x")
-            await self.turn(0.005)
+            await self.until(lambda last=last: client.last_error is not last)
         lines = [line for line in map(formatEvent, events) if "Connection refused" in line]
         self.assertEqual(
             [f"client: Connection refused: 127.0.0.1:{port}"],
@@ -339,16 +290,14 @@ class IcmpTests(DatagramTestCase):
         )
 
     async def test_it_goes_on_afterwards(self) -> None:
-        gone = self.socket()
-        address = gone.getsockname()
-        gone.close()
-        recorder = Recorder()
-        client = await self.client(address[1], filter=recorder)
+        port, recorder = self.nobody(), Recorder()
+        client = await self.client(port, filter=recorder)
         for _ in range(20):
             client.send(b"x")
         await self.until(lambda: client.last_error)
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as back:
-            back.bind(address)
+            back.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            back.bind((self.host, port))
             back.settimeout(PATIENCE)
             client.send(b"back?")
             _, client_address = back.recvfrom(10)
@@ -361,7 +310,7 @@ class IcmpTests(DatagramTestCase):
         to = ("127.0.0.1", server.contact("service"))
         for _ in range(10):
             gone.sendto(b"x", to)
-        gone.close()
+        deafen(gone)
         peer.sendto(b"hello", to)
         self.assertEqual(b"hello", await self.received(peer))
         await self.until(lambda: server.last_error)
@@ -470,8 +419,7 @@ class UnixDatagramTests(PacketTestCase):
         client, receiver = await self.full()
         client.limits = Limits(low_water=3000)
         drained = client.drain()
-        await self.turn(0.05)
-        self.assertFalse(drained.called)
+        await self.nothing_happens(False, lambda: drained.called)
         for _ in range(3):
             receiver.recv(2000)
         await drained
@@ -523,7 +471,7 @@ class UnixDatagramTests(PacketTestCase):
                     while True:
                         peer.sendto(b"x" * 1000, path)
                 except BlockingIOError:
-                    await self.turn(0.001)
+                    await self.turn()
             self.assertLess(server.pending, 64 * 1024 + 1001)
             self.assertGreater(server.pending, 64 * 1024)
 
@@ -533,7 +481,7 @@ class RefusedKeywordsTests(DatagramTestCase):
         error = await self.failure_of(
             self.make(name="x", type="datagram", endpoint="tcp:127.0.0.1:1"), ProcessArgumentError
         )
-        self.assertEqual("type: an endpoint is for streams", str(error))
+        self.assertEqual("type: an endpoint can only be a stream", str(error))
         error = await self.failure_of(
             self.make(name="x", type="raw", service=1), ProcessArgumentError
         )

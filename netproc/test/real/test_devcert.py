@@ -19,16 +19,15 @@ from netproc.commands.devcert import (
     find_twistd,
     how_to_try,
 )
-from netproc.test.certificates import DAY, NOW
-from netproc.test.real.peers import in_thread
-from netproc.test.real.programs import (
+from netproc.test.support.certificates import DAY, NOW
+from netproc.test.support.checkout import checkout
+from netproc.test.support.peers import in_thread
+from netproc.test.support.programs import (
     Program,
     ProgramTestCase,
     environment,
     require,
 )
-from netproc.test.real.test_examples import free_port
-from netproc.test.test_packaging import checkout
 
 
 class DevcertTests(ProgramTestCase):
@@ -117,7 +116,7 @@ class DevcertTests(ProgramTestCase):
     async def test_what_it_says_to_try(self) -> None:
         openssl = require("openssl")
         command = await self.made()
-        port = str(free_port())
+        port = str(self.reserve_port())
         head, serve, ask = command.text().replace("7443", port).splitlines()
         self.assertRegex(head, rf"\A{KEY_FILE} and {CERTIFICATE_FILE} are for localhost until 2")
         twistd, *options = shlex.split(serve)

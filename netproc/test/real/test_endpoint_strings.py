@@ -13,10 +13,7 @@ from typing import Any
 from twisted.internet.defer import CancelledError
 from twisted.internet.endpoints import clientFromString, serverFromString
 from twisted.internet.error import ConnectionDone, ConnectionLost
-from twisted.internet.interfaces import (
-    INegotiated,
-    ISSLTransport,
-)
+from twisted.internet.interfaces import INegotiated, ISSLTransport
 from twisted.protocols.basic import LineReceiver
 from twisted.python.failure import Failure
 from twisted.web.client import Agent, readBody
@@ -25,9 +22,9 @@ from twisted.web.server import Site
 from zope.interface.verify import verifyObject
 
 from netproc import NegotiationError, NetworkProcess, ProcessArgumentError, ProcessError
-from netproc.test.base import PATIENCE, reactor
-from netproc.test.real.peers import accept, connect, in_thread, listen_backlog
-from netproc.test.real.protocols import (
+from netproc.test.support.base import PATIENCE, reactor
+from netproc.test.support.peers import accept, connect, in_thread, listen_backlog
+from netproc.test.support.protocols import (
     AUTHORITY,
     LOCALHOST,
     OTHER,
@@ -117,9 +114,12 @@ class StartTLSTests(EndpointFixture):
         )
         await self.until(lambda: protocol.lines == [b"* OK ready"])
 
-    async def check_failure(self, description: str, pattern: str) -> None:
+    async def check_failure(self, description: str, pattern: str, wait: float = 0) -> None:
         factory = Kept(Lines)
         connecting = clientFromString(reactor, description).connect(factory)
+        if wait:
+            await self.nothing_happens(False, lambda: connecting.called)
+            self.advance(wait)
         error = await self.failure_of(connecting, ProcessError)
         self.assertRegex(str(error), pattern)
         self.assertEqual(([], 0), (factory.made, factory.running))
@@ -172,7 +172,9 @@ class StartTLSTests(EndpointFixture):
         with socket.create_server(("127.0.0.1", 0)) as silent:
             place = f"127.0.0.1:{silent.getsockname()[1]}"
             await self.check_failure(
-                f"starttls:{place}:protocol=imap:connect-timeout=0.1", "no greeting within 0.1 s"
+                f"starttls:{place}:protocol=imap:connect-timeout=20",
+                "no greeting within 20 s",
+                wait=20,
             )
 
     async def test_cancelling(self) -> None:
@@ -260,8 +262,7 @@ class NetprocTests(EndpointFixture):
         place = ("127.0.0.1", port.getHost().port)
         port.pauseProducing()
         with connect(socket.AF_INET, place) as peer:
-            await self.turn(0.05)
-            self.assertEqual([], factory.made)
+            await self.nothing_happens([], lambda: factory.made)
             port.resumeProducing()
             await self.until(lambda: factory.made)
             self.assertEqual(1, factory.running)
@@ -312,7 +313,7 @@ class NetprocTests(EndpointFixture):
             ("starttls:h:7", "protocol: this option is required"),
             ("starttls:port=7:protocol=imap", "host: this option is required"),
             ("starttls:h:7:protocol=imap:nodelay=t", "nodelay: this kind of endpoint"),
-            ("starttls:h:7:protocol=gopher", "protocol: 'gopher' is none of smtp"),
+            ("starttls:h:7:protocol=gopher", "protocol: 'gopher' is not one of smtp"),
         ):
             error = self.assertRaises(ProcessArgumentError, clientFromString, reactor, description)
             self.assertIn(complaint, str(error))

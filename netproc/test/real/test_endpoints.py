@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import fcntl
 import socket
-import struct
-import termios
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +18,9 @@ from netproc import ProcessArgumentError, ProcessError
 from netproc.core.address import SocketAddress
 from netproc.net.endpoints import ClientEndpoint, ServerEndpoint
 from netproc.net.transport import StreamTransport
-from netproc.test.base import NetprocTestCase, reactor
-from netproc.test.real.contract import MB
-from netproc.test.real.peers import (
+from netproc.test.support.base import NetprocTestCase, reactor
+from netproc.test.support.fixtures import MB
+from netproc.test.support.peers import (
     accept,
     connect,
     in_thread,
@@ -32,15 +29,10 @@ from netproc.test.real.peers import (
     read_exactly,
     request_and_half_close,
     reset,
+    unread,
 )
 
 LOOPBACK = SocketAddress(socket.AF_INET, ("127.0.0.1", 0))
-
-
-def waiting(sock: socket.socket) -> int:
-    """How many bytes the kernel has for SOCK."""
-    (count,) = struct.unpack("i", fcntl.ioctl(sock, termios.FIONREAD, bytes(4)))
-    return int(count)
 
 
 class Upper(LineReceiver):
@@ -218,8 +210,7 @@ class EndpointTests(EndpointFixture):
         protocol.transport.pauseProducing()
         protocol.transport.pauseProducing()
         peer.sendall(b"x")
-        await self.turn(0.03)
-        self.assertEqual(b"", protocol.received)
+        await self.nothing_happens(b"", lambda: protocol.received)
         protocol.transport.resumeProducing()
         await self.until(lambda: protocol.received == b"x")
         protocol.transport.stopProducing()
@@ -229,7 +220,7 @@ class EndpointTests(EndpointFixture):
         protocol, peer = await self.pair(Noting())
         protocol.transport.pauseProducing()
         protocol.transport.write(b"x" * 20 * MB)
-        await self.turn(0.01)
+        await self.turn()
         peer.sendall(b"unread")
         reset(peer)
         self.assertEqual("ConnectionLost", await self.lost(protocol))
@@ -272,20 +263,21 @@ class EndpointTests(EndpointFixture):
 
     async def test_reads_follow_the_traffic(self) -> None:
         protocol, peer = await self.pair(Noting())
-        sizes = {protocol.transport._read_size}
-        protocol.dataReceived = lambda data: sizes.add(protocol.transport._read_size)
+        sizes = [protocol.transport._read_size]
+        protocol.dataReceived = lambda data: sizes.append(protocol.transport._read_size)
         protocol.transport.pauseProducing()
         sock = protocol.transport.getHandle()
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 200_000)
         sending = in_thread(peer.sendall, b"x" * 4 * MB)
         # Reads of 4, 16 and 64 KiB are full then, so the next is the largest.
-        await self.until(lambda: waiting(sock) >= 84 * 1024)
+        await self.until(lambda: unread(sock) >= 84 * 1024)
         protocol.transport.resumeProducing()
         await sending
         await self.until(lambda: 256 * 1024 in sizes)
         for _ in range(8):
+            before = len(sizes)
             peer.sendall(b"x")
-            await self.turn(0.005)
+            await self.until(lambda before=before: len(sizes) > before)
         self.assertEqual(4096, protocol.transport._read_size)
         protocol.transport.loseConnection()
         await self.lost(protocol)
@@ -430,7 +422,7 @@ class ProducerTests(EndpointFixture):
     async def test_it_is_stopped_with_the_connection(self) -> None:
         protocol, peer = await self.pair(Noting())
         producer = Producer(protocol.transport, 20 * MB, True)
-        await self.turn(0.01)
+        await self.turn()
         reset(peer)
         await self.lost(protocol)
         self.assertEqual("stop", producer.calls[-1])

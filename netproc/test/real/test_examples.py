@@ -4,28 +4,16 @@ from __future__ import annotations
 
 import os
 import re
-import socket
 import textwrap
 
-from netproc.test.real.peers import in_thread, request_and_half_close
-from netproc.test.real.programs import (
+from netproc.test.support.checkout import checkout, example
+from netproc.test.support.peers import in_thread, request_and_half_close
+from netproc.test.support.programs import (
     Program,
     ProgramTestCase,
     require,
     twistd_runners,
 )
-from netproc.test.test_packaging import checkout
-
-
-def free_port() -> int:
-    """A port that the system picks, for programs that have theirs written in them."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return int(free.getsockname()[1])
-
-
-def example(name: str) -> str:
-    with open(os.path.join(checkout(), "examples", name), encoding="utf-8") as file:
-        return file.read()
 
 
 def readme_block(language: str) -> str:
@@ -40,30 +28,23 @@ def readme_block(language: str) -> str:
 class ExampleTests(ProgramTestCase):
     async def echoes(self, program: Program, port: int) -> None:
         """PROGRAM echoes on PORT once it listens."""
-        peer = None
-        while peer is None:
-            try:
-                peer = await in_thread(socket.create_connection, ("127.0.0.1", port), 10)
-            except ConnectionRefusedError:
-                self.assertFalse(program.ended, program.errors)
-                await self.turn(0.02)
-        with peer:
+        with await self.connected(program, port) as peer:
             self.assertEqual(b"hello\n", await in_thread(request_and_half_close, peer, b"hello\n"))
 
     async def test_the_echo_server(self) -> None:
-        port = free_port()
+        port = self.reserve_port()
         await self.echoes(
             self.python("-c", example("echo_server.py").replace("7007", str(port))), port
         )
 
     async def test_the_echo_server_of_the_readme(self) -> None:
-        port = free_port()
+        port = self.reserve_port()
         code = readme_block("python").replace("7007", str(port))
         self.assertLessEqual(len([line for line in code.splitlines() if line]), 10)
         await self.echoes(self.python("-c", code), port)
 
     async def test_the_emacs_lisp_of_the_readme(self) -> None:
-        port = free_port()
+        port = self.reserve_port()
         code = readme_block("elisp").replace("7007", str(port))
         waiting = "(while t (accept-process-output nil 1))"
         emacs = self.start(require("emacs"), "-Q", "--batch", "--eval", f"(progn {code} {waiting})")
@@ -79,12 +60,14 @@ class ExampleTests(ProgramTestCase):
         self.assertEqual("HELLO THERE\n", client.text())
 
     async def test_the_client_says_what_went_wrong(self) -> None:
-        client = self.python("-c", example("client.py"), "127.0.0.1", str(free_port()), "hello")
+        client = self.python(
+            "-c", example("client.py"), "127.0.0.1", str(self.reserve_port()), "hello"
+        )
         self.assertEqual(1, await self.ends(client))
         self.assertRegex(client.errors, r"\Aclient: .*refused.*\n\Z")
 
     async def test_the_application_file(self) -> None:
-        port = free_port()
+        port = self.reserve_port()
         path = os.path.abspath(self.mktemp())
         with open(path, "w", encoding="utf-8") as file:
             file.write(example("echo_service.tac").replace("7007", str(port)))

@@ -5,10 +5,9 @@ from __future__ import annotations
 import socket
 import sys
 
-from netproc.test.base import PATIENCE
-from netproc.test.real.peers import in_thread, request_and_half_close
-from netproc.test.real.programs import ProgramTestCase, environment, require, script
-from netproc.test.real.test_examples import free_port
+from netproc.test.support.base import PATIENCE
+from netproc.test.support.peers import in_thread, request_and_half_close
+from netproc.test.support.programs import Program, ProgramTestCase, environment, require, script
 
 LAUNCHER = """
 import os, socket, sys
@@ -72,11 +71,13 @@ class LauncherTests(ProgramTestCase):
             program.errors,
         )
 
-    async def activated(self, *arguments: str, options: tuple[str, ...] = ()) -> int:
-        port = free_port()
+    async def activated(
+        self, *arguments: str, options: tuple[str, ...] = ()
+    ) -> tuple[Program, int]:
+        port = self.reserve_port()
         activate = require("systemd-socket-activate")
         setenv = [f"--setenv={k}={v}" for k, v in environment().items() if k == "PYTHONPATH"]
-        self.start(
+        program = self.start(
             activate,
             *setenv,
             f"--listen=127.0.0.1:{port}",
@@ -84,20 +85,15 @@ class LauncherTests(ProgramTestCase):
             sys.executable,
             *self.netproc(*arguments),
         )
-        return port
+        return program, port
 
-    async def reply(self, port: int) -> bytes:
-        peer = None
-        while peer is None:
-            try:
-                peer = await in_thread(socket.create_connection, ("127.0.0.1", port), PATIENCE)
-            except ConnectionRefusedError:
-                await self.turn(0.02)
+    async def reply(self, program: Program, port: int) -> bytes:
+        peer = await self.connected(program, port)
         return await in_thread(request_and_half_close, peer, b"hello")
 
     async def test_systemd(self) -> None:
-        self.assertEqual(b"hello", await self.reply(await self.activated()))
+        self.assertEqual(b"hello", await self.reply(*await self.activated()))
 
     async def test_systemd_by_name(self) -> None:
-        port = await self.activated("--use-external-socket", "web", options=("--fdname=web",))
-        self.assertEqual(b"hello", await self.reply(port))
+        named = await self.activated("--use-external-socket", "web", options=("--fdname=web",))
+        self.assertEqual(b"hello", await self.reply(*named))

@@ -7,8 +7,8 @@ import socket
 import struct
 
 from netproc.net import rawaddress
-from netproc.test.base import NetprocTestCase
-from netproc.test.real.contract import Recorder, echo
+from netproc.test.support.base import NetprocTestCase
+from netproc.test.support.fixtures import Recorder, echo
 
 
 class RawTests(NetprocTestCase):

@@ -8,8 +8,9 @@ import socket
 import sys
 from collections.abc import Sequence
 
-from netproc.test.real.peers import in_thread, request_and_half_close
-from netproc.test.real.programs import Program, ProgramTestCase, script
+from netproc.test.support.base import PATIENCE
+from netproc.test.support.peers import in_thread, request_and_half_close
+from netproc.test.support.programs import Program, ProgramTestCase, script
 
 ECHO = ["make", "--name", "echo", "--server", "t", "--filter", "netproc.filters.echo"]
 
@@ -69,7 +70,7 @@ class ForegroundTests(ProgramTestCase):
         for command in ways_in():
             for number in (signal.SIGTERM, signal.SIGINT):
                 server, port = await self.serve(command)
-                peer = await in_thread(socket.create_connection, ("127.0.0.1", port), 10)
+                peer = await in_thread(socket.create_connection, ("127.0.0.1", port), PATIENCE)
                 reply = await in_thread(request_and_half_close, peer, b"x")
                 server.signal(number)
                 self.assertEqual(0, await self.ends(server))

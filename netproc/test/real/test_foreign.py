@@ -14,30 +14,11 @@ from zope.interface import implementer
 
 from netproc import NetworkProcess, ProcessError
 from netproc.process.input import CONGESTED
-from netproc.test.base import PATIENCE
-from netproc.test.real.contract import BROKEN, Fixture, StreamContract, echo
-from netproc.test.real.peers import accept, connect, fill, in_thread, reset, silent_listener
-from netproc.test.real.protocols import Wrapped
-
-
-class ForeignFixture(Fixture):
-    """Over tcp: endpoints, as objects and as descriptions."""
-
-    foreign = True
-
-    def server_place(self) -> dict[str, Any]:
-        return {"endpoint": "tcp:0:interface=127.0.0.1"}
-
-    def client_place(self, server: NetworkProcess) -> dict[str, Any]:
-        return {"endpoint": f"tcp:127.0.0.1:{server.contact('service')}"}
-
-    def raw_client(self, server: NetworkProcess) -> socket.socket:
-        return connect(socket.AF_INET, ("127.0.0.1", server.contact("service")))
-
-    def raw_server(self) -> tuple[socket.socket, dict[str, Any]]:
-        listener = socket.create_server(("127.0.0.1", 0))
-        port = listener.getsockname()[1]
-        return listener, {"endpoint": TCP4ClientEndpoint(reactor, "127.0.0.1", port)}
+from netproc.test.support.base import PATIENCE
+from netproc.test.support.contract import StreamContract
+from netproc.test.support.fixtures import BROKEN, ForeignFixture, echo
+from netproc.test.support.peers import accept, fill, in_thread, reset, silent_listener
+from netproc.test.support.protocols import Wrapped
 
 
 class WrappedFixture(ForeignFixture):
@@ -136,6 +117,3 @@ class WrappedContractTests(WrappedFixture, StreamContract):
 
 class ForeignContractTests(ForeignFixture, StreamContract):
     """The contract over Twisted's TCP."""
-
-
-del Fixture, StreamContract

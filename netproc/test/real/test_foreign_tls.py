@@ -34,10 +34,10 @@ from netproc import (
     make_network_process,
 )
 from netproc.net.foreign import network_error
-from netproc.test.base import NetprocTestCase, reactor
-from netproc.test.real.contract import BROKEN, MB, Recorder, echo
-from netproc.test.real.peers import in_thread, read_all, read_exactly
-from netproc.test.real.protocols import Wrapped
+from netproc.test.support.base import PATIENCE, NetprocTestCase, reactor
+from netproc.test.support.fixtures import BROKEN, MB, Recorder, echo
+from netproc.test.support.peers import accept, in_thread, read_all, read_exactly
+from netproc.test.support.protocols import Wrapped
 
 
 class TlsTests(NetprocTestCase):
@@ -56,7 +56,7 @@ class TlsTests(NetprocTestCase):
         return SSL4ServerEndpoint(reactor, 0, Options(), interface="127.0.0.1")
 
     def tls_client(self, port: int) -> ssl.SSLSocket:
-        sock = socket.create_connection(("127.0.0.1", port), 10)
+        sock = socket.create_connection(("127.0.0.1", port), PATIENCE)
         return self.trust.wrap_socket(sock, server_hostname="localhost")
 
     async def test_open_is_told_after_the_handshake(self) -> None:
@@ -64,9 +64,8 @@ class TlsTests(NetprocTestCase):
             name="s", server=True, endpoint=self.server_endpoint(), filter=echo, coding="binary"
         )
         port = server.contact("service")
-        silent = socket.create_connection(("127.0.0.1", port), 10)
-        await self.turn(0.05)
-        self.assertEqual([server], list(self.ledger.events))
+        silent = socket.create_connection(("127.0.0.1", port), PATIENCE)
+        await self.nothing_happens([server], lambda: list(self.ledger.events))
         peer = await in_thread(self.tls_client, port)
         peer.sendall(b"hello")
         self.assertEqual(b"hello", await in_thread(read_exactly, peer, 5))
@@ -91,8 +90,7 @@ class TlsTests(NetprocTestCase):
         connection.stop()
         data = bytes(range(256)) * 400
         await in_thread(peer.sendall, data)
-        await self.turn(0.05)
-        self.assertEqual([], recorder.pieces)
+        await self.nothing_happens([], lambda: recorder.pieces)
         connection.resume()
         await self.until(lambda: recorder.data == data)
         await in_thread(lambda: peer.unwrap().close())
@@ -107,14 +105,14 @@ class TlsTests(NetprocTestCase):
             filter=echo,
             handshake_timeout=0.1,
         )
-        with socket.create_connection(("127.0.0.1", server.contact("service")), 10) as silent:
+        with socket.create_connection(("127.0.0.1", server.contact("service")), PATIENCE) as silent:
             self.assertRaises(ConnectionResetError, await in_thread(self.reader, silent))
         self.assertEqual([server], list(self.ledger.events))
 
     async def test_handshakes_are_given_up_with_their_server(self) -> None:
         server = await self.make(name="s", server=True, endpoint=self.server_endpoint())
-        with socket.create_connection(("127.0.0.1", server.contact("service")), 10) as silent:
-            await self.turn(0.05)
+        with socket.create_connection(("127.0.0.1", server.contact("service")), PATIENCE) as silent:
+            await self.turn()
             server.delete()
             self.assertRaises(ConnectionResetError, await in_thread(self.reader, silent))
         self.assertEqual(["deleted\n"], self.events(server))
@@ -134,7 +132,7 @@ class TlsTests(NetprocTestCase):
             filter=reply,
         )
         port = server.contact("service")
-        with socket.create_connection(("127.0.0.1", port), 10) as peer:
+        with socket.create_connection(("127.0.0.1", port), PATIENCE) as peer:
             peer.sendall(b"GET / HTTP/1.1\r\n\r\n" * 10)
             with contextlib.suppress(ConnectionError):
                 self.assertEqual(b"", await in_thread(read_all, peer))
@@ -154,12 +152,12 @@ class TlsTests(NetprocTestCase):
         await self.until(lambda: len(self.ledger.events) == 2)
         connection = next(p for p in self.ledger.events if p is not server)
         connection.send(b"x" * 15 * MB)
-        await self.turn(0.05)
+        await self.until_quiet(lambda: connection.pending)
         peer.setblocking(False)
         # It says close_notify, and does not wait for the answer.
         self.assertRaises(ssl.SSLError, peer.unwrap)
         with socket.socket(fileno=os.dup(peer.fileno())) as raw:
-            raw.settimeout(10)
+            raw.settimeout(PATIENCE)
             await in_thread(read_all, raw)
         peer.close()
         await connection.closed
@@ -185,7 +183,7 @@ class TlsTests(NetprocTestCase):
                 name="c",
                 endpoint=f"tls:localhost:{port}:endpoint=tcp\\:127.0.0.1\\:{port}",
             )
-            listener.settimeout(10)
+            listener.settimeout(PATIENCE)
             peer, _ = await in_thread(listener.accept)
             peer.sendall(b"this is no TLS\r\n" * 10)
             error = await self.failure_of(made, ProcessError)
@@ -200,7 +198,7 @@ class TlsTests(NetprocTestCase):
             error = await self.failure_of(made, ProcessError)
             self.assertEqual(errno.ETIMEDOUT, error.errno)
             process = await self.make(name="c", endpoint=description, nowait=True)
-            await self.turn(0.05)
+            (await in_thread(accept, listener)).close()
             process.delete()
             await process.closed
             self.assertEqual(["deleted\n"], self.events(process))

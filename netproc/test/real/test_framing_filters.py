@@ -9,8 +9,8 @@ from twisted.internet.defer import CancelledError, Deferred
 
 from netproc import NetworkProcess, ProcessArgumentError, length_prefixed, lines
 from netproc.core.framing import LineSplitter
-from netproc.test.real.peers import in_thread, read_all, read_exactly
-from netproc.test.real.test_tcp import TcpFixture
+from netproc.test.support.fixtures import TcpFixture
+from netproc.test.support.peers import in_thread, read_all, read_exactly
 
 
 class LinesTests(TcpFixture):
@@ -103,8 +103,7 @@ class LinesTests(TcpFixture):
         await self.until(lambda: seen == [b"a"])
         peer.sendall(b"d\n")
         for expected in ([b"a", b"b"], [b"a", b"b", b"cd"]):
-            await self.turn(0.02)
-            self.assertEqual(expected[:-1], seen)
+            await self.nothing_happens(expected[:-1], lambda: seen)
             process.resume()
             await self.until(lambda expected=expected: seen == expected)
 
@@ -222,8 +221,7 @@ class LinesTests(TcpFixture):
         process.stop()
         gate.callback(None)
         peer.sendall(b"d\n")
-        await self.turn(0.02)
-        self.assertEqual([b"a"], seen)
+        await self.nothing_happens([b"a"], lambda: seen)
         process.resume()
         await self.until(lambda: seen == [b"a", b"b", b"cd"])
 
@@ -320,10 +318,11 @@ class LinesTests(TcpFixture):
         def filter(process: NetworkProcess, data: bytes) -> None:
             framing(process, data)
 
-        _, peer = await self.client_of_raw(filter=filter)
+        process, peer = await self.client_of_raw(filter=filter)
         for piece in (b"a\nb", b"c\n"):
+            before = process.received
             peer.sendall(piece)
-            await self.turn(0.01)
+            await self.until(lambda before=before: process.received > before)
         await self.until(lambda: seen == [b"a", b"bc"])
 
     async def test_a_filter_may_call_one_and_then_another(self) -> None:

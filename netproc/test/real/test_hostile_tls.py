@@ -10,19 +10,19 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
-from netproc import NetworkProcess, ProcessError, TLSParameters
+from netproc import NetworkProcess, ProcessError
 from netproc.filters.framing import length_prefixed, lines
-from netproc.test.real.contract import BROKEN, Recorder
-from netproc.test.real.hostile import Peer, cuts, records
-from netproc.test.real.peers import connect
-from netproc.test.real.test_hostile_peers import (
+from netproc.test.support.fixtures import BROKEN, Recorder
+from netproc.test.support.hostile import Peer, cuts, records
+from netproc.test.support.hostilefixture import (
     ALERT,
-    AUTHORITY,
-    CERTIFICATE,
     SECRET,
-    Fixture,
+    HostileFixture,
     server_context,
+    serving,
 )
+from netproc.test.support.openstream import AUTHORITY
+from netproc.test.support.peers import connect
 
 GARBAGE = (
     b"220 no TLS after all\r\n",
@@ -34,13 +34,7 @@ GARBAGE = (
 )
 
 
-def serving(**more: Any) -> TLSParameters:
-    key = CERTIFICATE.private_key_pem.bytes()
-    chain = b"".join(part.bytes() for part in CERTIFICATE.cert_chain_pems)
-    return TLSParameters(keylist=((key, chain),), **more)
-
-
-class ClientTests(Fixture):
+class ClientTests(HostileFixture):
     """A client that is open in clear text begins TLS."""
 
     async def started(self, **keywords: Any) -> tuple[NetworkProcess, Peer, Deferred[Any]]:
@@ -114,7 +108,7 @@ class ClientTests(Fixture):
         self.assertIsNot(None, records(peer.heard))
 
 
-class ServerTests(Fixture):
+class ServerTests(HostileFixture):
     """A server by TLS; nobody but who is well-mannered becomes a process."""
 
     async def test_what_is_no_hello(self) -> None:
@@ -149,12 +143,11 @@ class ServerTests(Fixture):
         await peer.say(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03")
         while not peer.ended:
             await peer.say(b"x")
-            await self.turn(0.01)
             peer.listen()
         self.assertEqual([server], list(self.ledger.events))
 
 
-class FramingTests(Fixture):
+class FramingTests(HostileFixture):
     """What a framing filter holds behind STARTTLS goes to TLS, which does not take it."""
 
     async def check(self, make: Callable[[Any], Any], ask: bytes, injected: bytes) -> None:

@@ -15,13 +15,12 @@ import socket
 import sys
 import tempfile
 import textwrap
-from collections.abc import Iterator
-from typing import NamedTuple
 
 from netproc.commands import devcert
-from netproc.test.certificates import NOW
-from netproc.test.real.peers import in_thread
-from netproc.test.real.programs import (
+from netproc.test.support.certificates import NOW
+from netproc.test.support.checkout import CONSOLE, Example, blocks, examples, page_text
+from netproc.test.support.peers import in_thread
+from netproc.test.support.programs import (
     Program,
     ProgramTestCase,
     environment,
@@ -29,60 +28,6 @@ from netproc.test.real.programs import (
     run_with_input,
     script,
 )
-from netproc.test.real.test_examples import free_port
-from netproc.test.test_packaging import checkout
-
-BLOCK = re.compile(r"\.\. code-block:: \w+\n   :caption: (.+)\n\n((?:   .*\n|\n)+)")
-CONSOLE = re.compile(r"\.\. code-block:: console\n\n((?:   .*\n|\n)+)")
-FIRST, SERVES, ASKS, SAYS = "first", "in one terminal", "in another", "and the first says"
-
-
-class Example(NamedTuple):
-    """One thing that a page shows."""
-
-    files: dict[str, str]
-    first: str
-    command: str
-    request: str
-    reply: str
-    says: str
-
-
-def page_text(page: str) -> str:
-    with open(os.path.join(checkout(), "docs", "howto", f"{page}.rst"), encoding="utf-8") as file:
-        return file.read()
-
-
-def blocks(page: str) -> list[tuple[str, str]]:
-    """Return the code blocks of PAGE that have captions, as pairs of caption and content."""
-    return [
-        (caption, textwrap.dedent(body).strip("\n"))
-        for caption, body in BLOCK.findall(page_text(page))
-    ]
-
-
-def examples(page: str) -> Iterator[Example]:
-    found = blocks(page)
-    files: dict[str, str] = {}
-    first = ""
-    starts = [number for number, (caption, _) in enumerate(found) if caption == SERVES]
-    for number, (caption, body) in enumerate(found):
-        if caption.endswith(".py"):
-            files[caption] = body + "\n"
-        if caption == FIRST:
-            first = body
-        if caption == SERVES:
-            end = next((start for start in starts if start > number), len(found))
-            parts = dict(found[number:end])
-            request, _, reply = parts[ASKS].partition("\n")
-            yield Example(
-                dict(files),
-                first,
-                body,
-                request,
-                reply + "\n" if reply else "",
-                parts.get(SAYS, ""),
-            )
 
 
 class HowToTests(ProgramTestCase):
@@ -97,7 +42,7 @@ class HowToTests(ProgramTestCase):
             await self.run_example(example)
 
     async def run_example(self, example: Example) -> None:
-        port = str(free_port())
+        port = str(self.reserve_port())
 
         def here(text: str) -> str:
             return (
@@ -148,7 +93,9 @@ class HowToTests(ProgramTestCase):
             await self.printed(server, "listens on")
 
     def listens(self, port: int) -> bool:
+        """Whether a program listens at PORT, which is reserved; it is not to see a connection."""
         with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind(("127.0.0.1", port))
             except OSError:

@@ -14,11 +14,11 @@ from netproc import NetworkProcess, lines
 from netproc.core import throttle
 from netproc.core.throttle import MOST_COMPLAINTS
 from netproc.filters import echo
-from netproc.test.base import reactor
-from netproc.test.real.peers import in_thread, read_all
-from netproc.test.real.test_hostile_peers import CERTIFICATE
-from netproc.test.real.test_hostile_tls import serving
-from netproc.test.real.test_tcp import TcpFixture
+from netproc.test.support.base import PATIENCE, reactor
+from netproc.test.support.fixtures import TcpFixture
+from netproc.test.support.hostilefixture import serving
+from netproc.test.support.openstream import CERTIFICATE
+from netproc.test.support.peers import in_thread, read_all
 
 #: More than are logged.
 MANY = MOST_COMPLAINTS + 5
@@ -54,7 +54,7 @@ class HandshakeTests(LogFixture):
 
     def speak_http(self, port: int) -> int:
         """Return the port of the client, when the server has closed the connection."""
-        with socket.create_connection(("127.0.0.1", port), 10) as peer:
+        with socket.create_connection(("127.0.0.1", port), PATIENCE) as peer:
             peer.sendall(b"GET / HTTP/1.0\r\n\r\n")
             peer.shutdown(socket.SHUT_WR)
             own: int = peer.getsockname()[1]
@@ -102,6 +102,3 @@ class FunctionTests(LogFixture):
         await self.flood(server)
         await self.all_closed(server)
         self.assertEqual(MOST_COMPLAINTS, len(self.logged("a line is longer than 3")))
-
-
-del TcpFixture

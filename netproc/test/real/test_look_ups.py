@@ -9,8 +9,8 @@ import threading
 from typing import Any
 
 from netproc import ProcessError, make_network_process
-from netproc.test.base import PATIENCE, NetprocTestCase
-from netproc.test.real.programs import environment
+from netproc.test.support.base import PATIENCE, NetprocTestCase
+from netproc.test.support.programs import environment
 
 PROGRAM = """
 import socket, threading

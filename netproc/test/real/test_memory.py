@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 import errno
-import os
+import tracemalloc
 
 from twisted.internet.defer import Deferred
+from twisted.trial.unittest import SynchronousTestCase
 
 from netproc import Buffer, NetworkProcess, ProcessError, get_buffer_create
 from netproc.core.delivery import Delivery
 from netproc.core.limits import MIB
-from netproc.test.real.contract import echo
-from netproc.test.real.peers import in_thread, read_exactly
-from netproc.test.real.test_tcp import TcpFixture
+from netproc.test.support.fixtures import TcpFixture, echo
+from netproc.test.support.peers import in_thread, read_exactly
 
 
-def resident() -> int:
-    """Bytes of this program that are in memory."""
-    with open("/proc/self/statm") as statm:
-        return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+class Allocations:
+    """Counts the bytes that Python has allocated since, until the test is over."""
+
+    def __init__(self, test: SynchronousTestCase) -> None:
+        tracemalloc.start()
+        test.addCleanup(tracemalloc.stop)
+
+    @property
+    def most(self) -> int:
+        """The most that there was at any time."""
+        _, most = tracemalloc.get_traced_memory()
+        return most
 
 
 class StalledPeerTests(TcpFixture):
@@ -29,14 +37,14 @@ class StalledPeerTests(TcpFixture):
             process.send(piece)
             await process.drain()
 
-    async def test_300_mb_through_drain_raise_the_resident_size_by_20_mb_at_most(self) -> None:
+    async def test_300_mb_through_drain_take_20_mb_at_most(self) -> None:
         server = await self.server(filter=echo)
         process, peer = await self.client_of_raw()
-        before = resident()
+        allocations = Allocations(self)
         done = Deferred.fromCoroutine(self.offer(process, 300 * 1_000_000))
-        await self.turn(0.1)
+        await self.until_quiet(lambda: process.pending)
         self.assertNoResult(done)
-        self.assertLess(resident() - before, 20 * 1_000_000)
+        self.assertLess(allocations.most, 20 * 1_000_000)
 
         # Another connection is served meanwhile.
         other = self.raw_client(server)
@@ -51,7 +59,7 @@ class StalledPeerTests(TcpFixture):
 
     async def test_the_cap_bounds_what_does_not_drain(self) -> None:
         process, peer = await self.client_of_raw()
-        before = resident()
+        allocations = Allocations(self)
         piece = b"x" * 64 * 1024
         refused = 0
         for _ in range(300 * 1_000_000 // len(piece)):
@@ -61,7 +69,7 @@ class StalledPeerTests(TcpFixture):
                 refused += 1
         self.assertGreater(refused, 4000)
         self.assertLessEqual(process.pending, 16 * MIB)
-        self.assertLess(resident() - before, 20 * 1_000_000)
+        self.assertLess(allocations.most, 20 * 1_000_000)
         process.limits = type(process.limits)(flush_timeout=0.05)
         process.delete()
         await process.closed
@@ -70,11 +78,11 @@ class StalledPeerTests(TcpFixture):
     async def test_small_sends_weigh_no_more_than_large_ones(self) -> None:
         process, peer = await self.client_of_raw()
         process.send(b"x" * 8 * MIB)
-        await self.turn(0.02)
-        before = resident()
-        for _ in range(500_000):
+        await self.until_quiet(lambda: process.pending)
+        allocations = Allocations(self)
+        for _ in range(100_000):
             process.send(b"ab")
-        self.assertLess(resident() - before, 16 * 1_000_000)
+        self.assertLess(allocations.most, 3_200_000)
         peer.close()
         process.delete()
         await process.closed
@@ -89,8 +97,7 @@ class BufferTests(TcpFixture):
         sending = in_thread(peer.sendall, b"0123456789" * (size // 10))
         buffer = process.buffer
         await self.until(lambda: len(buffer) == 2_000_000)
-        await self.turn(0.05)
-        self.assertEqual(2_000_000, len(buffer))
+        await self.nothing_happens(2_000_000, lambda: len(buffer))
         taken = 0
         while taken < size:
             piece = buffer.take(1_500_000)
@@ -143,8 +150,7 @@ class BufferTests(TcpFixture):
         peer.sendall(b"012345")
         peer.close()
         await self.until(lambda: process.received == 6)
-        await self.turn(0.02)
-        self.assertEqual([], self.events(process))
+        await self.nothing_happens([], lambda: self.events(process))
         self.assertEqual("0123", process.buffer.take(4))
         await process.closed
         self.assertTrue(process.buffer.text.startswith("45\nProcess client connection broken"))
@@ -160,6 +166,3 @@ class BufferTests(TcpFixture):
         await self.until(lambda: got == ["def"])
         peer.close()
         await process.closed
-
-
-del TcpFixture

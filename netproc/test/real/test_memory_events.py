@@ -15,8 +15,8 @@ from twisted.internet.interfaces import IPullProducer, IPushProducer
 from twisted.internet.task import Clock
 from zope.interface import implementer
 
-from netproc.test.base import NetprocTestCase
-from netproc.test.real.recording import BothCase, Builder, HalfClosing, Place, Recording
+from netproc.test.support.base import NetprocTestCase
+from netproc.test.support.recording import BothCase, Builder, HalfClosing, Place, Recording
 from netproc.testing import MemoryNetwork
 
 #: More than all buffers between two ends hold.
@@ -176,8 +176,7 @@ class ClosingTests(BothCase):
             client.transport.loseConnection()
             await self.until(lambda: "read lost" in server.events)
             server.transport.write(b"taken")
-            await self.turn(0.02)
-            self.assertFalse(server.lost)
+            await self.nothing_happens(False, lambda: server.lost)
             server.transport.write(b"refused")
 
         await self.talk(
@@ -203,7 +202,7 @@ class ClosingTests(BothCase):
     async def test_reset_after_data(self) -> None:
         async def talk(client: Recording, server: Recording) -> None:
             client.transport.write(b"data")
-            await self.turn(0.02)
+            await self.nothing_happens(["made"], lambda: server.events)
             client.transport.abortConnection()
             await self.until(lambda: client.lost)
             self.assertEqual(["made"], server.events)
@@ -220,7 +219,7 @@ class ClosingTests(BothCase):
 
         async def talk(client: Recording, server: Recording) -> None:
             server.transport.write(MUCH)
-            await self.turn(0.02)
+            await self.nothing_happens(["made"], lambda: server.events)
             client.transport.abortConnection()
 
         await self.talk(
@@ -235,8 +234,7 @@ class ClosingTests(BothCase):
             client.transport.write(b"one")
             client.transport.loseConnection()
             await self.until(lambda: client.lost)
-            await self.turn(0.02)
-            self.assertEqual(["made"], server.events)
+            await self.nothing_happens(["made"], lambda: server.events)
             server.transport.resumeProducing()
 
         await self.talk(
@@ -330,8 +328,7 @@ class ProducerTests(BothCase):
             client.transport.write(MUCH)
             client.transport.loseConnection()
             await self.until(lambda: "resume" in producer.calls and server.received == len(MUCH))
-            await self.turn(0.02)
-            self.assertFalse(client.lost or server.lost)
+            await self.nothing_happens(False, lambda: client.lost or server.lost)
             client.transport.write(b"last")
             client.transport.unregisterProducer()
             await self.until(lambda: client.lost)
@@ -372,8 +369,7 @@ class ListeningTests(BothCase):
             place.port.pauseProducing()
             client = await place.connect(Recording)
             client.transport.write(b"early")
-            await self.turn(0.02)
-            self.assertEqual([], place.server.built)
+            await self.nothing_happens([], lambda: place.server.built)
             place.port.resumeProducing()
             await self.until(lambda: place.server.built and place.server.built[0].received == 5)
             client.transport.loseConnection()
@@ -435,8 +431,7 @@ class ListeningTests(BothCase):
             self.assertNoResult(connecting)
             connecting.cancel()
             await self.failure_of(connecting, ConnectingCancelledError)
-            await self.turn(0.02)
-            self.assertEqual(([], []), (place.client.built, place.server.built))
+            await self.nothing_happens([], lambda: place.client.built + place.server.built)
 
         await self.over_both(script)
 

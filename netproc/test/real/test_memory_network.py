@@ -6,12 +6,13 @@ import socket
 from typing import Any
 
 from netproc import NetworkProcess
-from netproc.test.real import memorybridge
-from netproc.test.real.contract import Fixture, StreamContract
+from netproc.test.support import memorybridge
+from netproc.test.support.contract import StreamContract
+from netproc.test.support.fixtures import StreamFixture
 from netproc.testing import MemoryNetwork
 
 
-class MemoryFixture(Fixture):
+class MemoryFixture(StreamFixture):
     """Over one network for each server.  Plain sockets are joined to it."""
 
     foreign = True
@@ -36,6 +37,3 @@ class MemoryFixture(Fixture):
 
 class MemoryContractTests(MemoryFixture, StreamContract):
     """The contract over the memory network."""
-
-
-del Fixture, StreamContract

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from netproc import ProcessArgumentError, ProcessError
-from netproc.test.real.programs import ProgramTestCase, require
+from netproc.test.support.programs import ProgramTestCase, require
 
 #: A namespace whose one interface speaks multicast, and a server that has joined a group there.
 SCRIPT = """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import os
 import pty
@@ -21,11 +22,11 @@ from twisted.internet.defer import Deferred
 import netproc
 from netproc import NetworkProcess, ProcessError
 from netproc.commands.devcert import make_certificate
-from netproc.test.base import PATIENCE
-from netproc.test.certificates import Authority, pem_of_key
-from netproc.test.real.contract import MB, echo
-from netproc.test.real.peers import accept, in_thread, read_all, reset
-from netproc.test.real.programs import ProgramTestCase, environment, require
+from netproc.test.support.base import PATIENCE
+from netproc.test.support.certificates import Authority, pem_of_key
+from netproc.test.support.fixtures import MB, echo
+from netproc.test.support.peers import accept, in_thread, read_all, reset
+from netproc.test.support.programs import ProgramTestCase, environment, require
 
 AUTHORITY = Authority("authority")
 LOCALHOST = AUTHORITY.issue("localhost")
@@ -158,13 +159,17 @@ class StreamTests(OpenFixture):
         with socket.create_server(("127.0.0.1", 0)) as listener:
             child = self.popen("open", "127.0.0.1", listener.getsockname()[1])
             with await in_thread(accept, listener) as peer:
-                peer.settimeout(1)
+                peer.setblocking(False)
                 sent = 0
-                try:
-                    while sent < 100 * MB:
-                        sent += await in_thread(peer.send, b"x" * MB)
-                except TimeoutError:
-                    pass
+
+                def send() -> int:
+                    nonlocal sent
+                    with contextlib.suppress(BlockingIOError):
+                        while sent < 100 * MB:
+                            sent += peer.send(b"x" * MB)
+                    return sent
+
+                await self.until_quiet(send)
                 self.assertLess(sent, 20 * MB)
                 peer.settimeout(PATIENCE)
                 peer.shutdown(socket.SHUT_WR)
@@ -176,14 +181,16 @@ class StreamTests(OpenFixture):
             child = self.popen("open", "127.0.0.1", listener.getsockname()[1])
             with await in_thread(accept, listener) as peer:
                 os.set_blocking(child.stdin.fileno(), False)
-                written, idle = 0, 0
-                while idle < 20 and written < 100 * MB:
-                    try:
-                        written += os.write(child.stdin.fileno(), b"x" * 65536)
-                        idle = 0
-                    except BlockingIOError:
-                        idle += 1
-                        await self.turn(0.05)
+                written = 0
+
+                def write() -> int:
+                    nonlocal written
+                    with contextlib.suppress(BlockingIOError):
+                        while written < 100 * MB:
+                            written += os.write(child.stdin.fileno(), b"x" * 65536)
+                    return written
+
+                await self.until_quiet(write)
                 self.assertLess(written, 20 * MB)
                 child.stdin.close()
                 self.assertEqual(written, len(await in_thread(read_all, peer)))
@@ -284,8 +291,7 @@ class TLSTests(OpenFixture):
     async def test_openssl(self) -> None:
         openssl = require("openssl")
         key, certificate = (self.file(pem) for pem in LOCALHOST)
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            port = free.getsockname()[1]
+        port = self.reserve_port()
         server = self.start(
             openssl, "s_server", "-accept", f"127.0.0.1:{port}", "-rev", "-naccept", "1",
             "-key", key, "-cert", certificate,

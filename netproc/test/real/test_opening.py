@@ -18,14 +18,18 @@ from zope.interface import implementer
 
 from netproc import NetworkProcess, ProcessError, SecurityManager, open_network_stream
 from netproc.net.tls import contexts
-from netproc.test.base import PATIENCE, NetprocTestCase, reactor
-from netproc.test.real import tls_standin
-from netproc.test.real.contract import BROKEN, Recorder, echo
-from netproc.test.real.peers import accept, in_thread, read_all, read_exactly
-from netproc.test.real.test_foreign import ForeignFixture
-from netproc.test.real.test_tcp import TcpFixture
-from netproc.test.real.test_unix import UnixFixture
-from netproc.test.real.tls_standin import AUTHORITY
+from netproc.test.support import tlsstandin
+from netproc.test.support.base import PATIENCE, NetprocTestCase, reactor
+from netproc.test.support.fixtures import (
+    BROKEN,
+    ForeignFixture,
+    Recorder,
+    TcpFixture,
+    UnixFixture,
+    echo,
+)
+from netproc.test.support.peers import accept, in_thread, read_all, read_exactly
+from netproc.test.support.tlsstandin import AUTHORITY
 
 MUCH = b"x" * 1_000_000
 
@@ -33,7 +37,7 @@ MUCH = b"x" * 1_000_000
 class StartTlsContract:
     """TLS that the program starts as soon as it hears of a connection."""
 
-    security = staticmethod(tls_standin.security)
+    security = staticmethod(tlsstandin.security)
 
     async def setUp(self) -> None:
         await super().setUp()  # type: ignore[misc]
@@ -79,8 +83,8 @@ class StartTlsContract:
         self.addCleanup(peer.close)
         peer.sendall(b"MAIL FROM:<injected>\r\n" * 10)
         connection = await self.connection(server)
+        await self.lingers(connection)
         await self.failure_of(self.started[0], ProcessError)
-        await connection.closed
         self.assertEqual([], recorder.pieces)
         self.assertEqual(BROKEN, self.events(connection)[-1])
         connection.delete()
@@ -115,7 +119,8 @@ class StartTlsContract:
         recorder = Recorder()
         process, peer = await self.starting_client(recorder)
         peer.sendall(b"what is this?\r\n" * 10)
-        await process.closed
+        await self.until(lambda: self.started)
+        await self.lingers(process)
         await self.failure_of(self.started[0], ProcessError)
         self.assertEqual((["open\n", BROKEN], []), (self.events(process), recorder.pieces))
 
@@ -141,8 +146,9 @@ class TcpStartTlsTests(StartTlsContract, TcpFixture):
         peer.sendall(b"hello\n" + b"no TLS at all\n" * 10)
         process = await opening
         self.addCleanup(process.delete)
-        await self.failure_of(process.start_tls(AUTHORITY.client), ProcessError)
-        await process.closed
+        started = process.start_tls(AUTHORITY.client)
+        await self.lingers(process)
+        await self.failure_of(started, ProcessError)
         self.assertEqual([], recorder.pieces)
 
 
@@ -155,7 +161,7 @@ class ForeignStartTlsTests(StartTlsContract, ForeignFixture):
 
 
 class MemoryStartTlsTests(StartTlsContract, TcpFixture):
-    security = staticmethod(tls_standin.security_in_memory)
+    security = staticmethod(tlsstandin.security_in_memory)
 
 
 class OutputContract:
@@ -190,7 +196,7 @@ class TcpOutputTests(OutputContract, TcpFixture):
         process, _peer = await self.client_of_raw()
         process.send(b"hello")
         process.delete()
-        await process.closed
+        await self.lingers(process)
         self.assertIs(None, await process.drain())
 
 
@@ -202,10 +208,9 @@ class NeverConnectedTests(NetprocTestCase):
     """Output of clients that never connect is counted, and who waits for it is told."""
 
     async def client(self) -> tuple[NetworkProcess, Deferred[None]]:
-        with socket.socket() as unused:
-            unused.bind(("127.0.0.1", 0))
-            service = unused.getsockname()[1]
-        process = await self.make(name="c", nowait=True, coding="binary", service=service)
+        process = await self.make(
+            name="c", nowait=True, coding="binary", service=self.reserve_port()
+        )
         process.send(b"x" * 20_000)
         return process, process.drain()
 
@@ -388,6 +393,3 @@ class ServerEndTests(NetprocTestCase):
         await server.closed
         await self.failure_of(in_thread(peer.recv, 1), ConnectionResetError)
         self.assertEqual([server], list(self.ledger.events))
-
-
-del TcpFixture, UnixFixture, ForeignFixture

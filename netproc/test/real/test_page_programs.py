@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import os
 import re
-import socket
 import sys
 import textwrap
 
 from netproc import filters
-from netproc.test.real.peers import in_thread
-from netproc.test.real.programs import Program, ProgramTestCase
-from netproc.test.real.test_examples import free_port
-from netproc.test.real.test_howto import blocks, page_text
+from netproc.test.support.checkout import blocks, page_text
+from netproc.test.support.peers import in_thread, line
+from netproc.test.support.programs import Program, ProgramTestCase
 
 
 class PageTestCase(ProgramTestCase):
@@ -61,25 +59,14 @@ class ComingFromTwistedTests(PageTestCase):
         """Let the program NAME use PORT."""
         self.write(name, self.read(name).replace("7007", str(port)))
 
-    def ask(self, port: int) -> bytes | None:
-        """Return the answer of the server to "hello", or None if it does not listen yet."""
-        try:
-            with socket.create_connection(("127.0.0.1", port), 10) as peer:
-                peer.sendall(b"hello\n")
-                return peer.recv(100)
-        except ConnectionRefusedError:
-            return None
-
     async def test_both_servers_count(self) -> None:
         for name in ("twisted_server.py", "netproc_server.py"):
-            port = free_port()
+            port = self.reserve_port()
             self.on_port(name, port)
             server = self.run_python(name)
-            answer = None
-            while answer is None:
-                self.assertFalse(server.ended, server.errors)
-                answer = await in_thread(self.ask, port)
-            self.assertEqual(b"6 so far\n", answer, name)
+            with await self.connected(server, port) as peer:
+                peer.sendall(b"hello\n")
+                self.assertEqual(b"6 so far\n", await in_thread(line, peer), name)
             await self.printed(server, r"\A6 bytes in all\n\Z")
             server.stop()
 

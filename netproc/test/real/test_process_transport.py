@@ -20,9 +20,9 @@ from twisted.python.failure import Failure
 from zope.interface.verify import verifyObject
 
 from netproc import ProcessError
-from netproc.test.real.contract import MB
-from netproc.test.real.peers import in_thread, read_all, reset
-from netproc.test.real.protocols import (
+from netproc.test.support.fixtures import MB
+from netproc.test.support.peers import in_thread, read_all, reset
+from netproc.test.support.protocols import (
     AUTHORITY,
     LOCALHOST,
     EndpointFixture,
@@ -125,8 +125,7 @@ class TransportTests(EndpointFixture):
         protocol.transport.write(b"x" * 20 * MB)
         protocol.transport.loseConnection()
         protocol.transport.write(b"too late")
-        await self.turn(0.02)
-        self.assertEqual([], protocol.lost)
+        await self.nothing_happens([], lambda: protocol.lost)
         protocol.transport.abortConnection()
         protocol.transport.abortConnection()
         await self.until(lambda: protocol.lost)
@@ -169,8 +168,7 @@ class TransportTests(EndpointFixture):
         protocol.transport.pauseProducing()
         peer.sendall(b"x")
         peer.shutdown(socket.SHUT_WR)
-        await self.turn(0.05)
-        self.assertEqual((b"", []), (protocol.received, protocol.lost))
+        await self.nothing_happens((b"", []), lambda: (protocol.received, protocol.lost))
         protocol.transport.resumeProducing()
         await self.until(lambda: protocol.lost)
         self.assertEqual(b"x", protocol.received)
@@ -251,10 +249,11 @@ class ProducerTests(EndpointFixture):
         producer = kind(protocol.transport, 10 * MB)
         producer.start()
         protocol.transport.loseConnection()
-        await self.turn(0.05)
+        await self.until_quiet(lambda: producer.left)
         self.assertGreater(producer.left, 0)
         self.assertEqual([], protocol.lost)
         self.assertEqual(10 * MB, len(await in_thread(read_all, peer)))
+        peer.close()
         await self.until(lambda: protocol.lost)
         protocol.lost[0].trap(ConnectionDone)
         self.assertNotIn("stop", producer.events)
@@ -270,7 +269,7 @@ class ProducerTests(EndpointFixture):
             protocol, peer = await self.served(Noting)
             producer = kind(protocol.transport, 10 * MB)
             producer.start()
-            await self.turn(0.05)
+            await self.until_quiet(lambda producer=producer: producer.left)
             reset(peer)
             await self.until(lambda protocol=protocol: protocol.lost)
             self.assertEqual("stop", producer.events[-1])
@@ -283,7 +282,7 @@ class ProducerTests(EndpointFixture):
             protocol, peer = await self.served(Noting)
             producer = kind(protocol.transport, 10 * MB)
             producer.start()
-            await self.turn(0.05)
+            await self.until_quiet(lambda producer=producer: producer.left)
             producer.resumeProducing = divide
             with contextlib.suppress(ConnectionError):
                 await in_thread(read_all, peer)

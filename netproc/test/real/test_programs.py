@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-import socket
 
 from netproc import filters
-from netproc.test.real.contract import MB, Recorder, echo
-from netproc.test.real.peers import in_thread
-from netproc.test.real.programs import ProgramTestCase, require, run_with_input
+from netproc.test.support.fixtures import MB, Recorder, echo
+from netproc.test.support.peers import in_thread
+from netproc.test.support.programs import ProgramTestCase, require, run_with_input
 
 LARGE = bytes(range(256)) * (3 * MB // 256)
 
@@ -53,21 +52,17 @@ class HalfCloseTests(ProgramTestCase):
         os.makedirs(directory)
         with open(os.path.join(directory, "request"), "wb") as file:
             file.write(LARGE)
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            port = free.getsockname()[1]
+        port = self.reserve_port()
         socat = self.start(
             require("socat"),
+            "-d",
+            "-d",
             "-t10",
             f"TCP-LISTEN:{port},bind=127.0.0.1,reuseaddr",
             f"OPEN:{os.path.abspath(directory)}/request,rdonly!!CREATE:{os.path.abspath(directory)}/reply",
         )
-        process = None
-        while process is None:
-            try:
-                process = await self.make(name="c", service=port, filter=echo, coding="binary")
-            except OSError:
-                self.assertFalse(socat.ended, socat.errors)
-                await self.turn(0.02)
+        await self.printed(socat, "listening on", "stderr")
+        process = await self.make(name="c", service=port, filter=echo, coding="binary")
         await process.closed
         self.assertEqual(0, await self.ends(socat))
         with open(os.path.join(directory, "reply"), "rb") as file:

@@ -11,8 +11,9 @@ from netproc import NegotiationError, SecurityError, SecurityManager
 from netproc.core import negotiate
 from netproc.core.errors import StartTLSError
 from netproc.streams.security import Answer
-from netproc.test.real.test_open_stream import OpenStreamCase, Script, line, secure
-from netproc.test.transcripts import AGREES, XMPP_ANSWER, XMPP_ERROR, XMPP_OFFER
+from netproc.test.support.openstream import OpenStreamCase, Script, secure
+from netproc.test.support.peers import line
+from netproc.test.support.transcripts import AGREES, XMPP_ANSWER, XMPP_ERROR, XMPP_OFFER
 
 REFUSED = "the server refuses TLS: 454 4.7.0 TLS not available"
 

@@ -18,13 +18,8 @@ from netproc import (
 )
 from netproc.core.trust import Problem
 from netproc.streams.security import Answer
-from netproc.test.real.test_open_stream import (
-    CAPABILITIES,
-    OpenStreamCase,
-    Script,
-    line,
-    secure,
-)
+from netproc.test.support.openstream import CAPABILITIES, OpenStreamCase, Script, secure
+from netproc.test.support.peers import line
 
 #: The server proves nothing, so that all is the manager's to say.
 UNVERIFIED = TLSParameters(verify_error=None)
@@ -170,14 +165,21 @@ class SecurityManagerTests(OpenStreamCase):
 
     async def test_it_thinks_too_long(self) -> None:
         for script, kind in ((imap_over_tls, "tls"), (self.imap, "starttls")):
-            thinking: Deferred[Answer] = Deferred()
+            asked: list[Deferred[Answer]] = []
+
+            def ask(*_: object, asked: list[Deferred[Answer]] = asked) -> Deferred[Answer]:
+                asked.append(Deferred())
+                return asked[0]
+
             opening, served = self.open(
                 script,
                 type=kind,
                 tls_parameters=UNVERIFIED,
-                timeout=1.0,  # connecting has the same
-                security_manager=SecurityManager(ask=lambda *_, answer=thinking: answer),
+                timeout=20,
+                security_manager=SecurityManager(ask=ask),
             )
+            await self.until(lambda asked=asked: asked)
+            self.advance(20)
             with self.assertRaises(ProcessError) as caught:
                 await opening
             self.assertEqual(errno.ETIMEDOUT, caught.exception.errno)

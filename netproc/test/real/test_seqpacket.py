@@ -8,9 +8,9 @@ import socket
 from typing import Any
 
 from netproc import NetworkProcess, ProcessError
-from netproc.test.base import PATIENCE, NetprocTestCase, descriptors
-from netproc.test.real.contract import BROKEN, Recorder, echo
-from netproc.test.real.peers import in_thread, reset
+from netproc.test.support.base import PATIENCE, NetprocTestCase, descriptors
+from netproc.test.support.fixtures import BROKEN, Recorder, echo
+from netproc.test.support.peers import in_thread, reset
 
 
 class SeqpacketTests(NetprocTestCase):
@@ -107,7 +107,7 @@ class SeqpacketTests(NetprocTestCase):
         packets = [b"%06d" % number + b"x" * (number % 3000) for number in range(1000)]
         for packet in packets:
             connection.send(packet)
-        await self.turn(0.01)
+        await self.until_quiet(lambda: connection.pending)
         self.assertGreater(connection.pending, 0)
         connection.delete()
 
@@ -157,8 +157,7 @@ class SeqpacketTests(NetprocTestCase):
         for data in (b"1", b"", b"2"):
             peer.send(data)
         peer.close()
-        await self.turn(0.05)
-        self.assertEqual(([], "stop"), (recorder.pieces, connection.status))
+        await self.nothing_happens(([], "stop"), lambda: (recorder.pieces, connection.status))
         connection.resume()
         await connection.closed
         self.assertEqual([b"1", b"", b"2"], recorder.pieces)
@@ -170,7 +169,7 @@ class SeqpacketTests(NetprocTestCase):
         peer = self.raw_client(server)
         connection = await self.connection(server)
         connection.send(b"unread")
-        await self.turn(0.01)
+        await self.until(lambda: not connection.pending)
         reset(peer)
         await connection.closed
         self.assertEqual(errno.ECONNRESET, connection.reason.errno)

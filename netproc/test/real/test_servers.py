@@ -9,16 +9,15 @@ from typing import Any
 from netproc import NetworkProcess, ProcessArgumentError, ProcessError, make_network_process
 from netproc.net import rawaddress
 from netproc.net.transport import StreamTransport
-from netproc.test.base import reactor
-from netproc.test.real.contract import Recorder, echo
-from netproc.test.real.peers import (
+from netproc.test.support.base import reactor
+from netproc.test.support.fixtures import Recorder, TcpFixture, echo
+from netproc.test.support.peers import (
     connect,
     in_thread,
     read_all,
     read_exactly,
     request_and_half_close,
 )
-from netproc.test.real.test_tcp import TcpFixture
 
 
 class AddressTests(TcpFixture):
@@ -293,8 +292,7 @@ class OptionTests(TcpFixture):
         late = socket.socket()
         late.setblocking(False)
         late.connect_ex(("127.0.0.1", server.contact("service")))
-        await self.turn(0.1)
-        self.assertEqual(errno.ENOTCONN, self.connected(late))
+        await self.nothing_happens(errno.ENOTCONN, lambda: self.connected(late))
         late.close()
         server.resume()
         for peer in peers:
@@ -309,6 +307,3 @@ class OptionTests(TcpFixture):
         except OSError as error:
             return error.errno or 0
         return 0
-
-
-del TcpFixture

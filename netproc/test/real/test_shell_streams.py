@@ -18,9 +18,9 @@ from netproc import (
     open_network_stream,
 )
 from netproc.core.limits import Limits
-from netproc.test.base import NetprocTestCase
-from netproc.test.real.contract import Recorder
-from netproc.test.real.peers import in_thread
+from netproc.test.support.base import PATIENCE, NetprocTestCase
+from netproc.test.support.fixtures import Recorder
+from netproc.test.support.peers import in_thread
 
 
 class ShellStreamTests(NetprocTestCase):
@@ -201,7 +201,7 @@ class ShellStreamTests(NetprocTestCase):
         )
         command = [sys.executable, "-c", program]
         done = await in_thread(
-            lambda: subprocess.run(command, check=True, capture_output=True, timeout=20)
+            lambda: subprocess.run(command, check=True, capture_output=True, timeout=PATIENCE)
         )
         number = int(done.stdout)
         await self.until(lambda: not os.path.exists(f"/proc/{number}/exe"))
@@ -221,8 +221,7 @@ class ShellStreamTests(NetprocTestCase):
         self.assertEqual("stop", process.status)
         process.send(b"held")
         process.send_eof()
-        await self.turn(0.1)
-        self.assertEqual(([], []), (recorder.pieces, self.events(process)))
+        await self.nothing_happens(([], []), lambda: (recorder.pieces, self.events(process)))
         process.resume()
         await process.closed
         self.assertEqual((b"held", ["finished\n"]), (recorder.data, self.events(process)))
@@ -249,11 +248,11 @@ class ShellStreamTests(NetprocTestCase):
 
     async def test_bad_commands(self) -> None:
         for keywords, problem in (
-            ({"type": "shell"}, "shell_command: None is no command"),
+            ({"type": "shell"}, "shell_command: None is not a command"),
             ({"type": "shell", "shell_command": "a\0b"}, "shell_command: 'a\\x00b' has a NUL"),
             ({"type": "shell", "shell_command": "%x"}, "Invalid format character: %x"),
             ({"type": "shell", "shell_command": "100%"}, "Invalid format character: %"),
-            ({"shell_command": "cat"}, "shell_command: only the type shell runs one"),
+            ({"shell_command": "cat"}, "shell_command: only the type 'shell' runs a command"),
         ):
             opening = open_network_stream("x", None, "h", 1, **keywords)
             error = await self.failure_of(opening, ProcessArgumentError)

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import os
-import re
 import socket
-import time
 from pathlib import Path
 from typing import Any
 
 from netproc import NetworkProcess
-from netproc.test.certificates import Authority
-from netproc.test.real.contract import Recorder
-from netproc.test.real.peers import in_thread, request_and_half_close
-from netproc.test.real.programs import ProgramTestCase, require
+from netproc.test.support.base import PATIENCE
+from netproc.test.support.certificates import Authority
+from netproc.test.support.fixtures import Recorder
+from netproc.test.support.peers import in_thread, request_and_half_close
+from netproc.test.support.programs import Program, ProgramTestCase, require
 
 ENDING = """
 from twisted.internet import reactor
@@ -74,7 +73,16 @@ def log(server, connection, message):
     global failures
     if connection is None:
         failures += 1
-        print(message.strip(), failures, flush=True)
+        print(message.strip(), failures, turns, flush=True)
+
+turns = 0
+
+def look(timeout, look=reactor.doIteration):
+    global turns
+    turns += 1
+    look(timeout)
+
+reactor.doIteration = look
 
 make_network_process(
     name="server", server=100, service=True, filter=filters.echo, log=log
@@ -290,9 +298,7 @@ class ClockTests(ProgramTestCase):
             await self.printed(program, "started")
             with open(control, "w") as file:
                 file.write("-3600s\n")
-            began = time.monotonic()
             await self.printed(program, "failed .*timed out: 127.0.0.1:")
-            self.assertLess(time.monotonic() - began, 5)
             for filler in fillers:
                 filler.close()
         await self.ends(program)
@@ -300,30 +306,22 @@ class ClockTests(ProgramTestCase):
 
 class ShortageTests(ProgramTestCase):
     async def test_no_descriptors_left(self) -> None:
-        """CPU under 5 %, a log line a second, and served again within 1.5 s of the end (H10)."""
+        """The server neither spins nor floods the log, and serves whoever waits afterwards (H10)."""
         program = self.python("-c", SHORTAGE)
         port = int((await self.printed(program, r"port (\d+)"))[1])
-        peers = [socket.create_connection(("127.0.0.1", port), 10) for _ in range(40)]
+        peers = [socket.create_connection(("127.0.0.1", port), PATIENCE) for _ in range(40)]
         await self.printed(program, "accept failed with code 24")
-        before, began = self.cpu_seconds(program.process.pid), time.monotonic()
-        await self.turn(2.0)
-        used = self.cpu_seconds(program.process.pid) - before
-        self.assertLess(used / (time.monotonic() - began), 0.05)
-        lines = program.errors.count("cannot accept")
-        self.assertLessEqual(lines, 4)
-        failures = int(re.findall(r"code 24 (\d+)", program.text())[-1])
-        self.assertLess(failures, 12)
+        first, last = await self.shortage(program, 1), await self.shortage(program, 5)
+        # A failure is a pause: the reactor looks once or twice, and sleeps.
+        self.assertLess(last - first, 20)
+        self.assertLess(program.errors.count("cannot accept"), 5)
         served, waiting = peers[:-20], peers[-20:]
         for peer in served:
             peer.close()
-        began = time.monotonic()
         replies = [await in_thread(request_and_half_close, peer, b"late") for peer in waiting]
         self.assertEqual([b"late"] * 20, replies)
-        self.assertLess(time.monotonic() - began, 1.5)
         program.stop()
 
-    def cpu_seconds(self, pid: int) -> float:
-        """User and system time of a process."""
-        with open(f"/proc/{pid}/stat") as stat:
-            fields = stat.read().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    async def shortage(self, program: Program, number: int) -> int:
+        """How often the reactor has worked when so many descriptors were missing."""
+        return int((await self.printed(program, rf"code 24 {number} (\d+)"))[1])

@@ -13,7 +13,7 @@ from typing import Any
 from netproc import NetworkProcess, ProcessError, make_network_process
 from netproc.core.address import SocketAddress
 from netproc.net import socketfile
-from netproc.test.base import NetprocTestCase
+from netproc.test.support.base import NetprocTestCase
 
 
 def mode_of(path: str) -> int:

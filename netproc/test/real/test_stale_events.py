@@ -14,10 +14,9 @@ from netproc import NetworkProcess
 from netproc.core.address import SocketAddress
 from netproc.net.connector import Connector
 from netproc.net.sockets import hang_up
-from netproc.test.base import NetprocTestCase, reactor
-from netproc.test.real import test_tcp, test_unix
-from netproc.test.real.contract import MB, Fixture, Recorder
-from netproc.test.real.peers import in_thread, read_exactly, reset, silent_listener
+from netproc.test.support.base import NetprocTestCase, reactor
+from netproc.test.support.fixtures import MB, Recorder, TcpFixture, UnixFixture
+from netproc.test.support.peers import in_thread, read_exactly, reset, silent_listener
 
 
 def tell_hang_up(descriptor: Any, reason: Exception) -> None:
@@ -27,7 +26,7 @@ def tell_hang_up(descriptor: Any, reason: Exception) -> None:
     descriptor.connectionLost(Failure(reason))
 
 
-class StaleEventContract(Fixture):
+class StaleEventContract:
     async def test_a_connection_goes_on(self) -> None:
         for reason in (ConnectionDone(), ConnectionLost()):
             heard = Recorder()
@@ -45,8 +44,7 @@ class StaleEventContract(Fixture):
         process, peer = await self.client_of_raw(filter=heard, stop=True)
         tell_hang_up(process._output.channel.transport, ConnectionLost())
         peer.send(b"later")
-        await self.turn(0.02)
-        self.assertEqual([], heard.pieces)
+        await self.nothing_happens([], lambda: heard.pieces)
         process.resume()
         await self.until(lambda: heard.data == b"later")
 
@@ -78,7 +76,7 @@ class StaleEventContract(Fixture):
         await self.until(lambda: len(connections) == 2)
         connections[1].stop()
         connections[1].send(b"x" * 15 * MB)
-        await self.turn(0.02)
+        await self.until_quiet(lambda: connections[1].pending)
         # These three are ready in this order when the reactor looks again.
         first.send(b"now")
         third = self.raw_client(server)
@@ -92,15 +90,12 @@ class StaleEventContract(Fixture):
             connection.delete()
 
 
-class TcpStaleEventTests(test_tcp.TcpFixture, StaleEventContract):
+class TcpStaleEventTests(TcpFixture, StaleEventContract):
     """Over TCP."""
 
 
-class UnixStaleEventTests(test_unix.UnixFixture, StaleEventContract):
+class UnixStaleEventTests(UnixFixture, StaleEventContract):
     """Over UNIX sockets."""
-
-
-del StaleEventContract
 
 
 class ConnectingTests(NetprocTestCase):
@@ -131,6 +126,3 @@ class HangUpTests(NetprocTestCase):
         error = hang_up(ours)
         assert error is not None
         self.assertEqual(errno.EBADF, error.errno)
-
-
-del Fixture

@@ -15,12 +15,12 @@ from twisted.internet.defer import Deferred
 
 from netproc import NetworkProcess, ProcessArgumentError, ProcessError, get_buffer_create
 from netproc.net.tls import contexts
-from netproc.test.base import PATIENCE, NetprocTestCase
-from netproc.test.certificates import told
-from netproc.test.real import tls_standin
-from netproc.test.real.contract import BROKEN, Recorder, echo
-from netproc.test.real.peers import accept, in_thread, read_all, read_exactly
-from netproc.test.real.tls_standin import AUTHORITY
+from netproc.test.support import tlsstandin
+from netproc.test.support.base import PATIENCE, NetprocTestCase
+from netproc.test.support.certificates import told
+from netproc.test.support.fixtures import BROKEN, Recorder, echo
+from netproc.test.support.peers import accept, in_thread, read_all, read_exactly
+from netproc.test.support.tlsstandin import AUTHORITY
 
 ASK = b"STARTTLS\r\n"
 GO = b"go ahead\r\n"
@@ -37,7 +37,7 @@ def offer(process: NetworkProcess, data: bytes) -> None:
 
 
 class StartTlsFixture(NetprocTestCase):
-    security = staticmethod(tls_standin.security)
+    security = staticmethod(tlsstandin.security)
 
     async def setUp(self) -> None:
         await super().setUp()
@@ -88,7 +88,7 @@ class StartTlsTests(StartTlsFixture):
         self.assertEqual(b"secret", await in_thread(read_exactly, tls, 6))
         self.assertEqual({"protocol": "TLSv1.3"}, process.peer_status())
         await in_thread(tls.unwrap)
-        await process.closed
+        await self.lingers(process)
         self.assertEqual((BROKEN, None), (self.events(process)[-1], process.reason))
         self.assertIs(False, process.truncated)
 
@@ -142,8 +142,7 @@ class StartTlsTests(StartTlsFixture):
         await done
         data = bytes(range(256)) * 400
         await in_thread(tls.sendall, data)
-        await self.turn(0.05)
-        self.assertEqual([], recorder.pieces)
+        await self.nothing_happens([], lambda: recorder.pieces)
         process.resume()
         await self.until(lambda: recorder.data == data)
 
@@ -178,9 +177,9 @@ class StartTlsTests(StartTlsFixture):
     # -- failures -------------------------------------------------------------------------------
 
     async def check_failed(self, process: NetworkProcess, done: Deferred[Any]) -> ProcessError:
+        await self.lingers(process)
         error = await self.failure_of(done, ProcessError)
         self.assertRaises(ProcessError, process.send, b"secret")
-        await process.closed
         self.assertEqual(BROKEN, self.events(process)[-1])
         self.assertIs(error, process.reason)
         return error
@@ -201,7 +200,7 @@ class StartTlsTests(StartTlsFixture):
     async def test_a_peer_that_closes(self) -> None:
         process, peer = await self.client_and_peer()
         done = process.start_tls(AUTHORITY.client)
-        await self.turn(0.01)
+        await in_thread(peer.recv, 1)
         peer.shutdown(socket.SHUT_WR)
         error = await self.check_failed(process, done)
         self.assertIn("the peer closed the connection", str(error))
@@ -213,7 +212,7 @@ class StartTlsTests(StartTlsFixture):
 
     async def test_a_certificate_for_another_host(self) -> None:
         process, peer = await self.client_and_peer()
-        parameters = tls_standin.Parameters(AUTHORITY.client.context, "other.example")
+        parameters = tlsstandin.Parameters(AUTHORITY.client.context, "other.example")
         done = process.start_tls(parameters)
         tls = self.raw_server(peer)
         error = await self.check_failed(process, done)
@@ -337,4 +336,4 @@ class InjectionTests(StartTlsFixture):
 
 
 class StartTlsInMemoryTests(StartTlsTests):
-    security = staticmethod(tls_standin.security_in_memory)
+    security = staticmethod(tlsstandin.security_in_memory)

@@ -17,9 +17,9 @@ from netproc import (
     TLSParameters,
     make_network_process,
 )
-from netproc.test.base import NetprocTestCase
-from netproc.test.certificates import Authority
-from netproc.test.real.contract import BROKEN, Recorder, echo
+from netproc.test.support.base import NetprocTestCase
+from netproc.test.support.certificates import Authority
+from netproc.test.support.fixtures import BROKEN, Recorder, echo
 from netproc.testing import MemoryNetwork, clean_table, connected_pair
 
 BINARY = {"coding": "binary"}
@@ -219,8 +219,7 @@ class TableTests(NetprocTestCase):
         test = StandIn()
         server = await self.closing_client(test.table())
         ending = Deferred.fromCoroutine(test.end())
-        await self.turn(0.02)
-        self.assertNoResult(ending)
+        await self.nothing_happens(False, lambda: bool(ending.called))
         server.delete()
         self.assertIsNone(await ending)
 

@@ -18,9 +18,9 @@ from netproc import (
     open_network_stream,
     process_list,
 )
-from netproc.test.base import NetprocTestCase, reactor
-from netproc.test.certificates import Authority
-from netproc.test.oddcertificates import ISSUER, SUBJECT, Fields, changed, common_name
+from netproc.test.support.base import NetprocTestCase, reactor
+from netproc.test.support.certificates import Authority
+from netproc.test.support.oddcertificates import ISSUER, SUBJECT, Fields, changed, common_name
 
 
 def renamed(signer: Authority, pem: bytes, issuer: bytes, subject: bytes) -> bytes:

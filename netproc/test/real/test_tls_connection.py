@@ -14,8 +14,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from netproc.net.tls.connection import SocketConnection
 from netproc.net.tls.records import MOST_RECORDS
-from netproc.test.real.floods import HELLO_REQUEST, KeyUpdates
-from netproc.test.real.tls_standin import AUTHORITY
+from netproc.test.support.floods import HELLO_REQUEST, KeyUpdates
+from netproc.test.support.tlsstandin import AUTHORITY
 
 PIECE = 1 << 16
 

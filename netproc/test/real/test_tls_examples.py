@@ -9,10 +9,9 @@ import sys
 
 from netproc import TLSParameters, open_network_stream
 from netproc.commands.devcert import CERTIFICATE_FILE, KEY_FILE, make_certificate, write_new
-from netproc.test.real.peers import in_thread
-from netproc.test.real.programs import Program, ProgramTestCase, require, run_with_input
-from netproc.test.real.test_examples import example, free_port
-from netproc.test.test_packaging import checkout
+from netproc.test.support.checkout import checkout, example
+from netproc.test.support.peers import in_thread
+from netproc.test.support.programs import Program, ProgramTestCase, require, run_with_input
 
 KEY, CERTIFICATE = make_certificate(datetime.datetime.now(datetime.UTC))
 MAIL = b"From: a@localhost\r\nSubject: hello\r\n\r\nAll well?\r\n"
@@ -21,7 +20,7 @@ MAIL = b"From: a@localhost\r\nSubject: hello\r\n\r\nAll well?\r\n"
 class TLSExampleFixture(ProgramTestCase):
     async def setUp(self) -> None:
         await super().setUp()
-        self.port = str(free_port())
+        self.port = str(self.reserve_port())
         self.certificate = os.path.abspath(os.path.join(self.directory(), CERTIFICATE_FILE))
 
     def directory(self) -> str:
@@ -43,16 +42,8 @@ class TLSExampleFixture(ProgramTestCase):
         return program
 
     async def serve(self, name: str, port: str) -> None:
-        """Run the server NAME until somebody listens."""
-        server = self.run_example(name, port)
-        probe = None
-        while probe is None:
-            try:
-                probe = await self.make(name="probe", service=self.port)
-            except OSError:
-                self.assertFalse(server.ended, server.errors)
-                await self.turn(0.02)
-        probe.delete()
+        """Run the server NAME until it listens."""
+        (await self.connected(self.run_example(name, port), int(self.port))).close()
 
 
 class EchoTests(TLSExampleFixture):

@@ -12,15 +12,15 @@ from netproc.net.tls import contexts
 from netproc.net.tls.memory import MOST_ANSWERS, MemoryTLSChannel
 from netproc.net.tls.onsocket import MOST_SENT, Wire
 from netproc.net.tls.records import MOST_RECORDS
-from netproc.test.real import test_unix, tls_standin
-from netproc.test.real.contract import MB, Fixture, Recorder
-from netproc.test.real.floods import HELLO_REQUEST, KeyUpdates
-from netproc.test.real.tls_standin import AUTHORITY
+from netproc.test.support import tlsstandin
+from netproc.test.support.fixtures import MB, Recorder, UnixFixture
+from netproc.test.support.floods import HELLO_REQUEST, KeyUpdates
+from netproc.test.support.tlsstandin import AUTHORITY
 
 PIECE = 1 << 18
 
 
-class FloodContract(Fixture):
+class FloodContract:
     """The test is a client of TLS."""
 
     security: Any
@@ -94,18 +94,18 @@ class FloodContract(Fixture):
         self.assertLess(process.pending, process.limits.low_water)
 
 
-class SocketTests(FloodContract, test_unix.UnixFixture):
+class SocketTests(FloodContract, UnixFixture):
     """OpenSSL has the socket.  That of a UNIX connection holds little and does not grow."""
 
-    security = staticmethod(tls_standin.security)
+    security = staticmethod(tlsstandin.security)
     # Each answer is a message of its own to the kernel, and takes more room there.
     questions = 4_000
 
 
-class MemoryTests(FloodContract, test_unix.UnixFixture):
+class MemoryTests(FloodContract, UnixFixture):
     """Records pass through memory."""
 
-    security = staticmethod(tls_standin.security_in_memory)
+    security = staticmethod(tlsstandin.security_in_memory)
 
     async def test_records_without_data(self) -> None:
         process = await self.connected()
@@ -158,7 +158,7 @@ class MemoryTests(FloodContract, test_unix.UnixFixture):
         channel = process._output.channel
         client = MemoryTLSChannel(
             channel._below,
-            tls_standin.SecurityInMemory(AUTHORITY.client, False).engine("localhost"),
+            tlsstandin.SecurityInMemory(AUTHORITY.client, False).engine("localhost"),
             channel._reactor,
             channel._limits,
             opened=lambda made: None,
@@ -181,6 +181,3 @@ class WireTests(SynchronousTestCase):
         wire = Wire(None, Takes(), None)
         self.assertEqual(MOST_SENT, wire.send(bytes(5 * MOST_SENT)))
         self.assertEqual(MOST_SENT, wire.sendmsg([bytes(MOST_SENT // 4)] * 100))
-
-
-del Fixture, FloodContract

@@ -10,12 +10,10 @@ from twisted.logger import LogEvent, globalLogPublisher
 
 from netproc import NetworkProcess, filters
 from netproc.commands import devcert
-from netproc.test.base import NetprocTestCase
-from netproc.test.certificates import NOW
-from netproc.test.real.programs import Program, ProgramTestCase
-from netproc.test.real.test_examples import free_port
-from netproc.test.real.test_howto import examples
-from netproc.test.test_packaging import checkout
+from netproc.test.support.base import NetprocTestCase
+from netproc.test.support.certificates import NOW
+from netproc.test.support.checkout import checkout, examples
+from netproc.test.support.programs import Program, ProgramTestCase
 
 
 class Files:
@@ -28,7 +26,7 @@ class Files:
         self.replace()
 
     def replace(self, key_too: bool = True) -> None:
-        """By new ones; without KEY_TOO they do not fit."""
+        """by new ones; without KEY_TOO they do not belong together."""
         key, certificate = devcert.make_certificate(NOW)
         for name, content in ((self.key, key), (self.certificate, certificate)):
             if key_too or name != self.key:
@@ -48,7 +46,7 @@ class TLSHowToTests(ProgramTestCase):
         with open(os.path.join(checkout(), "docs/howto/pins.rst"), encoding="utf-8") as file:
             found = re.search(r"python known.py\n   (localhost:7007: .*)\n", file.read())
         assert found is not None
-        port = str(free_port())
+        port = str(self.reserve_port())
         files, directory = Files(self.mktemp()), self.mktemp()
         code = example.files["known.py"].replace("7007", port)
         for status, errors in ((0, ""), (0, ""), (1, found[1].replace("7007", port) + "\n")):
@@ -122,6 +120,6 @@ class RenewalTests(NetprocTestCase):
         for _ in range(2):
             self.assertEqual(self.key(old), self.key(await self.client()))
         formats = [str(line.get("log_format")) for line in lines]
-        self.assertEqual(1, sum(text.startswith("TLS goes on with the old") for text in formats))
+        self.assertEqual(1, sum(text.startswith("TLS continues with the old") for text in formats))
         self.files.replace()
         self.assertNotEqual(self.key(old), self.key(await self.client()))

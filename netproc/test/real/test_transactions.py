@@ -11,8 +11,8 @@ from twisted.logger import globalLogPublisher
 
 from netproc import NetworkProcess, ProcessArgumentError, ProcessError, TransactionQueue
 from netproc.filters import transactions
-from netproc.test.real.peers import in_thread, read_exactly
-from netproc.test.real.test_tcp import TcpFixture
+from netproc.test.support.fixtures import TcpFixture
+from netproc.test.support.peers import in_thread, read_exactly
 
 
 class TransactionTests(TcpFixture):
@@ -78,9 +78,9 @@ class TransactionTests(TcpFixture):
         """Not found at each piece, but soon; and when the peer ends, or the time is over, at once."""
         answer = b"begin" + b"x" * 10_000 + b"end"
         for then in ("wait", "close", "late"):
-            self.patch(transactions, "_LOOK_AFTER", 0.01 if then == "wait" else 60)
+            self.patch(transactions, "LOOK_AFTER", 0.01 if then == "wait" else 60)
             queue, process, peer = await self.queue()
-            asked = queue.enqueue("?", r"begin[^!]*end", timeout=0.3 if then == "late" else 30)
+            asked = queue.enqueue("?", r"begin[^!]*end", timeout=20)
             for piece in (answer[:-1], answer[-1:]):
                 peer.sendall(piece)
                 await self.until(
@@ -90,6 +90,8 @@ class TransactionTests(TcpFixture):
                 )
             if then == "close":
                 peer.close()
+            if then == "late":
+                self.advance(20)
             self.assertEqual(answer.decode(), await asked)
             self.assertEqual(then != "close", process.live)
 
@@ -185,8 +187,8 @@ class TransactionTests(TcpFixture):
         queue, process, peer = await self.queue()
         binary, _, _ = await self.queue(coding="binary")
         for asked, problem in (
-            (queue.enqueue("?", 5), "regexp: 5: "),
-            (queue.enqueue("?", "("), "regexp: '(': "),
+            (queue.enqueue("?", 5), "regexp: 5 is not a pattern: "),
+            (queue.enqueue("?", "("), "regexp: '(' is not a pattern: "),
             (queue.enqueue("?", b"x"), "regexp: b'x' is not str, the type of the input"),
             (binary.enqueue(b"?", "x"), "regexp: 'x' is not bytes, the type of the input"),
             (queue.enqueue("?", "x", timeout=0), "timeout: 0 is not a positive number of seconds"),

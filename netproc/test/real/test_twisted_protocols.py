@@ -14,23 +14,15 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request, Site
 from zope.interface import implementer
 
-from netproc.test.base import reactor
-from netproc.test.real.peers import fill, in_thread, read_all, read_exactly, reset
-from netproc.test.real.protocols import (
-    AnyEndpoints,
+from netproc.test.support.base import reactor
+from netproc.test.support.peers import fill, in_thread, line, read_all, read_exactly, reset
+from netproc.test.support.protocols import (
     Kept,
     Noting,
     ProcessEndpoints,
     SocketEndpoints,
     TwistedEndpoints,
 )
-
-
-def read_until(sock: socket.socket, end: bytes) -> None:
-    """Read up to END."""
-    data = b""
-    while not data.endswith(end):
-        data += sock.recv(1)
 
 
 class Poll(Resource):
@@ -152,13 +144,13 @@ class Connecting:
         self._test.client(port).connect(factory)
 
 
-class ProtocolContract(AnyEndpoints):
+class ProtocolContract:
     """What Twisted's protocols and programs are told."""
 
     async def test_a_keep_alive_client_leaves(self) -> None:
         peer = self.peer(await self.serve(Site(Poll())))
         peer.sendall(b"GET /quick HTTP/1.1\r\nHost: x\r\n\r\n")
-        await in_thread(read_until, peer, b"ok")
+        await in_thread(line, peer, b"ok")
         peer.shutdown(socket.SHUT_WR)
         self.assertEqual(b"", await in_thread(read_all, peer))
 
@@ -263,6 +255,3 @@ class ProcessTests(ProcessEndpoints, ProtocolContract):
 
 class SocketTests(SocketEndpoints, ProtocolContract):
     """Over netproc's sockets."""
-
-
-del AnyEndpoints, TwistedEndpoints, ProcessEndpoints, SocketEndpoints, ProtocolContract

@@ -17,10 +17,9 @@ from twisted.protocols.basic import LineReceiver
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from netproc.test.real.protocols import (
+from netproc.test.support.protocols import (
     AUTHORITY,
     LOCALHOST,
-    AnyEndpoints,
     EndpointFixture,
     Kept,
     ProcessEndpoints,
@@ -104,7 +103,7 @@ class Guest(amp.AMP):
         self.lost = reason
 
 
-class StartTLSContract(AnyEndpoints):
+class StartTLSContract:
     """Protocols that change to TLS."""
 
     async def upgraded(self, client: Any) -> tuple[Any, Any]:
@@ -208,7 +207,3 @@ class HandshakeTests(EndpointFixture):
         self.assertEqual(["made", "handshake", b"hello"], factory.made[0].events)
         for protocol in (client, factory.made[0]):
             self.assertEqual(CERTIFICATE.serialNumber(), protocol.peer.serialNumber())
-
-
-del AnyEndpoints, EndpointFixture, ProcessEndpoints, SocketEndpoints, TwistedEndpoints
-del StartTLSContract

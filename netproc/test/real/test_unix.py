@@ -4,31 +4,11 @@ from __future__ import annotations
 
 import errno
 import socket
-from typing import Any
 
-from netproc import Limits, NetworkProcess, ProcessError
-from netproc.test.real.contract import Fixture, StreamContract, echo
-from netproc.test.real.peers import connect, in_thread, read_all
-
-
-class UnixFixture(Fixture):
-    """Over sockets with files."""
-
-    def server_place(self) -> dict[str, Any]:
-        return {"family": "local", "service": self.socket_path()}
-
-    def client_place(self, server: NetworkProcess) -> dict[str, Any]:
-        return {"family": "local", "service": server.contact("service")}
-
-    def raw_client(self, server: NetworkProcess) -> socket.socket:
-        return connect(socket.AF_UNIX, server.contact("service"))
-
-    def raw_server(self) -> tuple[socket.socket, dict[str, Any]]:
-        path = self.socket_path()
-        listener = socket.socket(socket.AF_UNIX)
-        listener.bind(path)
-        listener.listen()
-        return listener, {"family": "local", "service": path}
+from netproc import Limits, ProcessError
+from netproc.test.support.contract import StreamContract
+from netproc.test.support.fixtures import UnixFixture, echo
+from netproc.test.support.peers import in_thread, read_all
 
 
 class UnixContractTests(UnixFixture, StreamContract):
@@ -75,6 +55,3 @@ class FullKernelTests(UnixFixture):
         await process.closed
         self.assertEqual((0, None), (process.unsent, process.reason))
         self.assertEqual(100_000, len(await in_thread(read_all, peer)))
-
-
-del Fixture, StreamContract

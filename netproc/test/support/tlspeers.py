@@ -12,8 +12,8 @@ import threading
 
 from OpenSSL import SSL
 
-from netproc.test.base import PATIENCE
-from netproc.test.real.peers import reset
+from netproc.test.support.base import PATIENCE
+from netproc.test.support.peers import reset
 
 _PIECE = 1 << 18
 

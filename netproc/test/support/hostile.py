@@ -10,8 +10,8 @@ import ssl
 from collections.abc import Callable, Iterator
 from functools import partial
 
-from netproc.test.base import NetprocTestCase
-from netproc.test.real.peers import reset
+from netproc.test.support.base import NetprocTestCase
+from netproc.test.support.peers import reset
 
 #: The content types of TLS records: change of cipher, alert, handshake, application data.
 _CONTENT_TYPES = frozenset({20, 21, 22, 23})

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from netproc.net.tls.certificate import elements, inside
-from netproc.test.certificates import Authority, Pair
+from netproc.test.support.certificates import Authority, Pair
 
 # Where the fields of a certificate are.
 VERSION, SERIAL, ISSUER, VALIDITY, SUBJECT, EXTENSIONS = 0, 1, 3, 4, 5, -1

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import select
 import socket
 import struct
+import termios
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThread
 
-from netproc.test.base import PATIENCE
+from netproc.test.support.base import PATIENCE
 
 T = TypeVar("T")
 
@@ -53,6 +55,12 @@ def listen_backlog(sock: socket.socket) -> int:
     return int(struct.unpack_from("I", info, 28)[0])
 
 
+def unread(sock: socket.socket) -> int:
+    """How many bytes the kernel has for SOCK."""
+    (count,) = struct.unpack("i", fcntl.ioctl(sock, termios.FIONREAD, bytes(4)))
+    return int(count)
+
+
 def fill(sock: socket.socket) -> None:
     """Send as much as SOCK, which does not block, takes."""
     try:
@@ -76,6 +84,17 @@ def read_exactly(sock: socket.socket, size: int) -> bytes:
     while len(data) < size and (chunk := sock.recv(min(1 << 18, size - len(data)))):
         data += chunk
     return bytes(data)
+
+
+def line(sock: socket.socket, end: bytes = b"\n") -> bytes:
+    """What comes, up to the end of a line or another END."""
+    said = b""
+    while not said.endswith(end):
+        byte = sock.recv(1)
+        if not byte:
+            break
+        said += byte
+    return said
 
 
 def reset(sock: socket.socket) -> None:

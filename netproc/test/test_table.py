@@ -1,4 +1,4 @@
-"""core/names.py and core/listing.py."""
+"""core/table.py and core/listing.py."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from netproc.core.buffer import Buffer
 from netproc.core.errors import ProcessArgumentError
 from netproc.core.listing import listing
 from netproc.core.table import ProcessTable
-from netproc.test.counting import growth
+from netproc.test.support.counting import growth
 
 
 class FakeProcess:

@@ -1,12 +1,12 @@
-"""filters.py: the ready filters, over real sockets."""
+"""filters/ready.py: the ready filters, over real sockets."""
 
 from __future__ import annotations
 
 import re
 
 from netproc import ProcessError, filters
-from netproc.test.real.peers import in_thread, read_all, read_exactly, request_and_half_close
-from netproc.test.real.test_tcp import TcpFixture
+from netproc.test.support.fixtures import TcpFixture
+from netproc.test.support.peers import in_thread, read_all, read_exactly, request_and_half_close
 
 
 class FilterTests(TcpFixture):
@@ -71,6 +71,3 @@ class FilterTests(TcpFixture):
         peer.sendall(b"x")
         await self.until(lambda: recorder.received == 1)
         self.assertEqual(0, recorder.sent)
-
-
-del TcpFixture

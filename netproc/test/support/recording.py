@@ -17,7 +17,7 @@ from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from netproc.test.base import NetprocTestCase, reactor
+from netproc.test.support.base import NetprocTestCase, reactor
 from netproc.testing import MemoryNetwork
 
 

@@ -83,10 +83,10 @@ class OptionTests(SynchronousTestCase):
     def test_what_cannot_work(self) -> None:
         for arguments, problem in (
             (["h", "70000"], "SERVICE: port 70000 is not in 0…65535"),
-            (["ä", "7"], "HOST: Non-ASCII hostname 'ä': give its IDNA form"),
+            (["ä", "7"], "HOST: Non-ASCII hostname 'ä'; use its IDNA (xn--) form"),
             (["h", "7", "--type", "x"], "--type: Invalid connection type 'x'"),
             (["h", "7", "--type", "starttls"], "--type: starttls needs "),
-            (["h", "7", "--protocol", "x"], "--protocol: 'x' is none of smtp,"),
+            (["h", "7", "--protocol", "x"], "--protocol: 'x' is not one of smtp,"),
             (["h", "7", "--protocol=smtp", "--client-name=a b"], "--client-name: 'a b' is neither"),
             (["h", "7", "--timeout", "-1"], "--timeout: -1.0 is not a positive number"),
             (["h", "7", "--type=tls", "--trust=/nope"], "--trust: /nope: No such file"),

@@ -22,9 +22,9 @@ from zope.interface.verify import verifyObject
 
 from netproc.core.address import SocketAddress
 from netproc.net.endpoints import ClientEndpoint, ServerEndpoint
-from netproc.test.base import NetprocTestCase, reactor
-from netproc.test.certificates import Authority
-from netproc.test.real.peers import connect
+from netproc.test.support.base import NetprocTestCase, reactor
+from netproc.test.support.certificates import Authority
+from netproc.test.support.peers import connect
 
 AUTHORITY = Authority("authority")
 LOCALHOST = AUTHORITY.issue("localhost")

@@ -43,8 +43,33 @@ class Broken:
     __hash__ = None
 
 
+class BrokenText(str):
+    """A str that raises when it is shown, written or compared."""
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __eq__(self, other: object) -> bool:
+        raise LookupError("compared")
+
+    def __str__(self) -> str:
+        raise LookupError("written")
+
+    def __repr__(self) -> str:
+        raise LookupError("shown")
+
+    def __format__(self, spec: str) -> str:
+        raise LookupError("formatted")
+
+
 values = st.recursive(
-    st.one_of(st.none(), numbers, texts, st.binary(max_size=20), st.builds(Broken)),
+    st.one_of(
+        st.none(),
+        numbers,
+        texts,
+        texts.map(BrokenText),
+        st.binary(max_size=20),
+        st.builds(Broken),
+    ),
     lambda inner: st.one_of(st.lists(inner, max_size=10), st.tuples(inner, inner)),
     max_leaves=12,
 )

@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import dataclasses
 import errno
-import os
 import socket
-from typing import Any, ClassVar
+from typing import Any
 
 from twisted.internet.defer import Deferred, gatherResults
 
 from netproc import NetworkProcess, ProcessError
 from netproc.core.limits import DEFAULT_LIMITS
-from netproc.test.base import NetprocTestCase
-from netproc.test.real.peers import (
-    accept,
+from netproc.test.support.base import PATIENCE
+from netproc.test.support.fixtures import BROKEN, MB, TIMES, Recorder, echo
+from netproc.test.support.peers import (
     in_thread,
     read_all,
     read_exactly,
@@ -26,89 +25,8 @@ from netproc.test.real.peers import (
     reset,
 )
 
-BROKEN = "connection broken by remote peer\n"
-#: How often a test does what could go wrong by chance; "make stress" does it 200 times.
-TIMES = int(os.environ.get("NETPROC_TIMES", "20"))
-MB = 1_000_000
 
-
-def echo(process: NetworkProcess, data: Any) -> None:
-    process.send(data)
-
-
-class Recorder:
-    """A filter that keeps what it is given."""
-
-    def __init__(self) -> None:
-        self.pieces: list[Any] = []
-
-    def __call__(self, process: NetworkProcess, data: Any) -> None:
-        self.pieces.append(data)
-
-    @property
-    def data(self) -> Any:
-        return (b"" if self.pieces and isinstance(self.pieces[0], bytes) else "").join(self.pieces)
-
-
-class Fixture(NetprocTestCase):
-    """Makes both ends; the subclasses know where."""
-
-    #: What the sentinel of a client that was waited for has heard when it is there.
-    opened: ClassVar[list[str]] = []
-
-    def server_place(self) -> dict[str, Any]:
-        """The keywords of a server's place."""
-        raise NotImplementedError
-
-    def client_place(self, server: NetworkProcess) -> dict[str, Any]:
-        """The keywords of the place of a client of SERVER."""
-        raise NotImplementedError
-
-    def raw_client(self, server: NetworkProcess) -> socket.socket:
-        """A plain socket that is connected to SERVER."""
-        raise NotImplementedError
-
-    def raw_server(self) -> tuple[socket.socket, dict[str, Any]]:
-        """A listening plain socket, and the keywords of the place of its client."""
-        raise NotImplementedError
-
-    async def server(self, **keywords: Any) -> NetworkProcess:
-        keywords = {"name": "server", "server": True, "coding": "binary", **keywords}
-        return await self.make(**self.server_place(), **keywords)
-
-    async def client(self, server: NetworkProcess, **keywords: Any) -> NetworkProcess:
-        keywords = {"name": "client", "coding": "binary", **keywords}
-        return await self.make(**self.client_place(server), **keywords)
-
-    async def client_of_raw(self, **keywords: Any) -> tuple[NetworkProcess, socket.socket]:
-        """A process and the plain socket at its other end."""
-        listener, place = self.raw_server()
-        keywords = {"name": "client", "coding": "binary", **keywords}
-        with listener:
-            accepting = in_thread(accept, listener)
-            process = await self.make(**place, **keywords)
-            peer = await accepting
-        self.addCleanup(peer.close)
-        return process, peer
-
-    def connections(self, server: NetworkProcess) -> list[NetworkProcess]:
-        """The connections of SERVER that have been made, oldest first."""
-        return [p for p in self.ledger.events if p.name.startswith(f"{server.name} <")]
-
-    async def connection(self, server: NetworkProcess) -> NetworkProcess:
-        """The one connection of SERVER, when it is there."""
-        await self.until(lambda: self.connections(server))
-        (found,) = self.connections(server)
-        self.addCleanup(found.delete)
-        return found
-
-    async def all_closed(self, server: NetworkProcess) -> None:
-        """Wait until the peers' ends have ended all connections of SERVER."""
-        for connection in self.connections(server):
-            await connection.closed
-
-
-class HalfCloseContract(Fixture):
+class HalfCloseContract:
     """A peer that shuts its writing side gets the whole reply (H1, H2, F1)."""
 
     async def replies_of_server(self, request: bytes, times: int) -> None:
@@ -153,7 +71,7 @@ class HalfCloseContract(Fixture):
 
     async def test_sends_of_an_async_filter_behind_the_half_close(self) -> None:
         async def slow(process: NetworkProcess, data: bytes) -> None:
-            await self.turn(0.05)
+            await self.turn()
             process.send(b"late " + data)
 
         server = await self.server(filter=slow)
@@ -176,7 +94,7 @@ class HalfCloseContract(Fixture):
         self.assertEqual((b"answer", [*self.opened, BROKEN]), (recorder.data, self.events(process)))
 
 
-class CloseContract(Fixture):
+class CloseContract:
     """Closing is in order, and tells how it went."""
 
     async def test_reply_and_delete_while_the_peer_uploads_every_time(self) -> None:
@@ -261,7 +179,7 @@ class CloseContract(Fixture):
         self.assertEqual(([*self.opened, BROKEN], 0), (self.events(process), process.exit_status))
 
 
-class StopContract(Fixture):
+class StopContract:
     """A stopped process gets nothing, then everything in order, then the end (N142, N146)."""
 
     async def held(self, hold: Any, let_go: Any) -> None:
@@ -269,11 +187,12 @@ class StopContract(Fixture):
         process, peer = await self.client_of_raw(filter=recorder)
         hold(process, recorder)
         peer.sendall(b"one")
-        await self.turn(0.02)
+        await self.nothing_happens([], lambda: recorder.pieces)
         peer.sendall(b"two")
         peer.close()
-        await self.turn(0.05)
-        self.assertEqual(([], self.opened), (recorder.pieces, self.events(process)))
+        await self.nothing_happens(
+            ([], self.opened), lambda: (recorder.pieces, self.events(process))
+        )
         let_go(process, recorder)
         await process.closed
         self.assertEqual((b"onetwo", [*self.opened, BROKEN]), (recorder.data, self.events(process)))
@@ -300,8 +219,7 @@ class StopContract(Fixture):
         process, peer = await self.client_of_raw(filter=recorder, stop=True)
         self.assertEqual("stop", process.status)
         peer.sendall(b"x")
-        await self.turn(0.05)
-        self.assertEqual([], recorder.pieces)
+        await self.nothing_happens([], lambda: recorder.pieces)
         process.resume()
         await self.until(lambda: recorder.data == b"x")
 
@@ -316,8 +234,7 @@ class StopContract(Fixture):
         peer.sendall(b"one")
         await self.until(lambda: recorder.pieces)
         peer.sendall(b"two")
-        await self.turn(0.05)
-        self.assertEqual([b"one"], recorder.pieces)
+        await self.nothing_happens([b"one"], lambda: recorder.pieces)
         process.resume()
         await self.until(lambda: recorder.pieces == [b"one", b"two"])
 
@@ -346,8 +263,7 @@ class StopContract(Fixture):
         self.assertEqual("stop", server.status)
         with self.raw_client(server) as peer:
             peer.sendall(b"early")
-            await self.turn(0.05)
-            self.assertEqual([], self.connections(server))
+            await self.nothing_happens([], lambda: self.connections(server))
             server.resume()
             self.assertEqual("listen", server.status)
             await self.until(lambda: recorder.data == b"early")
@@ -364,7 +280,7 @@ class StopContract(Fixture):
         self.assertEqual([], recorder.pieces)
 
 
-class FlowContract(Fixture):
+class FlowContract:
     """Output is bounded, and what does not read stops only itself."""
 
     async def test_drain_fires_when_the_peer_has_read(self) -> None:
@@ -372,8 +288,7 @@ class FlowContract(Fixture):
         await process.drain()
         process.send(b"x" * 8 * MB)
         drained = process.drain()
-        await self.turn(0.02)
-        self.assertNoResult(drained)
+        await self.nothing_happens(False, lambda: drained.called)
         reading = in_thread(read_exactly, peer, 8 * MB)
         await drained
         self.assertLess(process.pending, DEFAULT_LIMITS.low_water)
@@ -383,7 +298,7 @@ class FlowContract(Fixture):
         process, peer = await self.client_of_raw()
         process.send(b"x" * 15 * MB)
         drained = process.drain()
-        await self.turn(0.02)
+        await self.until_quiet(lambda: process.pending)
         reset(peer)
         await self.assertFailure(drained, ProcessError)
         await process.closed
@@ -393,7 +308,7 @@ class FlowContract(Fixture):
         process, peer = await self.client_of_raw()
         cap = DEFAULT_LIMITS.send_cap
         process.send(b"x" * (cap + 5 * MB))
-        await self.turn(0.02)
+        await self.until_quiet(lambda: process.pending)
         pending = process.pending
         self.assertGreater(pending, cap // 2)
         error = self.assertRaises(ProcessError, process.send, b"y" * cap)
@@ -411,7 +326,7 @@ class FlowContract(Fixture):
                 sent += peer.send(b"x" * MB)
             except BlockingIOError:
                 pass
-            await self.turn(0.002)
+            await self.turn()
         connection = await self.connection(server)
         self.assertLess(connection.pending, 1 * MB)
         peer.setblocking(True)
@@ -443,7 +358,7 @@ class FlowContract(Fixture):
     foreign = False
 
 
-class InputContract(Fixture):
+class InputContract:
     """A filter may give back what it cannot use, and others may wait for what it gets."""
 
     async def test_giving_everything_back_waits_for_more(self) -> None:
@@ -480,7 +395,7 @@ class InputContract(Fixture):
         peer.sendall(b"x" * 20_000)
         peer.close()
         process.resume()
-        while await process.accept_output(5):
+        while await process.accept_output(PATIENCE):
             pass
         self.assertEqual(
             (b"x" * 20_000, [*self.opened, BROKEN]), (recorder.data, self.events(process))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from netproc.core.dialects import dialect
 from netproc.core.negotiate import STARTTLS, Negotiation, StreamType
-from netproc.test.dialogue import Outcome, Server
+from netproc.test.support.dialogue import Outcome, Server
 
 XMPP_TLS = b"<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>"
 XMPP_OPEN = (

@@ -43,7 +43,6 @@ class Engine:
         self.connection = (
             SSL.Connection(context) if sock is None else SocketConnection(context, sock)
         )
-        self.on_socket = sock is not None
         self._check = parameters.check
         self._name = name
         if is_server:

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from netproc.core.errors import NegotiationError, NetprocError
 from netproc.core.negotiate import (
     HANDSHAKE,
-    LOOK,
     Done,
     Failed,
     Negotiation,
@@ -19,6 +18,7 @@ from netproc.core.negotiate import (
     StreamProperties,
     Wake,
 )
+from netproc.core.search import LOOK_AFTER
 
 NOTHING = StreamProperties(None, None, "plain")
 
@@ -78,7 +78,7 @@ class Server:
         while self.script and not self.over:
             answer = self.script.pop(0)
             self.say(answer)
-            self.wait(LOOK if answer else math.inf)
+            self.wait(LOOK_AFTER if answer else math.inf)
         self.wait(math.inf)
         if not self.over:
             # What the stage says then.

@@ -15,13 +15,19 @@ from twisted.internet.task import deferLater
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from netproc import NetworkProcess, make_network_process
+from netproc.core.limits import DEFAULT_LIMITS
 from netproc.core.table import ProcessTable
 from netproc.net.interfaces import default_reactor
 from netproc.process.process import DEFAULT_TABLE
-from netproc.test.ledger import Ledger
+from netproc.test.support.ledger import Ledger
+from netproc.test.support.ports import reserve_port
 
-#: How long anything may take before the test has failed.
-PATIENCE = 10.0
+#: How long a whole test may take, and how long it may wait for one thing.  A slow machine fails no test.
+TIME_LIMIT = 120
+PATIENCE = 50.0
+#: How long a test looks on when nothing may happen; and how often the reactor works meanwhile, at least.
+QUIET = 0.05
+TURNS = 10
 
 reactor = default_reactor()
 E = TypeVar("E", bound=Exception)
@@ -61,7 +67,7 @@ class NetprocTestCase(TestCase):
     """Checks after each test: descriptors, readers and writers, delayed calls (trial does that),
     threads, the process tables, and the ledger.  A deprecated call of netproc's is an error."""
 
-    timeout = 30
+    timeout = TIME_LIMIT
 
     async def setUp(self) -> None:
         self._allow_no_deprecated_calls()
@@ -73,7 +79,8 @@ class NetprocTestCase(TestCase):
         self._descriptors = descriptors()
         self._selectables = _selectables()
         self._threads = _threads()
-        # Cleanups run last in, first out: this one is the last.
+        # Cleanups run last in, first out: these are the last.
+        self.addCleanup(self._restore_clock)
         self.addCleanup(self._check_clean)
 
     def _allow_no_deprecated_calls(self) -> None:
@@ -96,11 +103,16 @@ class NetprocTestCase(TestCase):
 
         self.patch(ProcessTable, "__init__", init)
 
+    async def _restore_clock(self) -> None:
+        if "seconds" in vars(reactor):
+            # What is to be done at once may lead to more of it.
+            for _ in range(3):
+                await self.turn()
+            del reactor.seconds
+
     async def _settle(self) -> None:
         """Let what was deleted close."""
-        for process in self.ledger.events:
-            if not process.live:
-                await process.closed.addTimeout(PATIENCE, reactor)
+        await self.lingers(*(process for process in self.ledger.events if not process.live))
 
     async def _check_clean(self) -> None:
         listed = [process for table in self._tables for process in table.processes()]
@@ -132,20 +144,62 @@ class NetprocTestCase(TestCase):
     async def until(
         self, condition: Callable[[], object], what: str = "", patience: float = PATIENCE
     ) -> None:
-        """Wait until CONDITION holds, as long as PATIENCE goes."""
+        """Wait until CONDITION holds, for PATIENCE seconds at most."""
         deadline = reactor.seconds() + patience
         while not condition():
             if reactor.seconds() > deadline:
                 self.fail(what or f"it did not come: {condition}")
-            await self.turn(0.002)
+            await deferLater(reactor, 0.002)
 
-    def turn(self, seconds: float = 0) -> Deferred[None]:
-        """Let the reactor work."""
-        return deferLater(reactor, seconds, lambda: None)
+    async def nothing_happens(self, expected: object, seen: Callable[[], object]) -> None:
+        """Check that SEEN returns EXPECTED and goes on doing so, whatever has been sent already."""
+        for _ in range(TURNS):
+            self.assertEqual(expected, seen())
+            await deferLater(reactor, QUIET / TURNS)
+        self.assertEqual(expected, seen())
+
+    async def until_quiet(self, seen: Callable[[], object]) -> None:
+        """Wait until what SEEN returns changes no more: until the kernel takes nothing, for example."""
+        deadline = reactor.seconds() + PATIENCE
+        last, quiet = seen(), 0
+        while quiet < TURNS:
+            if reactor.seconds() > deadline:
+                self.fail(f"it does not come to rest: {last}")
+            await deferLater(reactor, QUIET / TURNS)
+            now = seen()
+            last, quiet = now, quiet + 1 if now == last else 0
+
+    def advance(self, seconds: float) -> None:
+        """Let SECONDS pass at once on the clock of the reactor; fewer than the test itself may take."""
+        now = reactor.seconds
+        reactor.seconds = lambda: now() + seconds
+
+    async def lingers(self, *processes: NetworkProcess) -> None:
+        """Wait until PROCESSES have closed.  Their peers may be open: the time to wait for those passes at once."""
+        closing = [process.closed for process in processes]
+        for _ in range(TURNS):
+            await self.turn()
+        if not all(closed.called for closed in closing):
+            self.advance(DEFAULT_LIMITS.linger_timeout)
+        for closed in closing:
+            await closed.addTimeout(PATIENCE, reactor)
+
+    def turn(self) -> Deferred[None]:
+        """Let the reactor work once."""
+        return deferLater(reactor, 0)
 
     def socket_path(self) -> str:
         """A path for a UNIX socket: a short one, since the kernel takes 107 bytes at most."""
         return os.path.join(self.enterContext(TemporaryDirectory(prefix="np")), "s")
+
+    def reserve_port(self) -> int:
+        """A port of 127.0.0.1 that refuses, and that the system gives to nobody until the test is over.
+
+        A server that asks for it by its number gets it.
+        """
+        sock = reserve_port()
+        self.addCleanup(sock.close)
+        return int(sock.getsockname()[1])
 
     def make(self, **keywords: Any) -> Deferred[NetworkProcess]:
         """make_network_process; the process is deleted when the test is over."""

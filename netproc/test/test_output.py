@@ -1,4 +1,4 @@
-"""sending.py: whose output is pending, when others and the filter send by turns."""
+"""process/output.py: whose output is pending, when others and the filter send by turns."""
 
 from __future__ import annotations
 
@@ -12,28 +12,7 @@ from netproc.core.errors import ProcessError
 from netproc.core.limits import Limits
 from netproc.process.input import CONGESTED, FILTERING
 from netproc.process.output import Output
-
-
-class Channel:
-    """Writes nothing away."""
-
-    def __init__(self) -> None:
-        self.output = self
-        self.pending = 0
-        self.asked = 0
-        self.refuses = False
-        self.longest = 1000
-
-    def write(self, data: bytes) -> None:
-        if self.refuses or len(data) > self.longest:
-            raise ProcessError(errno.EMSGSIZE, "too long")
-        self.pending += len(data)
-
-    def when_writable(self) -> None:
-        self.asked += 1
-
-    def set_marks(self, high: int, low: int) -> None:
-        self.low = low
+from netproc.test.support.fakes import FakeChannel
 
 
 class OutputTests(SynchronousTestCase):
@@ -45,7 +24,7 @@ class OutputTests(SynchronousTestCase):
         life = SimpleNamespace(noticed=self.noticed.append)
         self.process: Any = SimpleNamespace(limits=limits, _input=self.reading, _lifecycle=life)
         self.sending = Output(self.process)
-        self.channel: Any = Channel()
+        self.channel = FakeChannel()
         self.sending.connected(self.channel)
 
     def filter_sends(self, data: bytes) -> None:

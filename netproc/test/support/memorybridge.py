@@ -15,8 +15,8 @@ from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from netproc.test.base import reactor
-from netproc.test.real.peers import connect
+from netproc.test.support.base import reactor
+from netproc.test.support.peers import connect
 from netproc.testing import MemoryNetwork
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
-from netproc.test.base import NetprocTestCase
+from netproc.test.support.base import NetprocTestCase
 
 
 def caller(module: str) -> Any:

@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,7 +16,8 @@ from typing import Any
 from twisted.trial.unittest import SkipTest
 
 import netproc
-from netproc.test.base import PATIENCE, NetprocTestCase
+from netproc.test.support.base import PATIENCE, NetprocTestCase
+from netproc.test.support.peers import connect
 
 #: Where the netproc that is tested lies; children must find the same, wherever they run.
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(netproc.__file__)))
@@ -33,6 +35,24 @@ def script(name: str) -> str | None:
     return path if os.path.exists(path) else shutil.which(name)
 
 
+#: The packages in which Debian has programs that it does not name like them.
+PACKAGES = {
+    "dovecot": "dovecot-imapd",
+    "emacs": "emacs-nox",
+    "gnutls-cli": "gnutls-bin",
+    "gnutls-serv": "gnutls-bin",
+    "initdb": "postgresql",
+    "ip": "iproute2",
+    "makehistory": "inn2",
+    "master": "postfix",
+    "nc": "netcat-openbsd",
+    "nnrpd": "inn2",
+    "postgres": "postgresql",
+    "systemd-socket-activate": "systemd",
+    "testssl": "testssl.sh",
+}
+
+
 def require(program: str, *directories: str) -> str:
     """The path of PROGRAM, looked for in DIRECTORIES as well; where it is not installed the test is
     skipped, but in CI it fails."""
@@ -40,16 +60,18 @@ def require(program: str, *directories: str) -> str:
     places = [os.environ.get("PATH", os.defpath), "/usr/sbin", *directories]
     path = shutil.which(program, path=os.pathsep.join(places))
     if path is None:
+        package = PACKAGES.get(program, program)
+        complaint = f"{program} is not installed (Debian: apt-get install {package})"
         if os.environ.get("NETPROC_CI"):
-            raise AssertionError(f"{program} is not installed")
-        raise SkipTest(f"{program} is not installed")
+            raise AssertionError(complaint)
+        raise SkipTest(complaint)
     return path
 
 
 def run_with_input(command: Sequence[str], data: bytes) -> bytes:
     """What COMMAND prints when it is given DATA; it must end in order."""
     done = subprocess.run(
-        command, input=data, capture_output=True, timeout=30, env=environment(), check=True
+        command, input=data, capture_output=True, timeout=PATIENCE, env=environment(), check=True
     )
     return done.stdout
 
@@ -125,8 +147,6 @@ class Program:
 class ProgramTestCase(NetprocTestCase):
     """Starts programs, and leaves none."""
 
-    timeout = 60
-
     def start(
         self, *command: str, options: Mapping[str, Any] | None = None, **more: str
     ) -> Program:
@@ -144,6 +164,20 @@ class ProgramTestCase(NetprocTestCase):
         self.assertIsNotNone(match, f"{pattern!r}: {program.text()!r} {program.errors!r}")
         assert match is not None
         return match
+
+    async def connected(self, program: Program, port: int) -> socket.socket:
+        """A connection to PORT, when PROGRAM listens there."""
+        made: list[socket.socket] = []
+
+        def listens() -> bool:
+            self.assertFalse(program.ended, program.errors)
+            with contextlib.suppress(ConnectionRefusedError):
+                made.append(connect(socket.AF_INET, ("127.0.0.1", port)))
+            return bool(made)
+
+        await self.until(listens, "the program does not listen")
+        self.addCleanup(made[0].close)
+        return made[0]
 
     async def ends(self, program: Program, seconds: float = PATIENCE) -> int:
         """The exit status of PROGRAM."""
