@@ -23,10 +23,10 @@ from zope.interface.interface import InterfaceClass
 from netproc.net.interfaces import INetprocReactor
 
 #: The modules whose names are public.
-DOORS = ("netproc", "netproc.endpoints", "netproc.service")
+DOORS = ("netproc", "netproc.endpoints", "netproc.service", "netproc.testing")
 
 #: Types that annotations cannot name with their modules.
-ALIASES = {"Ask", "Filter", "Sentinel"}
+ALIASES = {"Ask", "Filter", "IReactorTime", "Sentinel"}
 
 
 class NameRole(SphinxRole):

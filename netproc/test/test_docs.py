@@ -17,6 +17,7 @@ import netproc
 import netproc.endpoints
 import netproc.filters
 import netproc.service
+import netproc.testing
 from netproc.commands.make import MakeOptions
 from netproc.commands.open import OpenOptions
 from netproc.core import errors, options
@@ -98,7 +99,7 @@ class DocstringTests(SynchronousTestCase):
 
     def test_what_the_front_doors_have_is_documented(self) -> None:
         found = {*documented()}
-        for door in (netproc.endpoints, netproc.filters, netproc.service):
+        for door in (netproc.endpoints, netproc.filters, netproc.service, netproc.testing):
             # A door may hand on what is a public name of the package, too.
             own = {f"{door.__name__}.{name}" for name in {*door.__all__} - {*netproc.__all__}}
             self.assertEqual(

@@ -30,7 +30,7 @@ NOT_IN_CORE = {
 SOCKET_IN_CORE = {"core.address", "core.options", "core.spec"}
 
 #: What applications import besides `netproc` itself: these hand on names and stand above all floors.
-FRONT_DOORS = {"", "__main__", "service", "endpoints"}
+FRONT_DOORS = {"", "__main__", "service", "endpoints", "testing"}
 #: Values that no room owns.
 CELLAR = {"_platform", "_version"}
 

@@ -14,10 +14,11 @@ import shutil
 import socket
 import sys
 import tempfile
+import textwrap
 
 from netproc.commands import devcert
 from netproc.test.support.certificates import NOW
-from netproc.test.support.checkout import Example, examples
+from netproc.test.support.checkout import CONSOLE, Example, blocks, examples, page_text
 from netproc.test.support.peers import in_thread
 from netproc.test.support.programs import (
     Program,
@@ -126,3 +127,17 @@ class HowToTests(ProgramTestCase):
 
     async def test_socket_activation(self) -> None:
         await self.check("socket-activation", 1)
+
+    async def test_testing(self) -> None:
+        """Each command works, and prints what the page shows, if it shows something."""
+        directory = self.mktemp()
+        os.makedirs(directory)
+        for name, content in (*blocks("../tutorial/twistd"), *blocks("testing")):
+            if name.endswith(".py"):
+                self.write(directory, name, content + "\n")
+        shown = [textwrap.dedent(text).strip() for text in CONSOLE.findall(page_text("testing"))]
+        self.assertEqual(5, len(shown))
+        for text in shown:
+            command, _, output = text.removeprefix("$ ").partition("\n")
+            printed = await self.asked(command, directory)
+            self.assertIn(output, printed)

@@ -45,6 +45,7 @@ def example(name: str) -> str:
 
 
 BLOCK = re.compile(r"\.\. code-block:: \w+\n   :caption: (.+)\n\n((?:   .*\n|\n)+)")
+CONSOLE = re.compile(r"\.\. code-block:: console\n\n((?:   .*\n|\n)+)")
 FIRST, SERVES, ASKS, SAYS = "first", "in one terminal", "in another", "and the first says"
 
 
