@@ -1,6 +1,6 @@
 """The network processes of GNU Emacs, on Twisted.
 
-The public names are here.  The rooms, in the order in which a connection meets them:
+The public names are here.  The folders, in the order in which a connection meets them:
 
 * `commands/`: what people type becomes keywords;
 * `streams/`: `open_network_stream` adds the dialogue of STARTTLS, client certificates and the security manager;
@@ -11,7 +11,7 @@ The public names are here.  The rooms, in the order in which a connection meets 
 * `reactor/`: a faster epoll reactor for any Twisted program;
 * `core/`: the values, tables and state machines that all of these use.
 
-`service.py` and `endpoints.py` hand on what else is public.
+Applications also import `netproc.filters`, `netproc.service`, `netproc.endpoints`, `netproc.testing` and `netproc.reactor`.
 """
 
 from . import _platform as _platform

@@ -1,5 +1,6 @@
 """Public module for applications: netproc's endpoints, its look-up, and addresses.
 
+The connections of these endpoints are Twisted transports and not processes.  For processes use the description "netproc:…".
 It exports names of `net/endpoints.py`, `net/listener.py`, `net/lookup.py`, `core/spec.py` and `core/address.py`.
 """
 

@@ -27,8 +27,8 @@ def run_service(make_service: Callable[[INetprocReactor], IService]) -> int:
     reactor = default_reactor()
     use_monotonic_clock(reactor)
     _log_to_standard_error()
-    service = make_service(reactor)
     try:
+        service = make_service(reactor)
         service.privilegedStartService()
         service.startService()
     except NetprocError as error:

@@ -38,6 +38,9 @@ class ServiceOptions(CommandOptions):
         """Return the service.
 
         OWNER, as (user id, group id), is the user that the program becomes when the service has started with privileges.
+        The file of a UNIX server must belong to that user then; `ProcessService` takes care of it.
+
+        Check all options before, in `postOptions`.  An error of netproc that is raised here ends the program with one line.
         """
         raise NotImplementedError
 

@@ -131,7 +131,8 @@ _IPV6 = socket.IPPROTO_IPV6
 LINGER = "linger"
 
 #: Every option.  The first nine are Emacs's.  The option of the command line, the option of endpoint strings and their
-#: help are made from the rows; `making/make.py` and docs/reference/options.rst have to name each, which tests check.
+#: help are made from the rows.  Tests check that `making/make.py`, and options.rst and twistd.rst in docs/reference/, name
+#: each of them.
 OPTIONS: dict[str, Option] = {
     "bindtodevice": Option(
         _SOCKET, _constant("SO_BINDTODEVICE"), _DEVICE, "use only this interface."

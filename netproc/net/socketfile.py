@@ -1,7 +1,7 @@
 """The file of a UNIX server socket: its mode, old files at its path, and its removal.
 
 `net/endpoints.py` and `making/datagrams.py` bind sockets with this module.  `net/listener.py` removes the file of a listening
-socket when it closes; the makers remove those of datagram sockets.
+socket when it closes.  The channel of a datagram socket does so too, since `making/datagrams.py` hands it the function.
 
 * The file has its mode from the beginning: 0600 unless the program asks for another one (D10).
 * A socket file that no program has open any more is replaced.  A socket file that is in use or belongs to another user,
@@ -33,7 +33,11 @@ DEFAULT_MODE = 0o600
 
 
 class SocketFile:
-    """A socket file that this process has made, identified by device and inode."""
+    """A socket file that this process has made, identified by device and inode.
+
+    That is enough while the socket is open, because no other file has its inode then.  So remove the file first, and then
+    close the socket.
+    """
 
     def __init__(self, path: bytes) -> None:
         # The program may change its working directory.

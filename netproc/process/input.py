@@ -29,6 +29,8 @@ UNCONNECTED
     not pause the channel, since `open` usually follows at once; `wait_for_open` pauses it.
 
 Whatever the reason, the channel is also paused when data arrives while the gate is shut.  `pump` resumes the channel.
+A new reason is a new bit in HELD, also in _PAUSING if the channel must stop at once, with its own `hold` and `release`.
+The values of the bits have no order.
 
 Four more bits do not shut the gate.  They only lead away from the shortest path in `data`, which is for the usual case:
 nothing waits, and one chunk of data is one call of the filter.

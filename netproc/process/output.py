@@ -1,7 +1,12 @@
 """The output of a process: what `send` queues, how much may be pending, and who waits until it is written.
 
 `process.py` hands in what the program sends.  The channel (`net/channel.py`) writes it; its reports on that come here
-through `lifecycle.py` (at run time).  While the peer does not read what the filter has sent, `input.py` is held.
+through `lifecycle.py` (at run time).  While the peer does not read what the filter has sent, `input.py` is held:
+
+* The channel calls `congested` when a dispatch has ended and more than the high-water mark is pending; it does not matter what has sent it.
+* A filter that sends much in one dispatch calls `hold_if_much` between two messages, since nothing is written before the
+  dispatch ends.
+* The channel calls `writable`, once after each `when_writable`, when less than the low-water mark is pending.
 """
 
 from __future__ import annotations

@@ -24,7 +24,6 @@ from netproc.core.negotiate import (
 )
 from netproc.test.support.transcripts import (
     AGREES,
-    BINARY,
     CLOSED,
     COMMANDS,
     DISMISSED,
@@ -32,6 +31,7 @@ from netproc.test.support.transcripts import (
     NO_OFFERS,
     REFUSALS,
     UNLISTED,
+    WITHOUT_CAPABILITIES,
     converse,
     said,
     until_answer,
@@ -41,7 +41,7 @@ SSH = b"SSH-2.0-OpenSSH_9.6\r\n"
 HTTP = b"HTTP/1.1 400 Bad Request\r\n\r\n"
 
 #: Those whose answers are lines.
-TEXT = [name for name in AGREES if name not in (*BINARY, "xmpp")]
+TEXT = [name for name in AGREES if name not in (*WITHOUT_CAPABILITIES, "xmpp")]
 
 
 class TableTests(SynchronousTestCase):
@@ -161,7 +161,7 @@ class TranscriptTests(SynchronousTestCase):
             self.assertEqual(self.capabilities(name, script), welcome.properties.capabilities)
 
     def capabilities(self, name: str, script: list[bytes]) -> str | None:
-        if name in BINARY:
+        if name in WITHOUT_CAPABILITIES:
             return None
         if name == "irc":
             # The notice at the beginning is no greeting, and the one at the end is of the next answer.
@@ -195,7 +195,7 @@ class TranscriptTests(SynchronousTestCase):
         for name in TEXT:
             if name != "irc":
                 self.check_garbage(name, [*AGREES[name][:2], b"\x16\x03\x01\r\n"], r"\x16\x03\x01")
-        for name in BINARY:
+        for name in WITHOUT_CAPABILITIES:
             self.check_garbage(name, [b"", HTTP], "H")
         self.check_garbage("ldap", [b"", b"\x30\x80\x02\x01\x01"], r"0\udc80")
         self.check_garbage("ldap", [b"", b"\x30\x85\x00\x00\x00\x00\x07"], r"0\udc85")

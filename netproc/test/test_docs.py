@@ -18,10 +18,10 @@ import netproc.endpoints
 import netproc.filters
 import netproc.service
 import netproc.testing
-from netproc.commands.make import MakeOptions
-from netproc.commands.open import OpenOptions
+from netproc.commands.table import COMMANDS
 from netproc.core import errors, options
 from netproc.core.codecnames import CODECS
+from netproc.core.dialects import DIALECTS
 from netproc.core.trust import _CHECKS, UNENCRYPTED
 from netproc.test.conformance.differences import DIFFERENCES
 from netproc.test.conformance.files import scenario_names
@@ -168,14 +168,24 @@ class ReferenceTests(SynchronousTestCase):
         return below + [kind for one in below for kind in self.kinds(one)]
 
     def test_the_options_of_the_commands_are_there(self) -> None:
-        for name, command in (("twistd", MakeOptions()), ("open", OpenOptions())):
-            first = re.findall(r"(?m)^   \* - (``--[^\n]*(?:\n       .*)*)", page(name))
+        pages = {"make": "twistd"}
+        for row in COMMANDS:
+            command = row.options()
+            text = page(pages.get(row.name, row.name))
+            self.assertIn(f"\n   netproc {row.name} ", text)
+            first = re.findall(r"(?m)^   \* - (``--[^\n]*(?:\n       .*)*)", text)
             shown = re.findall(r"``--([\w-]+)``", " ".join(first))
             options = {option.rstrip("=") for option in command.longOpt}
             self.assertEqual(
                 sorted(options - {"help", "version"}), sorted({*shown} - {"help", "version"})
             )
             self.assertEqual(len(shown), len({*shown}))
+
+    def test_every_dialect_is_there(self) -> None:
+        named = inspect.getdoc(netproc.open_network_stream) or ""
+        for name in DIALECTS:
+            self.assertRegex(page("open"), rf"\b{name}\b")
+            self.assertIn(f'"{name}"', named)
 
     def test_every_module_is_in_the_table_of_its_folder(self) -> None:
         """And the tables have no other modules."""

@@ -239,7 +239,8 @@ CLOSED: dict[str, list[bytes]] = {
 }
 
 #: Those that have nothing to ask before STARTTLS.
-BINARY = ("ldap", "postgres")
+#: The protocols that ask for no capabilities before STARTTLS.
+WITHOUT_CAPABILITIES = ("ldap", "postgres")
 
 
 def converse(
@@ -260,4 +261,4 @@ def said(name: str, index: int) -> str | None:
 
 def until_answer(name: str) -> list[bytes]:
     """What an agreeing server says before its answer to STARTTLS."""
-    return AGREES[name][: 1 if name in BINARY else 2]
+    return AGREES[name][: 1 if name in WITHOUT_CAPABILITIES else 2]
