@@ -211,7 +211,7 @@ class ChainTests(VerifyCase):
 
     def test_forged_revocations(self) -> None:
         forger = Authority("Root CA")
-        # The name and the key identifier are right, the key is not.
+        # The issuer has the right name and the wrong key.
         forger.certificate, forged = ROOT.certificate, forger.revocations(GOOD)
         self.problem(GOOD, "signature", "", crlfiles=[self.file(forged)])
 
