@@ -205,7 +205,7 @@ class ForeignOutputTests(OutputContract, ForeignFixture):
 
 
 class NeverConnectedTests(NetprocTestCase):
-    """Unsent output of clients that never connect is counted, and Deferreds that wait for it fire."""
+    """Unsent output of clients that never connect is counted, and Deferreds that wait for it fail."""
 
     async def client(self) -> tuple[NetworkProcess, Deferred[None]]:
         process = await self.make(
