@@ -14,8 +14,6 @@ The public names are here.  The rooms, in the order in which a connection meets 
 `service.py` and `endpoints.py` hand on what else is public.
 """
 
-from __future__ import annotations
-
 from . import _platform as _platform
 
 # Before anything imports Twisted's endpoints, which take variables out of the environment.

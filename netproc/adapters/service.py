@@ -19,7 +19,7 @@ from ..core.errors import NetprocError, from_os_error
 from ..core.escape import escape, shown
 from ..core.spec import makes_server
 from ..making.make import KEYWORDS, make
-from ..net.resolve import Resolver, resolve, resolve_blocking
+from ..net.lookup import Resolver, resolve, resolve_blocking
 from ..process.process import DEFAULT_TABLE, NetworkProcess
 
 log = Logger()

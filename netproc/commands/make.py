@@ -19,7 +19,7 @@ from ..core.escape import escape
 from ..core.spec import makes_server
 from ..core.status import State
 from ..net.interfaces import INetprocReactor
-from ..net.resolve import Resolver
+from ..net.lookup import Resolver
 from ..process.process import NetworkProcess
 from .exits import SAID, exit_with, say, survive_signals
 from .keywords import KeywordOptions

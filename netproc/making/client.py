@@ -19,8 +19,8 @@ from ..net.channel import Channel
 from ..net.connector import FAILED
 from ..net.endpoints import ClientEndpoint
 from ..net.foreign import network_error
+from ..net.lookup import Resolver
 from ..net.opening.stages import Opening, Stage
-from ..net.resolve import Resolver
 from ..net.stream import StreamChannel
 from ..net.tls.interfaces import Security
 from ..process.process import NetworkProcess

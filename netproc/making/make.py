@@ -21,7 +21,7 @@ from ..core.options import LINGER, UNSET
 from ..core.spec import ProcessSpec, process_spec
 from ..net.foreign import client_endpoint, server_endpoint
 from ..net.interfaces import INetprocReactor, default_reactor
-from ..net.resolve import Resolver, resolve
+from ..net.lookup import Resolver, resolve
 from ..net.tls import contexts
 from ..net.tls.interfaces import Security
 from ..process.process import DEFAULT_TABLE, LogFunction, NetworkProcess, Table

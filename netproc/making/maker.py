@@ -20,9 +20,9 @@ from ..core.limits import Limits
 from ..core.spec import ProcessSpec, name_to_verify
 from ..net.connector import FAILED
 from ..net.foreign import ForeignChannel
+from ..net.lookup import Resolver
 from ..net.opening.handshake import first_stages
 from ..net.opening.stages import Stage
-from ..net.resolve import Resolver
 from ..net.stream import ChannelFactory, OwnChannel, StreamChannel
 from ..net.tls.attach import engine_for
 from ..net.tls.interfaces import Engine, Security

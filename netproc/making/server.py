@@ -25,8 +25,8 @@ from ..net.endpoints import ServerEndpoint
 from ..net.foreign import ForeignPort, network_error
 from ..net.inherited import OWN
 from ..net.listener import ListenerWatcher
+from ..net.lookup import Resolver
 from ..net.opening.stages import Opening
-from ..net.resolve import Resolver
 from ..net.stream import StreamChannel
 from ..net.tls.interfaces import Security
 from ..process.process import NetworkProcess
@@ -122,11 +122,9 @@ class ServerMaker(Maker[IStreamServerEndpoint], ListenerWatcher):
     # -- called by the listener -----------------------------------------------------------------
 
     def accept_failed(self, error: OSError) -> None:
-        """See ListenerWatcher."""
         self._process._call_log(None, accept_failed_message(error.errno or 0))
 
     def listener_lost(self, error: OSError) -> None:
-        """See ListenerWatcher."""
         self._process._lifecycle.failed(from_os_error(error, "accept"))
 
     # -- connections ----------------------------------------------------------------------------

@@ -1,6 +1,6 @@
 """netproc's Twisted endpoints, for any Twisted factory.
 
-`making/client.py` and `making/server.py` make them from a spec and the addresses that `net/resolve.py` (at run time) has
+`making/client.py` and `making/server.py` make them from a spec and the addresses that `net/lookup.py` (at run time) has
 found.  An endpoint uses `net/connector.py` or `net/listener.py`, and `net/socketfile.py`.  Each connection gets a transport
 (`net/transport.py`).
 """

@@ -1,6 +1,6 @@
 """Look up the addresses of a host name, and list the network interfaces of this machine.
 
-The program calls these functions.  Host names are looked up by `net/resolve.py`.  The interfaces come from psutil, because the
+The program calls these functions.  Host names are looked up by `net/lookup.py`.  The interfaces come from psutil, because the
 standard library knows only their names: `pip install netproc[interfaces]`.
 """
 
@@ -23,7 +23,7 @@ from ..core.escape import escape, shown
 from ..core.limits import DEFAULT_LIMITS, check_seconds
 from ..core.spec import Lookup
 from .interfaces import INetprocReactor, default_reactor
-from .resolve import resolve
+from .lookup import resolve
 
 log = Logger()
 

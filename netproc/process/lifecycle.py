@@ -182,31 +182,26 @@ class Lifecycle:
 
     @property
     def data(self) -> Callable[[bytes], None]:
-        """See Receiver."""
         return self._process._input.data
 
     def eof(self) -> None:
-        """See Receiver."""
         assert self.channel is not None
         self.truncated = self.channel.truncated
         self._process._input.end(None)
 
     def congested(self) -> None:
-        """See Receiver."""
         self._process._output.congested()
 
     def writable(self) -> None:
-        """See Receiver."""
         self._process._output.writable()
 
     def output_lost(self, reason: ProcessError) -> None:
-        """See Receiver."""
         self._process._output.lost(reason)
         if self.transport is not None:
             self.transport.output_lost(reason)
 
     def noticed(self, error: ProcessError) -> None:
-        """See Receiver; at most one line a second is logged."""
+        """Log ERROR, at most one line a second."""
         process = self._process
         self.last_error = without_traceback(error)
         if self._throttle is None:
@@ -221,7 +216,7 @@ class Lifecycle:
             )
 
     def lost(self, reason: ProcessError | None) -> None:
-        """See Receiver; received data is delivered before the end."""
+        """End the process after the received data has been delivered."""
         if not self._process.reactor.running:
             # A stopping reactor closes all descriptors.  This is an error only if output was lost.
             lost_output = self.channel is not None and self.channel.unsent
@@ -254,7 +249,7 @@ class Lifecycle:
         self._process.reactor.callLater(0, self.input_ended, reason)
 
     def gone(self) -> None:
-        """See Receiver, and Port."""
+        """Finish: the connection, or the port, has closed its descriptor."""
         self._channel_ended(None)
         self._let_go()
 

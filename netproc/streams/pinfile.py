@@ -41,11 +41,9 @@ class PinMemory:
         self._records: dict[str, Record] = {}
 
     def read(self, host: str) -> Record:
-        """See PinStore."""
         return self._records.get(host, Record())
 
     def swap(self, host: str, old: Record, new: Record) -> bool:
-        """See PinStore."""
         return _swap(self._records, host, old, new)
 
 
@@ -57,12 +55,10 @@ class PinFile:
         self.path = os.path.realpath(path)
 
     def read(self, host: str) -> Record:
-        """See PinStore."""
         with self._errors("read"):
             return self._load().get(host, Record())
 
     def swap(self, host: str, old: Record, new: Record) -> bool:
-        """See PinStore."""
         with self._errors("write"), self._locked():
             records = self._load()
             swapped = _swap(records, host, old, new)

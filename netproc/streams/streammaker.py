@@ -22,11 +22,11 @@ from ..core.streamspec import StreamSpec
 from ..making.client import ClientMaker
 from ..net.channel import Channel
 from ..net.child import ChildEndpoint
+from ..net.lookup import resolve
 from ..net.opening.approval import Approval
 from ..net.opening.dialogue import Dialogue, Said
 from ..net.opening.handshake import Handshake
 from ..net.opening.stages import Deadline, Stage
-from ..net.resolve import resolve
 from ..net.stream import StreamChannel
 from ..net.tls.attach import engine_for
 from ..net.tls.channel import TLSChannel

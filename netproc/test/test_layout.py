@@ -12,6 +12,9 @@ from types import FunctionType
 from twisted.trial.unittest import SynchronousTestCase
 
 import netproc
+import netproc.endpoints
+import netproc.filters
+import netproc.testing
 from netproc.test.support.checkout import PACKAGE, modules
 
 #: Floor 0 has values and machines only: no Twisted, no I/O, no clock.
@@ -161,6 +164,18 @@ class LayoutTests(SynchronousTestCase):
         for module in modules():
             for name in neighbours(module):
                 self.assertLessEqual(floor(name), floor(module), f"{module} imports {name}")
+
+    def test_no_module_has_the_name_of_a_public_function(self) -> None:
+        """`netproc.NAME` is then never a module at one time and a function at another."""
+        doors = (netproc, netproc.endpoints, netproc.filters, netproc.testing)
+        functions = {name for door in doors for name in door.__all__ if callable(vars(door)[name])}
+        for module in modules():
+            self.assertEqual(set(), functions & set(module.split(".")), module)
+
+    def test_netproc_has_no_public_names_but_its_own(self) -> None:
+        public = {name for name in vars(netproc) if not name.startswith("_")}
+        rooms = {name.partition(".")[0] for name in modules()} | {"test"}
+        self.assertEqual(set(netproc.__all__) - {"__version__"}, public - rooms)
 
     def test_there_is_no_circle(self) -> None:
         graph = {module: neighbours(module, types_too=False) for module in modules()}

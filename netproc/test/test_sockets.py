@@ -1,4 +1,4 @@
-"""net/sockets.py and net/resolve.py: addresses between sockets, netproc and Twisted."""
+"""net/sockets.py and net/lookup.py: addresses between sockets, netproc and Twisted."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from netproc.core.address import SocketAddress, parse_address
 from netproc.core.spec import Lookup
 from netproc.net import sockets
-from netproc.net.resolve import resolve
+from netproc.net.lookup import resolve
 from netproc.test.support.base import install_resolver, reactor
 
 PAIRS = (
