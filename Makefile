@@ -101,6 +101,7 @@ check: lint types docs coverage
 lint: $(VENV)/with-check
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	.ci/check-words docs README.rst CONTRIBUTING.rst benchmarks/README.rst netproc
 
 types: $(VENV)/with-check $(VENV)/with-test $(VENV)/with-bench $(VENV)/with-docs
 	$(BIN)/mypy

@@ -1,11 +1,11 @@
 """The tests of netproc; "trial netproc" runs them.
 
-One module for each module of netproc, `real/` for what needs real sockets, `conformance/` for what Emacs
-does.
+There is one test module for each module of netproc.  Tests in `real/` use real sockets, those in `conformance/`
+compare netproc with Emacs.
 """
 
 from hypothesis import HealthCheck, settings
 
-# A busy machine makes an example slow, which is no fault.
+# On a busy machine an example may be slow without being wrong.
 settings.register_profile("netproc", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("netproc")

@@ -105,7 +105,7 @@ class ParseTests(SynchronousTestCase):
             self.assertEqual(problem, error.problem)
 
     def test_hosts_are_spelled_as_the_kernel_does(self) -> None:
-        """So addresses can be compared by their text."""
+        """Because of this, addresses can be compared by their text."""
         mapped = (0, 0, 0, 0, 0, 0xFFFF, 0x7F00, 1, 7)
         for value in (mapped, ("::ffff:127.0.0.1", 7), ("::FFFF:7f00:1", 7)):
             self.assertEqual(("::ffff:127.0.0.1", 7, 0, 0), address.parse_address(value, "x").raw)

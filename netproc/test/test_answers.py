@@ -38,7 +38,7 @@ class TextTests(SynchronousTestCase):
 
 
 def measure(end: End, data: bytes, cuts: Iterable[int] = ()) -> int | None:
-    """How long the answer at the beginning of DATA is, as it is found when that comes in pieces."""
+    """The length of the answer at the beginning of DATA, found while DATA arrives in pieces."""
     came = bytearray()
     scan = end(came)
     try:
@@ -72,7 +72,7 @@ class UntilTests(SynchronousTestCase):
             self.assertEqual(len(data), measure(end, data, range(0, len(data), size)))
 
     def test_all_searches_together_are_linear(self) -> None:
-        """What is new is searched when it is worth it, or when the caller has waited for more."""
+        """New data is searched when there is enough of it, or when the caller has waited for more."""
         searched = 0
 
         class Counted:
@@ -87,7 +87,7 @@ class UntilTests(SynchronousTestCase):
         for _ in range(60_000):
             came += b"x"
             waits = scan.send(False)
-        # Up to a bound with each byte, and then as often as the size doubles.
+        # Up to a bound each byte causes a search; above it, each doubling of the size.
         self.assertLess(searched, 1024 * 1024 / 2 + 10 * 60_000)
         self.assertTrue(waits)
         self.assertFalse(scan.send(True))

@@ -1,4 +1,4 @@
-"""The base test case: a deprecated call of netproc's is an error, one of a test's or of somebody else's is not."""
+"""The base test case: a deprecated call in netproc is an error, one in a test or in another package is not."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from netproc.test.support.base import NetprocTestCase
 
 
 def caller(module: str) -> Any:
-    """A function of MODULE that calls what is deprecated."""
+    """Return a function of MODULE that makes a deprecated call."""
     names: dict[str, Any] = {"__name__": module, "warnings": warnings}
     exec("def call():\n    warnings.warn('old', DeprecationWarning)", names)
     return names["call"]

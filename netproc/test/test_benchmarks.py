@@ -1,4 +1,4 @@
-"""The benchmarks run and have a figure for everything; how good it is does not matter here."""
+"""The benchmarks run and print a figure for everything; these tests do not judge the figures."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ BENCHMARKS = os.path.join(ROOT, "benchmarks")
 LIMIT = 120
 
 
-#: What is tried: a server of C, and whole processes.
+#: The contestants that are tried: a server written in C, and netproc's processes.
 PEERS = "c", "netproc-text"
 
 

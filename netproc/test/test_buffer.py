@@ -107,7 +107,7 @@ class TextTests(SynchronousTestCase):
         self.assertEqual(expected, buffer.text)
 
     def copied(self, work: Callable[[Buffer], object]) -> int:
-        """How many characters WORK copies on a buffer of a million: all go through these two functions."""
+        """How many characters WORK copies in a buffer of a million; these two functions do all copying."""
         count = 0
 
         def split(piece: str, at: int, original: Any = buffer_module._split) -> Any:

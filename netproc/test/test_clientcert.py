@@ -28,7 +28,7 @@ class ClientCertificateTests(SynchronousTestCase):
         return path
 
     def look_up(self, service: int | str = 993, host: str = "h") -> KeyPair | None:
-        """What is found, without a word in the log."""
+        """Return the key pair that is found; nothing may be logged."""
         with capturedLogs() as logged:
             found = client_certificate(True, host, service)
         self.assertEqual([], logged)

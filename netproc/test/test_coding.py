@@ -15,7 +15,7 @@ from netproc.core.errors import ProcessArgumentError
 from netproc.test.support.dialogue import pieces
 
 CUTS = st.lists(st.integers(0, 10**6))
-#: No surrogates, which are no characters.
+#: Without surrogates, because they are not characters.
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 
 SINGLE_BYTE = [
@@ -23,7 +23,7 @@ SINGLE_BYTE = [
     "windows-1252", "windows-1253", "windows-1257", "iso-8859-5", "iso-8859-7", "cp437", "cp737", "cp866",
     "cp874", "cp1125", "hp-roman8", "ibm273", "macintosh", "pt154", "tis-620",
 ]  # fmt: skip
-#: Of the others: each character has one form, so that any bytes come back.
+#: Characters for the other coding systems.  Each has one form, so that any bytes come back.
 ONE_FORM = [
     "gb18030", "gbk", "gb2312", "shift_jis", "shift_jis-2004", "euc-jp", "euc-kr", "cp949",
 ]  # fmt: skip
@@ -104,7 +104,7 @@ class CodecTests(SynchronousTestCase):
             )
 
     def has(self, codec: str, character: str) -> bool:
-        """Does CODEC have CHARACTER, and only one for its bytes?  Some have two for ~ and \\."""
+        """Whether CODEC encodes CHARACTER, and decodes its bytes to it.  Some have two characters for ~ and \\."""
         if (codec == "hz" or codec.startswith("iso2022")) and character in "~\x1b\x0e\x0f\n":
             return False
         try:
@@ -116,7 +116,7 @@ class CodecTests(SynchronousTestCase):
     def test_any_text_comes_back_from_unicode_systems(self, text: str, cuts: list[int]) -> None:
         for name in UTF_16:
             if text.startswith("\ufeff"):
-                # It cannot be told from the mark.
+                # It looks like the byte-order mark.
                 continue
             data = coding_system(f"{name}-unix").encode(text)
             self.assertEqual((name, text), (name, text_of(f"{name}-unix", pieces(data, cuts))))
@@ -215,19 +215,19 @@ class CodecTests(SynchronousTestCase):
         )
         self.assertEqual(b" ", coding_system("koi8-r").encode("é"))
         self.assertEqual(b"\x88\xa9", coding_system("windows-1250").encode("\udc88©"))
-        # In ASCII, not between two bytes of a character.
+        # The replacement is written in ASCII mode, not between two bytes of a character.
         self.assertEqual(
             b"\x1b$BF|\x1b(B \x1b$BK\\\x1b(B", coding_system("iso-2022-jp").encode("日😀本")
         )
         self.assertEqual(b" ", coding_system("gb18030").encode("\ud800"))
 
     def test_replacing_takes_time_in_proportion(self) -> None:
-        """A handler that Python calls for each character looks at all the others each time."""
+        """An error handler that looks at all other characters each time would take quadratic time."""
         self.assertEqual(b" \xff" * 300_000, coding_system("koi8-r").encode("你\udcff" * 300_000))
         self.assertEqual(b"?" * 300_000, coding_system("us-ascii").encode("你" * 300_000))
 
     def test_bytes_that_were_no_utf_16_are_sent_as_they_were(self) -> None:
-        """Also those that are ASCII, for which Python's own handler does not care."""
+        """This includes ASCII bytes, which Python's own error handler does not restore."""
         data = b"\xff\xfea\0\n\xdcb\0\0\xd8c\0A"
         text = text_of("undecided-unix", [data])
         self.assertEqual("a\udc0a\udcdcb\udc00\udcd8c\udc41", text)
@@ -238,7 +238,7 @@ class CodecTests(SynchronousTestCase):
         self.assertEqual(b"\0" * 300_000, coding_system("utf-8").encode("\udc00" * 300_000))
 
     def test_undoing_never_fails(self) -> None:
-        """What a decoder has given, and what a program makes up."""
+        """This holds for text from a decoder and for text that a program invents."""
         data = b"abc\x1b.A\x1bN\x00def"
         decoder = coding_system("iso-2022-jp-2-unix").decoder()
         text = decoder.decode(data)
@@ -339,7 +339,7 @@ class UndecidedTests(SynchronousTestCase):
         )
 
     def test_what_is_found_out_can_be_set(self) -> None:
-        """It reads on as before."""
+        """A decoder of the system that was found reads further input as the undecided one does."""
         for data, more in (
             (b"\0\xe9", b"\xe9"),
             (b"\xe9!", b"\xe9"),
@@ -477,7 +477,7 @@ class BytesTests(SynchronousTestCase):
 class UndoTests(SynchronousTestCase):
     @given(st.binary(), st.lists(st.integers(0, 10**6)))
     def test_the_bytes_come_back(self, data: bytes, cuts: list[int]) -> None:
-        # Undecided drops a byte-order mark in front: there is none.
+        # "undecided" drops a byte-order mark at the beginning, so there must not be one.
         data = b"x" + data
         for name in ("utf-8-unix", "latin-1-unix", "us-ascii-unix", "undecided-unix", "binary"):
             decoder = coding_system(name).decoder()

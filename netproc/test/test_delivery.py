@@ -14,7 +14,7 @@ BINARY = coding_pair("binary")
 
 class GivingBack(SynchronousTestCase):
     def drain_unused(self, delivery: Delivery) -> Text:
-        """Let the filter give back all that it is given."""
+        """Let the filter give back all of its input."""
         given = delivery.take()
         delivery.prepend(given)
         delivery.settle(given)

@@ -1,4 +1,4 @@
-"""core/dialects.py: each protocol's dialogue with servers that agree, refuse, do not offer, or are none."""
+"""core/dialects.py: dialogues with servers that agree to TLS, refuse it, or do not offer it, and with other programs."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ from netproc.test.support.transcripts import (
 SSH = b"SSH-2.0-OpenSSH_9.6\r\n"
 HTTP = b"HTTP/1.1 400 Bad Request\r\n\r\n"
 
-#: Those whose answers are lines.
+#: The protocols whose answers are lines.
 TEXT = [name for name in AGREES if name not in (*WITHOUT_CAPABILITIES, "xmpp")]
 
 
@@ -148,7 +148,7 @@ class TranscriptTests(SynchronousTestCase):
                     )
 
     def check_no_tls(self, name: str, script: list[bytes], error: str | None = None) -> None:
-        """The stream stays in clear text, and tells ERROR, if it may; else it is not opened."""
+        """If the stream may stay in clear text, it does and reports ERROR; otherwise it is not opened."""
         for bytewise in (False, True):
             required = converse(name, script, STARTTLS, bytewise=bytewise)
             self.assertIsInstance(required.error, StartTLSError, script)
@@ -164,7 +164,7 @@ class TranscriptTests(SynchronousTestCase):
         if name in WITHOUT_CAPABILITIES:
             return None
         if name == "irc":
-            # The notice at the beginning is no greeting, and the one at the end is of the next answer.
+            # The notice at the beginning is not a greeting, and the one at the end belongs to the next answer.
             return (script[0] + script[1].removesuffix(IRC_NOTICE)).decode()
         return script[1].decode()
 
@@ -200,7 +200,7 @@ class TranscriptTests(SynchronousTestCase):
         self.check_garbage("ldap", [b"", b"\x30\x80\x02\x01\x01"], r"0\udc80")
         self.check_garbage("ldap", [b"", b"\x30\x85\x00\x00\x00\x00\x07"], r"0\udc85")
         self.check_garbage("postgres", [b"", b"EFATAL\0"], "E")
-        # Entities could be defined in it.
+        # A document type could define entities.
         self.check_garbage("xmpp", [b"", b"<?xml version='1.0'?><!DOCTYPE x>"], "<!DO")
 
     def check_garbage(self, name: str, script: list[bytes], shown: str) -> None:
@@ -214,7 +214,7 @@ class TranscriptTests(SynchronousTestCase):
             self.assertEqual(outcome.comparable, cut.comparable)
 
     def test_oversize(self) -> None:
-        # A line without end, and lines without end.
+        # An endless line, and endless lines.
         for name in (*TEXT, "xmpp"):
             self.check_oversize(name, [b"x" * 200_000])
         self.check_oversize("smtp", [b"220-x\r\n" * 40_000])
@@ -268,7 +268,7 @@ class TranscriptTests(SynchronousTestCase):
     def test_a_server_of_noise_never_brings_tls_by_itself(
         self, name: str, noise: bytes, cuts: list[int]
     ) -> None:
-        # One byte is all that a server of PostgreSQL says.
+        # A PostgreSQL server answers with a single byte.
         assume(name != "postgres" or not noise.startswith(b"S"))
         whole = converse(name, [noise], STARTTLS)
         self.assertIsNotNone(whole.error)

@@ -9,7 +9,7 @@ from netproc.net.dispatch import Dispatch
 
 
 class Transport:
-    """Notes when it is flushed and lost."""
+    """Records when it is flushed and lost."""
 
     def __init__(self, log: list[str], name: str, error: Exception | None = None) -> None:
         self.log = log

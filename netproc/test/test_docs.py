@@ -1,4 +1,4 @@
-"""The reference is about what there is.  From a checkout only."""
+"""The reference describes what exists, and all of it.  From a checkout only."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def rows(text: str) -> list[str]:
 
 
 def numbers_in_the_source() -> set[str]:
-    """Those by which the package and its tests refer to facts, promises and differences."""
+    """The numbers by which the package and its tests refer to facts, promises and differences."""
     found: set[str] = set()
     for directory, _, names in os.walk(PACKAGE):
         for name in names:
@@ -60,7 +60,7 @@ def numbers_in_the_source() -> set[str]:
 
 
 def documented() -> list[str]:
-    """What the reference takes from docstrings, by the import path that its directives give."""
+    """The objects whose docstrings the reference includes, by the import paths in its directives."""
     found = []
     for name in os.listdir(os.path.join(checkout(), "docs/reference")):
         directives = re.findall(r"(?m)^\.\. auto\w+:: ([\w.]+).*\n((?: +:.*\n)*)", page(name[:-4]))
@@ -74,7 +74,7 @@ def documented() -> list[str]:
 
 
 def described(thing: Callable[..., object], section: str = "Args") -> list[str]:
-    """What a SECTION of the docstring of THING describes: the parameters of a function, the fields of a class."""
+    """The names that SECTION of THING's docstring describes: the parameters of a function, the fields of a class."""
     _, _, text = inspect.cleandoc(thing.__doc__ or "").partition(f"\n{section}:\n")
     # The section ends where the indentation does.
     return re.findall(r"(?m)^    (\w+): \S", re.split(r"(?m)^\S", text)[0])
@@ -100,14 +100,14 @@ class DocstringTests(SynchronousTestCase):
     def test_what_the_front_doors_have_is_documented(self) -> None:
         found = {*documented()}
         for door in (netproc.endpoints, netproc.filters, netproc.service, netproc.testing):
-            # A door may hand on what is a public name of the package, too.
+            # A front door may also export a public name of the package.
             own = {f"{door.__name__}.{name}" for name in {*door.__all__} - {*netproc.__all__}}
             self.assertEqual(
                 own, {path for path in found if path.rpartition(".")[0] == door.__name__}
             )
 
     def test_every_parameter_is_described(self) -> None:
-        """In the order of the signature, and no other."""
+        """The docstring has them in the order of the signature."""
         for path in documented():
             function = namedAny(path)
             if inspect.isfunction(function):
@@ -188,7 +188,7 @@ class ReferenceTests(SynchronousTestCase):
             self.assertIn(f'"{name}"', named)
 
     def test_every_module_is_in_the_table_of_its_folder(self) -> None:
-        """And the tables have no other modules."""
+        """The tables name no other modules."""
         tables = {}
         for table in page("../explanation/datapath").split(".. list-table:: ")[1:]:
             caption, _, rest = table.partition("\n")
@@ -202,7 +202,7 @@ class ReferenceTests(SynchronousTestCase):
         self.assertEqual(found, tables)
 
     def test_every_number_in_the_source_is_explained(self) -> None:
-        """And the page of numbers has none that is not used."""
+        """Each number on the page of numbers is used."""
         numbers = set(re.findall(r"\b[PHFN]\d+\b", " ".join(rows(page("../explanation/numbers")))))
         guarantees = set(re.findall(r"(?m)^P\d+$", page("../explanation/life")))
         differences = set(rows(page("../explanation/differences")))

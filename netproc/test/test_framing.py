@@ -1,4 +1,4 @@
-"""core/framing.py: how a stream is cut does not matter."""
+"""core/framing.py: the result does not depend on how the stream is cut into pieces."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ CUTS = st.lists(st.integers(0, 10**6))
 
 
 def take_all(splitter: Splitter) -> list[object]:
-    """What there is, and the error if there is one."""
+    """Return the messages, and the error if there is one."""
     taken: list[object] = []
     try:
         while (message := splitter.take()) is not None:

@@ -1,4 +1,4 @@
-"""core/dialects.py: what servers may say by the RFCs of their protocols, and what real ones say, cut at every byte."""
+"""core/dialects.py: answers that the RFCs allow, and answers of real servers, cut at every byte."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from netproc.core.dialects import dialect
 from netproc.core.negotiate import NETWORK
 from netproc.test.support.transcripts import (
     AGREES,
-    BINARY,
     COMMANDS,
     IRC_NOTICE,
+    WITHOUT_CAPABILITIES,
     XMPP_ANSWER,
     XMPP_INSIDE,
     converse,
@@ -27,10 +27,10 @@ STREAMS = "http://etherx.jabber.org/streams"
 
 @dataclass(frozen=True)
 class Case:
-    """A server that says the unusual, and gets to TLS; the rest is what agreeing servers say."""
+    """A server with an unusual answer that still leads to TLS; its other answers are the usual ones."""
 
     protocol: str
-    #: Where that is from.
+    #: Where the answer is from.
     source: str
     greeting: bytes | None = None
     capabilities: bytes | None = None
@@ -40,7 +40,7 @@ class Case:
     @property
     def script(self) -> list[bytes]:
         given = [self.greeting, self.capabilities, self.answer, self.inside]
-        if self.protocol in BINARY:
+        if self.protocol in WITHOUT_CAPABILITIES:
             given = [self.greeting, self.answer]
         usual = AGREES[self.protocol]
         return [new if new is not None else old for new, old in zip(given, usual, strict=True)]
@@ -51,7 +51,7 @@ def case(protocol: str, source: str, **said: bytes) -> Case:
 
 
 def xmpp_case(source: str, features: str, header: str = "", **said: bytes) -> Case:
-    """XMPP with a HEADER that is not the usual one."""
+    """XMPP with an unusual HEADER."""
     text = header or XMPP_ANSWER.decode()
     return case("xmpp", source, capabilities=(text + features).encode(), **said)
 
@@ -186,7 +186,7 @@ GRAMMAR = [
 
 
 class Counted(bytearray):
-    """Bytes that count how many of them are looked at."""
+    """Bytes that count how many of them are examined."""
 
     looked = 0
 
@@ -201,7 +201,7 @@ class Counted(bytearray):
 
 
 class CountedPattern:
-    """A pattern that counts the same."""
+    """A pattern that counts how many bytes it searches."""
 
     def __init__(self, pattern: re.Pattern[bytes]) -> None:
         self.pattern = pattern
@@ -213,7 +213,7 @@ class CountedPattern:
 
 
 class WorkTests(SynchronousTestCase):
-    """Every byte is looked at a few times, however small the pieces are that it comes in."""
+    """Each byte is examined a few times only, however small the pieces are."""
 
     def looked(self, end: End, data: bytes) -> int:
         came = Counted()
@@ -273,7 +273,7 @@ class GrammarTests(SynchronousTestCase):
 
     def test_capabilities_inside(self) -> None:
         for case in GRAMMAR:
-            expected = None if case.protocol in BINARY else case.script[-1].decode()
+            expected = None if case.protocol in WITHOUT_CAPABILITIES else case.script[-1].decode()
             outcome = converse(case.protocol, case.script)
             self.assertEqual(expected, outcome.properties.capabilities, case)
 

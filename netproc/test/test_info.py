@@ -1,4 +1,4 @@
-"""Look-ups: names, interfaces, what is supported."""
+"""Look-ups: names, interfaces, supported features."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def address(family: int, *texts: str | None) -> Any:
 
 
 class FakePsutil:
-    """A machine with one interface that has everything, and one that has nothing."""
+    """A machine with two interfaces: one has every property, the other has none."""
 
     AF_LINK = 17
 

@@ -1,4 +1,4 @@
-"""Sockets that a launcher passes on."""
+"""Sockets that a launcher passes to the program."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ STREAM, DGRAM, SEQPACKET = socket.SOCK_STREAM, socket.SOCK_DGRAM, socket.SOCK_SE
 
 
 class InheritedTests(SynchronousTestCase):
-    """The descriptors lie one behind the other, as a launcher leaves them."""
+    """The descriptors have consecutive numbers, as a launcher leaves them."""
 
     def inherited(self, *sockets: socket.socket | None, **environment: str) -> Inherited:
-        """What a launcher passes on: copies of SOCKETS; None is a descriptor of another kind."""
+        """Pass copies of SOCKETS, as a launcher does; None stands for a descriptor of another kind."""
         first = 700
         for position, sock in enumerate(sockets):
             number = first + position
@@ -39,7 +39,7 @@ class InheritedTests(SynchronousTestCase):
         try:
             os.close(number)
         except OSError:
-            # Taken, and closed with its socket.
+            # A process took it, and closed it with its socket.
             return
 
     def listening(self, kind: int = STREAM) -> socket.socket:
@@ -125,7 +125,7 @@ class InheritedTests(SynchronousTestCase):
             self.assertIsNone(inherited.take(True, STREAM))
 
     def test_a_program_that_has_set_its_title(self) -> None:
-        """Its title stands where its first environment was; `os.environ` is as before."""
+        """The process title overwrites the first environment; `os.environ` is as before."""
         self.patch(os, "environ", {"LISTEN_FDS": "2", "LISTEN_FDNAMES": "of Twisted's"})
         path = self.mktemp()
         for first, expected in (

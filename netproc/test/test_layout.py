@@ -1,4 +1,4 @@
-"""The structure: floors that only look down, no circles, files of a size to read."""
+"""The structure: modules import only from lower floors, without circles, and no file is too long."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ NOT_IN_CORE = {
 #: Constants and conversions of addresses are values.
 SOCKET_IN_CORE = {"core.address", "core.options", "core.spec"}
 
-#: What applications import besides `netproc` itself: these hand on names and stand above all floors.
+#: What applications import besides `netproc` itself.  These modules re-export names, and stand above all floors.
 FRONT_DOORS = {"", "__main__", "service", "endpoints", "testing"}
 #: Values that no room owns.
 CELLAR = {"_platform", "_version"}

@@ -1,4 +1,4 @@
-"""net/listener.py: what becomes of each error of accept."""
+"""net/listener.py: how each error of accept is handled."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from netproc.net.listener import LONGEST_PAUSE, MOST_ACCEPTS, NOT_LISTENING, SHO
 
 
 class FakeReactor(Clock):
-    """Only notes who wants to be told."""
+    """Only records which readers are registered."""
 
     running = True
 
@@ -42,7 +42,7 @@ class FakeReactor(Clock):
 
 
 class FakeSocket:
-    """Accepts what it is told: errnos and sockets."""
+    """Its accept raises or returns the given errnos and sockets, in order."""
 
     type = socket.SOCK_STREAM
 
@@ -95,7 +95,7 @@ class Echo(Protocol):
 
 
 class Raising(Protocol):
-    """Raises SystemExit in one PLACE."""
+    """Raises SystemExit in the method PLACE."""
 
     def __init__(self, place: str) -> None:
         setattr(self, place, self.exit)
@@ -252,7 +252,7 @@ class ListenerTests(SynchronousTestCase):
         self.assertEqual(1, len(self.flushLoggedErrors(ZeroDivisionError)))
 
     def test_whatever_one_connection_raises_the_others_are_served(self) -> None:
-        """SystemExit and the like as well, wherever it comes from."""
+        """This includes SystemExit, whichever callback raises it."""
         for place in ("logPrefix", "connectionMade", "dataReceived"):
             bad, good = self.connection(), self.connection()
             protocols = [Raising(place), Echo()]

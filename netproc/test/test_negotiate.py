@@ -1,4 +1,4 @@
-"""core/negotiate.py: the machine, with a small dialect of its own."""
+"""core/negotiate.py: the negotiation machine, with a small dialect made for these tests."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ class TypeTests(SynchronousTestCase):
             self.assertEqual(error, outcome.properties.error)
 
     def test_no_list_of_capabilities(self) -> None:
-        """Somebody else's answers to STARTTLS count; if it is not said, the refusal is told."""
+        """If STARTTLS is not sent, an answer that lists no capabilities is reported as a refusal."""
         made = dataclasses.replace(SMALL, lists=Has(pattern("tls")), dismissal=Has(pattern("bye")))
         script = [b"hello\n", b"what?\n"]
         for stream_type in (NETWORK, STARTTLS):
@@ -212,7 +212,7 @@ class StepTests(SynchronousTestCase):
 
 
 class ListenTests(SynchronousTestCase):
-    """Servers that tell their capabilities inside TLS unasked, or should."""
+    """Servers that send their capabilities inside TLS without being asked, or should."""
 
     made = dataclasses.replace(
         SMALL, upgrade=dataclasses.replace(UPGRADE, afterwards=Afterwards.LISTEN)
@@ -232,12 +232,12 @@ class ListenTests(SynchronousTestCase):
         self.check("asked\n", [b"what\n"], [b"", b"asked\n", b""])
 
     def test_it_speaks_late(self) -> None:
-        """The answer to the question comes behind it, and is not left for the program."""
+        """The answer to the question comes after it, and is not left for the program."""
         self.check("asked\n", [b"what\n"], [b"", b"late\n", b"asked\n"])
         self.check("asked\n", [b"what\n"], [b"", b"late\nasked\n"])
 
     def test_it_stops_in_the_middle(self) -> None:
-        """It has begun, so it is not asked."""
+        """The server has begun to send them, so it is not asked."""
         self.check("unasked\n", [], [b"un", b"", b"asked\n"])
 
     def test_the_machine_asks_for_a_call(self) -> None:
@@ -252,7 +252,7 @@ class ListenTests(SynchronousTestCase):
         self.assertEqual([Send(b"what\n")], machine.actions())
 
     def test_calls_that_come_late(self) -> None:
-        """When it is asked for no more, in a handshake, and when all is over."""
+        """When no call is pending, during the handshake, and after the end."""
         machine = negotiation(STARTTLS)
         machine.start()
         machine.woken()
@@ -273,7 +273,7 @@ class ListenTests(SynchronousTestCase):
 
 
 class PeerTests(SynchronousTestCase):
-    """Servers, and others on the wire, that do not as they should."""
+    """Servers, and attackers on the wire, that break the protocol."""
 
     def test_text_before_starttls(self) -> None:
         for stream_type in (STARTTLS, NETWORK):
@@ -288,7 +288,7 @@ class PeerTests(SynchronousTestCase):
         machine.receive(b"hello\n")
         machine.receive(b"tls\n")
         machine.receive(b"yes\n")
-        # The server's own answer is for the engine, which does not know it.
+        # The server's own answer will go to the TLS engine, which cannot read it.
         self.assertEqual(StartTLS(b""), machine.actions()[-1])
         self.assertEqual(HANDSHAKE, machine.waiting_for)
 
@@ -373,7 +373,7 @@ class SizeTests(SynchronousTestCase):
         self.assertEqual("the server's capabilities are longer than 4 bytes", str(outcome.error))
 
     def test_a_server_that_sends_byte_by_byte_costs_little(self) -> None:
-        """Each line is looked at once: some ten thousand characters, not hundreds of millions."""
+        """Each line is examined once: some ten thousand characters, not hundreds of millions."""
         looked = 0
         row = dialect("smtp", "h")
         end = row.greeting_end

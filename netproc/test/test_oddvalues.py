@@ -1,4 +1,4 @@
-"""Whatever a program gives by mistake is taken, or refused with one printable line of limited length."""
+"""A wrong value from a program is accepted, or refused with one printable line of limited length."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ STREAM = {
     for name, parameter in inspect.signature(open_network_stream).parameters.items()
 }
 TLS_FIELDS = inspect.signature(TLSParameters).parameters
-#: What describes a stream besides the process.
+#: The keywords of a stream besides those of the process.
 STREAM_ONLY = (
     "type", "protocol", "client_name", "shell_command", "end_of_command", "end_of_capability",
     "capability_command", "success", "starttls_function",
@@ -78,7 +78,7 @@ class OddValueTests(SynchronousTestCase):
                 self.check_message(errors[0].value)
 
     def test_every_keyword_may_be_a_text_or_an_object_that_raises(self) -> None:
-        """Whether it is taken or refused, nothing but an error of netproc comes of it."""
+        """The value is accepted, or an exception of netproc is raised, and no other."""
         odd = [oddvalues.BrokenText(text) for text in ("127.0.0.1", "224.0.0.1", "x" * 3000)]
         made_keywords = {**KEYWORDS, "name": "x", "host": "127.0.0.1", "service": 1}
         streams = {**STREAM, "name": "x", "host": "127.0.0.1", "service": 1, "type": "tls"}
@@ -93,7 +93,7 @@ class OddValueTests(SynchronousTestCase):
                         self.give_up(function(**given))
 
     def give_up(self, opening: Deferred[Any]) -> None:
-        """OPENING is cancelled, unless it has failed already or fired with a process."""
+        """Cancel OPENING, unless it has failed already or fired with a process."""
         results: list[Any] = []
         opening.addBoth(results.append)
         opening.cancel()
@@ -108,7 +108,7 @@ class OddValueTests(SynchronousTestCase):
     def test_tls_parameters(self, field: str, value: Any, is_server: bool) -> None:
         self.check(TLSParameters, **{field: value})
         self.check(tls_boot_parameters, **{field: value})
-        if field != "keylog":  # this would make a file
+        if field != "keylog":  # because this would make a file
             self.check(contexts.security, {field: value}, is_server=is_server)
 
     def test_long_names_in_errors_of_tls(self) -> None:

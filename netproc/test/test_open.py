@@ -1,4 +1,4 @@
-"""The options of `python -m netproc open`, and how it says what is wrong with them."""
+"""The options of `python -m netproc open`, and its messages about wrong ones."""
 
 from __future__ import annotations
 

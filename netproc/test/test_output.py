@@ -1,4 +1,4 @@
-"""process/output.py: whose output is pending, when others and the filter send by turns."""
+"""process/output.py: whose output is pending when the filter and other code send in turn."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The plugin is found, imports nothing, and the packages are what setup.cfg says."""
+"""Twisted finds the plugin, it imports nothing, and the packages are those in setup.cfg."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from netproc.test.support.programs import environment
 
 
 def run_python(code: str) -> subprocess.CompletedProcess[str]:
-    """What a fresh interpreter makes of CODE."""
+    """Run CODE in a fresh interpreter; return the process, which has ended."""
     return subprocess.run(
         [sys.executable, "-c", code],
         env=environment(),

@@ -124,7 +124,7 @@ class HowToTryTests(SynchronousTestCase):
             ("/tmp/$(x)", "datagram", "nc -uU '/tmp/$(x)'"),
             ("/tmp/a b", "seqpacket", "socat - 'UNIX-CONNECT:/tmp/a b,type=5'"),
             ("\0a b", None, "socat - 'ABSTRACT-CONNECT:a b'"),
-            # What socat or the log would show in another way.
+            # Paths that socat would read, or the log would show, differently.
             ("/tmp/a,b", "seqpacket", None),
             ("/tmp/a\nb", None, None),
             ("/tmp/a\\b", None, None),

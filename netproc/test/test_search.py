@@ -81,7 +81,7 @@ class AnswerTests(SynchronousTestCase):
             self.assertIsNone(answer.find(end, False))
         answer.feed("END\n")
         self.assertEqual(200_004, answer.find(end, False))
-        # Each piece, what is near it, and all of it from time to time.
+        # Each piece is searched together with the data near it, and all data from time to time.
         self.assertLess(end.looked_at, 9 * answer.size)
 
     @given(st.lists(st.text("ab.", max_size=4)), st.sampled_from([r"\.", "ab", r"a+b", r"b*\.a"]))

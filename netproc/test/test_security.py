@@ -23,7 +23,7 @@ SELF_SIGNED = status(warnings=["self-signed", "unknown-ca", "invalid"])
 
 
 class Asked:
-    """Answers, and keeps what it was asked."""
+    """Answers each question, and keeps the questions."""
 
     def __init__(self, *answers: Answer) -> None:
         self.answers = list(answers)
@@ -42,7 +42,7 @@ class SecurityTestCase(NetprocTestCase):
         self.pins = os.path.join(directory, "pins")
 
     def good(self, deferred: Deferred[None]) -> None:
-        """It has fired already, and well."""
+        """Check that DEFERRED has fired already, without an error."""
         self.assertIsNone(self.successResultOf(deferred))
 
     def refused(self, deferred: Deferred[None], *conditions: str) -> SecurityError:
@@ -62,7 +62,7 @@ class SecurityTestCase(NetprocTestCase):
 
 
 class NobodyAskedTests(SecurityTestCase):
-    """Without a file and without anyone to ask."""
+    """A manager without a file and without `ask`."""
 
     def test_a_good_connection(self) -> None:
         for level in ("low", "medium", "high"):
@@ -98,7 +98,7 @@ class NobodyAskedTests(SecurityTestCase):
             self.good(manager.verify_connection("h", 2, with_key("sha256:bb")))
 
     def test_only_the_first_key_is_trusted(self) -> None:
-        """Where changes are not objected to, they are not remembered either."""
+        """A level that accepts changed keys does not remember them either."""
         manager = SecurityManager(level="low", pins=None)
         self.good(manager.verify_connection("h", 1, GOOD, save_fingerprint=True))
         self.good(manager.verify_connection("h", 1, with_key("x"), save_fingerprint=True))
@@ -196,7 +196,7 @@ class AskedTests(SecurityTestCase):
             self.good(manager.verify_connection("h", 1, state))
 
     def test_what_others_remembered_meanwhile_counts(self) -> None:
-        """Two first connections, with different keys, while somebody thinks."""
+        """Two first connections with different keys: the second is made before `ask` answers about the first."""
         answer: Deferred[Answer] = Deferred()
         manager = SecurityManager(level="high", ask=lambda *question: answer)
         slow = manager.verify_connection("h", 1, with_key("sha256:bb", warnings=["expired"]))

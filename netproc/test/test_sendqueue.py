@@ -1,4 +1,4 @@
-"""net/sendqueue.py, against a socket that takes what it likes."""
+"""net/sendqueue.py, with a socket that takes only part of the data."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from netproc.net.sendqueue import SendQueue
 
 
 class FakeSocket:
-    """Takes so many bytes a call."""
+    """Takes the given number of bytes in each call."""
 
     def __init__(self, *takes: int) -> None:
         self.takes = list(takes)

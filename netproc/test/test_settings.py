@@ -1,4 +1,4 @@
-"""process/settings.py: what is set on a process is checked, and concerns what comes from then on."""
+"""process/settings.py: a new setting of a process is checked, and holds for later input."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class WrongValueTests(TcpFixture):
         self.assertEqual("process: 5 is not a process", str(error))
 
     async def test_options_of_what_has_ended(self) -> None:
-        """Whether the option is known does not matter then."""
+        """After the end it does not matter whether the option is known."""
         process, peer = await self.client_of_raw()
         self.assertIsNone(process.set_option("no such", 1, no_error=True))
         peer.close()
@@ -77,7 +77,7 @@ class WrongValueTests(TcpFixture):
 
 class BufferTests(TcpFixture):
     async def test_a_buffer_that_the_program_gives_a_connection(self) -> None:
-        """The connection's own leaves the table in the end, the program's stays."""
+        """The connection's own buffer leaves the table at the end, the program's buffer stays."""
         program = netproc.get_buffer_create("log")
         self.addCleanup(program.kill)
         for replacement in (program, None):
@@ -105,7 +105,7 @@ class DecoderTests(TcpFixture):
         await self.until(lambda: recorder.data == "ab")
 
     async def test_what_waited_is_for_the_new_filter_as_it_wants_it(self) -> None:
-        """A unibyte buffer takes bytes, a filter of the program's text."""
+        """A unibyte buffer takes bytes, the program's filter takes text."""
         buffer = netproc.get_buffer_create("b")
         buffer.multibyte = False
         full, peer = await self.client_of_raw(buffer=buffer, coding="utf-8")

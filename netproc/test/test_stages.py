@@ -1,4 +1,4 @@
-"""net/opening/stages.py: who has the connection, and that an opening ends once."""
+"""net/opening/stages.py: which stage has the connection, and that an opening ends once."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from netproc.test.support.fakes import FakeChannel
 
 
 class Waits(Stage):
-    """Goes on when a test says so."""
+    """A stage that goes on when the test calls it."""
 
     waiting_for = "word of the test"
 

@@ -56,7 +56,7 @@ class TableTests(SynchronousTestCase):
                 "run\n",
                 "finished\n",
                 "killed\n",
-                # In words of the system, or "exited abnormally …".
+                # The system's text for an error, or "exited abnormally …".
                 "{}\n",
             },
             told,

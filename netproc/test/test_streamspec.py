@@ -12,7 +12,7 @@ from netproc.core.negotiate import NETWORK, PLAIN, SHELL, STARTTLS, TLS, Negotia
 from netproc.core.streamspec import StreamSpec, stream_spec
 from netproc.test.support.dialogue import Outcome, Server
 
-#: What Emacs's documentation gives for IMAP, with an end that is one.
+#: The example for IMAP in Emacs's documentation, with a working end of command.
 IMAP: dict[str, object] = {
     "capability_command": "1 CAPABILITY\r\n",
     "end_of_command": "^(?:1|\\*) (?:OK|NO|BAD).*\r\n",
@@ -80,7 +80,7 @@ class TypeTests(SynchronousTestCase):
             self.assertEqual("shell_command", error.keyword)
 
     def test_words_that_would_not_be_words(self) -> None:
-        """In quotes the shell would obey what is in them; where it cannot be told, the answer is no."""
+        """Inside quotes the shell would interpret the inserted word.  A template that may do this is refused."""
         for template in (
             "ssh '%s'",
             'ssh "%s"',
@@ -130,7 +130,7 @@ class TypeTests(SynchronousTestCase):
             )
 
     def test_bare(self) -> None:
-        """Which are open when they are connected (N261)."""
+        """Such streams are open as soon as they are connected (N261)."""
         for keywords, bare in (
             ({}, True),
             ({"type": "plain"}, True),
@@ -241,7 +241,7 @@ class KeywordTests(SynchronousTestCase):
         self.assertEqual([b"CAPA\r\n"], outcome.sent)
 
     def test_the_function_is_for_capabilities(self) -> None:
-        """Without any it is not called (N266, step 4)."""
+        """Without capabilities the function is not called (N266, step 4)."""
         called: list[str] = []
         keywords = {
             **IMAP,

@@ -16,7 +16,7 @@ from netproc.test.support.counting import growth
 
 
 class FakeProcess:
-    """As much of a process as a table sees."""
+    """The part of a process that a table uses."""
 
     def __init__(self, name: str, buffer: Buffer | None = None, **contact: object) -> None:
         self.name = name
@@ -202,7 +202,7 @@ class TableTests(SynchronousTestCase):
         self.assertEqual(1, len(process.raised))
 
     def test_a_process_is_known_until_its_descriptor_is_closed(self) -> None:
-        """Whether anybody observes the table or not."""
+        """With and without an observer of the table."""
         for observed in ([], [lambda *_: None]):
             table: ProcessTable[FakeProcess] = ProcessTable()
             for observer in observed:

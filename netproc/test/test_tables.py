@@ -1,4 +1,4 @@
-"""process/tables.py, process/waiting.py, and what the process object does without a peer of its own."""
+"""process/tables.py, process/waiting.py, and the parts of a process that need no peer."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ class AcceptOutputTests(TcpFixture):
         self.assertFalse(await process.accept_output())
 
     async def test_the_sentinel_is_called_before(self) -> None:
-        """Of the end, and of one that came together with the last output (N168)."""
+        """This holds for an end alone, and for one that came together with the last output (N168)."""
         for output in (b"", b"x"):
             process, peer = await self.client_of_raw(filter=Recorder(), stop=True)
             waiting = process.accept_output(PATIENCE)
@@ -170,7 +170,7 @@ class ProcessTests(TcpFixture):
         listener, place = self.raw_server()
         with listener:
             process = await self.make(name="client", nowait=True, coding="utf-16", **place)
-            # Until it is connected this is pending.
+            # This stays pending until the process is connected.
             process.send(b"early")
             process.limits = dataclasses.replace(process.limits, send_cap=5)
             self.assertRaises(ProcessError, process.send, "h")
@@ -207,7 +207,7 @@ class ProcessTests(TcpFixture):
         )
 
     async def test_empty_text_is_not_sent(self) -> None:
-        """Not even its byte-order mark, which stays for the first text."""
+        """Not even a byte-order mark is sent; it goes before the first text."""
         process, peer = await self.client_of_raw(coding="utf-16")
         process.send("")
         self.assertEqual((0, "utf-16"), (process.sent, process.coding[1]))
@@ -267,7 +267,7 @@ class ProcessTests(TcpFixture):
 
 
 class CycleTests(TcpFixture):
-    """A closed process vanishes without the collector."""
+    """A closed process is freed without the garbage collector."""
 
     async def test_connections_and_clients(self) -> None:
         server = await self.server(filter=echo)

@@ -1,4 +1,4 @@
-"""The command line, read and refused: commands/tap.py, make.py, keywords.py, values.py and exits.py."""
+"""Right and wrong command lines: commands/tap.py, make.py, keywords.py, values.py and exits.py."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ class ValueTests(SynchronousTestCase):
 
 
 class ComplaintTests(SynchronousTestCase):
-    """Each is one line that names the option."""
+    """Each message is one line that names the option."""
 
     def complaint(self, *arguments: str) -> str:
         error = self.assertRaises(usage.UsageError, parse, *arguments)
@@ -338,7 +338,7 @@ class EndingTests(SynchronousTestCase):
 
 
 class CommandTests(NetprocTestCase):
-    """What the command says and when it ends, with a reactor that only notes that it is stopped."""
+    """What the command prints and when it ends, with a reactor that only records that it is stopped."""
 
     async def setUp(self) -> None:
         await super().setUp()

@@ -1,4 +1,4 @@
-"""Contexts: what is told when a process is made, what is shared, what is agreed on."""
+"""Contexts: errors when a process is made, what connections share, and what handshakes agree on."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from netproc.test.support.contexts import GOOD, OTHER, ROOT, ContextCase
 
 
 class ErrorTests(ContextCase):
-    """Whatever is wrong is told before there is a socket, with the file's name."""
+    """Errors are raised before there is a socket, and name the file."""
 
     def refused(self, *problems: str, is_server: bool = True, **fields: object) -> str:
         error = self.assertRaises(ProcessArgumentError, security, fields, is_server=is_server)
@@ -77,7 +77,7 @@ class ErrorTests(ContextCase):
         told = self.refused(key, "wrong password", keylist=[(key, cert)], password="sesame")
         self.assertNotIn("sesame", told)
         self.agree(self.client(), self.server(keylist=[(key, cert)], password="open"))
-        # A password is no harm where none is needed.
+        # A password that is not needed does no harm.
         self.agree(self.client(), self.server(password="open"))
 
     def test_a_failure_keeps_no_secret(self) -> None:
@@ -126,7 +126,7 @@ class SharingTests(ContextCase):
 
 class StrengthTests(ContextCase):
     def only(self, **fields: object) -> tuple[Engine, SSL.Connection]:
-        """A client, and a server that can do no more than FIELDS say."""
+        """Return a client, and a server that is limited to FIELDS."""
         context = SSL.Context(SSL.TLS_METHOD)
         context.set_options(SSL.OP_ALL)
         for name, value in fields.items():
@@ -155,7 +155,7 @@ class StrengthTests(ContextCase):
         server.renegotiate()
         step(server)
         self.assertEqual(b"", receive(server, client.connection))
-        # An alert that says no, and no new hello.
+        # The answer is an alert, not a new hello.
         self.assertLess(len(client.connection.bio_read(65536)), 100)
 
     def test_a_server_does_not_renegotiate(self) -> None:
@@ -233,7 +233,7 @@ class ServerNameTests(ContextCase):
             self.agree_on(name, certificate, sni=directory)
 
     def test_names_alone(self) -> None:
-        """Who asks for none of them gets nothing."""
+        """A client that asks for none of the names gets no certificate."""
         names = {"other.example": OTHER}
         self.agree_on("other.example", "other", sni=names, keylist=())
         server = self.server(sni=names, keylist=())
@@ -403,7 +403,7 @@ class AgreementTests(ContextCase):
         self.agree(client, server)
         status = client.peer_status()
         self.assertEqual("TLS1.3", status["protocol"])
-        # As GnuTLS has it, though the certificate has an elliptic curve.
+        # The name is GnuTLS's, though the certificate has an elliptic curve.
         self.assertEqual("ECDHE-RSA", status["key_exchange"])
         self.assertEqual("AES-256-GCM", status["cipher"])
         self.assertEqual("AEAD", status["mac"])

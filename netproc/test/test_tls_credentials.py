@@ -34,7 +34,7 @@ class CredentialsCase(ContextCase):
         return super().client(name, **{"trustfiles": [self.file(ROOT.pem)], **fields})
 
     def refusal(self, client: Engine, pair: Pair) -> str | None:
-        """Why CLIENT refuses a server with PAIR, None if it does not."""
+        """Return why CLIENT refuses a server with PAIR, or None if it does not."""
         handshake(client.connection, self.server(keylist=[pair]).connection)
         problem = client.check()
         return None if problem is None else str(problem)
@@ -136,7 +136,7 @@ class TrustTests(CredentialsCase):
 
 class RevocationTests(CredentialsCase):
     def part(self, place: str, *revoked: Pair) -> bytes:
-        """A list of ROOT for the certificates that have PLACE as their distribution point."""
+        """Return ROOT's list of revocations for certificates with PLACE as their distribution point."""
         names = [x509.UniformResourceIdentifier(place)]
         point = x509.IssuingDistributionPoint(names, None, True, False, None, False, False)
         builder = x509.CertificateRevocationListBuilder(ROOT.name, NOW - DAY, NOW + DAY)
@@ -168,7 +168,7 @@ class RevocationTests(CredentialsCase):
         self.assertIn("could not be verified: different crl scope (code 44)", str(strict))
 
     def test_an_odd_list(self) -> None:
-        """One with a version that there is not, and an extension that says what is the default."""
+        """Its version does not exist, and one of its extensions states the default value."""
         pem = ROOT.revocations(GOOD)
         number = tlv(0x30, bytes.fromhex("0603551d14"), tlv(1, b"\0"), tlv(4, tlv(2, b"\1")))
 

@@ -1,4 +1,4 @@
-"""The file of secrets: for those who ask, and for nobody else."""
+"""The file of TLS secrets: it is written for contexts that ask for it, and for no others."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class KeyLogTests(ContextCase):
         self.assertIn("it belongs to another user", error.problem)
 
     def test_a_file_that_changes_its_rights(self) -> None:
-        """Nothing is written any more; the connection goes on, and the log says so once."""
+        """netproc stops writing to it and logs this once; the connection goes on."""
         name = os.path.abspath(self.mktemp())
         client = self.client(keylog=name)
         os.chmod(name, 0o644)

@@ -1,4 +1,4 @@
-"""Statuses that servers staple to their certificates."""
+"""Revocation statuses that servers staple to their certificates."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class StapleTests(SynchronousTestCase):
         return name
 
     def client_of(self, staple: bytes | str | None, pair: Pair = GOOD, **fields: object) -> Engine:
-        """After a handshake with one who staples that."""
+        """Return a client after its handshake with a server that staples STAPLE."""
         parameters = {"trustfiles": [self.file(ROOT.pem)], "system_trust": False, **fields}
         client = security(parameters, is_server=False).engine("good.example")
         own = {"keylist": [pair], "ocsp_staple": staple}
@@ -104,7 +104,7 @@ class StapleTests(SynchronousTestCase):
         self.refused(invalid, busy.public_bytes(Encoding.DER))
 
     def test_what_no_server_of_ours_sends(self) -> None:
-        """OpenSSL staples nothing to a certificate that it is not about."""
+        """OpenSSL does not staple a status to a certificate that the status is not about."""
         certificate, issuer = (
             Certificate(ssl.PEM_cert_to_DER_cert(pem.decode())) for pem in (GOOD[1], ROOT.pem)
         )

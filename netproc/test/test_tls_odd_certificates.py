@@ -1,4 +1,4 @@
-"""Certificates with one odd thing in them: the verdict is OpenSSL's, names are judged one by one."""
+"""Certificates with one odd part: the verdict is the same as OpenSSL's, and each name is judged alone."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ OTHER = Authority("Other CA")
 GOOD = ROOT.issue("good.example")
 GOOD_NAME = tlv(0x82, b"good.example")
 
-#: Alternative names that break a rule, or are of a kind that nobody compares.
+#: Alternative names that break a rule, or are of a kind that is never compared.
 ODD_NAMES = {
     "dNSName in Latin-1": tlv(0x82, b"caf\xe9.example"),
     "dNSName in UTF-8": tlv(0x82, "café.example".encode()),
@@ -78,7 +78,7 @@ ODD_EXTENSIONS = {
     "list of logs that is broken": extension("1.3.6.1.4.1.11129.2.4.2", tlv(4, b"\0\1")),
 }
 
-#: Strings in names that OpenSSL takes, by their tags.
+#: Strings that OpenSSL accepts in names, with their tags.
 ODD_STRINGS = {
     "_": (0x13, b"my_host"),
     "&": (0x13, b"Smith & Sons"),
@@ -101,7 +101,7 @@ class OddCase(SynchronousTestCase):
         return security(fields, is_server=False).engine(name)
 
     def problem(self, pair: Pair, name: str = "good.example", **fields: object) -> str | None:
-        """Why the client refuses a server with PAIR, None if it does not."""
+        """Return why the client refuses a server with PAIR, or None if it does not."""
         client = self.client(name, **fields)
         return self.problem_of(client, pair)
 
@@ -115,7 +115,7 @@ class OddCase(SynchronousTestCase):
             return refused.problem
         error, _ = handshake(client.connection, server.connection)
         problem = client.check()
-        # The one does not go without the other.
+        # If the handshake fails, there is a problem too.
         self.assertFalse(error is not None and problem is None, error)
         if problem is None:
             self.assertIn("verified_chain", client.peer_status())
@@ -158,7 +158,7 @@ class NameTests(OddCase):
 
 
 class OpenSSLTests(OddCase):
-    """What `openssl verify` refuses, netproc refuses; what it takes, netproc takes but for what the docs say."""
+    """netproc accepts and refuses the same certificates as `openssl verify`, with the documented exceptions."""
 
     HOSTS = (
         "good.example",
@@ -180,7 +180,7 @@ class OpenSSLTests(OddCase):
         b"\x82\x81\x0cgood.example", b"\x82",
     )  # fmt: skip
 
-    #: Wildcards inside of a label: see docs/reference/security.rst.
+    #: Wildcards inside a label; see docs/reference/security.rst.
     STRICTER = (b"a*.good.example", b"*a.good.example")
 
     def setUp(self) -> None:
@@ -286,7 +286,7 @@ def renamed(issuer: bytes, subject: bytes) -> Callable[[Fields], None]:
 
 
 class StatusTests(OddCase):
-    """What can be read is shown, and what cannot be read is said."""
+    """Fields that can be read are shown, and those that cannot be read are named."""
 
     def test_versions_that_there_are_not(self) -> None:
         for version in (1, 3, 12):
@@ -324,7 +324,7 @@ class StatusTests(OddCase):
         self.assertIn("BEGIN CERTIFICATE", str(described["pem"]))
 
     def test_one_that_is_not_needed(self) -> None:
-        """A security manager looks at all that were sent."""
+        """A security manager examines all certificates that were sent."""
         odd = with_field(OTHER, OTHER.issue("x"), SUBJECT, common_name(0x13, b"Smith & Sons"))
         client = self.client()
         self.assertIsNone(self.problem_of(client, (GOOD[0], GOOD[1] + odd[1])))

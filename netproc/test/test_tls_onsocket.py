@@ -1,4 +1,4 @@
-"""net/tls/onsocket.py: the wire; the rest is tested over real sockets."""
+"""net/tls/onsocket.py: only `Wire`; tests over real sockets cover the rest."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class FakeConnection:
 
 class WireTests(SynchronousTestCase):
     def test_behind_our_goodbye_everything_is_acknowledged_at_once(self) -> None:
-        """Otherwise a peer that closes without reading it loses what waits for an acknowledgement."""
+        """Otherwise a peer that closes without reading our close_notify loses its unacknowledged output."""
         if not hasattr(socket, "TCP_QUICKACK"):
             raise SkipTest("only Linux can be told")
         sock = FakeSocket()

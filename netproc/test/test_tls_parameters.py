@@ -1,4 +1,4 @@
-"""The value of tls_parameters: what it takes, and what it never shows."""
+"""The value of tls_parameters: what it accepts, and what it never shows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The size of Diffie-Hellman primes, and what is too small."""
+"""The size of Diffie-Hellman primes, and which are too small."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from netproc.net.tls.primes import LONGEST, WatchedConnection, _Reader
 from netproc.test.support.certificates import Authority, handshake
 
 ROOT = Authority("Root CA")
-#: Of RFC 2409, section 6.2.
+#: A prime from RFC 2409, section 6.2.
 PRIME_1024 = int(
     "FFFFFFFFFFFFFFFFC90FDAA22168C234C4C6628B80DC1CD129024E088A67CC74020BBEA63B139B22514A0879"
     "8E3404DDEF9519B3CD3A431B302B0A6DF25F14374FE1356D6D51C245E485B576625E7EC6F44C42E9A637ED6B"
@@ -35,7 +35,7 @@ def parameters(prime: int) -> bytes:
 
 
 class OtherServer:
-    """Python's own TLS, which has another OpenSSL, as far as a handshake needs it."""
+    """Python's own `ssl`, which may use another OpenSSL, with the methods that a handshake needs."""
 
     def __init__(self, context: ssl.SSLContext) -> None:
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()

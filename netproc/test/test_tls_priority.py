@@ -1,4 +1,4 @@
-"""Priority strings, beside what GnuTLS lists for them."""
+"""Priority strings, compared with what GnuTLS lists for them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from netproc.net.tls.priority import _Lists, select
 from netproc.test.support.base import PATIENCE
 from netproc.test.support.programs import require
 
-#: What gnutls-cli 3.7.9 lists: the numbers of the suites, in its order; nothing where it refuses.
+#: What gnutls-cli 3.7.9 lists: the numbers of the suites, in its order; nothing if it refuses the string.
 LISTED = {
     "NORMAL": (
         "1302 1303 1301 1304 c02c cca9 c0ad c00a c02b c0ac c009 c030 cca8 c014 c02f c013 009d "
@@ -135,7 +135,7 @@ def numbers() -> dict[str, str]:
 
 class ListTests(SynchronousTestCase):
     def suites(self, string: str) -> str:
-        """As GnuTLS lists them: whatever the versions are."""
+        """The suites as GnuTLS lists them, for all versions together."""
         try:
             select(string)
             lists = _Lists(string)
@@ -193,7 +193,7 @@ class SelectTests(SynchronousTestCase):
         self.assertTrue(chosen.ciphers.endswith(":@SECLEVEL=2"))
 
     def test_the_default_of_servers(self) -> None:
-        """No suite with CBC, and the server's order."""
+        """It allows no suite with CBC, and the server's order counts."""
         chosen = select(None, is_server=True)
         suites = chosen.ciphers.split(":")[:-1]
         self.assertEqual(
@@ -222,7 +222,7 @@ class SelectTests(SynchronousTestCase):
         self.assertIn("@SECLEVEL=4", select("NORMAL:%PROFILE_ULTRA").ciphers)
 
     def test_a_profile_holds(self) -> None:
-        """Or it is refused, where OpenSSL does what else is asked for without a security level only."""
+        """If OpenSSL can do the rest of the string only without a security level, the profile is refused."""
         self.assertIn("@SECLEVEL=4", select("NORMAL:%PROFILE_ULTRA:+SECURE128").ciphers)
         for string, demand in (
             ("NORMAL:%PROFILE_ULTRA:+VERS-TLS1.1", "%PROFILE_ULTRA"),

@@ -32,7 +32,7 @@ class ChangeTests(ContextCase):
         self.write(self.key, OTHER[0])
         self.write(self.certificate, OTHER[1])
         self.agree(self.client("other.example"), self.security.engine(None))
-        # Who was there before stays.
+        # A connection that was made before keeps its certificate.
         self.agree(self.client("good.example"), old)
 
     def test_nothing_changes_nothing(self) -> None:
@@ -44,7 +44,7 @@ class ChangeTests(ContextCase):
         self.write(self.key, OTHER[0])
         self.agree(self.client("good.example"), self.security.engine(None))
         self.agree(self.client("good.example"), self.security.engine(None))
-        # A new process is told.
+        # Making a new process fails.
         error = self.assertRaises(ProcessArgumentError, security, self.parameters, is_server=True)
         self.assertIn("do not belong together", error.problem)
         self.write(self.certificate, OTHER[1])
@@ -66,7 +66,7 @@ class ChangeTests(ContextCase):
 
 
 class DirectoryTests(ContextCase):
-    """A directory of NAME.pem, which changes while the server runs."""
+    """A directory of files NAME.pem, which change while the server runs."""
 
     def setUp(self) -> None:
         self.directory = os.path.abspath(self.mktemp())
@@ -85,7 +85,7 @@ class DirectoryTests(ContextCase):
         os.replace(path + ".new", path)
 
     def shown_to(self, name: str) -> object:
-        """The common name of what a client that asks for NAME is shown."""
+        """The common name of the certificate that a client gets when it asks for NAME."""
         client = self.client(name, verify_error=["trustfiles"])
         self.agree(client, self.security.engine(None))
         certificate = client.peer_status()["certificate"]
@@ -113,12 +113,12 @@ class DirectoryTests(ContextCase):
                 self.assertEqual("other", self.shown_to("other.example"))
                 self.assertEqual("good", self.shown_to("new.example"))
         self.assertEqual(2, len(events))
-        # A new process is told.
+        # Making a new process fails.
         error = self.assertRaises(ProcessArgumentError, security, self.parameters, is_server=True)
         self.assertIn("new.example.pem", error.problem)
 
     def test_a_connection_looks_at_the_files_of_its_name(self) -> None:
-        """However many names there are."""
+        """It looks at no other files, however many names there are."""
         for number in range(50):
             self.write(f"{number}.example", OTHER)
         self.security = security(self.parameters, is_server=True)

@@ -1,4 +1,4 @@
-"""Who is let through: chains, names and what a server asks of clients, by engines in memory."""
+"""Which peers are accepted: chains, names and client certificates, with TLS engines in memory."""
 
 from __future__ import annotations
 
@@ -67,13 +67,13 @@ class VerifyCase(SynchronousTestCase):
         self.assertEqual(b"hello", receive(client.connection, server.connection))
 
     def refused(self, client: Engine, server: Engine, problem: str) -> list[str]:
-        """By the client; the warnings."""
+        """Check that CLIENT refuses SERVER with PROBLEM; return the warnings that reached the server."""
         errors = handshake(client.connection, server.connection)
         self.assertIsNotNone(errors[0], "the handshake was not ended")
         found = client.check()
         assert found is not None
         self.assertIn(problem, str(found))
-        # And the server was told why, by an alert.
+        # An alert also says why to the server.
         self.assertIn("alert", str(errors[1]))
         return server_told(errors[1])
 
@@ -102,7 +102,7 @@ class NameTests(VerifyCase):
             self.assertTrue(told)
 
     def test_certificates_that_fit_nobody(self) -> None:
-        """Twisted's own check lets these through for any host."""
+        """Twisted's own check accepts these for any host."""
         for names in (
             (),
             (x509.DNSName("*.com"),),
@@ -211,7 +211,7 @@ class ChainTests(VerifyCase):
 
     def test_forged_revocations(self) -> None:
         forger = Authority("Root CA")
-        # The name and the key's number are right, the key is not.
+        # The issuer has the right name and the wrong key.
         forger.certificate, forged = ROOT.certificate, forger.revocations(GOOD)
         self.problem(GOOD, "signature", "", crlfiles=[self.file(forged)])
 
@@ -252,14 +252,14 @@ class ChainTests(VerifyCase):
         self.assertIn("cannot be read (ZeroDivisionError: integer", str(client.check()))
 
     def test_one_context_for_two_hosts(self) -> None:
-        """What is found out about one connection is nothing to another."""
+        """The verdict on one connection does not affect another."""
         trust = [self.file(ROOT.pem)]
         parameters = TLSParameters(trustfiles=trust, system_trust=False)
         one = security(parameters, is_server=False).engine("good.example")
         two = security(parameters, is_server=False).engine("bank.example")
         self.assertIs(one.connection.get_context(), two.connection.get_context())
         servers = self.server(), self.server()
-        # Both are on their way before either is done.
+        # Both handshakes begin before either ends.
         for client in (one, two):
             self.assertRaises(SSL.WantReadError, client.connection.do_handshake)
         self.refused(two, servers[1], "another host")
@@ -278,7 +278,7 @@ class ChainTests(VerifyCase):
         assert session is not None
         again = self.client_of(first)
         again.connection.set_session(session)
-        # The first one stays: without a shutdown its end would forget the session.
+        # The first connection is kept: if it ended without a shutdown, OpenSSL would forget the session.
         other = SSL.Connection(context, None)
         other.set_accept_state()
         self.assertEqual((None, None), handshake(again.connection, other))

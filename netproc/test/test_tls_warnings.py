@@ -1,4 +1,4 @@
-"""Nothing that TLS needs is deprecated."""
+"""TLS in netproc makes no deprecated call."""
 
 from __future__ import annotations
 

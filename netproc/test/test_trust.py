@@ -123,7 +123,7 @@ class PlainTests(SynchronousTestCase):
     def test_the_first_key_takes_clear_text_back(self) -> None:
         plain, key = Record(clear_text=True), accepted(status())
         self.assertEqual(Record(key.keys), plain | key)
-        # But not what is accepted after it, nor what a later key brings.
+        # Clear text that is accepted after the first key stays accepted, also after later keys.
         self.assertEqual(Record(key.keys, True), key | plain)
         self.assertTrue(((key | plain) | accepted(status())).clear_text)
 

@@ -1,4 +1,4 @@
-"""process/waiting.py: what one of several who wait does to the others."""
+"""process/waiting.py: several callers wait for the same process, and one of them changes something."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Scenarios that netproc and the real Emacs go through, and their traces (README.rst)."""
+"""Scenarios that netproc and the real Emacs run, and their traces (README.rst)."""

@@ -1,8 +1,8 @@
-"""python -m netproc.test.conformance [--emacs] [-v] [NAME-PREFIX …]: scenarios outside of trial.
+"""python -m netproc.test.conformance [--emacs] [-v] [NAME-PREFIX …]: scenarios outside trial.
 
-Holds netproc's traces against the golden ones, or with --emacs against those of the Emacs that is
-installed, run now.  With --golden it is the golden traces that are held against that Emacs.  One line a
-scenario; the exit status is 1 if any has a difference that is not listed.
+Compares netproc's traces with the golden ones.  With --emacs it compares them with new traces of the installed
+Emacs, and with --golden it compares the golden traces with those.  It prints one line for each scenario.  The exit
+status is 1 if a scenario has a difference that is not listed.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ TIMEOUT = 30
 
 
 def emacs_trace(name):
-    """What the installed Emacs does now."""
-    # No digits: in a trace they could pass for a port.
+    """Return a new trace of the installed Emacs."""
+    # Without digits, which could look like a port in a trace.
     letters = "".join(random.choices(string.ascii_lowercase, k=10))
     tmp = os.path.join(tempfile.gettempdir(), f"ckc-{letters}")
     os.mkdir(tmp, 0o700)
@@ -40,7 +40,7 @@ def emacs_trace(name):
     scenario = os.path.join(HERE, "scenarios", name + ".json")
     command = ["emacs", "-Q", "--batch", "-l", os.path.join(HERE, "run_emacs.el"), scenario]
     try:
-        # SIGPIPE stays ignored: a batch Emacs would die of it, an interactive one does not.
+        # SIGPIPE stays ignored, because a batch Emacs would die of it, and an interactive one does not.
         done = subprocess.run(
             command,
             env=env,
@@ -56,14 +56,14 @@ def emacs_trace(name):
 
 
 async def check(name, options, reactor):
-    """(verdict, texts) of one scenario."""
+    """Run one scenario; return the verdict and its texts."""
     scenario = load(name)
     want = emacs_trace(name) if options.emacs or options.golden else golden(name)
     got = golden(name) if options.golden else await Runner(scenario, reactor).run()
     allowed = {} if options.golden else differences.DIFFERENCES.get(name, {})
     unlisted, listed = hold(scenario, want, got, allowed)
     if unlisted and options.emacs and not hold(scenario, golden(name), got, allowed)[0]:
-        # netproc did what Emacs did when it was recorded, so that Emacs differs from itself.  It is asked again, since a
+        # netproc did what Emacs did when it was recorded, so Emacs differs from itself.  Emacs runs again, because a
         # scenario can depend on the moment at which Emacs looks at a socket.
         print(f"{name}: Emacs differs from its record, once more: {unlisted[0]}", flush=True)
         unlisted, listed = hold(scenario, emacs_trace(name), got, allowed)
@@ -71,7 +71,7 @@ async def check(name, options, reactor):
 
 
 def hold(scenario, want, got, allowed):
-    """Compare the trace GOT with WANT: (texts of unlisted differences, numbers of those that are listed)."""
+    """Compare the trace GOT with WANT; return the texts of unlisted differences, and the numbers of listed ones."""
     found = compare(scenario, want, got)
     unlisted = [f"step {step}: {text}" for step, text in found if step not in allowed]
     return unlisted, sorted({allowed[step] for step, _ in found if step in allowed})

@@ -1,6 +1,6 @@
-"""Every call of the conformance runner into netproc.
+"""All calls of the conformance runner into netproc.
 
-When a name of netproc changes, this is the one place to change.
+When a name of netproc changes, only this module has to change.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from netproc.test.conformance.notation import CallbackError
 
 
 class NetprocAdapter:
-    """netproc, with a table of processes and buffers of its own.
+    """netproc, with its own table of processes and buffers.
 
     Methods that may return a Deferred say so; all the others are synchronous.
     """
@@ -29,12 +29,12 @@ class NetprocAdapter:
         return netproc.make_network_process(table=self.table, **args)
 
     def open(self, arguments, keywords):
-        # The traces are of an Emacs whose shell is bash.
+        # The traces were recorded in an Emacs whose shell is bash.
         with mock.patch.dict(os.environ, SHELL="/bin/bash"):
             return netproc.open_network_stream(*arguments, table=self.table, **keywords)
 
     def properties(self, found):
-        """The property list of what opening a stream found out."""
+        """Return the properties of an opened stream as a property list."""
         return {
             "greeting": found.greeting,
             "capabilities": found.capabilities,
@@ -43,7 +43,7 @@ class NetprocAdapter:
         }
 
     def accept_output(self, proc, timeout):
-        """A Deferred of a bool; proc None is any process."""
+        """Return a Deferred of a bool; proc None stands for any process."""
         return netproc.accept_process_output(proc, timeout, table=self.table)
 
     # -- acting on processes ------------------------------------------------
@@ -105,7 +105,7 @@ class NetprocAdapter:
         return netproc.format_network_address(address, omit_port)
 
     def lookup(self, name, family):
-        """A Deferred of a list."""
+        """Return a Deferred of a list."""
         return netproc.network_lookup_address_info(name, family)
 
     def interface_list(self):
@@ -116,7 +116,7 @@ class NetprocAdapter:
 
     # -- errors -------------------------------------------------------------
     def category(self, exc):
-        """(category, errno name or None) of an exception from netproc."""
+        """Return the category of an exception from netproc, and the name of its errno or None."""
         if isinstance(exc, CallbackError):
             return "raised", None
         if isinstance(exc, socket.gaierror):

@@ -1,4 +1,4 @@
-"""Hold a trace of netproc against one of Emacs: the rules of README.rst, and nothing that runs.
+"""Compare a trace of netproc with one of Emacs, by the rules of README.rst.
 
 `test_scenarios.py` and `__main__.py` hand in the scenario and both traces.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 
-# Names of one coding system.
+# Different names of the same coding system.
 CODING = {
     "latin-1": "iso-latin-1",
     "iso-8859-1": "iso-latin-1",
@@ -38,7 +38,7 @@ def coding_name(name):
 
 
 def canonical_value(v, key=None):
-    """Forms that mean the same become one."""
+    """Return the same form for all forms of a value that mean the same."""
     if v is False:
         return None
     if isinstance(v, dict):
@@ -48,7 +48,7 @@ def canonical_value(v, key=None):
         return {k: x for k, x in v.items() if x not in (None, {})}
     if isinstance(v, list):
         if len(v) == 2 and v[0] == 0 and isinstance(v[1], list) and not any(v[1]):
-            return None  # Emacs' way to say: no address yet
+            return None  # Emacs's form of "no address yet"
         if key == "coding":
             return [coding_name(x) for x in v]
         return [canonical_value(x) for x in v]
@@ -64,7 +64,7 @@ def canonical_error(e):
 
 
 class Trace:
-    """The records of a run, made comparable."""
+    """The records of a run in a form that can be compared."""
 
     def __init__(self, records, scenario, equivalents=()):
         steps = scenario["steps"]
@@ -153,7 +153,7 @@ def show(x):
 
 
 def differences(scenario, want, got):
-    """All the differences as (step, text), first step first."""
+    """Return all differences as pairs of step and text, in the order of the steps."""
     steps = scenario["steps"]
     a, b = Trace(want, scenario), Trace(got, scenario, scenario.get("equivalents", ()))
     out = []

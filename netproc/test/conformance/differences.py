@@ -1,12 +1,12 @@
 """Where netproc differs from Emacs on purpose, scenario by scenario.
 
-The numbers are those of the list in docs/explanation/differences.rst.  A scenario that is here must differ, and may
-differ in nothing else than its numbers say; nothing else may differ at all.
+The numbers are those of the list in docs/explanation/differences.rst.  A scenario in this table must differ at the
+steps in the table, and at no other step.  All other scenarios must not differ.
 """
 
 from __future__ import annotations
 
-#: Scenario -> step that differs -> its number.
+#: Scenario -> step that differs -> number of the difference.
 DIFFERENCES: dict[str, dict[int, str]] = {
     "03-addr-local-string": {15: "D10", 16: "D10"},
     "04-local-long-name": {4: "D5", 6: "D5", 7: "D5"},

@@ -1,4 +1,4 @@
-"""The scenarios and the golden traces beside this file."""
+"""Find and load the scenarios and the golden traces in this folder."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""How traces write text, and what can go wrong with a scenario.
+"""The notation of text in traces, and the errors of a scenario.
 
-Both interpreters, this one and `run_emacs.el`, write the same bytes the same way.
+This interpreter and `run_emacs.el` write the same bytes in the same way.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _NAMED = {10: "\\n", 13: "\\r", 9: "\\t", 92: "\\\\"}
 
 
 class CallbackError(RuntimeError):
-    """What the step {"op": "raise"} raises in a callback; `handle` is the process of the call."""
+    """The exception that the step {"op": "raise"} raises in a callback; `handle` is the process of the call."""
 
     def __init__(self, message, handle):
         super().__init__(message)
@@ -26,11 +26,11 @@ class CallbackError(RuntimeError):
 
 
 class ScenarioError(Exception):
-    """The scenario itself is wrong, or a process that it needs was not made."""
+    """Raised if the scenario is wrong, or if a process that it needs was not made."""
 
 
 def escape(data):
-    """Printable form: raw bytes as \\xNN, other non-ASCII as \\u{N}."""
+    """Return text in printable form: raw bytes as \\xNN, other non-ASCII characters as \\u{N}."""
     raw = isinstance(data, (bytes, bytearray, memoryview))
     text = bytes(data).decode("latin-1") if raw else data
     if PLAIN.fullmatch(text):
@@ -46,13 +46,13 @@ def _escape_char(code, raw):
     if code < 32 or code == 127 or raw:
         return f"\\x{code:02x}"
     if 0xDC80 <= code <= 0xDCFF:
-        # A lone surrogate stands for a byte.
+        # A lone surrogate represents a byte.
         return f"\\x{code - 0xDC00:02x}"
     return f"\\u{{{code:x}}}"
 
 
 def short(text):
-    """TEXT, or what stands for it when it is long."""
+    """Return TEXT, or its length and a digest if it is long."""
     if len(text) > SUMMARY_LIMIT:
         digest = hashlib.sha1(text.encode("ascii")).hexdigest()
         return f"<{len(text)} escaped characters, sha1 {digest}>"

@@ -1,6 +1,6 @@
-"""The peer daemon of a run: `peer.py` as a child process behind two FIFOs.
+"""The peer daemon of a run: `peer.py` as a child process that is controlled through two FIFOs.
 
-`runner.py` sends it the "peer" steps of a scenario; every command is answered at once.
+`runner.py` sends it the "peer" steps of a scenario; the daemon answers every command at once.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ PEER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "peer.py")
 
 
 class PeerLink:
-    """The peer of one run; started when it is needed."""
+    """The peer of one run; the first command starts it."""
 
     def __init__(self, tmp):
         self._commands = os.path.join(tmp, "peer.in")
@@ -29,7 +29,7 @@ class PeerLink:
         return self._daemon is not None
 
     def ask(self, command):
-        """The answer to COMMAND."""
+        """Send COMMAND and return the answer."""
         if self._daemon is None:
             os.mkfifo(self._commands)
             os.mkfifo(self._replies)
@@ -51,7 +51,7 @@ class PeerLink:
 
 
 def peer_data(value, decode):
-    """Data for the daemon: base64, or an act; DECODE makes a value of a scenario's notation."""
+    """Return data for the daemon: base64, or an action; DECODE makes a value from a scenario's notation."""
     if isinstance(value, dict) and "act" in value:
         return value
     if isinstance(value, list):
@@ -63,7 +63,7 @@ def peer_data(value, decode):
 
 
 def what_was_read(reply):
-    """The answer to "read" as it stands in the trace."""
+    """Return the answer to "read" in the notation of the trace."""
     if reply.get("missing"):
         return {"missing": True}
     out = {}

@@ -1,7 +1,7 @@
-"""Names for what differs from run to run: ports, paths, abstract names.
+"""Names for values that differ between runs: ports, paths, abstract names.
 
-`runner.py` notes the ports of processes and peers; when the run is over, `normal` puts their names in
-the place of the numbers.
+`runner.py` records the ports of processes and peers.  After the run, `normal` replaces the numbers by the names of
+the ports.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import re
 
 from netproc.test.conformance.notation import SUMMARY, short
 
-#: Where the system picks ports from.
+#: The range from which the system picks ports.
 EPHEMERAL = range(32768, 61000)
 
 
@@ -24,14 +24,14 @@ class Ports:
         self.unknown = {}
 
     def name(self, port, priority, handle):
-        """PORT is that of HANDLE."""
+        """Record that PORT belongs to HANDLE."""
         if isinstance(port, int) and not isinstance(port, bool) and port > 1023:
             alias = (port, priority, f"<port:{handle}>")
             if alias not in self.aliases:
                 self.aliases.append(alias)
 
     def alias(self, number):
-        """The name of a port, or None for a number that is none."""
+        """Return the name of a port, or None for a number that is not a recorded port."""
         hits = sorted((priority, alias) for port, priority, alias in self.aliases if port == number)
         if hits:
             return hits[0][1]
@@ -40,7 +40,7 @@ class Ports:
         return None
 
     def normal_string(self, text):
-        """TEXT with names for ports, the run's directory and its abstract names."""
+        """Return TEXT with names for ports, the run's directory and its abstract names."""
         if SUMMARY.match(text):
             return text
         whole = re.fullmatch("[0-9]{4,5}", text)
@@ -50,7 +50,7 @@ class Ports:
         return text.replace(self.tmp, "<tmp>").replace("\\x00" + self.run_id, "<abstract>")
 
     def normal(self, value):
-        """VALUE with names in it."""
+        """Return VALUE with names in it."""
         if isinstance(value, str):
             return self.normal_string(value)
         if isinstance(value, bool) or value is None:
@@ -64,7 +64,7 @@ class Ports:
         return value
 
     def normal_record(self, record):
-        """A record of the trace; what a filter or a buffer got stays as it is."""
+        """Return a record of the trace with names in it; input of filters and buffers stays unchanged."""
         verbatim = (
             record.get("op") == "get" and record.get("what") in ("text", "mark")
         ) or record.get("op") == "buffer"

@@ -1,7 +1,7 @@
-"""Run one scenario through netproc: the same interpreter as `run_emacs.el`, step by step.
+"""Run one scenario in netproc, step by step as `run_emacs.el` does.
 
-`test_scenarios.py` and `__main__.py` hand in scenarios; the result is the trace, a list of records, that
-`compare.py` holds against Emacs's.  Several runs may share a reactor: each has a table of its own.
+`test_scenarios.py` and `__main__.py` hand in scenarios.  The result is the trace, a list of records, which
+`compare.py` compares with Emacs's trace.  Several runs may share a reactor, because each has its own table.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from netproc.test.conformance.peerlink import PeerLink
 from netproc.test.conformance.ports import Ports
 from netproc.test.conformance.steps import Steps
 
-#: Nothing has happened for so many seconds: a "run" step is over.
+#: A "run" step ends after this many seconds in which nothing has happened.
 QUIET = float(os.environ.get("CK_QUIET", "0.04"))
-#: A "run" step ends then in any case.
+#: A "run" step ends after this many seconds in any case.
 MAX = 2.5
 
-#: Steps in callbacks that leave a record only when they fail.
+#: Steps in callbacks that are recorded only if they fail.
 QUIET_OPS = {"send", "eof", "stop", "continue", "delete", "set", "buffer", "peer", "run", "accept"}
 
 
@@ -75,12 +75,12 @@ class Runner(Steps):
             try:
                 await self.top(number, step)
             except ScenarioError as exc:
-                # Most often a process that should have been made was not.
+                # Usually a process that should have been made was not.
                 self.record(op=step["op"], error={"category": "scenario", "message": str(exc)})
                 return
 
     async def _end_processes(self):
-        """Leave nothing behind."""
+        """Delete all processes of this run, and wait until they have closed."""
         closed = [process.closed for process in self.known_processes()]
         for process in self.np.process_list():
             process.delete()
@@ -101,7 +101,7 @@ class Runner(Steps):
         self.counts[key] = self.counts.get(key, 0) + n
 
     def _observe_log(self, event):
-        """netproc reports an exception that has escaped from a callback."""
+        """Record an exception that netproc reports because a callback has raised it."""
         failure = event.get("log_failure")
         if failure is None:
             return
@@ -223,7 +223,7 @@ class Runner(Steps):
         return function
 
     def callback_words(self, words):
-        """The steps that the words of a callback stand for."""
+        """Return the steps for the words of a callback."""
         steps = []
         for word in words.split("+"):
             m = re.fullmatch(r"(delete|stop|continue|eof)-self", word)
@@ -309,7 +309,7 @@ class Runner(Steps):
         return any(p.status == "connect" for p in self.handles.values())
 
     def fingerprint(self):
-        """Changes when something has happened that leaves no event."""
+        """Return a value that changes when something has happened without an event."""
         buffers = (getattr(p, "buffer", None) for p in self.handles.values())
         total = sum(len(b) for b in buffers if b is not None and b.live)
         return self.activity, total, len(self.handles)
@@ -338,7 +338,7 @@ class Runner(Steps):
 
     # -- steps --------------------------------------------------------------
     def do(self, step):
-        """Do STEP; a dict for the trace, or a coroutine of one."""
+        """Do STEP; return a dict for the trace, or a coroutine of one."""
         op = step["op"]
         if op == "run":
             return self.run_loop(step)
@@ -373,7 +373,7 @@ class Runner(Steps):
 
     # -- chunks ---------------------------------------------------------------
     def coalesce(self, events):
-        """EVENTS with consecutive filter calls of a process joined, up to the next "run"."""
+        """Return EVENTS with consecutive filter calls of a process joined, up to the next "run"."""
         epochs, n = [], 0
         for step in self.scenario["steps"]:
             epochs.append(n)

@@ -1,6 +1,6 @@
-"""The steps of scenarios: what each does to netproc, and what stands in the trace of it.
+"""The steps of scenarios: what each does with netproc, and what it writes into the trace.
 
-`runner.py` inherits this and calls `do_OP` for each step; what takes time is a coroutine.
+`runner.py` inherits this and calls `do_OP` for each step; a step that takes time is a coroutine.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ MAKE_TIMEOUT = 6.0
 
 
 class Steps(Values):
-    """One method a step."""
+    """One method for each step."""
 
     async def finish(self, thing, timeout=MAKE_TIMEOUT):
-        """The result of THING, which may be a Deferred."""
+        """Return the result of THING, which may be a Deferred."""
         if isinstance(thing, Deferred):
             return await thing.addTimeout(timeout, self.reactor)
         return thing
@@ -45,7 +45,7 @@ class Steps(Values):
         if function:
             keywords["starttls_function"] = self.starttls_function(step["as"], *function)
         if isinstance(command, list):
-            # ["call", TEXT]: a function of the greeting.
+            # ["call", TEXT] is a function of the greeting.
             keywords["capability_command"] = self.capability_command(step["as"], command[1])
         arguments = [self.value(value) for value in step["args"]]
         found = await self.finish(self.np.open(arguments, keywords))
@@ -56,7 +56,7 @@ class Steps(Values):
         return out
 
     def starttls_function(self, handle, offer, command):
-        """Records what it is called with; COMMAND if OFFER is in it."""
+        """Return a function that records its argument, and returns COMMAND if OFFER is in it."""
 
         def function(capabilities):
             shown = escape(capabilities)
@@ -66,7 +66,7 @@ class Steps(Values):
         return function
 
     def capability_command(self, handle, reply):
-        """Records the greeting."""
+        """Return a function that records the greeting."""
 
         def function(greeting):
             shown = None if greeting is None else escape(greeting)
@@ -114,7 +114,7 @@ class Steps(Values):
         else:
             self.np.set(proc, what, value)
         if what == "datagram-address":
-            # The one setter of Emacs's whose answer says whether it has set anything.
+            # The only setter in Emacs that returns whether it has set anything.
             return {"value": self.property(proc, what, step)}
         return {}
 

@@ -1,4 +1,4 @@
-"""Every scenario is a test: netproc's trace must be Emacs's, but for the listed differences."""
+"""A test for each scenario: netproc's trace must equal Emacs's, except for the listed differences."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from netproc.test.support.base import NetprocTestCase
 
 
 class ScenarioTests(NetprocTestCase):
-    """One test a scenario; the methods are made below."""
+    """One test for each scenario; the methods are made below."""
 
     async def check(self, name):
         scenario = load(name)

@@ -1,6 +1,6 @@
-"""Values: from the notation of scenarios to Python, and from netproc to the notation of traces.
+"""Conversion of values: from the notation of scenarios to Python, and from netproc to the notation of traces.
 
-`runner.py` inherits this; it knows processes, ports and callbacks.
+`runner.py` inherits this, and has the processes, ports and callbacks.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from netproc.test.conformance.notation import ScenarioError, escape
 
 
 class Values:
-    """The two directions; the runner gives the handles."""
+    """Both conversions; the runner provides the handles."""
 
     # -- to Python --------------------------------------------------------------
     def value(self, notation, kind=None):
-        """The Python value of NOTATION; KIND is the keyword that it is for."""
+        """Return the Python value of NOTATION; KIND is the keyword to which it is passed."""
         if isinstance(notation, list):
             return [self.value(x) for x in notation]
         if not isinstance(notation, dict):
@@ -26,7 +26,7 @@ class Values:
         raise ScenarioError(f"bad value {notation!r}")
 
     def args(self, table):
-        """Keyword arguments."""
+        """Return keyword arguments."""
         return {k.replace("-", "_"): self.value(v, k) for k, v in (table or {}).items()}
 
     _TAGS = {
@@ -51,7 +51,7 @@ class Values:
 
     # -- to the trace -----------------------------------------------------------
     def enc(self, value):
-        """VALUE as it stands in a trace."""
+        """Return VALUE in the notation of traces."""
         if value is None or value is False:
             return None
         if value is True or isinstance(value, (int, float)):
@@ -71,11 +71,11 @@ class Values:
         return f"<{type(value).__name__}>"
 
     def enc_buffer(self, buffer):
-        """A buffer, or none."""
+        """Return the notation of a buffer, or of none."""
         return None if buffer is None else {"buffer": buffer.name or "<killed>"}
 
     def enc_plist(self, plist):
-        """A property list or a contact."""
+        """Return the notation of a property list or a contact."""
         out = {}
         for key, value in sorted((plist or {}).items()):
             key = str(key).lstrip(":").replace("-", "_")
@@ -86,7 +86,7 @@ class Values:
         return out
 
     def enc_callback(self, value):
-        """A filter, sentinel or log function."""
+        """Return the notation of a filter, sentinel or log function."""
         if value is True or value is None:
             return value
         if id(value) in self.callbacks:

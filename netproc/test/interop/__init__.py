@@ -1,1 +1,1 @@
-"""TLS and STARTTLS with servers and clients that nobody here wrote."""
+"""TLS and STARTTLS with other projects' servers and clients."""

@@ -1,4 +1,4 @@
-"""The server's side of STARTTLS in each protocol, as filters of netproc, for clients nobody here wrote.
+"""The server's side of STARTTLS in each protocol, as netproc filters, for other projects' clients.
 
 `test_clients.py` serves these to openssl, gnutls-cli, curl and Emacs.
 """
@@ -15,7 +15,7 @@ from netproc.test.support.fixtures import echo
 
 @dataclass(frozen=True)
 class Dialogue:
-    """What a server says: the answers to the patterns of commands, before TLS and inside.
+    """The answers of a server: patterns of commands with the answer to each, before TLS and inside TLS.
 
     "\\1" in an answer is the first group of the command.
     """
@@ -24,14 +24,14 @@ class Dialogue:
     answers: Mapping[bytes, bytes]
     starttls: bytes
     go_ahead: bytes
-    #: Inside TLS; without any, everything is sent back.
+    #: The answers inside TLS; if there are none, the server echoes its input.
     inside: Mapping[bytes, bytes] = field(default_factory=dict)
-    #: What is said inside TLS unasked.
+    #: The greeting inside TLS, which is sent without a command.
     banner: bytes = b""
 
 
 class Offer:
-    """Filter and sentinel of a server that leads DIALOGUE; what was said inside TLS is kept, and its versions."""
+    """Filter and sentinel of a server with DIALOGUE; keeps the input inside TLS, and the versions of TLS."""
 
     def __init__(self, dialogue: Dialogue, parameters: TLSParameters) -> None:
         self.dialogue = dialogue
@@ -46,7 +46,7 @@ class Offer:
             process.send(self.dialogue.greeting)
 
     def filter(self, process: NetworkProcess, data: bytes) -> None:
-        """Before TLS."""
+        """The filter of a connection before TLS."""
         said = process.plist.get("said", b"") + data  # type: ignore[operator]
         rest = self._answer(process, self.dialogue.answers, said)
         request = re.match(self.dialogue.starttls, rest)
@@ -75,7 +75,7 @@ class Offer:
     def _answer(
         self, process: NetworkProcess, answers: Mapping[bytes, bytes], said: bytes
     ) -> bytes:
-        """Answer all commands that are complete; what is left of SAID."""
+        """Answer all complete commands in SAID; return the rest."""
         while True:
             for pattern, answer in answers.items():
                 command = re.match(pattern, said, re.DOTALL)
@@ -94,7 +94,7 @@ _FEATURES = (
     b"<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'><required/></starttls></stream:features>"
 )
 
-#: What openssl and gnutls-cli say, by the name that both have for the protocol.
+#: The dialogues with openssl and gnutls-cli, by the name that both use for the protocol.
 DIALOGUES = {
     "smtp": Dialogue(
         b"220 localhost ESMTP\r\n",
@@ -111,7 +111,7 @@ DIALOGUES = {
     "pop3": Dialogue(
         b"+OK ready\r\n", {rb"CAPA\r\n": b"+OK\r\nSTLS\r\n.\r\n"}, rb"STLS\r\n", b"+OK begin\r\n"
     ),
-    # The programs tag their commands as they like.
+    # Each program chooses its own tags for commands.
     "imap": Dialogue(
         b"* OK ready\r\n",
         {rb"(\S+) CAPABILITY\r\n": b"* CAPABILITY IMAP4rev1 STARTTLS\r\n\\1 OK done\r\n"},

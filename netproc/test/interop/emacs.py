@@ -1,6 +1,6 @@
-"""Runs the real Emacs, which prints what it has found out as JSON.
+"""Runs the real Emacs, which prints its results as JSON.
 
-`test_emacs.py` and `test_peer_status.py` give it the expressions.
+`test_emacs.py` and `test_peer_status.py` pass expressions to it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 from netproc.test.support.base import PATIENCE
 from netproc.test.support.programs import environment, require
 
-#: Nothing is asked of a person, and certificates must be good: those of TRUST are.
+#: Emacs must not ask the user, and must accept only certificates that TRUST vouches for.
 _PROGRAM = """
 (progn
   (require 'gnutls) (require 'network-stream) (require 'nsm) (require 'json) (require 'cl-lib)
@@ -26,7 +26,7 @@ _PROGRAM = """
 
 
 def emacs(expression: str, trust: str, verify: str = "t", level: str = "medium") -> Any:
-    """The value of EXPRESSION, a property list, as a dictionary; one who fails has "error"."""
+    """Return the value of EXPRESSION, a property list, as a dictionary; after an error it has the key "error"."""
     with tempfile.TemporaryDirectory() as directory:
         program = _PROGRAM.format(
             expression=expression,

@@ -1,6 +1,6 @@
-"""Starts real servers: a directory and a loopback port for each, and nothing of them is left afterwards.
+"""Starts real servers, each with its own directory and loopback ports, and removes all traces afterwards.
 
-`servers.py` has their configurations; the test modules beside it talk to them.
+`servers.py` has their configurations; the test modules in this folder connect to them.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from netproc.test.support.peers import in_thread
 from netproc.test.support.ports import listens
 from netproc.test.support.programs import Program, ProgramTestCase, environment
 
-#: The names of two authorities: clients trust the one or the other.
+#: The names of two authorities; a client trusts one of them.
 OURS, ANOTHER = "netproc test authority", "another authority"
 
 
@@ -38,13 +38,13 @@ def authority(name: str) -> Authority:
 
 @cache
 def pair_for(*names: str) -> Pair:
-    """The key, of RSA, which every program has, and the certificate of a server with these NAMES."""
+    """Return key and certificate of a server with these NAMES.  The key is of RSA, which every program supports."""
     return authority(OURS).issue(*names, common=names[0], key=rsa.generate_private_key(65537, 2048))
 
 
 @dataclass
 class Place:
-    """Where one server lives: its directory, two ports, and the certificate that it shows."""
+    """The files and ports of one server: its directory, two ports, and its certificate."""
 
     directory: str
     port: int
@@ -54,7 +54,7 @@ class Place:
         return os.path.join(self.directory, name)
 
     def write(self, name: str, contents: str | bytes, mode: int = 0o644) -> str:
-        """Write a file; its path."""
+        """Write a file and return its path."""
         path = self.path(name)
         data = contents.encode() if isinstance(contents, str) else contents
         with open(path, "wb", opener=lambda name, flags: os.open(name, flags, mode)) as file:
@@ -84,7 +84,7 @@ class Place:
         return self.path("trust.pem")
 
     def give_to(self, user: str) -> None:
-        """Let USER have it all, if we may."""
+        """Give the directory and its files to USER, if the tests run as root."""
         if os.geteuid() == 0:
             account = pwd.getpwnam(user)
             for directory, _, files in os.walk(self.directory):
@@ -93,7 +93,7 @@ class Place:
                     os.chown(os.path.join(directory, name), account.pw_uid, account.pw_gid)
 
     def as_user(self, user: str) -> Mapping[str, Any]:
-        """How to start a program as USER; as ourselves, where we may not choose."""
+        """Return keywords of Popen for running a program as USER, or none if the tests do not run as root."""
         if os.geteuid() != 0:
             return {}
         self.give_to(user)
@@ -106,12 +106,12 @@ class Start:
     """How to start a server that has been configured."""
 
     command: Sequence[str]
-    #: Keywords of Popen: who it runs as.
+    #: Keywords of Popen: the user that the server runs as.
     options: Mapping[str, Any] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
-    #: What it prints on its standard error when it is ready, where that is later than it listens.
+    #: What it prints on its standard error when it is ready, if it is not ready as soon as it listens.
     ready: str = ""
-    #: Does it listen on the second port, too?
+    #: Whether it also listens on the second port.
     has_second_port: bool = False
 
 
@@ -119,18 +119,18 @@ Configure = Callable[[Place], Start]
 
 
 def needs_root() -> None:
-    """Skip the test unless root runs it: the server changes its user itself."""
+    """Skip the test unless root runs it, because the server changes its user itself."""
     if os.geteuid() != 0:
         raise SkipTest("the server has to be started by root")
 
 
 class Server:
-    """A real server that runs."""
+    """A running real server."""
 
     def __init__(self, place: Place, start: Start) -> None:
         self.place = place
         self.port = place.port
-        # A group of its own: what it has forked is ended with it.
+        # In its own process group, so that its children are ended with it.
         options = {"start_new_session": True, **start.options}
         self._ready = start.ready
         self._ports = [place.port, place.second_port] if start.has_second_port else [place.port]
@@ -143,26 +143,26 @@ class Server:
         return all(listens(port) for port in self._ports)
 
     def stop(self) -> None:
-        """End the server and what it has started."""
+        """End the server and its children."""
         child = self.program.process
         for number in (signal.SIGTERM, signal.SIGKILL):
             try:
                 os.killpg(child.pid, number)
                 child.wait(5)
             except (ProcessLookupError, subprocess.TimeoutExpired):
-                # It is gone, or it takes its time.
+                # It has ended already, or it takes longer.
                 pass
         self.program.stop()
         shutil.rmtree(self.place.directory, ignore_errors=True)
 
 
 class InteropTestCase(ProgramTestCase):
-    """Runs real servers, and leaves none."""
+    """A test case that runs real servers, and ends them all."""
 
     async def serve(
         self, configure: Configure, names: Sequence[str] = ("localhost", "127.0.0.1")
     ) -> Server:
-        """The server that CONFIGURE describes, when it listens; its certificate is for NAMES."""
+        """Start the server that CONFIGURE describes, with a certificate for NAMES; return it when it listens."""
         server = await self._start(configure, names)
         await self.until(
             lambda: server.program.ended or server.is_ready, "it does not listen", 2 * PATIENCE
@@ -173,7 +173,7 @@ class InteropTestCase(ProgramTestCase):
         return server
 
     async def _start(self, configure: Configure, names: Sequence[str]) -> Server:
-        # Not trial's directory: other users have to get in, and names of sockets are short.
+        # Not in trial's directory, because other users need access, and names of sockets must be short.
         directory = tempfile.mkdtemp(prefix="netproc-")
         self.addCleanup(shutil.rmtree, directory, ignore_errors=True)
         os.chmod(directory, 0o755)
@@ -184,19 +184,19 @@ class InteropTestCase(ProgramTestCase):
         return server
 
     def trusting(self, **more: Any) -> TLSParameters:
-        """The parameters of a client that trusts our authority, and no other."""
+        """Return the parameters of a client that trusts our authority, and no other."""
         return TLSParameters(trustfiles=(self.trust_file(),), system_trust=False, **more)
 
     def distrusting(self, **more: Any) -> TLSParameters:
-        """Those of one that trusts another authority."""
+        """Return the parameters of a client that trusts another authority."""
         return TLSParameters(trustfiles=(self.trust_file(ANOTHER),), system_trust=False, **more)
 
     def serving(self, **more: Any) -> TLSParameters:
-        """Those of a server that our authority has signed."""
+        """Return the parameters of a server whose certificate our authority has signed."""
         return TLSParameters(keylist=(pair_for("localhost", "127.0.0.1"),), **more)
 
     def trust_file(self, name: str = OURS) -> str:
-        """The file with the certificate of an authority, ours or another."""
+        """Return the file with the certificate of an authority, ours or another."""
         path = os.path.abspath(self.mktemp())
         with open(path, "wb") as file:
             file.write(authority(name).pem)
@@ -204,8 +204,8 @@ class InteropTestCase(ProgramTestCase):
 
 
 def converse(command: Sequence[str], data: bytes, size: int) -> tuple[bytes, int]:
-    """Give DATA to COMMAND, read SIZE bytes of what it prints, end its input; with the rest of
-    what it prints, and its exit status."""
+    """Give DATA to COMMAND, read SIZE bytes of its output, and end its input.  Return all its output and
+    its exit status."""
     with subprocess.Popen(
         command,
         stdin=subprocess.PIPE,

@@ -1,7 +1,7 @@
-"""sslscan and testssl.sh on a TLS server of twistd's: `make scan`.
+"""Run sslscan and testssl.sh on a netproc TLS server under twistd: `make scan`.
 
-Run as a program.  It prints whatever they find that is worse than information, but for what is accepted below
-with its reason, and ends with 1 if there is anything.
+This is a program.  It prints each finding that is worse than information, except those accepted below with a reason,
+and ends with status 1 if there is any.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ ACCEPTED = {
 _FINE = frozenset({"OK", "INFO", "DEBUG"})
 _OLD = ("SSLv2", "SSLv3", "TLSv1.0", "TLSv1.1")
 
-#: Where the list of revocations would be: a certificate without one is a finding.
+#: The place of a list of revocations, because a certificate without one is a finding.
 _REVOCATIONS = x509.CRLDistributionPoints(
     [
         x509.DistributionPoint(
@@ -39,7 +39,7 @@ _REVOCATIONS = x509.CRLDistributionPoints(
 
 
 def sslscan(server: Twistd) -> Iterator[str]:
-    """What is wrong, says sslscan."""
+    """Yield the problems that sslscan finds."""
     done = subprocess.run(
         [require("sslscan"), "--no-colour", "--xml=-", f"127.0.0.1:{server.port}"],
         capture_output=True,
@@ -67,7 +67,7 @@ def sslscan(server: Twistd) -> Iterator[str]:
 
 
 def testssl(server: Twistd, directory: str) -> Iterator[str]:
-    """What is wrong, says testssl.sh."""
+    """Yield the problems that testssl.sh finds."""
     report = os.path.join(directory, "report.json")
     subprocess.run(
         [
@@ -94,7 +94,7 @@ def testssl(server: Twistd, directory: str) -> Iterator[str]:
 
 
 def main() -> int:
-    """Run both; the exit status."""
+    """Run both; return the exit status."""
     with (
         tempfile.TemporaryDirectory(prefix="netproc-") as directory,
         echo_server(more=(_REVOCATIONS,)) as server,

@@ -1,6 +1,6 @@
 """The configurations of real servers, each in its own directory and on loopback only.
 
-`launch.py` starts what is described here.  Whatever a server could tell or ask others is switched off.
+`launch.py` starts the servers that are described here.  Their contacts to other machines are switched off.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from netproc.test.support.programs import require
 
 # -- mail -----------------------------------------------------------------------------------------
 
-#: The service of dovecot that listens, by the name of the protocol here, and what its listener is called.
+#: The protocol here, then dovecot's names for the protocol, the service that listens, and its listener.
 _DOVECOT = {
     "imap": ("imap", "imap-login", "imap"),
     "pop3": ("pop3", "pop3-login", "pop3"),
@@ -59,7 +59,7 @@ service {service} {{
 
 
 def dovecot(protocol: str, is_secure: bool = False) -> Configure:
-    """One protocol of dovecot; by TLS from the first byte, if it IS_SECURE."""
+    """One protocol of dovecot; with IS_SECURE, TLS begins with the first byte."""
 
     def configure(place: Place) -> Start:
         program = require("dovecot")
@@ -67,7 +67,7 @@ def dovecot(protocol: str, is_secure: bool = False) -> Configure:
         name, service, listener = _DOVECOT[protocol]
         secure = ""
         if name in ("imap", "pop3"):
-            # Where it listens without being told.
+            # Dovecot listens here by default.
             secure = f"inet_listener {name}s {{\n    port = 0\n  }}"
         text = _DOVECOT_CONFIGURATION.format(
             place=place,
@@ -112,10 +112,10 @@ postlog unix-dgram n - n - 1 postlogd
 
 
 def postfix(more: str = "") -> Configure:
-    """The SMTP server of postfix, with MORE in main.cf; nothing is ever delivered."""
+    """The SMTP server of postfix, with MORE in main.cf; it delivers no mail."""
 
     def configure(place: Place) -> Start:
-        # Without "postfix start": that wants a line in the configuration of the system.
+        # Not with "postfix start", which needs a line in the configuration of the system.
         program = require("master", "/usr/lib/postfix/sbin")
         needs_root()
         place.make("etc", "data", "spool/pid", "spool/public", "spool/private")
@@ -147,7 +147,7 @@ directory {place.directory}/db
 
 
 def slapd(place: Place) -> Start:
-    """OpenLDAP's server; by TLS from the first byte on the second port."""
+    """OpenLDAP's server; on the second port TLS begins with the first byte."""
     program = require("slapd")
     place.make("db")
     configuration = place.write("slapd.conf", _SLAPD.format(place=place))
@@ -183,7 +183,7 @@ def postgres(place: Place) -> Start:
     return Start(command, options, ready="ready to accept connections")
 
 
-# -- talk and news --------------------------------------------------------------------------------
+# -- chat and news --------------------------------------------------------------------------------
 
 _PROSODY = """\
 pidfile = "{place.directory}/prosody.pid"
@@ -303,7 +303,7 @@ def nnrpd(place: Place) -> Start:
     for name in ("newsgroups", "active.times", "history", "expire.ctl", "passwd.nntp"):
         place.write(name, "")
     options = place.as_user("news")
-    # It starts without overview; readers would miss it.
+    # It starts without an overview database, but readers need one.
     subprocess.run(
         [require("makehistory", _INN_BIN), "-O", "-x", "-F", "-a"],
         check=False,
@@ -351,7 +351,7 @@ def vsftpd(place: Place) -> Start:
 
 
 def gnutls_serv(*flags: str, priority: str = "NORMAL", on_curve: bool = False) -> Configure:
-    """A server of GnuTLS; with a key ON_CURVE, or of RSA."""
+    """GnuTLS's server; its key is ON_CURVE, or else of RSA."""
 
     def configure(place: Place) -> Start:
         if on_curve:
@@ -371,8 +371,8 @@ def gnutls_serv(*flags: str, priority: str = "NORMAL", on_curve: bool = False) -
 
 
 def s_server(*flags: str, has_certificate: bool = True, has_commands: bool = False) -> Configure:
-    """A server of OpenSSL, which sends every line back in reverse, or with HAS_COMMANDS does what it
-    is told on its standard input."""
+    """OpenSSL's server, which sends every line back reversed, or with HAS_COMMANDS obeys commands on its
+    standard input."""
 
     def configure(place: Place) -> Start:
         shown = ["-cert", place.certificate, "-key", place.key] if has_certificate else ["-nocert"]
@@ -386,7 +386,7 @@ def s_server(*flags: str, has_certificate: bool = True, has_commands: bool = Fal
 
 
 def socat(command: str) -> Configure:
-    """A server of socat's, by TLS: COMMAND of the shell talks to the one client."""
+    """A TLS server made with socat: COMMAND of the shell talks to its only client."""
 
     def configure(place: Place) -> Start:
         listen = f"OPENSSL-LISTEN:{place.port},bind=127.0.0.1,reuseaddr,fork,verify=0"

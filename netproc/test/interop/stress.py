@@ -1,7 +1,7 @@
 """2,000 connections that send half a ClientHello, and 100 honest clients: `make stress`.
 
-Run as a program.  It prints what it has measured and ends with 1 if the stalled connections have not
-gone by their deadline, or somebody honest was not served.
+This is a program.  It prints its measurements, and ends with status 1 if stalled connections are still open
+after their deadline, or if an honest client was not served.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from netproc.test.interop.twistd import Twistd, echo_server
 
 STALLED = 2000
 HONEST = 100
-#: The deadline of a handshake is 10 s; a second is for noticing it.
+#: The deadline of a handshake is 10 s; one more second is for closing the connections.
 GONE_BY = 11.0
-#: What an honest client waits for its answer, at most.
+#: How many seconds an honest client waits for its answer, at most.
 PATIENCE = 10.0
 
 #: The beginning of a ClientHello: record and message headers, the version, a little of the random.
@@ -32,13 +32,13 @@ HALF_A_HELLO = bytes.fromhex("1603010200010001fc0303") + b"netproc"
 
 
 class Stalled(threading.Thread):
-    """Connections that say half a ClientHello and wait; how long each lasted."""
+    """Connections that send half a ClientHello and wait; measures how long each lasts."""
 
     def __init__(self, port: int, count: int) -> None:
         super().__init__(name="stalled")
         self._port = port
         self._count = count
-        #: All are connected.
+        #: Set when all are connected.
         self.ready = threading.Event()
         self.ages: list[float] = []
         self.seconds_to_connect = 0.0
@@ -74,7 +74,7 @@ class Stalled(threading.Thread):
 
 
 def honest(server: Twistd, context: ssl.SSLContext) -> float:
-    """One honest client: the seconds for connecting, a handshake and an answer."""
+    """Run one honest client; return the seconds for connecting, the handshake and an answer."""
     began = time.monotonic()
     with (
         socket.create_connection(("127.0.0.1", server.port), PATIENCE) as sock,
@@ -90,7 +90,7 @@ def honest(server: Twistd, context: ssl.SSLContext) -> float:
 
 
 def serve_honest(server: Twistd, count: int, at_once: int) -> tuple[list[float], list[str]]:
-    """The times of those who were served, and the problems of the others."""
+    """Return the times of the clients that were served, and the problems of the others."""
     context = ssl.create_default_context(cafile=server.trust)
     times: list[float] = []
     problems: list[str] = []
@@ -107,13 +107,13 @@ def serve_honest(server: Twistd, count: int, at_once: int) -> tuple[list[float],
 
 
 def resident(pid: int) -> int:
-    """The memory of a process, in MiB."""
+    """Return the memory of a process, in MiB."""
     with open(f"/proc/{pid}/statm", encoding="ascii") as file:
         return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") >> 20
 
 
 def main() -> int:
-    """Run it; the exit status."""
+    """Run both kinds of clients; return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--stalled", type=int, default=STALLED)
     parser.add_argument("--honest", type=int, default=HONEST)

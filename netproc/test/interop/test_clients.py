@@ -1,4 +1,4 @@
-"""Servers of ours, with and without STARTTLS, and clients that nobody here wrote."""
+"""Our servers, with and without STARTTLS, and other projects' clients."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PRIORITIES = {version: f"NORMAL:-VERS-ALL:+VERS-{version}" for version in VERSIO
 
 
 class Fixture(InteropTestCase):
-    """The commands, and servers for them."""
+    """A test case with the clients' commands, and servers for them."""
 
     def openssl(self, port: int, *more: str, **keywords: str) -> list[str]:
         trust = keywords.get("trust") or self.trust_file()
@@ -45,7 +45,7 @@ class Fixture(InteropTestCase):
     async def offer(
         self, protocol: str, inside: Mapping[bytes, bytes] | None = None
     ) -> tuple[Offer, int]:
-        """A server that has STARTTLS, and its port; INSIDE are its answers then."""
+        """Make a server with STARTTLS; return its offer and its port.  INSIDE has its answers inside TLS."""
         offer = Offer(replace(DIALOGUES[protocol], inside=inside or {}), self.serving())
         server = await self.make(
             name=protocol,
@@ -70,7 +70,7 @@ class Fixture(InteropTestCase):
 
 
 class StartTLSTests(Fixture):
-    """They ask for TLS in each protocol's own words."""
+    """The clients ask for TLS with each protocol's own command."""
 
     async def check(self, protocol: str, commands: dict[str, list[str]], offer: Offer) -> None:
         for version, command in commands.items():
@@ -96,7 +96,7 @@ class StartTLSTests(Fixture):
             )
 
     async def test_gnutls(self) -> None:
-        # It does not know IRC's.
+        # gnutls-cli has no STARTTLS for IRC.
         for protocol in DIALOGUES.keys() - {"irc"}:
             offer, port = await self.offer(protocol)
             await self.check(
@@ -111,7 +111,7 @@ class StartTLSTests(Fixture):
             )
 
     async def test_they_refuse_another(self) -> None:
-        """Another name and another authority; and nothing of theirs comes in clear text."""
+        """They refuse another name and another authority, and send no data in clear text."""
         offer, port = await self.offer("smtp")
         for wrong in ({"name": "other.example"}, {"trust": self.trust_file(ANOTHER)}):
             for command in (
@@ -127,7 +127,7 @@ class StartTLSTests(Fixture):
 
 
 class TLSTests(Fixture):
-    """They speak TLS from the first byte on."""
+    """Clients whose TLS begins with the first byte."""
 
     async def test_openssl(self) -> None:
         _, port = await self.server()
@@ -142,7 +142,7 @@ class TLSTests(Fixture):
             self.assertEqual((TEXT, 0), await in_thread(converse, command, TEXT, len(TEXT)))
 
     async def test_client_certificates(self) -> None:
-        """Required, of either version: ours is let in, another's and none are not."""
+        """If one is required, only a client with a certificate from our authority is accepted, in both versions."""
         heard = Recorder()
         _, port = await self.server(
             filter=lambda process, data: (heard(process, data), echo(process, data)),
@@ -160,7 +160,7 @@ class TLSTests(Fixture):
                     self.assertEqual((expected, expected), (said, b"".join(heard.pieces)), command)
 
     def commands(self, port: int, version: str, pair: tuple[str, str] | None) -> list[list[str]]:
-        """Both programs, showing the certificate of PAIR."""
+        """Return the commands of both programs; they send the certificate of PAIR."""
         openssl = self.openssl(port, VERSIONS[version])
         gnutls = self.gnutls(port, f"--priority={PRIORITIES[version]}")
         if pair is not None:
@@ -188,7 +188,7 @@ class TLSTests(Fixture):
             ]
             self.assertEqual((b"hello", 0), await in_thread(converse, command, b"", 5))
         command[command.index("--cacert") + 1] = self.trust_file(ANOTHER)
-        # "peer certificate cannot be authenticated"
+        # curl's status 60: "peer certificate cannot be authenticated"
         self.assertEqual((b"", 60), await in_thread(converse, command, b"", 5))
 
     async def test_curl_with_starttls(self) -> None:

@@ -34,7 +34,7 @@ _OPEN = r"""
 
 @dataclass(frozen=True)
 class Protocol:
-    """What Emacs is told of a protocol, and what our server says inside TLS."""
+    """The arguments for Emacs in one protocol, and the answers of our server inside TLS."""
 
     arguments: str
     inside: dict[bytes, bytes]
@@ -115,7 +115,7 @@ class EmacsTests(InteropTestCase):
         self.assertIn("Certificate validation failed localhost", found["error"])
 
     async def test_it_refuses_another(self) -> None:
-        """Nothing of Emacs's comes in, of a stream that it does not open."""
+        """If Emacs does not open the stream, our server receives no data inside TLS."""
         offer, port = await self.offer("smtp")
         more = PROTOCOLS["smtp"].arguments
         found = await self.open(port, "starttls", self.trust_file(ANOTHER), more=more)

@@ -23,7 +23,7 @@ _ALERT = 21
 
 
 class ServerTests(InteropTestCase):
-    """Their clients, our server."""
+    """Their clients with our server."""
 
     async def server(self, filter: Any = echo) -> tuple[NetworkProcess, int]:
         server = await self.make(
@@ -37,13 +37,13 @@ class ServerTests(InteropTestCase):
         return server, int(server.contact("service"))
 
     async def connection(self, server: NetworkProcess) -> NetworkProcess:
-        """The connection that it has accepted."""
+        """Return the connection that SERVER has accepted."""
         found = lambda: [p for p in self.ledger.events if p.accepted_by is server]  # noqa: E731
         await self.until(found)
         return found()[0]
 
     async def test_socat_half_closes(self) -> None:
-        """It shuts its writing side behind the request, and gets the whole reply."""
+        """It shuts its writing side after the request, and receives the whole reply."""
         server, port = await self.server()
         for request in (b"hello\n", LARGE):
             command = [
@@ -57,7 +57,7 @@ class ServerTests(InteropTestCase):
             self.assertEqual((None, False), (process.reason, process.truncated))
 
     async def end_of_openssl(self, number: int | None) -> NetworkProcess:
-        """The connection when s_client has ended by itself, or by a signal."""
+        """Return the connection after s_client has ended at the end of its input, or by the signal NUMBER."""
         server, port = await self.server()
         with subprocess.Popen(
             [
@@ -71,7 +71,7 @@ class ServerTests(InteropTestCase):
             assert child.stdin is not None
             assert child.stdout is not None
             process = await self.connection(server)
-            # What it has not read would make its end a reset.
+            # If it left data unread, its end would be a reset.
             child.stdin.write(b"hello\n")
             child.stdin.flush()
             self.assertEqual(b"hello\n", await in_thread(child.stdout.read, 6))
@@ -89,7 +89,7 @@ class ServerTests(InteropTestCase):
         self.assertEqual((None, False), (process.reason, process.truncated))
 
     async def test_a_renegotiation(self) -> None:
-        """The client asks for another handshake: it gets an alert, and none."""
+        """The client asks for another handshake; it receives an alert instead."""
         heard = Recorder()
         server, port = await self.server(heard)
         tap = Wiretap(reactor, port)
@@ -114,7 +114,7 @@ class ServerTests(InteropTestCase):
 
 
 class ClientTests(InteropTestCase):
-    """Their servers, our client."""
+    """Their servers with our client."""
 
     async def client(
         self, configure: Configure, version: str = "TLS1.3"
@@ -136,7 +136,7 @@ class ClientTests(InteropTestCase):
         return process, heard, tap, server
 
     async def test_we_half_close(self) -> None:
-        """send_eof ends the input of a program, which then says its last word."""
+        """send_eof ends the input of a program, which then sends its last output."""
         for version in PRIORITIES:
             process, heard, _, _ = await self.client(servers.socat("cat; echo end"), version)
             process.send(LARGE)
@@ -146,7 +146,7 @@ class ClientTests(InteropTestCase):
             self.assertTrue(heard.data == LARGE + b"end\n", len(heard.data))
 
     async def test_we_say_goodbye(self) -> None:
-        """send_eof and delete send a close_notify, and both kinds of server take it as that."""
+        """send_eof and delete send a close_notify, and both kinds of servers accept it."""
         for configure in (servers.s_server(), servers.gnutls_serv()):
             process, heard, tap, _ = await self.client(configure, "TLS1.2")
             process.send(b"abc\n")
@@ -164,7 +164,7 @@ class ClientTests(InteropTestCase):
             )
 
     async def test_a_renegotiation(self) -> None:
-        """The server asks for another handshake: it gets an alert, and none."""
+        """The server asks for another handshake; it receives an alert instead."""
         process, heard, tap, server = await self.client(
             servers.s_server("-tls1_2", has_commands=True), "TLS1.2"
         )
@@ -172,7 +172,7 @@ class ClientTests(InteropTestCase):
         await self.until(lambda: heard.data == b"hello\n")
         before = len(tap.from_client)
         server.program.say(b"R\n")
-        # That is not what it wants to hear.
+        # The server does not accept the alert, and closes.
         await process.closed
         self.assertEqual({_ALERT}, set(records(tap.from_client[before:]) or ()))
         self.assertIn("handshake failure", str(process.reason))
@@ -188,7 +188,7 @@ class ClientTests(InteropTestCase):
 
 
 class PipedTests(InteropTestCase):
-    """A conversation from a pipe, which ends before the server has answered."""
+    """A conversation from a pipe that ends before the server has answered."""
 
     async def test_postfix_is_asked_to_quit(self) -> None:
         """Postfix closes without reading our close_notify, if there is one."""

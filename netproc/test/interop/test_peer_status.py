@@ -1,4 +1,4 @@
-"""What a handshake agreed on: peer_status beside gnutls-peer-status of Emacs, of the same real server."""
+"""peer_status compared with Emacs's gnutls-peer-status, for the same real server."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ NORMAL = "NORMAL"
 
 class StatusTests(InteropTestCase):
     async def compare(self, configure: Any, kind: str = "x509pki", priority: str = NORMAL) -> Any:
-        """The status that both agree on."""
+        """Check that both report the same status, and return ours."""
         server = await self.serve(configure)
         expression = _STATUS.format(kind=kind, priority=priority, port=server.port)
         expected = with_underscores(
@@ -43,7 +43,7 @@ class StatusTests(InteropTestCase):
         self.addCleanup(process.delete)
         found = dict(process.peer_status() or {})
         process.delete()
-        # That cannot be read from OpenSSL.
+        # OpenSSL does not report this.
         expected.pop("encrypt_then_mac", None)
         self.assertEqual(expected, pick(found, expected))
         return found
@@ -87,7 +87,7 @@ class StatusTests(InteropTestCase):
 
 
 def with_underscores(value: Any) -> Any:
-    """A plist as JSON, with our names for its keys."""
+    """Return a property list from JSON with our names for its keys."""
     if isinstance(value, dict):
         return {key.replace("-", "_"): with_underscores(each) for key, each in value.items()}
     if isinstance(value, list):
@@ -96,7 +96,7 @@ def with_underscores(value: Any) -> Any:
 
 
 def pick(found: Any, like: Any) -> Any:
-    """What FOUND says of what there is in LIKE: ours has more."""
+    """Return the part of FOUND that LIKE has too, because ours has more keys."""
     if isinstance(like, dict):
         return {key: pick(found.get(key), each) for key, each in like.items()}
     if isinstance(like, list) and isinstance(found, list) and len(like) == len(found):

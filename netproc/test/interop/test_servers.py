@@ -1,4 +1,4 @@
-"""open_network_stream with real servers: what they offer, and whom a client refuses."""
+"""open_network_stream with real servers: what they offer, and which of them a client refuses."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ VERSIONS = {"TLS1.2": "NORMAL:-VERS-TLS1.3", "TLS1.3": "NORMAL:-VERS-TLS1.2"}
 
 @dataclass(frozen=True)
 class Dialect:
-    """What is seen and said in one protocol."""
+    """What server and client send in one protocol."""
 
     protocol: str
-    #: The last that goes in clear text.
+    #: The last command in clear text.
     starttls: bytes
     greeting: str | None
-    #: What only the capabilities inside TLS say, or a part of them; None where there are none.
+    #: A capability that is listed only inside TLS; None if the protocol lists none there.
     capability: str | None
-    #: Something to say inside TLS, and its answer.
+    #: A command inside TLS, and its answer.
     request: bytes
     answer: bytes
-    #: What asks for the capabilities where that would name the host of the certificate.
+    #: The capability command, if by default it would name the host of the certificate.
     question: bytes | None = None
 
 
@@ -65,7 +65,7 @@ POSTGRES = Dialect(
     b"\x00\x00\x00\x08\x04\xd2\x16\x2f",
     None,
     None,
-    # The startup message of a user who is let in.
+    # The startup message of a user whom the server accepts.
     b"\x00\x00\x00\x17\x00\x03\x00\x00user\x00postgres\x00\x00",
     rb"\AR\x00\x00\x00\x08\x00\x00\x00\x00",
 )
@@ -101,9 +101,9 @@ class Fixture(InteropTestCase):
         return process, properties
 
     async def refusal(self, port: int, protocol: str, **keywords: Any) -> str:
-        """Why there is no stream."""
+        """Return why there is no stream."""
         if keywords.get("type") == "tls":
-            # Without a dialogue there is nothing else to tell.
+            # Without a dialogue the Deferred fails.
             opening = Deferred.fromCoroutine(self.open(port, protocol, **keywords))
             return str(await self.failure_of(opening, ProcessError))
         process, properties = await self.open(port, protocol, **keywords)
@@ -116,7 +116,7 @@ class Fixture(InteropTestCase):
         return tap
 
     async def check_opens(self, port: int, dialect: Dialect, **keywords: Any) -> Wiretap:
-        """A stream that is open by TLS, of either version, and can be used; what went over the wire."""
+        """Check that streams open with TLS in both versions and work; return the relay of the last one."""
         for version, priority in VERSIONS.items():
             tap = await self.tapped(port)
             heard = Recorder()
@@ -149,8 +149,8 @@ class Fixture(InteropTestCase):
         self.assertNotIn("STARTTLS", properties.capabilities or "")
 
     async def check_refuses(self, port: int, dialect: Dialect, **keywords: Any) -> None:
-        """No stream to a server that is another, or that nobody we trust has signed; no clear text."""
-        # An address, for servers may refuse names that are not theirs.
+        """Check that a server with a wrong name or an untrusted certificate is refused, and gets no clear text."""
+        # An address, because servers may refuse names that they do not have.
         for parameters, problem in (
             (self.trusting(hostname="127.0.0.2"), "for another host than 127.0.0.2"),
             (self.distrusting(), "certificate"),
@@ -167,7 +167,7 @@ class Fixture(InteropTestCase):
             self.assertNotIn(dialect.request, tap.from_client)
 
     def assert_no_clear_text(self, tap: Wiretap, dialect: Dialect, **keywords: Any) -> None:
-        """TLS from the first byte on, or from the answer to STARTTLS."""
+        """Check that TLS begins with the first byte, or after the answer to STARTTLS."""
         said = tap.from_client
         if keywords.get("type") != "tls":
             before, command, said = said.partition(dialect.starttls)
@@ -177,7 +177,7 @@ class Fixture(InteropTestCase):
 
 
 class StartTLSTests(Fixture):
-    """Servers that go over to TLS."""
+    """Servers that switch to TLS."""
 
     async def check(self, configure: Configure, dialect: Dialect) -> None:
         server = await self.serve(configure)
@@ -224,7 +224,7 @@ class StartTLSTests(Fixture):
 
 
 class TLSTests(Fixture):
-    """Servers that do TLS from the first byte on."""
+    """Servers whose TLS begins with the first byte."""
 
     async def check(self, configure: Configure, dialect: Dialect, is_second: bool) -> None:
         server = await self.serve(configure)
@@ -244,7 +244,7 @@ class TLSTests(Fixture):
 
 
 class RefusalTests(Fixture):
-    """Servers that do not do what was required."""
+    """Servers that do not support what the client requires."""
 
     async def test_a_server_without_starttls(self) -> None:
         server = await self.serve(servers.ngircd)
@@ -276,7 +276,7 @@ class RefusalTests(Fixture):
         self.assertEqual("tls", properties.type)
 
     async def test_a_server_in_clear_text(self) -> None:
-        """TLS from the first byte on is not what it speaks, and nothing else is tried."""
+        """The server does not begin with TLS, and netproc tries nothing else."""
         server = await self.serve(servers.postfix())
         tap = await self.tapped(server.port)
         error = await self.refusal(tap.own_port, "smtp", type="tls")
@@ -284,7 +284,7 @@ class RefusalTests(Fixture):
         self.assertTrue(records(tap.from_client))
 
     async def test_an_anonymous_offer(self) -> None:
-        """A server without a certificate: a client that wants one is not let down."""
+        """A client refuses a server without a certificate, unless it allows anonymous servers."""
         server = await self.serve(servers.postfix("smtpd_tls_cert_file = none"))
         tap = await self.tapped(server.port)
         self.assertIn("handshake failure", await self.refusal(tap.own_port, "smtp"))

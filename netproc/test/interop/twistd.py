@@ -26,7 +26,7 @@ _START = 20
 
 @dataclass
 class Twistd:
-    """A server that runs."""
+    """A running server."""
 
     directory: str
     port: int
@@ -45,7 +45,7 @@ class Twistd:
 
 @contextlib.contextmanager
 def echo_server(*options: str, more: tuple[x509.ExtensionType, ...] = ()) -> Iterator[Twistd]:
-    """`twistd netproc make` with OPTIONS: it sends back what comes; MORE are extensions of its
+    """Run `twistd netproc make` with OPTIONS as an echo server; MORE are extensions of its
     certificate."""
     with contextlib.ExitStack() as stack:
         directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="netproc-"))
@@ -93,7 +93,7 @@ def echo_server(*options: str, more: tuple[x509.ExtensionType, ...] = ()) -> Ite
 
 
 def _wait(server: Twistd, child: subprocess.Popen[bytes]) -> None:
-    """Until it listens."""
+    """Wait until it listens."""
     deadline = time.monotonic() + _START
     while time.monotonic() < deadline and child.poll() is None:
         if listens(server.port):

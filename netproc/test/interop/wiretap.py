@@ -1,6 +1,6 @@
-"""A relay on the wire that keeps every byte, to see what went in clear text.
+"""A relay that keeps every byte, so that tests see what was sent in clear text.
 
-It stands between a client and a server, of whomever; the tests ask `Wiretap` what the client said.
+It connects any client with any server; the fields of `Wiretap` have the bytes.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class _FromClient(ProxyServer):
 
 
 class Wiretap(ProxyFactory):
-    """Listens at `own_port` for the server at PORT; all that ever came through is in the two fields."""
+    """Listens at `own_port` for the server at PORT; its two fields have all bytes of both directions."""
 
     protocol = _FromClient
     noisy = False
@@ -43,5 +43,5 @@ class Wiretap(ProxyFactory):
         self.own_port: int = self._listening.getHost().port
 
     def stop(self) -> Any:
-        """Take no more; what is connected goes on."""
+        """Accept no more connections; those that exist go on."""
         return self._listening.stopListening()

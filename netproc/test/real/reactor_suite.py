@@ -1,7 +1,7 @@
-"""Twisted's own tests of reactors, with the netproc reactor: `make twisted-suite`.
+"""Run Twisted's own reactor tests on the netproc reactor: `make twisted-suite`.
 
-The test modules ship with Twisted.  Each makes a test case of each of its classes for every reactor that
-`ReactorBuilder` lists; here it lists ours alone.  LEFT_OUT says what is not run, and why.
+The test modules are part of Twisted.  They make test cases from their classes for every reactor that
+`ReactorBuilder` lists; here it lists only ours.  LEFT_OUT has the tests that are left out, with the reasons.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import importlib
 
 from twisted.internet.test.reactormixins import ReactorBuilder
 
-#: Modules of twisted.internet.test that make test cases for reactors; not those of Windows and macOS.
+#: Modules of twisted.internet.test that make test cases for reactors, except those for Windows and macOS.
 MODULES = (
     "test_core",
     "test_fdset",
@@ -26,7 +26,7 @@ MODULES = (
     "test_unix",
 )
 
-#: A test, and why it is left out: none may be here that passes with Twisted's own epoll reactor.
+#: Tests that are left out, with the reasons.  A test that passes on Twisted's own epoll reactor must not be here.
 LEFT_OUT = {
     "test_changeUID": "starts Python as another user, who may not be allowed to read it",
     "test_lostFileDescriptor": "epoll forgets closed descriptors; Twisted skips it for its own too",

@@ -1,4 +1,4 @@
-"""A filter that takes time holds back the input of its process, the end included."""
+"""A filter that returns an awaitable delays further input of its process, and the end of input."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ class AsyncFilterTests(TcpFixture):
         self.assertEqual([errno.EDEADLK], failures)
 
     async def test_others_may_wait_while_it_runs(self) -> None:
-        """The loop of a main program, whatever the filter is."""
+        """A loop in the main program works with every kind of filter."""
         done: list[bytes] = []
 
         async def coroutine(process: NetworkProcess, data: bytes) -> None:
@@ -126,7 +126,7 @@ class AsyncFilterTests(TcpFixture):
             for number in range(3):
                 peer.sendall(b"%d" % number)
                 self.assertTrue(await process.accept_output(PATIENCE))
-                # Also while it runs.
+                # A call may also wait while the filter runs, but there is no input then.
                 self.assertFalse(await process.accept_output(0))
                 await self.until(lambda number=number: len(done) > number)
             peer.close()
@@ -201,7 +201,7 @@ class AsyncFilterTests(TcpFixture):
         await connection.closed
 
     async def test_what_it_sends_counts_as_the_filters(self) -> None:
-        """More than the high-water mark of it pauses the input even when the filter is done."""
+        """If this output exceeds the high-water mark, input stays paused after the filter is done."""
 
         async def filter(process: NetworkProcess, data: bytes) -> None:
             await self.turn()

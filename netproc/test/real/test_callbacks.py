@@ -1,4 +1,4 @@
-"""The program's functions may do anything, and what they raise hurts nobody else (P11, P12, D7)."""
+"""Callbacks may do anything, and an exception in one does not affect other processes (P11, P12, D7)."""
 
 from __future__ import annotations
 
@@ -284,7 +284,7 @@ class ActingTests(TcpFixture):
         await (await self.connection(server)).closed
 
     async def test_processes_that_answer_each_other_for_ever(self) -> None:
-        """An echo storm between two filters neither stops nor grows."""
+        """Two filters that echo each other's data neither stop nor send more and more."""
         server = await self.server(filter=echo)
         client = await self.client(server, filter=echo)
         client.send(b"ping" * 10_000)

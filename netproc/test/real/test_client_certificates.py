@@ -1,4 +1,4 @@
-"""Servers that ask who their clients are, over sockets."""
+"""Servers that ask clients for certificates, over sockets."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class ClientCertificateTests(NetprocTestCase):
         )
 
     async def comes(self, server: NetworkProcess, pair: Pair | None, **fields: str) -> str:
-        """What becomes of a client with PAIR that says something: "answered", or the reason."""
+        """Return "answered" if the server answers a client with PAIR, or else why it does not."""
         heard: list[bytes] = []
         parameters = TLSParameters(
             keylist=[] if pair is None else [pair], trustfiles=[self.trusted], **fields

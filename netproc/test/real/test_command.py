@@ -1,6 +1,6 @@
 """`twistd netproc make` as a user runs it: under twistd, twist and python -m twisted.
 
-"make reactors" sets NETPROC_REACTORS to have each of them with each reactor.
+"make reactors" sets NETPROC_REACTORS, so that each of them runs with each reactor.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ from netproc.test.support.programs import (
 ECHO = ["netproc", "make", "--name", "echo", "--server", "t", "--filter", "netproc.filters.echo"]
 REACTORS = os.environ.get("NETPROC_REACTORS", "default").split()
 
-#: What each runner's exit status is for a wrong command line.
+#: The exit status of each runner for a wrong command line.
 WRONG = {"twistd": 1, "twist": 64, "python -m twisted": 64}
 
 
 def combinations() -> list[tuple[str, str, list[str]]]:
-    """Each runner with each reactor: names, and the command."""
+    """Return each runner with each reactor: their names, and the command."""
     found = []
     for runner, command in twistd_runners().items():
         for name in REACTORS:
@@ -81,7 +81,7 @@ class CommandTests(ProgramTestCase):
             self.assertEqual((complaint, ""), (server.errors, server.text()))
 
     async def check_other_signals(self, runner: str, command: list[str]) -> None:
-        """They are logged, and the server goes on."""
+        """Other signals are logged, and the server goes on."""
         server, port = await self.serve(command)
         for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
             server.signal(number)
@@ -90,7 +90,7 @@ class CommandTests(ProgramTestCase):
         self.assertEqual(b"x", await in_thread(request_and_half_close, peer, b"x"))
 
     async def check_sigterm(self, runner: str, command: list[str]) -> None:
-        """What was sent is written; a peer that does not read does not hold it up for ever."""
+        """The server writes its pending output, and does not wait forever for a peer that does not read."""
         server, port = await self.serve(command)
         size = 4_000_000
         with (
@@ -106,7 +106,7 @@ class CommandTests(ProgramTestCase):
                     except BlockingIOError:
                         break
             self.assertGreater(sent, 100_000)
-            # The server has read all that it will.
+            # Wait until the server reads no more.
             await self.until_quiet(lambda: (unread(reading), unread(stalled)))
             server.signal(signal.SIGTERM)
             reading.setblocking(True)
@@ -130,7 +130,7 @@ for _runner, _reactor, _command in combinations():
 
 
 class TwistdTests(ProgramTestCase):
-    """What only one runner has."""
+    """Tests that run with only one of the runners."""
 
     def twistd(self, *arguments: str, wrapper: Sequence[str] = ()) -> Program:
         command = twistd_runners().get("twistd")
@@ -153,7 +153,7 @@ class TwistdTests(ProgramTestCase):
             self.assertEqual(1, await self.ends(program))
         self.assertTrue(program.errors.startswith("An error has occurred: "), program.errors)
         self.assertIn("Address already in use", program.errors)
-        # The one that failed still removes its file when the other has told of it.
+        # The child that failed removes its file a little later than its parent ends.
         await self.until(lambda: not os.path.exists(os.path.join(program.directory, "d.pid")))
 
     async def test_a_daemon(self) -> None:
@@ -243,7 +243,7 @@ class TwistdTests(ProgramTestCase):
         command = twistd_runners().get("twist") or twistd_runners()["python -m twisted"]
         options = ["--name", "u", "--server", "t", "--mode", "9", "--filter", "myfilters.upper"]
         done = await in_thread(self.run_in, directory, [*command, "netproc", "make", *options])
-        # The function is found; the mode is what is wrong.
+        # The function is found, because only the mode is reported as wrong.
         self.assertIn(b"--mode: '9' is not an octal number", done.stderr)
 
     def run_in(self, directory: str, command: list[str]) -> subprocess.CompletedProcess[bytes]:

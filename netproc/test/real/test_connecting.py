@@ -1,4 +1,4 @@
-"""Connecting: the addresses in turn, one deadline, errors that name them all (F10, H12)."""
+"""Connecting: addresses are tried in turn, with one deadline, and errors name them all (F10, H12)."""
 
 from __future__ import annotations
 
@@ -41,21 +41,21 @@ class InterleaveTests(NetprocTestCase):
 
 class ConnectingTests(NetprocTestCase):
     def listener(self, host: str = "127.0.0.1") -> int:
-        """The port of a plain listener."""
+        """Return the port of a plain listener."""
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         sock = socket.create_server((host, 0), family=family)
         self.addCleanup(sock.close)
         return sock.getsockname()[1]
 
     def refusing(self, host: str = "127.0.0.1") -> int:
-        """A port where nobody listens: it stays bound."""
+        """Return a port that stays bound, and on which no program listens."""
         sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
         sock.bind((host, 0))
         self.addCleanup(sock.close)
         return sock.getsockname()[1]
 
     def silent(self) -> int:
-        """A port that answers nothing."""
+        """Return a port that does not answer."""
         port, sockets = silent_listener()
         for sock in sockets:
             self.addCleanup(sock.close)
@@ -129,7 +129,7 @@ class ConnectingTests(NetprocTestCase):
         self.assertEqual(errno.EAFNOSUPPORT, error.errno)
 
     async def test_addresses_that_the_socket_module_refuses(self) -> None:
-        """Not by an OSError: the others are tried all the same."""
+        """The socket module does not raise OSError for these; netproc still tries the other addresses."""
         impossible = [
             SocketAddress(V6, ("::1", 7, 1 << 20, 0)),
             SocketAddress(V4, ("127.0.0.1", 1 << 16)),
@@ -146,7 +146,7 @@ class ConnectingTests(NetprocTestCase):
         self.assertEqual("make client process failed: there is no address", str(error))
 
     async def test_a_socket_that_is_its_own_peer(self) -> None:
-        """The kernel connects it to itself if it gets the port that it connects to."""
+        """The kernel connects a socket to itself if the socket has the port that it connects to."""
         ours = socket.socket()
         ours.setblocking(False)
         ours.bind(("127.0.0.1", 0))
@@ -155,13 +155,13 @@ class ConnectingTests(NetprocTestCase):
         self.assertEqual(errno.ECONNREFUSED, error.errno)
 
     async def test_an_address_of_a_family_without_a_form(self) -> None:
-        """Nothing answers on most machines; that is told as for any family."""
+        """On most machines there is no such peer; the error names the family as for any other."""
         vsock = SocketAddress(socket.AF_VSOCK, bytes(14))
         error = await self.failure_of(self.connect(vsock), ProcessError)
         self.assertIn(f"family {int(socket.AF_VSOCK)}", str(error))
 
     def full_unix_server(self) -> tuple[socket.socket, SocketAddress]:
-        """A server whose backlog is full, and where it listens."""
+        """Return a listening socket whose backlog is full, and its address."""
         path = self.socket_path()
         listener = socket.socket(socket.AF_UNIX)
         self.addCleanup(listener.close)

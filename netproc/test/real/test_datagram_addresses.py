@@ -1,4 +1,4 @@
-"""Whom datagram processes hear, and from which of their addresses they answer."""
+"""From which senders datagram processes accept packets, and from which local address they answer."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class AddressTestCase(NetprocTestCase):
         await self.until(lambda: heard.data == b"question")
 
     def socket(self, host: str, port: int = 0) -> socket.socket:
-        """A socket that hears only the address that it is connected to, once it is."""
+        """Return a socket; after it is connected, it receives from the remote address only."""
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         sock = socket.socket(family, socket.SOCK_DGRAM)
         self.addCleanup(sock.close)
@@ -58,7 +58,7 @@ class WildcardServerTests(AddressTestCase):
             server.delete()
 
     async def test_also_later_and_to_several(self) -> None:
-        """A program may keep the addresses of its clients, and answer when it can."""
+        """A program may keep the addresses of its clients, and answer later."""
         server = await self.server(host="0.0.0.0", filter=Recorder())
         port = server.contact("service")
         clients = []
@@ -90,7 +90,7 @@ class WildcardServerTests(AddressTestCase):
         self.assertEqual([], full)
 
     async def test_a_source_that_is_none_is_left_to_the_kernel(self) -> None:
-        """A broadcast address or a group that a packet was for, or an address that was removed."""
+        """The destination of a packet may be a broadcast address or a group, or an address removed since."""
         server = await self.server(host="0.0.0.0", filter=Recorder())
         client = self.socket("127.0.0.1")
         client.sendto(b"question", ("127.0.0.1", server.contact("service")))
@@ -146,13 +146,13 @@ class RemoteTests(AddressTestCase):
             self.assertEqual(loopback, server.getsockname()[0])
 
     def directory(self) -> str:
-        """The relative name of a new directory, short enough for sockets in it."""
+        """Return the relative name of a new directory, short enough for sockets in it."""
         directory = self.mktemp()[-40:].replace("/", "_")
         os.mkdir(directory)
         return directory
 
     async def test_a_path_however_the_client_spells_it(self) -> None:
-        """Directories and files may be links."""
+        """Directories and files may be symbolic links."""
         directory = self.directory()
         absolute = os.path.abspath(directory)
         await self.server(local=f"{absolute}/s", service=None)
@@ -174,7 +174,7 @@ class RemoteTests(AddressTestCase):
         await self.is_answered(remote=f"{directory}/s")
 
     async def test_names_that_lead_to_the_remote_are_strangers(self) -> None:
-        """The peer chooses its name: a link to the server's file, or relative to its own directory."""
+        """The peer chooses its name, such as a link to the server's file, or a name relative to its own directory."""
         directory, elsewhere = (os.path.abspath(self.directory()) for _ in "ab")
         server = await self.server(local=f"{directory}/s", service=None)
         client, heard = await self.client(remote=f"{directory}/s")
@@ -273,7 +273,7 @@ class FamilyTests(AddressTestCase):
             server.delete()
 
     def hand_over(self, host: str) -> int:
-        """Let the next process that asks for it inherit a socket on HOST; its port."""
+        """Let the next process that asks for it inherit a socket on HOST; return its port."""
         sock = self.socket(host)
         sock.setblocking(False)
         self.patch(inherited.OWN, "take", lambda which, kind: sock.dup() if which else None)

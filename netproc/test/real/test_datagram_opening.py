@@ -1,4 +1,4 @@
-"""What may happen while a datagram process opens, and what the kernel says about its socket."""
+"""Events while a datagram process opens, and errors that the kernel reports for its socket."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from netproc.test.support import oddvalues
 from netproc.test.support.datagrams import DatagramTestCase, PacketTestCase, deafen
 from netproc.test.support.fixtures import Recorder
 
-#: Those that say where, and all options.
+#: The keywords for addresses, and all options.
 KEYWORDS = ["family", "host", "local", "mode", "remote", "service", *sorted(options.NAMES)]
 
 
@@ -51,7 +51,7 @@ class OpeningTests(DatagramTestCase):
         self.assertEqual(("open", ["open\n"]), (client.status, self.events(client)))
 
     async def ends_once(self, what: Any, name: str, error: BaseException) -> None:
-        """With nowait it is told; otherwise the Deferred fails, and nothing is told."""
+        """Check that there is one end: the sentinel is called if nowait was given, or else the Deferred fails."""
 
         def fail(*arguments: Any, **keywords: Any) -> None:
             raise error
@@ -83,7 +83,7 @@ class OpeningTests(DatagramTestCase):
         keywords = {"name": "x", "type": "datagram", "server": server, "service": True, **odd}
         made = self.make(**keywords)
         made.addErrback(lambda failure: failure.trap(NetprocError))
-        # What is not refused at once is a name to look up.
+        # Keywords that are not refused at once start a look-up.
         made.cancel()
         for process in DEFAULT_TABLE.processes():
             process.contact(True)
@@ -118,7 +118,7 @@ class KernelTests(DatagramTestCase):
         self.assertGreater(turns, len(tries))
 
     async def test_then_the_reactor_tells_again(self) -> None:
-        """When it is the socket that is full."""
+        """This happens if the socket itself is full."""
         client = await self.client(7)
         problems = [BlockingIOError(), OSError(errno.ENOBUFS, "full")]
 
@@ -133,7 +133,7 @@ class KernelTests(DatagramTestCase):
         self.assertEqual([], problems)
 
     async def test_an_error_of_the_socket_is_taken_and_told(self) -> None:
-        """Where there is no queue of errors."""
+        """This happens if the system has no queue of errors."""
         server = await self.server()
         channel = server._lifecycle.channel
         errors = [OSError(errno.ENETDOWN, os.strerror(errno.ENETDOWN))]
@@ -154,7 +154,7 @@ class KernelTests(DatagramTestCase):
         lost = []
 
         class Insisting:
-            """A reactor that reports the same as soon as it is asked to watch."""
+            """A reactor that reports the same error as soon as a reader is added."""
 
             def __getattr__(self, name: str) -> Any:
                 return getattr(server.reactor, name)
@@ -174,7 +174,7 @@ class KernelTests(DatagramTestCase):
         await self.answers(server)
 
     async def test_other_messages_in_the_queue_of_errors(self) -> None:
-        """As inherited sockets may have asked for: packet information, times, hop limits."""
+        """An inherited socket may have asked for packet information, times or hop limits."""
         so_timestamp, ip_pktinfo, ip_recvttl = 29, 8, 12
         for level, option in (
             (socket.SOL_SOCKET, so_timestamp),

@@ -59,7 +59,7 @@ class UdpTests(DatagramTestCase):
             self.assertEqual([b"%d!" % number] * 20, [peer.recv(10) for _ in range(20)])
 
     async def test_a_slow_filter_still_answers_its_own_sender(self) -> None:
-        """Other packets wait in the kernel meanwhile."""
+        """Other packets wait in the kernel while the filter runs."""
         waiting: list[Deferred[None]] = []
 
         async def slow(process: NetworkProcess, data: bytes) -> None:
@@ -136,7 +136,7 @@ class UdpTests(DatagramTestCase):
         self.assertEqual(server.getsockname()[1], client.datagram_address[-1])
 
     async def test_broadcasting_any_sender_is_heard(self) -> None:
-        """Anything but None and False turns it on, at once or later."""
+        """All values except None and False turn broadcasting on, at once or later."""
         for keywords in ({"broadcast": True}, {"broadcast": 0}, {}):
             await self.is_heard_by_all(keywords)
 
@@ -264,7 +264,7 @@ class Udp6Tests(UdpTests):
 
 class IcmpTests(DatagramTestCase):
     async def test_nobody_listens_there(self) -> None:
-        """It is readable, logged once, and ends nothing (H4)."""
+        """`last_error` has the error, which is logged once and does not end the process (H4)."""
         port = self.nobody()
         client = await self.client(port, filter=lambda p, data: None)
         client.send(b"x")
@@ -390,7 +390,7 @@ class UnixDatagramTests(PacketTestCase):
         self.assertEqual((errno.ENOENT, "open"), (error.errno, client.status))
 
     async def full(self) -> tuple[NetworkProcess, socket.socket]:
-        """A client with packets pending, and the receiver that does not read."""
+        """Return a client with pending packets, and its receiver, which does not read."""
         path = self.socket_path()
         receiver = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.addCleanup(receiver.close)
@@ -503,7 +503,7 @@ class RefusedKeywordsTests(DatagramTestCase):
         self.assertEqual("open", again.status)
 
     async def test_a_limit_of_packets_a_turn(self) -> None:
-        """Others get their turn though packets keep coming."""
+        """Other work gets its turn even if packets keep coming."""
         counts: list[int] = []
         read = datagram.DatagramChannel.doRead
 

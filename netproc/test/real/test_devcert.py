@@ -32,7 +32,7 @@ from netproc.test.support.programs import (
 
 class DevcertTests(ProgramTestCase):
     async def made(self) -> Program:
-        """The command, which has ended in order; the files are in its directory."""
+        """Run the command and return it; it ends with status 0, and the files are in its directory."""
         command = self.python("-m", "netproc", "dev-cert")
         self.assertEqual((0, ""), (await self.ends(command), command.errors))
         return command
@@ -93,7 +93,7 @@ class DevcertTests(ProgramTestCase):
         await self.until(lambda: process_list() == [server], "the server does not hear of the end")
 
     async def test_files_that_are_there_stay(self) -> None:
-        """Neither is replaced, nor is half of a pair written beside the other."""
+        """No file is replaced, and no half of a pair is written beside an existing half."""
         directory = os.path.abspath((await self.made()).directory)
         for taken, gone in ((KEY_FILE, CERTIFICATE_FILE), (CERTIFICATE_FILE, KEY_FILE)):
             path = os.path.join(directory, taken)
@@ -142,7 +142,7 @@ class DevcertTests(ProgramTestCase):
         await self.printed(server, "closed|open")
 
     def test_how_twistd_is_called(self) -> None:
-        """By its name only where that finds the one of the same environment."""
+        """The bare name is shown only if it finds the twistd of the same environment."""
         directory = os.path.abspath(self.mktemp())
         own = os.path.join(directory, "twistd")
         python = os.path.join(directory, "python")

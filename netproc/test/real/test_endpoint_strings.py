@@ -1,4 +1,4 @@
-"""Descriptions of endpoints: protocols of Twisted's over processes."""
+"""Endpoint descriptions: Twisted protocols over processes."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from netproc.test.support.protocols import (
 
 
 class Lines(LineReceiver):
-    """A client that speaks in lines, as those of twisted.mail do."""
+    """A client that sends lines, as the clients in twisted.mail do."""
 
     def __init__(self) -> None:
         self.lines: list[bytes] = []
@@ -58,7 +58,7 @@ class Page(Resource):
 
 class StartTLSTests(EndpointFixture):
     async def imap(self, pair: tuple[bytes, bytes] = LOCALHOST) -> int:
-        """The port of a server that has STARTTLS."""
+        """Return the port of a server with STARTTLS."""
         parameters = {"keylist": ((self.file(pair[0]), self.file(pair[1])),), "alpn": ("imap",)}
 
         def greet(process: NetworkProcess, event: str) -> None:
@@ -233,7 +233,7 @@ class NetprocTests(EndpointFixture):
         self.assertEqual((b"the first ha", []), (protocol.received, protocol.told))
 
     async def test_a_unix_socket(self) -> None:
-        # Short enough for a socket, wherever the tests run.
+        # Short enough for a socket, whatever the directory of the tests is.
         directory = tempfile.mkdtemp()
         self.addCleanup(shutil.rmtree, directory)
         path = os.path.join(directory, "socket")
@@ -326,7 +326,7 @@ class NetprocTests(EndpointFixture):
             self.assertIn(complaint, str(error))
 
     async def test_the_backlog(self) -> None:
-        """As long as the kernel allows, or what was asked for."""
+        """The backlog is the largest that the kernel allows, or the given one."""
         limit = int(Path("/proc/sys/net/core/somaxconn").read_text())
         for option, backlog in (("", limit), (":server=t", limit), (":server=3", 3)):
             port = await self.listen(f"netproc:0{option}", Kept(Noting))

@@ -1,4 +1,4 @@
-"""netproc's endpoints serve any protocol of Twisted's (net/endpoints.py, net/transport.py)."""
+"""netproc's endpoints work with any Twisted protocol (net/endpoints.py, net/transport.py)."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ LOOPBACK = SocketAddress(socket.AF_INET, ("127.0.0.1", 0))
 
 
 class Upper(LineReceiver):
-    """A protocol as Twisted's users write it."""
+    """A protocol as users of Twisted write it."""
 
     transport: StreamTransport
 
@@ -47,7 +47,7 @@ class Upper(LineReceiver):
 
 
 class Noting(Protocol):
-    """Notes what it is told."""
+    """Records its calls."""
 
     def __init__(self) -> None:
         self.received = b""
@@ -96,7 +96,7 @@ class CountingFactory(Factory):
 
 class EndpointFixture(NetprocTestCase):
     def listen(self, protocol: type[Protocol] | Protocol) -> int:
-        """The port where PROTOCOL is served."""
+        """Serve PROTOCOL and return the port."""
         if isinstance(protocol, Protocol):
             factory: Factory = CountingFactory(protocol)
         else:
@@ -108,7 +108,7 @@ class EndpointFixture(NetprocTestCase):
         return port.getHost().port
 
     async def pair(self, protocol: Any) -> tuple[Any, socket.socket]:
-        """A served protocol and its peer."""
+        """Return a served protocol and its peer."""
         port = self.listen(protocol)
         peer = await in_thread(connect, socket.AF_INET, ("127.0.0.1", port))
         self.addCleanup(peer.close)
@@ -236,14 +236,14 @@ class EndpointTests(EndpointFixture):
         protocol = Refusing()
         with connect(socket.AF_INET, ("127.0.0.1", self.listen(protocol))) as peer:
             peer.sendall(b"early")
-            # The listener reads when it has accepted.
+            # The listener reads right after it has accepted.
             await protocol.made
             await self.turn()
             self.assertEqual(b"", protocol.received)
         await self.lost(protocol)
 
     async def test_an_end_that_comes_with_the_connection_is_told_once(self) -> None:
-        """The listener looks twice at several connections that it has accepted together."""
+        """If the listener accepts several connections together, it looks at each of them twice."""
         factory = Factory.forProtocol(HalfClosing)
         factory.noisy = False
         made: list[HalfClosing] = []
@@ -269,7 +269,7 @@ class EndpointTests(EndpointFixture):
         sock = protocol.transport.getHandle()
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 200_000)
         sending = in_thread(peer.sendall, b"x" * 4 * MB)
-        # Reads of 4, 16 and 64 KiB are full then, so the next is the largest.
+        # Reads of 4, 16 and 64 KiB are then full, so the next one has the largest size.
         await self.until(lambda: unread(sock) >= 84 * 1024)
         protocol.transport.resumeProducing()
         await sending
@@ -358,7 +358,7 @@ class EndpointTests(EndpointFixture):
 
 
 class Producer:
-    """A producer of a given amount."""
+    """A producer of a given number of bytes."""
 
     def __init__(self, transport: Any, total: int, streaming: bool) -> None:
         self.transport = transport

@@ -1,4 +1,4 @@
-"""The examples, and the programs in the README, do what they say.  From a checkout only."""
+"""The examples, and the programs in the README, work as described.  From a checkout only."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from netproc.test.support.programs import (
 
 
 def readme_block(language: str) -> str:
-    """The code block of LANGUAGE in the README."""
+    """Return the code block in LANGUAGE from the README."""
     with open(os.path.join(checkout(), "README.rst"), encoding="utf-8") as file:
         text = file.read()
     found = re.search(rf"\.\. code-block:: {language}\n\n((?:    .*\n|\n)+)", text)
@@ -27,7 +27,7 @@ def readme_block(language: str) -> str:
 
 class ExampleTests(ProgramTestCase):
     async def echoes(self, program: Program, port: int) -> None:
-        """PROGRAM echoes on PORT once it listens."""
+        """Check that PROGRAM echoes on PORT as soon as it listens."""
         with await self.connected(program, port) as peer:
             self.assertEqual(b"hello\n", await in_thread(request_and_half_close, peer, b"hello\n"))
 
@@ -75,7 +75,7 @@ class ExampleTests(ProgramTestCase):
         await self.echoes(self.start(*command, "--logfile=-", "-y", path), port)
 
     async def test_every_example_is_here(self) -> None:
-        """A new example needs a test."""
+        """Fails for a new example without a test."""
         files = set(os.listdir(os.path.join(checkout(), "examples"))) - {"__pycache__"}
         plain = {"client.py", "echo_server.py", "echo_service.tac"}
         self.assertEqual(plain | {"smtp_server.py", "tls_client.py", "tls_echo_server.py"}, files)

@@ -1,4 +1,4 @@
-"""use_external_socket with real launchers: systemd's, and one of our own (N39)."""
+"""use_external_socket with real launchers: systemd's, and our own (N39)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Addresses of families that have no form of their own, and the known ones spelled raw (D6)."""
+"""Addresses of families without their own form, and raw addresses of the known families (D6)."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class RawTests(NetprocTestCase):
                 process.delete()
 
     async def test_netlink_asks_the_kernel(self) -> None:
-        """The interfaces of this machine, from a family that netproc knows nothing of."""
+        """The kernel lists the interfaces of this machine over a family that netproc does not know."""
         family = socket.AF_NETLINK
         recorder = Recorder()
         recorder.pieces.append(b"")

@@ -1,4 +1,4 @@
-"""`netproc make` in the foreground, and a command that is a row in the table of commands and nothing else."""
+"""`netproc make` in the foreground, and commands that exist only as rows in the table of commands."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from netproc.test.support.programs import Program, ProgramTestCase, script
 
 ECHO = ["make", "--name", "echo", "--server", "t", "--filter", "netproc.filters.echo"]
 
-#: A program that adds two commands and then calls the function that is its first argument.
+#: A program that adds two commands, and then calls the function named by its first argument.
 MORE_COMMANDS = """
 import runpy, sys
 from netproc.commands import table
@@ -55,7 +55,7 @@ else:
 
 
 def ways_in() -> list[list[str]]:
-    """The commands that run netproc in the foreground; the script only where it is installed."""
+    """The commands that run netproc in the foreground; the script is left out if it is not installed."""
     found = script("netproc")
     return [[sys.executable, "-m", "netproc"], *([[found]] if found else [])]
 
@@ -118,7 +118,7 @@ class ForegroundTests(ProgramTestCase):
 
 
 class TableTests(ProgramTestCase):
-    """A command that is only in the table."""
+    """Commands that are only in the table."""
 
     def run_with(self, way_in: str, *arguments: str) -> Program:
         return self.python("-c", MORE_COMMANDS, way_in, *arguments)

@@ -1,4 +1,4 @@
-"""Stream processes over Twisted's endpoints, also behind wrapping factories."""
+"""Stream processes over Twisted's endpoints, with and without wrapping factories."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from netproc.test.support.protocols import Wrapped
 
 
 class WrappedFixture(ForeignFixture):
-    """Behind wrapping factories."""
+    """A test case with both ends of streams whose endpoints wrap factories."""
 
     def server_place(self) -> dict[str, Any]:
         return {"endpoint": Wrapped(TCP4ServerEndpoint(reactor, 0, interface="127.0.0.1"))}
@@ -53,7 +53,7 @@ class SilentTests(ForeignFixture):
 
 class ResetTests(ForeignFixture):
     async def test_while_the_input_waits_for_the_output(self) -> None:
-        """Whether the transport tells that writing has failed, or only that the connection is lost."""
+        """With a transport that reports a failed write, and with one that only reports the lost connection."""
         for endpoint in ("tcp:0:interface=127.0.0.1", "netproc:0:host=local"):
             server = await self.make(
                 name="s", server=True, endpoint=endpoint, filter=echo, coding="binary"
@@ -97,7 +97,7 @@ class CancelTests(ForeignFixture):
 
 
 class DrainTests(ForeignFixture):
-    """What the transport takes at once, it never asks for again."""
+    """If the transport takes all data at once, it does not ask for more."""
 
     async def test_what_was_sent_before_the_connect(self) -> None:
         listener, place = self.raw_server()
@@ -112,7 +112,7 @@ class DrainTests(ForeignFixture):
 
 
 class WrappedContractTests(WrappedFixture, StreamContract):
-    """The contract behind wrapping factories."""
+    """The contract over endpoints that wrap factories."""
 
 
 class ForeignContractTests(ForeignFixture, StreamContract):

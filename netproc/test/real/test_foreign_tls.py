@@ -1,4 +1,4 @@
-"""Endpoints whose transport does TLS itself, and endpoints that can do little."""
+"""Endpoints with their own TLS, and endpoints whose transports have few methods."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ class TlsTests(NetprocTestCase):
         self.assertEqual(["deleted\n"], self.events(server))
 
     async def test_behind_wrapping_factories(self) -> None:
-        """It opens after the handshake, and the peer is told that the reply is whole."""
+        """The process opens after the handshake, and the peer receives a close_notify after the reply."""
 
         def reply(process: NetworkProcess, data: bytes) -> None:
             process.send(b"x" * MB)
@@ -154,7 +154,7 @@ class TlsTests(NetprocTestCase):
         connection.send(b"x" * 15 * MB)
         await self.until_quiet(lambda: connection.pending)
         peer.setblocking(False)
-        # It says close_notify, and does not wait for the answer.
+        # The peer sends a close_notify, and does not wait for the answer.
         self.assertRaises(ssl.SSLError, peer.unwrap)
         with socket.socket(fileno=os.dup(peer.fileno())) as raw:
             raw.settimeout(PATIENCE)
@@ -232,7 +232,7 @@ class Transport:
 
 @implementer(IStreamClientEndpoint)
 class PoorEndpoint:
-    """Connects to nothing, at once."""
+    """An endpoint that connects at once, without a peer."""
 
     transport: Transport
 
@@ -279,7 +279,7 @@ class PoorTransportTests(NetprocTestCase):
         await process.closed
 
     async def test_what_it_goes_on_to_read_waits(self) -> None:
-        """A buffer that is full cannot stop this transport; nothing is lost all the same."""
+        """A full buffer cannot pause this transport, but no data is lost."""
         endpoint = PoorEndpoint()
         process = await self.make(name="p", endpoint=endpoint, buffer="b", coding="utf-8")
         assert process.buffer is not None
@@ -349,7 +349,7 @@ class EndpointArgumentTests(NetprocTestCase):
             made = make_network_process(name="p", server=True, endpoint=description)
             error = await self.failure_of(made, ProcessError)
             self.assertEqual(errno.EADDRINUSE, error.errno)
-        # Twisted before 26.10 leaves the socket to the collector.
+        # Twisted before 26.10 leaves the socket to the garbage collector.
         del made, error
         gc.collect()
 

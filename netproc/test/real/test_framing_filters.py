@@ -15,7 +15,7 @@ from netproc.test.support.peers import in_thread, read_all, read_exactly
 
 class LinesTests(TcpFixture):
     async def take(self, data: bytes, count: int, **keywords: Any) -> list[Any]:
-        """The COUNT lines of DATA, which comes byte by byte."""
+        """Return the COUNT lines of DATA, which the peer sends byte by byte."""
         seen: list[Any] = []
         keywords = {"coding": "utf-8-unix", **keywords}
         process, peer = await self.client_of_raw(
@@ -179,7 +179,7 @@ class LinesTests(TcpFixture):
         self.assertEqual(2, len(self.flushLoggedErrors(ValueError)))
 
     async def test_a_piece_is_cut_once_however_many_lines_it_has(self) -> None:
-        """Else short lines would cost the square of their number."""
+        """Otherwise short lines would take quadratic time."""
         seen: list[bytes] = []
         cut: list[bytes] = []
         feed = LineSplitter.feed
@@ -254,7 +254,7 @@ class LinesTests(TcpFixture):
         self.assertEqual([b"unfinished"], rest)
 
     async def test_another_coding_holds_for_the_rest(self) -> None:
-        """All the bytes behind the line come as they were sent."""
+        """All bytes after the line are received as they were sent."""
         payload = bytes(range(256))
         seen: list[bytes] = []
 
@@ -343,7 +343,7 @@ class LinesTests(TcpFixture):
         self.assertEqual([("first", b"a"), ("second", b"bc")], seen)
 
     async def test_many_questions_with_large_answers_at_once(self) -> None:
-        """What one piece asks for may be more than may be pending."""
+        """The answers to one piece of input may exceed the limit of pending output."""
         size, count = 1_000_000, 40
         server = await self.server(filter=lines(lambda p, line: p.send(b"x" * size)))
         peer = self.raw_client(server)

@@ -1,4 +1,4 @@
-"""Servers that mean ill: each ends a stream in one way, with one event, and nothing in clear text."""
+"""Hostile servers: each ends the stream with one event, and receives no data in clear text."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from netproc.test.support.openstream import AUTHORITY, CAPABILITIES, SECURE
 
 
 async def until_starttls(peer: Peer) -> None:
-    """All goes well up to the answer to STARTTLS."""
+    """Behave well up to the answer to STARTTLS."""
     await peer.say(b"* OK ready\r\n")
     await peer.line()
     await peer.say(CAPABILITIES)
@@ -31,14 +31,14 @@ async def until_starttls(peer: Peer) -> None:
 
 
 async def until_handshake(peer: Peer) -> None:
-    """All goes well up to the ClientHello."""
+    """Behave well up to the ClientHello."""
     await until_starttls(peer)
     await peer.say(GO)
     await peer.hello()
 
 
 class InjectionTests(HostileFixture):
-    """Clear text behind the answer to STARTTLS is not the server's first word inside TLS."""
+    """Clear text after the answer to STARTTLS does not become input from inside TLS."""
 
     async def test_behind_the_answer(self) -> None:
         for first, second in cuts(GO + SECURE):
@@ -51,7 +51,7 @@ class InjectionTests(HostileFixture):
             await self.check(script, "TLS handshake failed: wrong version number")
 
     async def test_before_the_answer(self) -> None:
-        """Said before STARTTLS was: whatever it is, it is no answer."""
+        """Data that arrives before netproc sends STARTTLS is never taken as its answer."""
         for first, second in cuts(CAPABILITIES + GO):
             if len(first) < len(CAPABILITIES):
                 break
@@ -66,7 +66,7 @@ class InjectionTests(HostileFixture):
                 await self.check(script, "the server spoke before STARTTLS was sent")
 
     async def test_records_behind_the_answer(self) -> None:
-        """A whole flight of TLS, prepared by somebody who has not seen the ClientHello."""
+        """A whole flight of TLS, which an attacker has prepared without the ClientHello."""
 
         async def script(peer: Peer) -> None:
             await until_starttls(peer)
@@ -76,7 +76,7 @@ class InjectionTests(HostileFixture):
 
 
 class DialogueTests(HostileFixture):
-    """Before TLS."""
+    """Attacks before TLS."""
 
     async def test_a_capability_that_was_taken_out(self) -> None:
         async def script(peer: Peer) -> None:
@@ -120,7 +120,7 @@ class DialogueTests(HostileFixture):
         await self.check(answer, "the server's answer to STARTTLS is longer than 65536 bytes")
 
     async def test_byte_by_byte_and_never_done(self) -> None:
-        """However busy the server looks, the deadline is the dialogue's."""
+        """The deadline is for the whole dialogue, even if the server keeps sending."""
 
         async def drip(peer: Peer, data: bytes) -> None:
             for _ in range(50):
@@ -152,7 +152,7 @@ class DialogueTests(HostileFixture):
             self.assertEqual(errno.ETIMEDOUT, process.exit_status)
 
     async def test_what_a_terminal_would_obey(self) -> None:
-        """A greeting that refuses, with controls in it: the log has none."""
+        """The greeting refuses and contains control characters; the log contains none."""
 
         async def script(peer: Peer) -> None:
             await peer.say(b"* BYE \x1b[2J\x00\x9b31m\x07 \xe2\x80\xae no\r\n")
@@ -181,21 +181,21 @@ class DialogueTests(HostileFixture):
 
 
 class HandshakeTests(HostileFixture):
-    """After the ClientHello."""
+    """Attacks after the ClientHello."""
 
     async def test_garbage(self) -> None:
         for garbage, problem in (
             (b"* OK no TLS after all\r\n", "wrong version number"),
             (b"\x00" * 100, "wrong version number"),
             (b"\xff" * 100, "wrong version number"),
-            # A record longer than there are.
+            # A record longer than TLS allows.
             (b"\x16\x03\x03\xff\xff" + b"\x02" * 70000, ""),
-            # A handshake message that nobody can have.
+            # A handshake message longer than TLS allows.
             (b"\x16\x03\x03\x00\x04\x02\xff\xff\xff", ""),
-            # Application data in clear text, and a change of cipher that is none.
+            # Application data in clear text, and an invalid change of cipher.
             (b"\x17\x03\x03\x00\x04evil", ""),
             (b"\x14\x03\x03\x00\x02\x02\x02", ""),
-            # A ServerHello that is cut in the middle of its random and padded with another.
+            # A ServerHello that ends after its version.
             (b"\x16\x03\x03\x00\x06\x02\x00\x00\x02\x03\x03", ""),
         ):
 
@@ -206,7 +206,7 @@ class HandshakeTests(HostileFixture):
             await self.check(script, f"TLS handshake failed: {problem}")
 
     async def test_alerts(self) -> None:
-        """At each step; before TLS they are no protocol."""
+        """An alert at each step; before TLS it breaks the protocol."""
 
         async def greeting(peer: Peer) -> None:
             await peer.say(ALERT + b"\n")
@@ -233,7 +233,7 @@ class HandshakeTests(HostileFixture):
             await self.check(script, problem)
 
     async def test_the_end_at_each_step(self) -> None:
-        """By a close or a reset: it says when."""
+        """The server closes or resets at each step; the error names the step."""
 
         async def greeting(peer: Peer) -> None:
             await peer.say(b"* OK re")
@@ -272,7 +272,7 @@ class HandshakeTests(HostileFixture):
             self.assertEqual(errno.ECONNRESET, process.exit_status)
 
     async def test_a_certificate_that_is_asked_for(self) -> None:
-        """TLS 1.3: the client is done before the server says that it wanted one."""
+        """In TLS 1.3 the client's handshake is done before the server reports the missing certificate."""
 
         async def script(peer: Peer) -> None:
             await until_starttls(peer)
@@ -282,13 +282,13 @@ class HandshakeTests(HostileFixture):
             try:
                 await peer.start_tls(context)
             except ssl.SSLError:
-                # Its alert is on its way.
+                # Send the alert, which the engine has made.
                 await peer.flush()
 
         await self.check(script, "certificate required")
 
     async def test_silence(self) -> None:
-        """Half a ServerHello, and nothing more."""
+        """The server sends half a ServerHello, and then no more."""
 
         async def script(peer: Peer) -> None:
             await until_handshake(peer)
@@ -299,7 +299,7 @@ class HandshakeTests(HostileFixture):
         self.assertEqual(errno.ETIMEDOUT, process.exit_status)
 
     async def test_a_handshake_that_goes_on_behind_the_deadline(self) -> None:
-        """It was given up: nobody answers any more."""
+        """netproc has given up the handshake, and does not answer."""
 
         async def script(peer: Peer) -> None:
             await until_handshake(peer)
@@ -325,7 +325,7 @@ class HandshakeTests(HostileFixture):
 
 
 class InsideTests(HostileFixture):
-    """After a handshake in which all was well."""
+    """Attacks after a good handshake."""
 
     async def opened(self, **context: Any) -> tuple[NetworkProcess, Peer]:
         process, peer = await self.opening()

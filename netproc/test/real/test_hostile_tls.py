@@ -1,4 +1,4 @@
-"""start_tls and TLS servers with peers that mean ill, and framings that hold injected text."""
+"""start_tls and TLS servers with hostile peers, and framing filters that hold injected text."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ GARBAGE = (
 
 
 class ClientTests(HostileFixture):
-    """A client that is open in clear text begins TLS."""
+    """A client with an open connection in clear text starts TLS."""
 
     async def started(self, **keywords: Any) -> tuple[NetworkProcess, Peer, Deferred[Any]]:
         with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -56,7 +56,7 @@ class ClientTests(HostileFixture):
         return process, peer, done
 
     async def fails(self, process: NetworkProcess, peer: Peer, done: Deferred[Any]) -> ProcessError:
-        """The one end that there is: nothing but records has been sent."""
+        """Check that the client fails, and that it has sent only TLS records."""
         await peer.until_end()
         peer.close()
         error = await self.failure_of(done, ProcessError)
@@ -90,7 +90,7 @@ class ClientTests(HostileFixture):
         self.assertEqual(errno.ETIMEDOUT, error.errno)
 
     async def test_a_certificate_that_is_asked_for(self) -> None:
-        """TLS 1.3: the handshake is done before the server says that it wanted one; that ends it."""
+        """In TLS 1.3 the server reports the missing certificate after the handshake; this ends the connection."""
         process, peer, done = await self.started()
         context = server_context(verify_mode=ssl.CERT_REQUIRED)
         AUTHORITY.configure_trust(context)
@@ -109,7 +109,7 @@ class ClientTests(HostileFixture):
 
 
 class ServerTests(HostileFixture):
-    """A server by TLS; nobody but who is well-mannered becomes a process."""
+    """A TLS server: a connection becomes a process only after a good handshake."""
 
     async def test_what_is_no_hello(self) -> None:
         heard = Recorder()
@@ -129,12 +129,12 @@ class ServerTests(HostileFixture):
             await peer.say(garbage)
             await peer.until_end()
             peer.close()
-            # An alert at most.
+            # The peer receives an alert or no data.
             self.assertIn(records(peer.heard), ([], [21]), garbage)
         self.assertEqual(([server], []), (list(self.ledger.events), heard.pieces))
 
     async def test_a_hello_byte_by_byte(self) -> None:
-        """However busy the client looks, the deadline is the handshake's."""
+        """The deadline is for the whole handshake, even if the client keeps sending."""
         server = await self.make(
             name="s", server=True, service=True, tls_parameters=serving(), handshake_timeout=0.3
         )
@@ -148,7 +148,7 @@ class ServerTests(HostileFixture):
 
 
 class FramingTests(HostileFixture):
-    """What a framing filter holds behind STARTTLS goes to TLS, which does not take it."""
+    """Data that a framing filter holds after STARTTLS goes to the TLS engine, which refuses it."""
 
     async def check(self, make: Callable[[Any], Any], ask: bytes, injected: bytes) -> None:
         for coding in ("binary", "utf-8"):

@@ -1,8 +1,8 @@
-"""The how-to pages do what they say: their commands run, and answer what the page shows.  From a checkout only.
+"""The commands on the how-to pages run, and print what the page shows.  From a checkout only.
 
-A section of a page may have: files (a code block whose caption is the name), commands to prepare things ("first"), one
-that serves (caption "in one terminal"), one that asks it, with what it prints ("in another"), and what the first then
-says.  Ports and paths are put in the place of those that the page shows.  There is a certificate to try TLS with.
+A section of a page may have these code blocks: files (the caption is the name), commands that prepare something
+(caption "first"), a server ("in one terminal"), a client and its output ("in another"), and what the server then prints.
+The ports and paths of the page are replaced by those of the test.  The directory has a certificate to try TLS with.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ from netproc.test.support.programs import (
 
 class HowToTests(ProgramTestCase):
     async def check(self, page: str, count: int) -> None:
-        """The COUNT examples of PAGE work."""
-        # Sockets need a short path.
+        """Check that the COUNT examples of PAGE work."""
+        # The paths of sockets must be short.
         self.sockets = tempfile.mkdtemp()
         self.addCleanup(shutil.rmtree, self.sockets)
         found = list(examples(page))
@@ -73,7 +73,7 @@ class HowToTests(ProgramTestCase):
             file.write(content)
 
     def start_in(self, directory: str, command: list[str]) -> Program:
-        """Run COMMAND; its twistd is the one of the environment that is tested."""
+        """Run COMMAND, with the twistd of the environment that is tested."""
         twistd = command.index("twistd")
         if twistd:
             require(command[0])
@@ -86,14 +86,14 @@ class HowToTests(ProgramTestCase):
         return program
 
     async def serves(self, server: Program, command: str, port: str) -> None:
-        """Wait until SERVER can be asked: systemd's launcher says nothing."""
+        """Wait until SERVER listens; systemd's launcher prints nothing then."""
         if command.startswith("systemd"):
             await self.until(lambda: server.ended or self.listens(int(port)), server.errors)
         else:
             await self.printed(server, "listens on")
 
     def listens(self, port: int) -> bool:
-        """Whether a program listens at PORT, which is reserved; it is not to see a connection."""
+        """Whether a program listens at PORT, which is reserved; found out without connecting."""
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
@@ -129,7 +129,7 @@ class HowToTests(ProgramTestCase):
         await self.check("socket-activation", 1)
 
     async def test_testing(self) -> None:
-        """Each command works, and prints what the page shows, if it shows something."""
+        """Each command works; if the page shows its output, it prints this."""
         directory = self.mktemp()
         os.makedirs(directory)
         for name, content in (*blocks("../tutorial/twistd"), *blocks("testing")):

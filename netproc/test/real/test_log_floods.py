@@ -20,14 +20,14 @@ from netproc.test.support.hostilefixture import serving
 from netproc.test.support.openstream import CERTIFICATE
 from netproc.test.support.peers import in_thread, read_all
 
-#: More than are logged.
+#: More complaints than are logged.
 MANY = MOST_COMPLAINTS + 5
 
 
 class LogFixture(TcpFixture):
     async def setUp(self) -> None:
         await super().setUp()
-        # Nothing of this lasts as long.
+        # Longer than any of these tests.
         self.patch(throttle, "INTERVAL", 1000.0)
         self.log = EventLoggingObserver()
         globalLogPublisher.addObserver(self.log)
@@ -40,7 +40,7 @@ class LogFixture(TcpFixture):
 
 class HandshakeTests(LogFixture):
     async def rejects(self, **keywords: Any) -> None:
-        """A server that is made with KEYWORDS logs connections that do not speak TLS."""
+        """Check that a server with KEYWORDS logs connections that do not use TLS."""
         server = await self.make(name="s\n", server=True, filter=echo, **keywords)
         ports = [await in_thread(self.speak_http, server.contact("local")[-1]) for _ in range(MANY)]
         await self.until(lambda: server._complaints._suppressed == MANY - MOST_COMPLAINTS)
@@ -72,7 +72,7 @@ class HandshakeTests(LogFixture):
 
 class FunctionTests(LogFixture):
     async def flood(self, server: NetworkProcess) -> None:
-        """Let many clients say something, each in a connection of its own."""
+        """Let many clients send something, each over its own connection."""
         for number in range(MANY):
             with self.raw_client(server) as peer:
                 peer.sendall(b"forged\n")

@@ -1,4 +1,4 @@
-"""What a peer that does not read costs: bounded memory, and nobody else's time (H6)."""
+"""A peer that does not read takes bounded memory, and does not delay other connections (H6)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from netproc.test.support.peers import in_thread, read_exactly
 
 
 class Allocations:
-    """Counts the bytes that Python has allocated since, until the test is over."""
+    """Counts the bytes that Python allocates from now to the end of the test."""
 
     def __init__(self, test: SynchronousTestCase) -> None:
         tracemalloc.start()
@@ -24,14 +24,14 @@ class Allocations:
 
     @property
     def most(self) -> int:
-        """The most that there was at any time."""
+        """The largest number of bytes allocated at any time."""
         _, most = tracemalloc.get_traced_memory()
         return most
 
 
 class StalledPeerTests(TcpFixture):
     async def offer(self, process: NetworkProcess, total: int) -> None:
-        """Send TOTAL bytes as one who minds `drain`."""
+        """Send TOTAL bytes, and wait for `drain` after each piece."""
         piece = b"x" * 64 * 1024
         for _ in range(total // len(piece)):
             process.send(piece)
@@ -46,7 +46,7 @@ class StalledPeerTests(TcpFixture):
         self.assertNoResult(done)
         self.assertLess(allocations.most, 20 * 1_000_000)
 
-        # Another connection is served meanwhile.
+        # Another connection is still served.
         other = self.raw_client(server)
         other.sendall(b"ping")
         self.assertEqual(b"ping", await in_thread(read_exactly, other, 4))
@@ -101,7 +101,7 @@ class BufferTests(TcpFixture):
         taken = 0
         while taken < size:
             piece = buffer.take(1_500_000)
-            # Multiples of ten are taken, so each piece begins with a zero.
+            # Each piece has a multiple of ten bytes, so it begins with a zero.
             self.assertEqual(piece, ("0123456789" * (len(piece) // 10 + 1))[: len(piece)])
             taken += len(piece)
             buffer_was_full = await self.filled_again(buffer, size - taken)
@@ -113,7 +113,7 @@ class BufferTests(TcpFixture):
         self.assertIn("connection broken by remote peer", buffer.text)
 
     async def filled_again(self, buffer: Buffer, left: int) -> bool:
-        """Wait until BUFFER is full, or has all that is LEFT; it never holds more than it may."""
+        """Wait until BUFFER is full or has all LEFT bytes; return whether it keeps its limit."""
         await self.until(lambda: len(buffer) == min(buffer.limit, left))
         return len(buffer) <= buffer.limit
 

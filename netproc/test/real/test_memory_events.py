@@ -1,4 +1,4 @@
-"""Twisted protocols over the memory network see what they see over TCP: each test runs over both."""
+"""Twisted protocols get the same calls over the memory network as over TCP; each test runs over both."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from netproc.test.support.base import NetprocTestCase
 from netproc.test.support.recording import BothCase, Builder, HalfClosing, Place, Recording
 from netproc.testing import MemoryNetwork
 
-#: More than all buffers between two ends hold.
+#: More bytes than all buffers between two ends hold.
 MUCH = b"x" * 12_000_000
 
 
@@ -40,7 +40,7 @@ class Paused(Recording):
 
 
 class Ending(HalfClosing):
-    """Closes at the end of its input."""
+    """Closes the connection at the end of its input."""
 
     def readConnectionLost(self) -> None:
         super().readConnectionLost()
@@ -149,7 +149,7 @@ class ClosingTests(BothCase):
         )
 
     async def test_with_unread_input(self) -> None:
-        """The peer reads what was sent and the end; its next write fails."""
+        """The peer reads the data and the end of input; its next write fails."""
 
         async def talk(client: Recording, server: Recording) -> None:
             server.transport.write(b"nobody reads it")
@@ -215,7 +215,7 @@ class ClosingTests(BothCase):
         )
 
     async def test_reset_while_output_waits(self) -> None:
-        """A protocol that has paused its input learns of the reset by its output."""
+        """A protocol that has paused its input is notified of the reset because its output fails."""
 
         async def talk(client: Recording, server: Recording) -> None:
             server.transport.write(MUCH)
@@ -497,7 +497,7 @@ class NetworkTests(NetprocTestCase):
                 network.server_endpoint().listen(Builder(Recording)), CannotListenError
             )
             self.assertEqual(errno.EADDRINUSE, error.socketError.errno)
-            # What failed has taken nothing away.
+            # The failed listen has not disturbed the first port.
             client = await network.client_endpoint().connect(Builder(Recording))
             client.transport.loseConnection()
             await port.stopListening()

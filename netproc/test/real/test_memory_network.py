@@ -13,7 +13,7 @@ from netproc.testing import MemoryNetwork
 
 
 class MemoryFixture(StreamFixture):
-    """Over one network for each server.  Plain sockets are joined to it."""
+    """A test case with one memory network for each server; plain sockets are joined to it."""
 
     foreign = True
 

@@ -1,11 +1,11 @@
-"""Multicast: groups joined on an interface, in a network namespace of the test's own."""
+"""Multicast: groups joined on an interface, in a network namespace made for the test."""
 
 from __future__ import annotations
 
 from netproc import ProcessArgumentError, ProcessError
 from netproc.test.support.programs import ProgramTestCase, require
 
-#: A namespace whose one interface speaks multicast, and a server that has joined a group there.
+#: A namespace with one multicast interface, and a server that has joined a group on it.
 SCRIPT = """
 import ctypes, os, subprocess, sys
 CLONE_NEWNET, CLONE_NEWUSER = 0x40000000, 0x10000000
@@ -45,7 +45,7 @@ react(main)
 
 class MulticastTests(ProgramTestCase):
     async def hear(self, group: str, any_address: str) -> None:
-        """A group member hears the sender; its answer is heard though it comes from a stranger."""
+        """Check that a group member receives the packet, and that the sender accepts its answer from another address."""
         require("ip")
         program = self.python("-c", SCRIPT, group, any_address)
         status = await self.ends(program)

@@ -31,7 +31,7 @@ from netproc.test.support.programs import ProgramTestCase, environment, require
 AUTHORITY = Authority("authority")
 LOCALHOST = AUTHORITY.issue("localhost")
 
-#: Every byte, many times, and more than any buffer on the way holds.
+#: Every byte many times; more than any buffer on the way holds.
 DATA = bytes(range(256)) * 12_000
 
 CLEAR = "netproc: TLS: none, the connection is not encrypted\n"
@@ -45,7 +45,7 @@ class OpenFixture(ProgramTestCase):
         return path
 
     def popen(self, *arguments: object, **more: Any) -> subprocess.Popen[bytes]:
-        """A child, which is ended and reaped after the test."""
+        """Start a child, which is ended and reaped after the test."""
         pipe = subprocess.PIPE
         child = subprocess.Popen(
             [sys.executable, "-m", "netproc", *map(str, arguments)],
@@ -64,7 +64,7 @@ class OpenFixture(ProgramTestCase):
         return child
 
     def run_open(self, *arguments: object, data: bytes = b"") -> Deferred[tuple[int, bytes, str]]:
-        """Fires with exit status, output and errors."""
+        """Run the command; the Deferred fires with its exit status, output and errors."""
         child = self.popen("open", *arguments)
 
         def talk() -> tuple[int, bytes, str]:
@@ -74,7 +74,7 @@ class OpenFixture(ProgramTestCase):
         return in_thread(talk)
 
     async def server(self, **keywords: Any) -> int:
-        """The port of a server; it echoes if nothing else is said."""
+        """Return the port of a server, which echoes by default."""
         keywords = {"filter": echo, "coding": "binary", **keywords}
         server = await self.make(name="s", server=True, service=True, **keywords)
         return server.contact("service")
@@ -83,7 +83,7 @@ class OpenFixture(ProgramTestCase):
         return {"keylist": ((self.file(pair[0]), self.file(pair[1])),)}
 
     async def fails(self, arguments: list[object], complaint: str, status: int = 1) -> None:
-        """It says COMPLAINT in the last line, and nothing that looks like a traceback."""
+        """Check that the command fails with COMPLAINT in its last line, and prints no traceback."""
         found, output, errors = await self.run_open(*arguments)
         self.assertEqual((status, b""), (found, output), errors)
         self.assertRegex(errors.splitlines()[-1], complaint)
@@ -100,7 +100,7 @@ class StreamTests(OpenFixture):
         def answer() -> list[object]:
             with accept(listener) as peer:
                 request = peer.recv(100)
-                # Nothing comes that would be readable, and so would the end.
+                # No more input comes, and no end of input either: both would make the socket readable.
                 ended, _, _ = select.select([peer], [], [], 0.3)
                 peer.sendall(b"answer")
                 return [request, ended]
@@ -132,7 +132,7 @@ class StreamTests(OpenFixture):
         child = self.popen("open", "localhost", port, stdin=inner)
         os.write(outer, b"hello\n")
         self.assertEqual(b"hello\n", await in_thread(child.stdout.readline))
-        # The shell has the same terminal.
+        # The shell uses the same terminal.
         self.assertTrue(os.get_blocking(inner))
         os.write(outer, b"\x04")
         self.assertEqual(0, await in_thread(child.wait, PATIENCE))
@@ -199,7 +199,7 @@ class StreamTests(OpenFixture):
 
 class TLSTests(OpenFixture):
     async def imap(self) -> int:
-        """A server with STARTTLS, whose greeting would do something to a terminal."""
+        """Return the port of a server with STARTTLS whose greeting contains a control sequence for terminals."""
         parameters = self.tls()
 
         def greet(process: NetworkProcess, event: str) -> None:
@@ -221,7 +221,7 @@ class TLSTests(OpenFixture):
         return await self.server(filter=answer, sentinel=greet)
 
     async def test_starttls_that_is_refused(self) -> None:
-        """What the server said is told; and it is told our name."""
+        """The error shows the server's answer.  The server receives our name with EHLO."""
 
         def answer(process: NetworkProcess, data: bytes) -> None:
             process.send(b"454 not now\r\n" if data == b"STARTTLS\r\n" else b"250-" + data[5:])
@@ -354,7 +354,7 @@ class TLSTests(OpenFixture):
 
             def cut() -> None:
                 with context.wrap_socket(accept(listener), server_side=True) as tls:
-                    # What is not read would be answered by a reset.
+                    # If this were left unread, the close would reset the connection.
                     tls.recv(1)
                     tls.sendall(b"the first ha")
 

@@ -65,7 +65,7 @@ class OpenStreamTests(OpenStreamCase):
             self.assertEqual([b"np1 CAPABILITY\r\n"], await served)
 
     async def test_whom_a_certificate_must_be_for(self) -> None:
-        """The host "local" is localhost, whenever TLS begins; parameters may say another name."""
+        """For the host "local" the name is localhost, whenever TLS begins; tls_parameters may give another name."""
 
         def tls_first(sock: socket.socket, heard: list[bytes]) -> None:
             tls = secure(sock)
@@ -94,7 +94,7 @@ class OpenStreamTests(OpenStreamCase):
             await served
 
     async def test_parameters_without_a_dialogue(self) -> None:
-        """They are for TLS from the beginning, as in Emacs, and never passed over."""
+        """Then TLS begins at once, as in Emacs; the parameters are never ignored."""
 
         def script(sock: socket.socket, heard: list[bytes]) -> None:
             tls = secure(sock)

@@ -1,4 +1,4 @@
-"""What a program may do while a connection is being opened, and that each opening has one end."""
+"""Calls of the program while a connection is being opened; each opening ends once."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ MUCH = b"x" * 1_000_000
 
 
 class StartTlsContract:
-    """TLS that the program starts as soon as it hears of a connection."""
+    """TLS that the program starts as soon as its sentinel is called for a connection."""
 
     security = staticmethod(tlsstandin.security)
 
@@ -96,7 +96,7 @@ class StartTlsContract:
         await self.check_garbage(log=self.when_logged)
 
     async def starting_client(self, recorder: Recorder) -> tuple[NetworkProcess, socket.socket]:
-        """A client that starts TLS when it is open, and its peer."""
+        """Return a client that starts TLS when it is open, and its peer."""
         listener, place = self.raw_server()
         self.addCleanup(listener.close)
         keywords = {"nowait": True, "filter": recorder, "sentinel": self.when_open, **place}
@@ -127,7 +127,7 @@ class StartTlsContract:
 
 class TcpStartTlsTests(StartTlsContract, TcpFixture):
     async def test_behind_open_network_stream(self) -> None:
-        """What the server sent after its greeting belongs to TLS, if the program starts it at once."""
+        """If the program starts TLS at once, the server's data after its greeting belongs to TLS."""
         listener, place = self.raw_server()
         self.addCleanup(listener.close)
         recorder = Recorder()
@@ -165,7 +165,7 @@ class MemoryStartTlsTests(StartTlsContract, TcpFixture):
 
 
 class OutputContract:
-    """What the program sends before and when a connection opens."""
+    """Data that the program sends before and when a connection opens."""
 
     async def test_much_that_was_sent_early(self) -> None:
         listener, place = self.raw_server()
@@ -205,7 +205,7 @@ class ForeignOutputTests(OutputContract, ForeignFixture):
 
 
 class NeverConnectedTests(NetprocTestCase):
-    """Output of clients that never connect is counted, and who waits for it is told."""
+    """Unsent output of clients that never connect is counted, and Deferreds that wait for it fail."""
 
     async def client(self) -> tuple[NetworkProcess, Deferred[None]]:
         process = await self.make(
@@ -233,7 +233,7 @@ class NeverConnectedTests(NetprocTestCase):
 
 class EarlyEndTests(NetprocTestCase):
     async def test_an_endpoint_that_cannot_do_what_was_asked_for(self) -> None:
-        """`send_eof` came before the endpoint was known to have no half-close."""
+        """`send_eof` is called before netproc knows that the endpoint has no half-close."""
         authority = trustme.CA()
         pem = authority.issue_cert("localhost").private_key_and_cert_chain_pem.bytes()
         options = PrivateCertificate.loadPEM(pem).options()
@@ -254,7 +254,7 @@ class EarlyEndTests(NetprocTestCase):
 
 @implementer(IStreamClientEndpoint, IStreamServerEndpoint)
 class Stubborn:
-    """An endpoint that goes on although it was cancelled."""
+    """An endpoint that connects although it was cancelled."""
 
     def __init__(self) -> None:
         self.factories: list[Any] = []
@@ -267,10 +267,10 @@ class Stubborn:
 
 
 class LateTests(NetprocTestCase):
-    """Connections that come when nobody wants them any more."""
+    """Connections that are made after the program has given them up."""
 
     def connection(self, endpoint: Stubborn) -> StringTransport:
-        """What happens to one."""
+        """Make such a connection, and return its transport."""
         transport = StringTransport()
         endpoint.factories[0].buildProtocol(None).makeConnection(transport)
         return transport
@@ -301,7 +301,7 @@ class LateTests(NetprocTestCase):
 
 class PausedPortTests(NetprocTestCase):
     async def test_a_port_that_cannot_be_stopped(self) -> None:
-        """A server with `stop` over an endpoint whose port has no pauseProducing: it fails, and listens no more."""
+        """A server with `stop` fails if its endpoint's port has no pauseProducing, and stops listening."""
         stopped: list[bool] = []
 
         class Port:
@@ -322,7 +322,7 @@ class PausedPortTests(NetprocTestCase):
 
 
 class ManagerTests(NetprocTestCase):
-    """The program gives a stream up from within the security manager's question."""
+    """The security manager's `ask` gives the stream up."""
 
     async def check(self, nowait: bool, later: bool = False) -> None:
         streams: list[Any] = []

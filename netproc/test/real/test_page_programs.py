@@ -1,4 +1,4 @@
-"""The programs of how-to pages that are run without twistd do what the pages say.  From a checkout only."""
+"""The programs on how-to pages that run without twistd work as described.  From a checkout only."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from netproc.test.support.programs import Program, ProgramTestCase
 
 
 class PageTestCase(ProgramTestCase):
-    """Runs the programs of one page, in a directory with all files of this page."""
+    """A test case that runs the programs of one page, in a directory with all files of the page."""
 
     page: str
 
@@ -40,13 +40,13 @@ class PageTestCase(ProgramTestCase):
         return program
 
     async def prints(self, expected: str, name: str) -> None:
-        """The program NAME prints what is EXPECTED and ends with status 0."""
+        """Check that the program NAME prints EXPECTED and ends with status 0."""
         program = self.run_python(name)
         self.assertEqual(0, await self.ends(program), program.errors)
         self.assertEqual(expected, program.text())
 
     async def prints_what_is_shown(self, name: str) -> None:
-        """The program NAME prints the output that the page shows."""
+        """Check that the program NAME prints the output that the page shows."""
         shown = re.search(rf"   \$ python {name}\n((?:   .+\n)+)", page_text(self.page))
         assert shown is not None
         await self.prints(textwrap.dedent(shown[1]), name)

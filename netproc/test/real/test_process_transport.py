@@ -1,4 +1,4 @@
-"""What a protocol may expect of a process as its transport."""
+"""A process as the transport of a Twisted protocol."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from netproc.test.support.protocols import (
 
 
 class TransportTests(EndpointFixture):
-    """What a protocol may expect of its transport."""
+    """The interfaces and calls of the transport."""
 
     async def test_interfaces(self) -> None:
         protocol, _ = await self.served(Noting)
@@ -93,7 +93,7 @@ class TransportTests(EndpointFixture):
         self.assertEqual(["read"], server.told)
 
     async def test_an_end_that_the_protocol_does_not_ask_for(self) -> None:
-        """As much as was written reaches a peer that has half-closed."""
+        """A peer that has half-closed receives all data that was written."""
 
         class Replying(Noting):
             def dataReceived(self, data: bytes) -> None:
@@ -190,7 +190,7 @@ class TransportTests(EndpointFixture):
 
 
 class Streaming:
-    """A producer that writes until it is paused."""
+    """A push producer, which writes until it is paused."""
 
     def __init__(self, transport: Any, amount: int) -> None:
         self.transport = transport
@@ -218,7 +218,7 @@ class Streaming:
 
 
 class Pulled(Streaming):
-    """One that writes when it is asked."""
+    """A pull producer, which writes when it is asked."""
 
     def start(self) -> None:
         self.transport.registerProducer(self, False)
@@ -232,7 +232,7 @@ class Pulled(Streaming):
 
 
 class SendingFile(Noting):
-    """Sends a file when it is asked, and then a last line."""
+    """Sends a file when a request arrives, and then a last line."""
 
     def dataReceived(self, data: bytes) -> None:
         sent = FileSender().beginFileTransfer(BytesIO(b"x" * MB), self.transport)
@@ -300,7 +300,7 @@ class ProducerTests(EndpointFixture):
         self.assertEqual([], producer.events)
 
     async def test_what_is_written_behind_the_last_piece(self) -> None:
-        """The client has half-closed, so the connection ends behind the producer."""
+        """The client has half-closed, so the connection ends after the producer is done."""
         protocol, peer = await self.served(SendingFile)
         peer.sendall(b"request")
         peer.shutdown(socket.SHUT_WR)

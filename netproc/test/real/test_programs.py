@@ -1,4 +1,4 @@
-"""Peers that nobody here wrote: nc, socat and Emacs."""
+"""Other projects' programs as peers: nc, socat and Emacs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ LARGE = bytes(range(256)) * (3 * MB // 256)
 
 
 class HalfCloseTests(ProgramTestCase):
-    """They shut their writing side and wait for the reply."""
+    """Clients that shut their writing side and wait for the reply."""
 
     async def replies(self, *command: str) -> None:
         for request in (b"hello\n", LARGE):
@@ -47,7 +47,7 @@ class HalfCloseTests(ProgramTestCase):
         await self.replies(require("socat"), "-t10", "-", f"UNIX:{await self.unix_path()}")
 
     async def test_a_client_of_socat(self) -> None:
-        """socat sends a file and half-closes; the client's echo is what it writes."""
+        """socat sends a file and half-closes; it writes what our client echoes."""
         directory = self.mktemp()
         os.makedirs(directory)
         with open(os.path.join(directory, "request"), "wb") as file:
@@ -96,7 +96,7 @@ EMACS_SERVER = """
 
 
 class EmacsTests(ProgramTestCase):
-    """The original, at either end."""
+    """Emacs at either end."""
 
     def emacs(self, code: str) -> list[str]:
         return [require("emacs"), "-Q", "--batch", "--eval", code]

@@ -1,4 +1,4 @@
-"""The netproc reactor: what Twisted's own suite does not ask (`reactor_suite.py` runs that)."""
+"""The netproc reactor: behaviour that Twisted's own suite does not test (`reactor_suite.py` runs that suite)."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Answer = Callable[[Any, bytes], None]
 
 
 class Answering(Protocol):
-    """What a server does with its input is a function."""
+    """A server protocol that passes its input to the function `answer`."""
 
     answer: Answer
 
@@ -41,7 +41,7 @@ class Answering(Protocol):
 
 
 class Asking(Protocol):
-    """Asks once and stops the reactor when everything expected has come, or the connection is lost."""
+    """Sends a request, and stops the reactor when the expected answer has arrived or the connection is lost."""
 
     got = b""
 
@@ -77,7 +77,7 @@ def server_options() -> CertificateOptions:
 
 
 class Descriptor:
-    """What a reactor watches; it notes what it is told."""
+    """A descriptor for the reactor to watch; it records its calls."""
 
     def __init__(self, sock: socket.socket, then: Callable[[], None] = lambda: None) -> None:
         self.sock = sock
@@ -100,7 +100,7 @@ class ReactorTests(ReactorBuilder, SynchronousTestCase):  # type: ignore[misc]
     reactorFactory = EPollReactor  # noqa: N815
 
     def ask(self, reactor: Any, answer: Answer, expected: bytes, own: bool) -> bytes:
-        """What a server that does ANSWER sends, over our transport or over Twisted's."""
+        """Return what a server that calls ANSWER sends, over our transport or over Twisted's."""
         factory = ServerFactory()
         factory.protocol = type("Server", (Answering,), {"answer": staticmethod(answer)})
         if own:
@@ -127,7 +127,7 @@ class ReactorTests(ReactorBuilder, SynchronousTestCase):  # type: ignore[misc]
 
             reactor.addWriter = note
             self.assertEqual(b"abcd", self.ask(reactor, four_pieces, b"abcd", own))
-            # The client does, once: until it is connected.
+            # Only the client waits, once, until it is connected.
             self.assertEqual(1, len(waited))
 
     def test_what_a_timer_writes_is_sent_when_it_ends(self) -> None:
@@ -174,7 +174,7 @@ class ReactorTests(ReactorBuilder, SynchronousTestCase):  # type: ignore[misc]
             self.assertEqual("-", found[1])
 
     def test_parts_of_tls_do_not_wait_for_each_other(self) -> None:
-        # Under Nagle's algorithm they would: Twisted's transports, under Twisted's TLS.
+        # Under Nagle's algorithm they would wait.  The transports and the TLS are Twisted's.
         reactor, found = self.buildReactor(), {}
 
         def answer(transport: Any, data: bytes) -> None:
@@ -225,7 +225,7 @@ class ReactorTests(ReactorBuilder, SynchronousTestCase):  # type: ignore[misc]
         self.assertEqual(b"x", asking.got)
 
     def test_events_for_a_number_that_is_used_again(self) -> None:
-        """The first event closes the second one's descriptor, and something else gets the number."""
+        """The handler of the first event closes the second descriptor, and a new descriptor gets its number."""
         reactor = self.buildReactor()
         made: list[Descriptor] = []
 
@@ -282,7 +282,7 @@ class ReactorTests(ReactorBuilder, SynchronousTestCase):  # type: ignore[misc]
 
 
 def run(code: str, **environment: str) -> tuple[int, str]:
-    """The status and the output of a program of its own."""
+    """Run CODE as a program; return its exit status and output."""
     done = subprocess.run(
         [sys.executable, "-c", code],
         capture_output=True,

@@ -1,4 +1,4 @@
-"""open_network_stream and servers that refuse: TLS, EHLO, a stream; and servers that have to be asked twice."""
+"""open_network_stream with servers that refuse TLS, EHLO or a stream, and with servers that need two requests."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ REFUSED = "the server refuses TLS: 454 4.7.0 TLS not available"
 
 
 def says(answers: Sequence[bytes], end: bytes = b"\n") -> Script:
-    """A server that says the first of ANSWERS, and each other one when it has heard END."""
+    """Return a server that sends the first of ANSWERS at once, and each further one after END was received."""
 
     def script(sock: socket.socket, heard: list[bytes]) -> None:
         sock.sendall(answers[0])
@@ -36,7 +36,7 @@ COMMANDS = [b"EHLO [127.0.0.1]\r\n", b"STARTTLS\r\n"]
 
 
 class RefusedTLSTests(OpenStreamCase):
-    """TLS that was offered."""
+    """The server offers TLS, and then refuses it."""
 
     async def test_it_is_required(self) -> None:
         opening, served = self.open(REFUSES, protocol="smtp", type="starttls")
@@ -44,7 +44,7 @@ class RefusedTLSTests(OpenStreamCase):
         self.assertEqual([*COMMANDS, b""], await served)
 
     async def test_it_is_welcome(self) -> None:
-        """The stream is in clear text, and says why."""
+        """The stream is in clear text, and its properties say why."""
         for kind in (None, "network"):
             (process, properties), served = await self.opened(
                 REFUSES, protocol="smtp", type=kind, return_list=True
@@ -84,7 +84,7 @@ class RefusedTLSTests(OpenStreamCase):
         await served
 
     async def test_a_cancel_while_the_manager_thinks(self) -> None:
-        """It stays a cancel: the refusal is not why there is no stream."""
+        """The Deferred fails with CancelledError, not with the server's refusal."""
         asked: Deferred[None] = Deferred()
 
         def ask(*_: object) -> Deferred[Answer]:
@@ -106,7 +106,7 @@ class RefusedTLSTests(OpenStreamCase):
 
 
 class RefusedClientTests(OpenStreamCase):
-    """Servers that do not want this client."""
+    """Servers that refuse the client."""
 
     async def test_its_name(self) -> None:
         script = says([AGREES["smtp"][0], b"550 Invalid HELO name\r\n"])
@@ -130,7 +130,7 @@ class RefusedClientTests(OpenStreamCase):
         self.assertIn(b'to="localhost"', (await served)[0])
 
     async def test_another_domain(self) -> None:
-        """The server's certificate is for it, wherever the server is."""
+        """The server's certificate must be for the domain, whatever its host is."""
 
         def script(sock: socket.socket, heard: list[bytes]) -> None:
             heard.append(line(sock, b"streams'>"))
@@ -152,7 +152,7 @@ class RefusedClientTests(OpenStreamCase):
 
 
 class SilenceTests(OpenStreamCase):
-    """ManageSieve servers that should speak after the handshake, and do not."""
+    """ManageSieve servers that should send data after the handshake, and do not."""
 
     def sieve(self, answers: Sequence[bytes]) -> Script:
         before = AGREES["sieve"]
@@ -185,7 +185,7 @@ class SilenceTests(OpenStreamCase):
             process.delete()
 
     async def test_answers_in_many_pieces(self) -> None:
-        """A pattern is searched when nothing more comes, if not sooner."""
+        """A pattern is searched at the latest when no more data comes."""
         greeting = b"x" * 3000 + b"\nready\n"
 
         def script(sock: socket.socket, heard: list[bytes]) -> None:

@@ -1,4 +1,4 @@
-"""A reset does not take away what was received before it."""
+"""Data that was received before a reset is not lost."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from netproc.test.support.peers import reset
 
 
 class ResetContract:
-    """Over netproc's own transport; those of Twisted lose what the kernel holds."""
+    """Tests over netproc's own transport, because Twisted's transports lose the data in the kernel."""
 
     async def test_stopped_with_output_pending(self) -> None:
         recorder = Recorder()
@@ -99,4 +99,4 @@ class TcpResetTests(TcpFixture, ResetContract):
 
 
 class UnixResetTests(UnixFixture, ResetContract):
-    """Over UNIX sockets, which have no resets, but errors all the same."""
+    """Over UNIX sockets, which have no resets, but report errors too."""

@@ -1,4 +1,4 @@
-"""security_manager= of open_network_stream: nothing is said before it agrees, nothing open after it refuses."""
+"""security_manager= of open_network_stream: no data before it agrees, no connection after it refuses."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from netproc.streams.security import Answer
 from netproc.test.support.openstream import CAPABILITIES, OpenStreamCase, Script, secure
 from netproc.test.support.peers import line
 
-#: The server proves nothing, so that all is the manager's to say.
+#: The server need not prove anything, so only the manager decides.
 UNVERIFIED = TLSParameters(verify_error=None)
 
 
@@ -59,7 +59,7 @@ class SecurityManagerTests(OpenStreamCase):
             )
             error = await self.refusal(opening)
             self.assertIn("unknown-ca", error.conditions)
-            # In clear text it had to speak; encrypted it said nothing.
+            # netproc has sent the two commands in clear text, and no data inside TLS.
             heard = [said for said in await served if said]
             self.assertEqual(0 if kind == "tls" else 2, len(heard))
 
@@ -75,7 +75,7 @@ class SecurityManagerTests(OpenStreamCase):
             self.assertEqual(b"np9 LOGOUT\r\n", (await served)[-1])
 
     async def check_bare(self, serve: Script, **keywords: Any) -> None:
-        """Without a dialogue the first bytes of the server come while the manager still thinks."""
+        """Without a dialogue the server's first bytes arrive before the manager has decided."""
         thinking: Deferred[Answer] = Deferred()
         asked: Deferred[None] = Deferred()
 
@@ -110,7 +110,7 @@ class SecurityManagerTests(OpenStreamCase):
         await self.check_bare(serve, type="tls", tls_parameters=UNVERIFIED)
 
     async def test_clear_text_without_a_dialogue(self) -> None:
-        """Nobody could be told to begin TLS."""
+        """Without a dialogue netproc cannot ask the server for TLS."""
 
         def serve(sock: socket.socket, heard: list[bytes]) -> None:
             sock.sendall(b"hello\n")
@@ -120,7 +120,7 @@ class SecurityManagerTests(OpenStreamCase):
         await self.check_bare(serve, tls_parameters=None, warn_unless_encrypted=True)
 
     async def test_clear_text_that_it_has_nothing_against(self) -> None:
-        """It says so at once, before the connection has a receiver."""
+        """The manager agrees at once, before the connection has a receiver."""
 
         def serve(sock: socket.socket, heard: list[bytes]) -> None:
             sock.sendall(b"* OK ready\r\n")
@@ -206,8 +206,8 @@ class SecurityManagerTests(OpenStreamCase):
 
         opening, served = self.open(script, security_manager=SecurityManager(ask=ask), **keywords)
         await asked
-        # Not from inside of what is asked: there the connect's own Deferred is just firing, and a Deferred that
-        # fires cannot be cancelled.
+        # Not inside `ask`, because there the Deferred of the connect is firing, and a Deferred that fires cannot
+        # be cancelled.
         await self.turn()
         opening.cancel()
         self.failureResultOf(opening, CancelledError)
@@ -228,7 +228,7 @@ class SecurityManagerTests(OpenStreamCase):
         await served
 
     async def test_a_host_that_once_had_tls(self) -> None:
-        """And has none today: somebody may have taken it away."""
+        """The host has no TLS now; an attacker may have removed the offer."""
         manager = SecurityManager(pins=self.store())
         listener = socket.create_server(("127.0.0.1", 0))
         process, served = await self.opened(
@@ -250,7 +250,7 @@ class SecurityManagerTests(OpenStreamCase):
         self.assertEqual([b"np1 CAPABILITY\r\n", b""], await served)
 
     async def test_warn_unless_encrypted(self) -> None:
-        """Where nobody can be warned, the answer is no."""
+        """Without `ask`, the warning is a refusal."""
         opening, served = self.open(imap_without_tls, type=None, warn_unless_encrypted=True)
         error = await self.refusal(opening)
         self.assertEqual(1, len(error.conditions))
@@ -258,7 +258,7 @@ class SecurityManagerTests(OpenStreamCase):
         _, served = await self.opened(self.imap, type=None, warn_unless_encrypted=True)
 
     async def test_warn_unless_encrypted_where_nothing_begins_tls(self) -> None:
-        """It is refused before a word has been said."""
+        """The stream is refused before netproc sends any data."""
 
         def serve(sock: socket.socket, heard: list[bytes]) -> None:
             sock.sendall(b"* OK ready\r\n")

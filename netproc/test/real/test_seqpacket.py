@@ -1,4 +1,4 @@
-"""Seqpacket processes over UNIX sockets: packets stay apart, all else is as for streams (F18)."""
+"""Seqpacket processes over UNIX sockets: packets stay separate, all else is as for streams (F18)."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class SeqpacketTests(NetprocTestCase):
 
         server = await self.server(filter=filter)
         client = await self.client_of(server)
-        # Longer than a piece of a stream.
+        # Longer than one read from a stream.
         packets = [bytes(70_000), b"two"]
         for packet in packets:
             client.send(packet)

@@ -1,4 +1,4 @@
-"""Servers: where they listen, what they set, what their connections are called and inherit."""
+"""Servers: where they listen, their options, and the names and inherited settings of their connections."""
 
 from __future__ import annotations
 
@@ -214,7 +214,7 @@ class ShortConnectionTests(TcpFixture):
 
 class OptionTests(TcpFixture):
     def kernel(self, process: NetworkProcess, level: int, option: int) -> int:
-        """What the kernel says of an option."""
+        """Return the kernel's value of an option."""
         place: Any = process._lifecycle.port or process._lifecycle.channel
         sock = getattr(place, "_socket", None) or place.transport.getHandle()
         return sock.getsockopt(level, option)

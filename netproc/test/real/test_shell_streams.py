@@ -1,4 +1,4 @@
-"""The type "shell" of open_network_stream: a command in the place of a connection."""
+"""The type "shell" of open_network_stream: a command instead of a connection."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ class ShellStreamTests(NetprocTestCase):
         self.assertEqual("exit", process.status)
 
     async def leaves_a_child(self, command: str) -> tuple[NetworkProcess, Recorder]:
-        """The process of COMMAND, which leaves a child behind, and what it has printed after the child's id."""
+        """Return the process of COMMAND, which leaves a child running, and its output, which begins with the child's id."""
         recorder = Recorder()
         process = await self.shell(command, coding="binary", filter=recorder)
         self.addCleanup(lambda: os.kill(int(recorder.data.split()[0]), signal.SIGKILL))
@@ -147,7 +147,7 @@ class ShellStreamTests(NetprocTestCase):
         self.assertEqual(["finished\n"], self.events(process))
 
     async def test_a_child_that_keeps_the_standard_input(self) -> None:
-        """What it has not read is of no use any more, and the pipe is closed."""
+        """Input that the command has not read is dropped, and the pipe is closed."""
         process, _ = await self.leaves_a_child("exec 3<&0; sleep 60 <&3 & echo $!; read x; exit 0")
         process.send(b"x\n" + bytes(1_000_000))
         await process.closed

@@ -1,4 +1,4 @@
-"""What happens when the reactor stops, or the clock does strange things: in programs of their own."""
+"""Programs whose reactor stops, or whose clock jumps; each test runs one as a child."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ print("started", flush=True)
 reactor.run()
 """
 
-#: A server that may have few descriptors, and says how it fares.
+#: A server with a low limit of descriptors, which prints its state.
 SHORTAGE = """
 import resource, sys
 from twisted.internet import reactor
@@ -111,7 +111,7 @@ class ReactorStopTests(ProgramTestCase):
         )
 
 
-#: Sends, and lets the reactor stop at once.  CLIENT makes a client, THEN may say how it goes on.
+#: A program that sends, and stops the reactor at once.  CLIENT makes a client, THEN may add further code.
 LAST_WORDS = """
 import dataclasses, os, sys
 from twisted.internet import ssl, task
@@ -148,13 +148,13 @@ reactor.callWhenRunning(reactor.stop)
 reactor.run()
 """
 
-#: More than the kernel takes at once.
+#: More bytes than the kernel takes at once.
 MUCH = 4_000_000
 LINE = "make_network_process(name='c', {})"
 
 
 class LastWordsTests(ProgramTestCase):
-    """What was sent before the reactor stops is written."""
+    """Data that was sent before the reactor stops is written."""
 
     async def serve(self, **keywords: Any) -> tuple[NetworkProcess, Recorder]:
         recorder = Recorder()
@@ -164,7 +164,7 @@ class LastWordsTests(ProgramTestCase):
         return server, recorder
 
     async def says(self, client: str, size: int = MUCH, then: str = "pass") -> str:
-        """What the program prints that makes CLIENT, sends, and does THEN before its reactor stops."""
+        """Return what the program prints that makes CLIENT, sends, and runs THEN before its reactor stops."""
         code = LAST_WORDS.replace("CLIENT", client).replace("THEN", then)
         program = self.python("-c", code, str(size))
         status = await self.ends(program, 20)
@@ -192,7 +192,7 @@ class LastWordsTests(ProgramTestCase):
             )
 
     async def test_a_process_that_nothing_waits_for(self) -> None:
-        """There is time for what the system takes at once, and no more."""
+        """netproc writes what the system takes at once, and no more."""
         server, recorder = await self.serve()
         place = f"service={server.contact('service')}, noquery=True"
         await self.check(recorder, LINE.format(place), 1000)
@@ -254,7 +254,7 @@ class LastWordsTests(ProgramTestCase):
         self.assertEqual("connection broken: the peer does not read", reason)
 
     async def test_what_is_sent_when_the_time_is_over(self) -> None:
-        """A client that is made while the others are being closed."""
+        """A client that is made while netproc closes the others."""
         with socket.create_server(("127.0.0.1", 0)) as listener:
             place = f"service={listener.getsockname()[1]}"
             program = self.python("-c", TOO_LATE.replace("CLIENT", LINE.format(place)))
@@ -306,13 +306,13 @@ class ClockTests(ProgramTestCase):
 
 class ShortageTests(ProgramTestCase):
     async def test_no_descriptors_left(self) -> None:
-        """The server neither spins nor floods the log, and serves whoever waits afterwards (H10)."""
+        """The server neither spins nor floods the log, and serves the waiting clients afterwards (H10)."""
         program = self.python("-c", SHORTAGE)
         port = int((await self.printed(program, r"port (\d+)"))[1])
         peers = [socket.create_connection(("127.0.0.1", port), PATIENCE) for _ in range(40)]
         await self.printed(program, "accept failed with code 24")
         first, last = await self.shortage(program, 1), await self.shortage(program, 5)
-        # A failure is a pause: the reactor looks once or twice, and sleeps.
+        # After a failure the server pauses: the reactor tries once or twice, and then sleeps.
         self.assertLess(last - first, 20)
         self.assertLess(program.errors.count("cannot accept"), 5)
         served, waiting = peers[:-20], peers[-20:]
@@ -323,5 +323,5 @@ class ShortageTests(ProgramTestCase):
         program.stop()
 
     async def shortage(self, program: Program, number: int) -> int:
-        """How often the reactor has worked when so many descriptors were missing."""
+        """Return how many turns the reactor has done at the given number of failures."""
         return int((await self.printed(program, rf"code 24 {number} (\d+)"))[1])

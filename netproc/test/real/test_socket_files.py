@@ -23,7 +23,7 @@ def mode_of(path: str) -> int:
 class SocketFileTests(NetprocTestCase):
     async def setUp(self) -> None:
         await super().setUp()
-        # Short: a socket's name has 107 bytes.
+        # Short, because a socket's name has at most 107 bytes.
         self.path = f"sock{abs(hash(self.id())) % 10**9}"
         self.addCleanup(lambda: os.path.lexists(self.path) and os.unlink(self.path))
 
@@ -67,7 +67,7 @@ class SocketFileTests(NetprocTestCase):
         self.assertEqual([0o600], modes)
 
     async def test_the_mode_of_what_takes_its_place_is_not_changed(self) -> None:
-        """A link to another file, for instance, that somebody puts there as soon as it is bound."""
+        """For example, another program puts a link to another file there as soon as the socket is bound."""
         precious = self.path + "p"
         with open(precious, "w"):
             self.addCleanup(os.unlink, precious)
@@ -176,7 +176,7 @@ class SocketFileTests(NetprocTestCase):
         self.assertEqual(errno.ENOENT, error.errno)
 
     async def test_a_lock_on_the_directory_hinders_nobody(self) -> None:
-        """Whoever can read a directory can lock it, and some systems advise to."""
+        """A program that can read a directory can lock it, and some systems advise to do so."""
         directory = os.open(".", os.O_RDONLY)
         self.addCleanup(os.close, directory)
         for kind in (fcntl.LOCK_SH, fcntl.LOCK_EX):
@@ -199,7 +199,7 @@ class SocketFileTests(NetprocTestCase):
         self.assertRaises(BlockingIOError, starting.accept)
 
     def other_first(self, name: str) -> socket.socket:
-        """A server that replaces the stale file, just before the function NAME of `os` is called for it."""
+        """Make a server that replaces the stale file, just before the function NAME of `os` is called for it."""
         self.stale()
         other = socket.socket(socket.AF_UNIX)
         self.addCleanup(other.close)
@@ -241,7 +241,7 @@ class SocketFileTests(NetprocTestCase):
         return [name for name in os.listdir() if name.startswith(self.path + ".")]
 
     def bound(self) -> socket.socket:
-        """A server at the path, started by netproc's own rules."""
+        """Make a server at the path by netproc's own rules."""
         sock = socket.socket(socket.AF_UNIX)
         self.addCleanup(sock.close)
         address = SocketAddress(socket.AF_UNIX, self.path.encode())
@@ -251,7 +251,7 @@ class SocketFileTests(NetprocTestCase):
     def at_step(
         self, owner: Any, name: str, step: Callable[[], object], late: bool = False
     ) -> None:
-        """Do STEP once, just before (LATE: after) the next call of the function NAME of OWNER."""
+        """Run STEP once, just before the next call of the function NAME of OWNER, or with LATE just after it."""
         real = getattr(owner, name)
 
         def stepping(*arguments: Any, **keywords: Any) -> Any:
@@ -266,7 +266,7 @@ class SocketFileTests(NetprocTestCase):
         self.patch(owner, name, stepping)
 
     async def connects(self) -> None:
-        """A client reaches the server of netproc at the path, and both go."""
+        """Check that a client reaches netproc's server at the path; then delete both."""
         await self.make(name="c", remote=self.path)
         await self.until(lambda: len(self.ledger.events) == 3)
         for process in self.ledger.events:
@@ -279,7 +279,7 @@ class SocketFileTests(NetprocTestCase):
         self.assertEqual([], self.beside())
 
     async def test_a_slow_one_never_moves_the_file_of_a_faster_one(self) -> None:
-        """The faster one replaces the stale file after the slow one has found it stale."""
+        """The fast server replaces the stale file after the slow one has found it stale."""
         for late in (False, True):
             self.stale()
             moved: list[Any] = []
@@ -316,7 +316,7 @@ class SocketFileTests(NetprocTestCase):
         self.assertEqual([], self.beside())
 
     async def test_a_lock_that_cannot_be_had_does_not_hinder(self) -> None:
-        """Another user has put something there, or the file system has no locks."""
+        """Another user has put a file there, or the file system has no locks."""
 
         def refuse(*arguments: object) -> None:
             raise OSError(errno.ENOLCK, "No locks available")
@@ -355,7 +355,7 @@ class SocketFileTests(NetprocTestCase):
         await self.connects()
 
     async def test_putting_back_never_replaces_a_third_file(self) -> None:
-        """Programs without our lock replace the file just before it is moved aside, and just after."""
+        """Programs that do not use our lock replace the file just before it is moved aside, and just after."""
         self.other_first("rename")
         third = socket.socket(socket.AF_UNIX)
         self.addCleanup(third.close)

@@ -1,4 +1,4 @@
-"""An event that a reactor has for a closed socket, when another one has its number by now."""
+"""Events that a reactor has for a closed socket, after another socket got its number."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from netproc.test.support.peers import in_thread, read_exactly, reset, silent_li
 
 
 def tell_hang_up(descriptor: Any, reason: Exception) -> None:
-    """Do what Twisted's reactors do when the kernel says that DESCRIPTOR has hung up."""
+    """Do what Twisted's reactors do when the kernel reports that DESCRIPTOR has hung up."""
     reactor.removeReader(descriptor)
     reactor.removeWriter(descriptor)
     descriptor.connectionLost(Failure(reason))
@@ -56,7 +56,7 @@ class StaleEventContract:
         await (await self.connection(server)).closed
 
     async def test_the_descriptor_of_a_connection_that_was_reset_in_the_same_batch(self) -> None:
-        """The first connection ends the second one, whose hang-up is next; a third one gets its number."""
+        """The first connection ends the second, whose hang-up is the next event; a third gets its number."""
         connections: list[NetworkProcess] = []
 
         def end_second(process: NetworkProcess, data: bytes) -> None:
@@ -77,7 +77,7 @@ class StaleEventContract:
         connections[1].stop()
         connections[1].send(b"x" * 15 * MB)
         await self.until_quiet(lambda: connections[1].pending)
-        # These three are ready in this order when the reactor looks again.
+        # These three are ready in this order in the reactor's next turn.
         first.send(b"now")
         third = self.raw_client(server)
         self.addCleanup(third.close)

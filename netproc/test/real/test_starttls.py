@@ -27,7 +27,7 @@ GO = b"go ahead\r\n"
 
 
 def offer(process: NetworkProcess, data: bytes) -> None:
-    """A filter of a server that has STARTTLS; the request may come in pieces."""
+    """Return the filter of a server with STARTTLS; the request may come in pieces."""
     line = process.plist["line"] = process.plist.get("line", b"") + data  # type: ignore[operator]
     if line.startswith(ASK):
         process.send(GO)
@@ -44,7 +44,7 @@ class StartTlsFixture(NetprocTestCase):
         self.patch(contexts, "security", self.security)
 
     async def server_and_peer(self, **keywords: Any) -> tuple[NetworkProcess, socket.socket]:
-        """An accepted connection of a server that has STARTTLS, and the peer's socket."""
+        """Return an accepted connection of a server with STARTTLS, and the peer's socket."""
         keywords = {"filter": offer, "coding": "binary", **keywords}
         server = await self.make(name="s", server=True, service=True, **keywords)
         peer = socket.create_connection(("127.0.0.1", server.contact("service")), PATIENCE)
@@ -165,7 +165,7 @@ class StartTlsTests(StartTlsFixture):
         await self.until(lambda: recorder.data == b"hello")
 
     async def test_carry_over_of_the_decoder_is_not_text_of_tls(self) -> None:
-        """A byte that was injected as the beginning of a character breaks the handshake."""
+        """An injected byte that begins a character breaks the handshake."""
         process, peer = await self.client_and_peer(coding="utf-8")
         peer.sendall(b"\xc3")
         await self.until(lambda: process.received)
@@ -269,10 +269,10 @@ class StartTlsTests(StartTlsFixture):
 
 
 class InjectionTests(StartTlsFixture):
-    """Whatever comes behind the request belongs to TLS, wherever the chunks are cut."""
+    """All input after the request belongs to TLS, wherever the chunks are cut."""
 
     async def converse(self, before: bytes, cut: int) -> bytes:
-        """What the server answers to a client that sends BEFORE, in two pieces, and then records."""
+        """Return the server's answer to a client that sends BEFORE in two pieces, and then TLS records."""
         process, peer = await self.server_and_peer()
         engine = SSL.Connection(AUTHORITY.client.context, None)
         engine.set_connect_state()
@@ -311,7 +311,7 @@ class InjectionTests(StartTlsFixture):
                 engine.bio_write(peer.recv(1 << 16))
 
     def cuts(self) -> list[int]:
-        """Where to cut the stream: around the request, and anywhere."""
+        """The positions where the stream is cut: around the request, and at random."""
         found = {*range(1, len(ASK) + 6)}
 
         @given(st.integers(1, len(ASK) + 600))

@@ -1,4 +1,4 @@
-"""The tools for tests of programs: connected pairs and clean tables, and the memory network with processes."""
+"""The tools for testing programs: connected pairs, clean tables, and the memory network with processes."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class PairTests(NetprocTestCase):
         self.table: ProcessTable[NetworkProcess] = ProcessTable()
 
     def tls(self, **fields: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-        """The keywords for a client and a server that do TLS; FIELDS are the server's."""
+        """Return the keywords for a client and a server with TLS; FIELDS are the server's."""
         path = os.path.abspath(self.mktemp())
         with open(path, "wb") as file:
             file.write(ROOT.pem)
@@ -49,7 +49,7 @@ class PairTests(NetprocTestCase):
 
     def assert_empty(self) -> None:
         self.assertEqual([], self.table.processes())
-        # A name that is reserved would make this one "client<1>" or "server<1>".
+        # If a name were still reserved, this would return "client<1>" or "server<1>".
         self.assertEqual(
             ["client", "server"], [self.table.reserve(n) for n in ("client", "server")]
         )
@@ -114,7 +114,7 @@ class PairTests(NetprocTestCase):
             self.assert_empty()
 
     async def test_a_client_that_is_refused(self) -> None:
-        """Its handshake is done before the server has seen that the certificate is missing."""
+        """The client's handshake is done before the server notices that the certificate is missing."""
         client, server = self.tls(request_client_certificate="required")
         for nowait in (False, True):
             failing = self.pair(client={"nowait": nowait, **client}, server=server)
@@ -123,7 +123,7 @@ class PairTests(NetprocTestCase):
             self.assert_empty()
 
     async def test_cancelling(self) -> None:
-        """In each turn, until it is too late."""
+        """Cancel in each turn, until the pair is connected."""
         for client, server in (({}, {}), self.tls()):
             turns, done = 0, False
             while not done:
@@ -172,7 +172,7 @@ class StandIn:
 
 class TableTests(NetprocTestCase):
     async def test_nothing_is_left(self) -> None:
-        """In a real test, whose cleanups run after this."""
+        """The cleanups of this test check that no process is left."""
         table = clean_table(self)
         for process in await connected_pair(table=table):
             process.delete()

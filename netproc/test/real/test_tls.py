@@ -8,10 +8,10 @@ from netproc.test.support.tlsfixture import TlsFixture
 
 
 class TlsContractTests(TlsFixture, StreamContract):
-    """The contract over TLS, by OpenSSL on the socket."""
+    """The contract over TLS, with OpenSSL on the socket."""
 
 
 class MemoryTlsContractTests(TlsContractTests):
-    """The contract over TLS, records passing through memory."""
+    """The contract over TLS, with records in memory."""
 
     security = staticmethod(tlsstandin.security_in_memory)

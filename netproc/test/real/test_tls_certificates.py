@@ -1,4 +1,4 @@
-"""Connections to servers whose certificates have something odd in them."""
+"""Connections to servers with unusual certificates."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class OddTests(NetprocTestCase):
         root = Authority("Root CA")
         trusted = renamed(root, root.pem, b"Rh\xf4ne", b"Rh\xf4ne")
         key, leaf = root.issue("localhost")
-        # One that nobody needs stands behind the server's own.
+        # The chain also has an unneeded certificate after the server's.
         other = Authority("Other CA")
         chain = renamed(root, leaf, b"Rh\xf4ne", b"Is\xe8re")
         chain += renamed(other, other.pem, b"Sa\xf4ne", b"Sa\xf4ne")

@@ -1,4 +1,4 @@
-"""net/tls/connection.py: how much one call reads, and what stays with the socket."""
+"""net/tls/connection.py: how much one call reads, and how much stays in the socket."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def client_context() -> SSL.Context:
 
 
 class ConnectionTests(SynchronousTestCase):
-    """Our connection is on a socket; the peer's is in memory, and the test carries what it sends."""
+    """Our connection is on a socket.  The peer's is in memory, and the test sends its records."""
 
     def connect(self, ours: SSL.Context, theirs: SSL.Context, is_server: bool) -> None:
         mine, self.peer_socket = socket.socketpair()
@@ -45,7 +45,7 @@ class ConnectionTests(SynchronousTestCase):
         self.connect(AUTHORITY.server.context, theirs or client_context(), is_server=True)
 
     def waiting(self) -> int:
-        """How many bytes the socket has for us."""
+        """How many received bytes are in the socket."""
         answer = fcntl.ioctl(self.socket, termios.FIONREAD, bytes(4))
         return int(struct.unpack("i", answer)[0])
 
@@ -68,7 +68,7 @@ class ConnectionTests(SynchronousTestCase):
             return b""
 
     def shake_hands(self, behind: Callable[[], bytes] = bytes, piece: int = PIECE) -> None:
-        """The peer sends what is BEHIND the handshake together with the end of that, in pieces."""
+        """Do the handshake; the peer sends its last part, and the bytes that follow it, together in pieces."""
         done = False
         while not done:
             said = self.records_of_peer()

@@ -1,4 +1,4 @@
-"""The examples of TLS do what they say, with peers of netproc's and of others.  From a checkout only."""
+"""The TLS examples work as described, with netproc and other programs as peers.  From a checkout only."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ class TLSExampleFixture(ProgramTestCase):
         self.certificate = os.path.abspath(os.path.join(self.directory(), CERTIFICATE_FILE))
 
     def directory(self) -> str:
-        """A new one, with a certificate to try TLS with."""
+        """Make a new directory with a certificate to try TLS with."""
         made = self.mktemp()
         os.makedirs(made)
         write_new(made, {KEY_FILE: (0o600, KEY), CERTIFICATE_FILE: (0o644, CERTIFICATE)})
         return made
 
     def run_example(self, name: str, port: str, tls: str | None = None) -> Program:
-        """NAME, which has PORT written in it, on the port of the test; and with another TLS = …"""
+        """Run the example NAME with the port of the test instead of PORT, and with TLS as its `TLS = …`."""
         code = example(name)
         if tls is not None:
             code = re.sub("(?m)^TLS = .*", f"TLS = {tls}", code)
@@ -53,7 +53,7 @@ class EchoTests(TLSExampleFixture):
         self.assertEqual((0, "hello\n"), (await self.ends(client), client.text()), client.errors)
 
     async def test_the_wrong_server(self) -> None:
-        """What the tutorial says about it."""
+        """The tutorial shows these errors."""
         with open(os.path.join(checkout(), "docs", "tutorial", "tls.rst"), encoding="utf-8") as f:
             page = f.read()
         wrong = re.findall("``TLS = (.*?)``", page)
@@ -66,7 +66,7 @@ class EchoTests(TLSExampleFixture):
             self.assertEqual(line, client.errors.rstrip().splitlines()[-1])
 
     def test_they_are_short(self) -> None:
-        """The tutorial says so: a dozen lines behind the imports."""
+        """As the tutorial says, they have a dozen lines after the imports."""
         for name in ("tls_echo_server.py", "tls_client.py"):
             _, _, code = example(name).partition("make_network_process\n")
             self.assertLessEqual(len([line for line in code.splitlines() if line]), 12, name)
@@ -84,7 +84,7 @@ class SMTPServerTests(TLSExampleFixture):
             *("-verify_return_error", "-verify_hostname", "localhost"),
         ]
         said = await in_thread(run_with_input, client, b"EHLO me\nSTARTTLS\nQUIT\n")
-        # It shows the last line of what came before TLS, too.
+        # openssl also prints the last line that it received before TLS.
         self.assertIn(b"250 localhost\r\n502 What?\r\n221 Bye\r\n", said)
 
     async def test_curl(self) -> None:
@@ -124,7 +124,7 @@ class SMTPServerTests(TLSExampleFixture):
         self.assertIs(False, client.truncated)
 
     async def test_a_command_behind_starttls_is_not_obeyed(self) -> None:
-        """What somebody has put behind it breaks the handshake."""
+        """An injected command after it breaks the handshake."""
         said: list[str] = []
         client = await self.make(
             name="c",

@@ -1,4 +1,4 @@
-"""What goes wrong with TLS: stalls, alerts, clear text, cut-off input; and what must not."""
+"""Failures of TLS: stalls, alerts, clear text, cut-off input; and cases that must not fail."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ from netproc.test.support.tlsstandin import AUTHORITY, Parameters
 
 
 def refusing(connection: SSL.Connection) -> ProcessError:
-    """The check of a peer that is not who it should be."""
+    """A check that refuses the peer."""
     return ProcessError(None, "TLS: this is somebody else")
 
 
 class Fixture(TlsFixture):
-    """The peers are of Python's ssl, or plain sockets."""
+    """A test case whose peers use Python's ssl, or are plain sockets."""
 
     async def setUp(self) -> None:
         await super().setUp()
@@ -56,7 +56,7 @@ class Fixture(TlsFixture):
         return peer
 
     def making(self, **keywords: Any) -> tuple[Deferred[NetworkProcess], Deferred[socket.socket]]:
-        """A client that connects, and the plain socket of its peer."""
+        """Return the Deferred of a client, and the Deferred of its peer's plain socket."""
         listener = socket.create_server(("127.0.0.1", 0))
         self.addCleanup(listener.close)
         peer = in_thread(accept, listener)
@@ -69,7 +69,7 @@ class Fixture(TlsFixture):
 
 
 class LastWordTests(Fixture):
-    """The goodbye, when the kernel has no room for it at first."""
+    """The close_notify, if the kernel has no room for it at first."""
 
     async def setUp(self) -> None:
         await super().setUp()
@@ -87,7 +87,7 @@ class LastWordTests(Fixture):
         self.asked: list[NetworkProcess] = []
 
     async def ask(self, answer: Callable[[NetworkProcess], None]) -> ssl.SSLSocket:
-        """A peer that has asked a server that does ANSWER, and takes no bare end for a goodbye."""
+        """Return a peer that has sent a request to a server with ANSWER, and that requires a close_notify."""
         server = await self.make(
             name="s",
             server=True,
@@ -125,7 +125,7 @@ class LastWordTests(Fixture):
     async def test_behind_the_goodbye_of_the_peer(self) -> None:
         peer = await self.ask(lambda process: process.send(b"answer"))
         self.assertEqual(b"answer", await in_thread(read_exactly, peer, 6))
-        # This fails when the other goodbye does not come.
+        # This fails if netproc's close_notify does not come.
         await in_thread(peer.unwrap)
         self.assertEqual(1, len(self.refused))
 
@@ -180,7 +180,7 @@ class HandshakeTests(Fixture):
         self.advance(20)
         for sock in silent:
             self.assertEqual("ConnectionResetError", await in_thread(self.read_to_the_end, sock))
-        # A peer may hear of it before the log does.
+        # A peer may see the end before it is logged.
         await self.until(lambda: len(self.log) >= MOST_COMPLAINTS)
         self.assertEqual({"TLS handshake failed: timed out"}, set(self.log))
         peer.close()
@@ -215,7 +215,7 @@ class HandshakeTests(Fixture):
         self.assertIn("alert unknown ca", self.log[0])
 
     async def test_a_peer_that_is_refused_hears_nothing(self) -> None:
-        """By the check behind the handshake, of a client and of a server."""
+        """The check after the handshake refuses it, in a client and in a server."""
         parameters = Parameters(AUTHORITY.client.context, "localhost", refusing)
         made, accepting = self.making(tls_parameters=parameters)
         tls = await self.raw_server_side(await accepting)
@@ -267,7 +267,7 @@ class HandshakeTests(Fixture):
         self.assertEqual("ConnectionResetError", await in_thread(self.read_to_the_end, peer))
 
     def read_to_the_end(self, sock: socket.socket) -> str:
-        """How SOCK ended."""
+        """Return how SOCK ended."""
         try:
             return f"in order, {read_all(sock)!r}"
         except OSError as error:
@@ -317,12 +317,12 @@ class EndTests(Fixture):
             process.delete()
             await process.closed
             self.assertEqual((0, None), (process.unsent, process.reason))
-            # The whole of it, then the word that it is the whole.
+            # All data, and then a close_notify.
             self.assertEqual(b"bye", await in_thread(read_all, tls))
             tls.close()
 
     async def test_late_alerts_are_the_reason(self) -> None:
-        """With TLS 1.3 a client is done before the server has seen its certificate."""
+        """In TLS 1.3 the client's handshake is done before the server has seen its certificate."""
         made, accepting = self.making()
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         AUTHORITY.certificate.configure_cert(context)
@@ -424,7 +424,7 @@ class PlaceTests(Fixture):
 
         gc.collect()
         before: set[int] = set()
-        # A test that has failed keeps its channels.
+        # Tests that failed earlier keep their channels.
         before = set(map(id, left()))
         gc.disable()
         self.addCleanup(gc.enable)

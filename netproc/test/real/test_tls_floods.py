@@ -1,4 +1,4 @@
-"""TLS peers that keep netproc busy: how much it does in one turn, and how much it keeps for them."""
+"""TLS peers that keep netproc busy: how much work it does in one turn, and how much memory it uses."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class FloodContract:
     """The test is a client of TLS."""
 
     security: Any
-    #: So many answers fill what the kernel and netproc hold.
+    #: The answers to this many requests fill the buffers of the kernel and of netproc.
     questions = 20_000
 
     async def setUp(self) -> None:
@@ -45,7 +45,7 @@ class FloodContract:
         return await self.connection(server)
 
     def shake_hands(self) -> bool:
-        """Go on with the handshake; whether it is done."""
+        """Continue the handshake; return whether it is done."""
         self.read()
         try:
             self.engine.do_handshake()
@@ -95,15 +95,15 @@ class FloodContract:
 
 
 class SocketTests(FloodContract, UnixFixture):
-    """OpenSSL has the socket.  That of a UNIX connection holds little and does not grow."""
+    """OpenSSL on the socket, which is a UNIX socket because its buffer is small and does not grow."""
 
     security = staticmethod(tlsstandin.security)
-    # Each answer is a message of its own to the kernel, and takes more room there.
+    # Each answer is a separate message in the kernel, and takes more room there.
     questions = 4_000
 
 
 class MemoryTests(FloodContract, UnixFixture):
-    """Records pass through memory."""
+    """With records in memory."""
 
     security = staticmethod(tlsstandin.security_in_memory)
 
@@ -170,7 +170,7 @@ class MemoryTests(FloodContract, UnixFixture):
 
 
 class Takes:
-    """A connection to a peer that reads as fast as anything is sent."""
+    """A connection to a peer that reads all data at once."""
 
     def send(self, data: memoryview) -> int:
         return min(16384, len(data))

@@ -1,4 +1,4 @@
-"""What the how-to pages on TLS say and no command of theirs shows.  From a checkout only."""
+"""Statements of the how-to pages on TLS that their commands do not show.  From a checkout only."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from netproc.test.support.programs import Program, ProgramTestCase
 
 
 class Files:
-    """A key and its certificate, which can be replaced."""
+    """The files of a key and its certificate, which can be replaced."""
 
     def __init__(self, directory: str) -> None:
         os.makedirs(directory)
@@ -26,7 +26,7 @@ class Files:
         self.replace()
 
     def replace(self, key_too: bool = True) -> None:
-        """by new ones; without KEY_TOO they do not belong together."""
+        """Write a new pair; without KEY_TOO only the certificate is new, and they do not belong together."""
         key, certificate = devcert.make_certificate(NOW)
         for name, content in ((self.key, key), (self.certificate, certificate)):
             if key_too or name != self.key:
@@ -41,7 +41,7 @@ class Files:
 
 class TLSHowToTests(ProgramTestCase):
     async def test_pins(self) -> None:
-        """A server with another key is refused, with the line that the page shows."""
+        """A server with another key is refused with the error that the page shows."""
         [example] = examples("pins")
         with open(os.path.join(checkout(), "docs/howto/pins.rst"), encoding="utf-8") as file:
             found = re.search(r"python known.py\n   (localhost:7007: .*)\n", file.read())
@@ -111,7 +111,7 @@ class RenewalTests(NetprocTestCase):
         await self.answers(new)
 
     async def test_half_of_a_renewal(self) -> None:
-        """The old pair is used, and the log says so once."""
+        """netproc uses the old pair, and logs this once."""
         lines: list[LogEvent] = []
         globalLogPublisher.addObserver(lines.append)
         self.addCleanup(globalLogPublisher.removeObserver, lines.append)

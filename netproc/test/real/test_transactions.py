@@ -1,4 +1,4 @@
-"""transactions.py: questions and answers over a real connection."""
+"""transactions.py: requests and answers over a real connection."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class TransactionTests(TcpFixture):
         await self.failure_of(third, ProcessError)
 
     async def test_an_answer_that_one_match_spans(self) -> None:
-        """Not found at each piece, but soon; and when the peer ends, or the time is over, at once."""
+        """It is not searched after each piece, but soon; and at once if the peer ends or the time is over."""
         answer = b"begin" + b"x" * 10_000 + b"end"
         for then in ("wait", "close", "late"):
             self.patch(transactions, "LOOK_AFTER", 0.01 if then == "wait" else 60)
@@ -102,7 +102,7 @@ class TransactionTests(TcpFixture):
         self.assertEqual(["x\n"] * 3000, [await answer for answer in answers])
 
     async def test_a_coding_that_changes_the_kind(self) -> None:
-        """The queue is of no use any more; the process is the program's."""
+        """The queue fails, and the program can go on with the process."""
         queue, process, peer = await self.queue()
         asked = queue.enqueue("?", r"\n")
         delayed = queue.enqueue("?", r"\n", delay_question=True)

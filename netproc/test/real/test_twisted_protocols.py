@@ -1,4 +1,4 @@
-"""Twisted's own protocols meet the same events over netproc's endpoints as over "tcp:"."""
+"""Twisted's own protocols get the same events over netproc's endpoints as over "tcp:"."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Echo(Noting):
 
 @implementer(IPushProducer)
 class WritesLast(Protocol):
-    """Closes while its producer is paused, which writes its last word some time after it has been resumed."""
+    """Closes while its producer is paused; the producer writes its last data some time after it is resumed."""
 
     paused = False
 
@@ -88,7 +88,7 @@ class Aborts(Protocol):
 
 
 class PausesLate(Protocol):
-    """Writes more than the kernel takes, and then wants no more input."""
+    """Writes more than the kernel takes, and then pauses its input."""
 
     heard = b""
     lost = False
@@ -135,7 +135,7 @@ class Logging(Noting):
 
 
 class Connecting:
-    """A reactor for a forwarder whose clients connect by an endpoint of the test."""
+    """A reactor for a forwarder; its clients connect with the endpoint of the test."""
 
     def __init__(self, test: Any) -> None:
         self._test = test
@@ -145,7 +145,7 @@ class Connecting:
 
 
 class ProtocolContract:
-    """What Twisted's protocols and programs are told."""
+    """The events of Twisted's protocols and programs."""
 
     async def test_a_keep_alive_client_leaves(self) -> None:
         peer = self.peer(await self.serve(Site(Poll())))
@@ -164,7 +164,7 @@ class ProtocolContract:
             await self.until(lambda poll=poll: poll.gone)
 
     async def forwarded(self) -> tuple[Any, socket.socket]:
-        """A server behind a forwarder, and a client before it."""
+        """A client, a forwarder and a server."""
         backend = Kept(Echo)
         factory = portforward.ProxyFactory("127.0.0.1", await self.serve(backend))
 
@@ -219,7 +219,7 @@ class ProtocolContract:
             self.assertRaises(TypeError, protocol.transport.write, wrong)
 
     async def test_a_pause_after_a_reset(self) -> None:
-        """The reset has come before the input that makes the protocol pause."""
+        """The reset arrives before the protocol receives the input that makes it pause."""
         protocol, peer = await self.serve_one(PausesLate)
         peer.sendall(b"a")
         await self.until(lambda: protocol.heard)

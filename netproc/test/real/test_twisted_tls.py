@@ -1,4 +1,4 @@
-"""Twisted's protocols over TLS that netproc does: who the peer is, when it is known, and `startTLS`."""
+"""Twisted's protocols over netproc's TLS: the peer's certificate, when it is known, and `startTLS`."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def client_options(name: str = "localhost") -> Any:
 
 @implementer(IHandshakeListener)
 class Speaker(LineReceiver):
-    """Notes what it is told, and who the peer is when the handshake is done."""
+    """Records its calls, and the peer's certificate when the handshake is done."""
 
     def __init__(self) -> None:
         self.events: list[object] = []
@@ -76,7 +76,7 @@ class UpgradingClient(Speaker):
         super().lineReceived(line)
         if line == b"go ahead":
             self.transport.startTLS(self.options or client_options())
-            # It waits for the handshake, and is never sent in clear text.
+            # This line waits for the handshake, and is never sent in clear text.
             self.sendLine(b"secret")
 
 
@@ -104,7 +104,7 @@ class Guest(amp.AMP):
 
 
 class StartTLSContract:
-    """Protocols that change to TLS."""
+    """Protocols that switch to TLS."""
 
     async def upgraded(self, client: Any) -> tuple[Any, Any]:
         factory = Kept(UpgradingServer)
@@ -135,7 +135,7 @@ class StartTLSContract:
         )
 
     async def test_a_client_that_does_not_verify(self) -> None:
-        """Nothing is asked of the context that the protocol does not ask."""
+        """netproc adds no checks to the context of the protocol."""
 
         class Careless(UpgradingClient):
             options = CERTIFICATE.options()

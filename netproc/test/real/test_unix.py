@@ -16,7 +16,7 @@ class UnixContractTests(UnixFixture, StreamContract):
 
 
 class LostOutputTests(UnixFixture):
-    """A peer that reads no more, but goes on sending."""
+    """A peer that stops reading, but goes on sending."""
 
     async def test_what_the_filter_cannot_send_is_logged_once(self) -> None:
         server = await self.server(filter=echo)
@@ -32,7 +32,7 @@ class LostOutputTests(UnixFixture):
 
 
 class TwistedTransportTests(UnixFixture):
-    """Protocols of Twisted's take any of our transports for one of TCP."""
+    """Twisted's protocols treat all our transports as TCP transports."""
 
     async def test_nagle_is_no_business_of_unix_sockets(self) -> None:
         process, _ = await self.client_of_raw()
@@ -43,12 +43,12 @@ class TwistedTransportTests(UnixFixture):
 
 
 class FullKernelTests(UnixFixture):
-    """The kernel has taken everything, and the peer reads nothing of it."""
+    """The kernel has taken all data, and the peer has read none of it."""
 
     async def test_delete_closes_and_the_peer_still_gets_all(self) -> None:
         process, peer = await self.client_of_raw()
         process.limits = Limits(linger_timeout=0.1, flush_timeout=3600)
-        # More than the quarter of the buffer up to which a UNIX socket counts as writable.
+        # More than a quarter of the buffer; above this a UNIX socket does not count as writable.
         process.send(b"x" * 100_000)
         await self.until(lambda: not process.pending)
         process.delete()

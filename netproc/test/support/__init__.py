@@ -1,4 +1,4 @@
-"""What tests share: test cases, fixtures, peers, child programs, certificates and scripted dialogues.
+"""Code that tests share: test cases, fixtures, peers, child programs, certificates and scripted dialogues.
 
 A test module imports from here, and never from another test module.
 """

@@ -1,4 +1,4 @@
-"""The test case of netproc: nothing may be left behind, and every process must keep the promises."""
+"""The test case of netproc: a test must close all that it opens, and every process must keep netproc's promises."""
 
 from __future__ import annotations
 
@@ -22,10 +22,11 @@ from netproc.process.process import DEFAULT_TABLE
 from netproc.test.support.ledger import Ledger
 from netproc.test.support.ports import reserve_port
 
-#: How long a whole test may take, and how long it may wait for one thing.  A slow machine fails no test.
+#: How many seconds a whole test may take, and how many it may wait for one condition.  Both are long enough
+#: for a slow machine.
 TIME_LIMIT = 120
 PATIENCE = 50.0
-#: How long a test looks on when nothing may happen; and how often the reactor works meanwhile, at least.
+#: How many seconds a test watches that nothing happens, and how many turns of the reactor at least.
 QUIET = 0.05
 TURNS = 10
 
@@ -34,16 +35,16 @@ E = TypeVar("E", bound=Exception)
 
 
 def descriptors() -> dict[str, str]:
-    """The open file descriptors and what they are."""
+    """Return the open file descriptors, each with what it refers to."""
     found = {}
     for name in os.listdir("/proc/self/fd"):
         try:
             target = os.readlink(f"/proc/self/fd/{name}")
         except OSError:
-            # The descriptor of the listing itself.
+            # This one was open for the listing only.
             continue
         if target != "/dev/null":
-            # Twisted keeps one of these for when there are no descriptors left.
+            # Twisted keeps one of these in reserve, to close it when descriptors run out.
             found[name] = target
     return found
 
@@ -53,25 +54,25 @@ def _selectables() -> set[Any]:
 
 
 def _threads() -> set[str]:
-    """The threads but those of the reactor's pool, which stay."""
+    """Return the threads except those in the reactor's pool, which stay."""
     return {t.name for t in threading.enumerate() if not t.name.startswith("PoolThread")}
 
 
 def install_resolver(test: SynchronousTestCase, resolve: Callable[..., object]) -> None:
-    """Let RESOLVE be the `resolveHostName` of the reactor until TEST is over."""
+    """Replace the reactor's `resolveHostName` by RESOLVE until TEST is over."""
     installed = reactor.installNameResolver(SimpleNamespace(resolveHostName=resolve))
     test.addCleanup(reactor.installNameResolver, installed)
 
 
 class NetprocTestCase(TestCase):
     """Checks after each test: descriptors, readers and writers, delayed calls (trial does that),
-    threads, the process tables, and the ledger.  A deprecated call of netproc's is an error."""
+    threads, the process tables, and the ledger.  A deprecated call in netproc is an error."""
 
     timeout = TIME_LIMIT
 
     async def setUp(self) -> None:
         self._allow_no_deprecated_calls()
-        # The reactor opens descriptors of its own when it starts, as it does for each test.
+        # The reactor opens its own descriptors when it starts, as it does for each test.
         await self.turn()
         self.ledger = Ledger()
         self._tables: list[ProcessTable[Any]] = []
@@ -79,19 +80,19 @@ class NetprocTestCase(TestCase):
         self._descriptors = descriptors()
         self._selectables = _selectables()
         self._threads = _threads()
-        # Cleanups run last in, first out: these are the last.
+        # Cleanups run in reverse order, so these run last.
         self.addCleanup(self._restore_clock)
         self.addCleanup(self._check_clean)
 
     def _allow_no_deprecated_calls(self) -> None:
-        """What netproc itself calls must not be on its way out; what tests and others call may."""
+        """Make a deprecated call in netproc an error; tests and other packages may make such calls."""
         self.enterContext(warnings.catch_warnings())
         warnings.filterwarnings(
             "error", category=DeprecationWarning, module=r"netproc(\.(?!test\b)|$)"
         )
 
     def _watch_tables(self) -> None:
-        """Let the ledger observe every table that there is or will be."""
+        """Let the ledger observe the default table, and every table that the test makes."""
         self._tables.append(DEFAULT_TABLE)
         self.addCleanup(DEFAULT_TABLE.observe(self.ledger.observe))
         make_table = ProcessTable.__init__
@@ -105,13 +106,13 @@ class NetprocTestCase(TestCase):
 
     async def _restore_clock(self) -> None:
         if "seconds" in vars(reactor):
-            # What is to be done at once may lead to more of it.
+            # A call that is due at once may schedule another one.
             for _ in range(3):
                 await self.turn()
             del reactor.seconds
 
     async def _settle(self) -> None:
-        """Let what was deleted close."""
+        """Let deleted processes close."""
         await self.lingers(*(process for process in self.ledger.events if not process.live))
 
     async def _check_clean(self) -> None:
@@ -130,7 +131,7 @@ class NetprocTestCase(TestCase):
         await self._is_gone("threads", lambda: _threads() - self._threads)
 
     async def _is_gone(self, what: str, left: Callable[[], Collection[object]]) -> None:
-        """Wait until nothing is LEFT; what closes may need another turn for it."""
+        """Wait until LEFT returns nothing; closing may need another turn of the reactor."""
         try:
             await self.until(lambda: not left())
         except self.failureException:
@@ -152,14 +153,14 @@ class NetprocTestCase(TestCase):
             await deferLater(reactor, 0.002)
 
     async def nothing_happens(self, expected: object, seen: Callable[[], object]) -> None:
-        """Check that SEEN returns EXPECTED and goes on doing so, whatever has been sent already."""
+        """Check that SEEN returns EXPECTED, and still does after the data already sent has arrived."""
         for _ in range(TURNS):
             self.assertEqual(expected, seen())
             await deferLater(reactor, QUIET / TURNS)
         self.assertEqual(expected, seen())
 
     async def until_quiet(self, seen: Callable[[], object]) -> None:
-        """Wait until what SEEN returns changes no more: until the kernel takes nothing, for example."""
+        """Wait until the result of SEEN no longer changes, for example because the kernel takes no more data."""
         deadline = reactor.seconds() + PATIENCE
         last, quiet = seen(), 0
         while quiet < TURNS:
@@ -170,12 +171,12 @@ class NetprocTestCase(TestCase):
             last, quiet = now, quiet + 1 if now == last else 0
 
     def advance(self, seconds: float) -> None:
-        """Let SECONDS pass at once on the clock of the reactor; fewer than the test itself may take."""
+        """Advance the reactor's clock by SECONDS, which must be less than the time limit of the test."""
         now = reactor.seconds
         reactor.seconds = lambda: now() + seconds
 
     async def lingers(self, *processes: NetworkProcess) -> None:
-        """Wait until PROCESSES have closed.  Their peers may be open: the time to wait for those passes at once."""
+        """Wait until PROCESSES have closed.  If peers stay open, the clock advances past the wait for them."""
         closing = [process.closed for process in processes]
         for _ in range(TURNS):
             await self.turn()
@@ -185,24 +186,24 @@ class NetprocTestCase(TestCase):
             await closed.addTimeout(PATIENCE, reactor)
 
     def turn(self) -> Deferred[None]:
-        """Let the reactor work once."""
+        """Let the reactor run one turn."""
         return deferLater(reactor, 0)
 
     def socket_path(self) -> str:
-        """A path for a UNIX socket: a short one, since the kernel takes 107 bytes at most."""
+        """Return a path for a UNIX socket.  It is short, because the kernel takes 107 bytes at most."""
         return os.path.join(self.enterContext(TemporaryDirectory(prefix="np")), "s")
 
     def reserve_port(self) -> int:
-        """A port of 127.0.0.1 that refuses, and that the system gives to nobody until the test is over.
+        """Return a port of 127.0.0.1 that refuses connections, and that the system reserves until the test is over.
 
-        A server that asks for it by its number gets it.
+        A server that asks for this number gets it.
         """
         sock = reserve_port()
         self.addCleanup(sock.close)
         return int(sock.getsockname()[1])
 
     def make(self, **keywords: Any) -> Deferred[NetworkProcess]:
-        """make_network_process; the process is deleted when the test is over."""
+        """Call `make_network_process`; the process is deleted when the test is over."""
         made = make_network_process(**keywords)
 
         def later(process: NetworkProcess) -> NetworkProcess:
@@ -212,11 +213,11 @@ class NetprocTestCase(TestCase):
         return made.addCallback(later)
 
     async def failure_of(self, deferred: Deferred[Any], kind: type[E]) -> E:
-        """The error of that KIND that DEFERRED fails with."""
+        """Return the error of the given KIND with which DEFERRED fails."""
         error = await self.assertFailure(deferred, kind)
         assert isinstance(error, kind)
         return error
 
     def events(self, process: NetworkProcess) -> list[str]:
-        """What the sentinel of PROCESS has been told."""
+        """Return the events with which the sentinel of PROCESS has been called."""
         return self.ledger.events.get(process, [])

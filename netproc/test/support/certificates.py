@@ -1,4 +1,4 @@
-"""Certificates for tests, good ones and every kind of bad one, and two engines that talk in memory."""
+"""Certificates for tests, good and bad, and handshakes between two TLS engines in memory."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def general_name(name: str) -> x509.GeneralName:
 
 
 class Authority:
-    """Signs certificates; SIGNER signs its own."""
+    """An authority that signs certificates; SIGNER signs the authority's own certificate."""
 
     def __init__(self, name: str, signer: Authority | None = None, is_ca: bool = True) -> None:
         self.key = ec.generate_private_key(ec.SECP256R1())
@@ -92,7 +92,7 @@ class Authority:
         key: Key | None = None,
         more: Sequence[x509.ExtensionType] = (),
     ) -> Pair:
-        """Key and certificate, in PEM, for NAMES; one who has no names has no extension for them."""
+        """Return key and certificate, in PEM, for NAMES; without names there is no extension for them."""
         key = key or ec.generate_private_key(ec.SECP256R1())
         extensions: list[tuple[x509.ExtensionType, bool]] = [(e, False) for e in more]
         general = [general_name(n) if isinstance(n, str) else n for n in names]
@@ -104,7 +104,7 @@ class Authority:
         return pem_of_key(key), made.public_bytes(Encoding.PEM)
 
     def revocations(self, *pairs: Pair, days: tuple[int, int] = (-5, 5)) -> bytes:
-        """A list, in PEM, that revokes the certificates of PAIRS."""
+        """Return a list, in PEM, that revokes the certificates of PAIRS."""
         builder = (
             x509.CertificateRevocationListBuilder()
             .issuer_name(self.name)
@@ -125,11 +125,11 @@ SERVER_PURPOSE = ExtendedKeyUsageOID.SERVER_AUTH
 CLIENT_PURPOSE = ExtendedKeyUsageOID.CLIENT_AUTH
 
 
-# -- two connections, and no socket ---------------------------------------------------------------
+# -- two connections without sockets --------------------------------------------------------------
 
 
 def move(source: SSL.Connection, target: SSL.Connection) -> bool:
-    """All bytes that SOURCE has for TARGET; were there any?"""
+    """Move all bytes that SOURCE has for TARGET, and return whether there were any."""
     moved = False
     while True:
         try:
@@ -140,7 +140,7 @@ def move(source: SSL.Connection, target: SSL.Connection) -> bool:
 
 
 def step(connection: SSL.Connection) -> SSL.Error | None:
-    """Go on with the handshake; what ends it."""
+    """Continue the handshake; return the error that ends it, if any."""
     try:
         connection.do_handshake()
     except SSL.WantReadError:
@@ -153,7 +153,7 @@ def step(connection: SSL.Connection) -> SSL.Error | None:
 def handshake(
     client: SSL.Connection, server: SSL.Connection
 ) -> tuple[SSL.Error | None, SSL.Error | None]:
-    """Until both are done or cannot go on; the errors of client and server."""
+    """Run the handshake until both sides are done or blocked; return the errors of client and server."""
     errors: list[SSL.Error | None] = [None, None]
     pair = (client, server)
     for _ in range(20):
@@ -168,7 +168,7 @@ def handshake(
 
 
 def receive(source: SSL.Connection, target: SSL.Connection) -> bytes:
-    """What SOURCE sent and TARGET can read."""
+    """Return the data from SOURCE that TARGET can read."""
     move(source, target)
     try:
         return target.recv(65536)
@@ -177,8 +177,8 @@ def receive(source: SSL.Connection, target: SSL.Connection) -> bytes:
 
 
 def told(error: object) -> str:
-    """The text of ERROR.  Where there is clear text instead of TLS, OpenSSL before 4.0 looks at the length of
-    the record first, and newer ones at its version.
+    """Return the text of ERROR.  If the peer sent clear text instead of TLS, OpenSSL before 4.0 checks the
+    length of the record first, and newer releases check its version first.
     """
     return str(error).replace(
         "packet length too long; record layer failure", "wrong version number"

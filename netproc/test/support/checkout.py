@@ -19,7 +19,7 @@ PACKAGE = os.path.dirname(os.path.abspath(netproc.__file__))
 
 @functools.cache
 def modules() -> dict[str, str]:
-    """All modules but the tests, by name below netproc, and their paths."""
+    """All modules except the tests: their names below netproc, and their paths."""
     found = {}
     for directory, _, names in os.walk(PACKAGE):
         relative = os.path.relpath(directory, PACKAGE)
@@ -33,7 +33,7 @@ def modules() -> dict[str, str]:
 
 
 def checkout() -> str:
-    """The checkout that is tested; tests that need it are skipped where netproc is installed."""
+    """Return the checkout that is tested.  Without a checkout the test is skipped."""
     if not os.path.exists(os.path.join(ROOT, "setup.cfg")):
         raise SkipTest("this runs from a checkout only")
     return ROOT
@@ -50,7 +50,7 @@ FIRST, SERVES, ASKS, SAYS = "first", "in one terminal", "in another", "and the f
 
 
 class Example(NamedTuple):
-    """One thing that a page shows."""
+    """One example on a page."""
 
     files: dict[str, str]
     first: str
@@ -61,7 +61,7 @@ class Example(NamedTuple):
 
 
 def page_text(page: str) -> str:
-    """The how-to page PAGE."""
+    """Return the text of the how-to page PAGE."""
     with open(os.path.join(checkout(), "docs", "howto", f"{page}.rst"), encoding="utf-8") as file:
         return file.read()
 
@@ -69,7 +69,7 @@ def page_text(page: str) -> str:
 def blocks(page: str) -> list[tuple[str, str]]:
     """Return the code blocks of PAGE that have captions, as pairs of caption and content.
 
-    A command that is continued in the next line becomes one line.
+    A command that continues on the next line becomes one line.
     """
     return [
         (caption, re.sub(r" \\\n +", " ", textwrap.dedent(body).strip("\n")))

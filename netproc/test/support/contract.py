@@ -1,6 +1,6 @@
-"""What every stream keeps, whatever it runs over: the contract of stream processes.
+"""The contract of stream processes, which holds for every kind of stream.
 
-`test_tcp.py`, `test_unix.py` and `test_foreign.py` run it over their sockets; "make reactors" runs these
+`test_tcp.py`, `test_unix.py` and `test_foreign.py` run it over their kind of socket; "make reactors" runs these
 on every reactor.
 """
 
@@ -95,7 +95,7 @@ class HalfCloseContract:
 
 
 class CloseContract:
-    """Closing is in order, and tells how it went."""
+    """Closing is orderly, and reports whether all output was delivered."""
 
     async def test_reply_and_delete_while_the_peer_uploads_every_time(self) -> None:
         reply = b"r" * 300_000
@@ -133,7 +133,7 @@ class CloseContract:
     async def test_a_peer_that_does_not_read_is_given_up(self) -> None:
         process, _ = await self.client_of_raw()
         process.limits = dataclasses.replace(DEFAULT_LIMITS, flush_timeout=0.1, send_cap=64 * MB)
-        # More than the kernel takes, even where a peer that does TLS reads some of it.
+        # More than the kernel takes, even if a TLS peer reads some of it.
         process.send(b"x" * 48 * MB)
         process.delete()
         await process.closed
@@ -281,7 +281,7 @@ class StopContract:
 
 
 class FlowContract:
-    """Output is bounded, and what does not read stops only itself."""
+    """Output is bounded, and a peer that does not read affects only its own connection."""
 
     async def test_drain_fires_when_the_peer_has_read(self) -> None:
         process, peer = await self.client_of_raw()
@@ -336,7 +336,7 @@ class FlowContract:
         await connection.closed
 
     async def test_other_output_does_not_stop_reading(self) -> None:
-        """Two busy ends would stop each other."""
+        """Otherwise two busy ends would block each other."""
         recorder = Recorder()
         process, peer = await self.client_of_raw(filter=recorder)
         process.send(b"x" * 15 * MB)
@@ -354,12 +354,12 @@ class FlowContract:
         expected = [b"%d" % number * 1000 for number in range(50)]
         self.assertEqual(expected, await gatherResults(replies))
 
-    #: Is the endpoint not netproc's?
+    #: Whether the endpoint is another package's.
     foreign = False
 
 
 class InputContract:
-    """A filter may give back what it cannot use, and others may wait for what it gets."""
+    """A filter may return unused input, and callers may wait for its input."""
 
     async def test_giving_everything_back_waits_for_more(self) -> None:
         given: list[bytes] = []

@@ -1,4 +1,4 @@
-"""Counts work, so that tests can tell linear from quadratic without a clock."""
+"""Counts work, so that tests can distinguish linear from quadratic time without a clock."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from netproc.test.support.fixtures import echo
 
 
 def deafen(sock: socket.socket) -> None:
-    """Let packets to SOCK be refused as if it were closed; the system gives its port to nobody meanwhile."""
+    """Make the kernel refuse packets to SOCK as if it were closed, while its port stays reserved."""
     sock.connect(sock.getsockname())
 
 
@@ -32,7 +32,7 @@ class PacketTestCase(NetprocTestCase):
 
 
 class DatagramTestCase(PacketTestCase):
-    """Makes servers, clients and plain sockets."""
+    """A test case that makes servers, clients and plain sockets."""
 
     family: socket.AddressFamily = socket.AF_INET
     host = "127.0.0.1"
@@ -52,7 +52,7 @@ class DatagramTestCase(PacketTestCase):
         return await self.client(server.contact("service"), **keywords)
 
     def nobody(self) -> int:
-        """A port where packets are refused; only a socket with SO_REUSEADDR can be bound to it."""
+        """Return a port where packets are refused; only a socket with SO_REUSEADDR can be bound to it."""
         sock = self.socket()
         deafen(sock)
         return int(sock.getsockname()[1])

@@ -1,4 +1,4 @@
-"""A scripted server for the negotiation machine: what it hears, what it says, cut anywhere."""
+"""A scripted server for the negotiation machine; its data can be cut anywhere."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ NOTHING = StreamProperties(None, None, "plain")
 
 @dataclass
 class Outcome:
-    """All that a dialogue did; the same for any cuts."""
+    """The whole result of a dialogue, which does not depend on the cuts."""
 
     sent: list[bytes] = field(default_factory=list)
-    #: What the TLS engine got; None without a handshake.
+    #: The data that the TLS engine received; None without a handshake.
     engine: bytes | None = None
     error: Exception | None = None
     properties: StreamProperties = NOTHING
-    #: What is for the process, or for nobody.
+    #: The data left for the process, or after a failure for no reader.
     rest: bytes = b""
 
     @property
@@ -52,9 +52,9 @@ def every_byte(data: bytes) -> range:
 
 
 class Server:
-    """Says the first of SCRIPT at once, then after each command heard the next; ends when it has no more.
+    """Sends the first answer of SCRIPT at once, and the next after each command; ends after the last.
 
-    Empty bytes are a silence that is as long as a client waits for.
+    An empty answer is a silence as long as a client waits.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class Server:
             self.wait(LOOK_AFTER if answer else math.inf)
         self.wait(math.inf)
         if not self.over:
-            # What the stage says then.
+            # The stage that leads the dialogue fails with this error when the server closes.
             error = NegotiationError(f"connection closed before the {self.negotiation.waiting_for}")
             self.fail(error)
         return self.outcome

@@ -1,4 +1,4 @@
-"""Stand-ins for what netproc works with."""
+"""Stand-ins for the reactor and for channels."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from netproc.test.support.base import reactor
 
 
 class VirtualTime(Clock):
-    """The reactor, but with timers that run when the test lets time pass."""
+    """The reactor, except that its timers run when the test advances its clock."""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(reactor, name)
 
 
 class FakeChannel:
-    """A channel that writes nothing away and notes what is asked of it."""
+    """A channel that only records calls, and keeps the data that it should write."""
 
-    #: The longest packet that it takes, and whether it takes any.
+    #: The longest packet that it accepts, and whether it accepts packets.
     longest = 1000
     refuses = False
 
@@ -30,10 +30,10 @@ class FakeChannel:
         self.receiver: Any = None
         self.output = self
         self.pending = 0
-        #: How often it was asked to call `writable`, and below how many bytes.
+        #: How often it was asked to call `writable`, and the last size below which it was to call it.
         self.asked = 0
         self.low = 0
-        #: The calls that ended it.
+        #: The names of the calls that ended it.
         self.ending: list[str] = []
 
     def hand_to(self, receiver: Any) -> None:

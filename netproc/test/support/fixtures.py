@@ -17,7 +17,7 @@ from netproc.test.support.base import NetprocTestCase
 from netproc.test.support.peers import accept, connect, in_thread
 
 BROKEN = "connection broken by remote peer\n"
-#: How often a test does what could go wrong by chance; "make stress" does it 200 times.
+#: How often a test repeats a step that could go wrong by chance; "make stress" repeats it 200 times.
 TIMES = int(os.environ.get("NETPROC_TIMES", "20"))
 MB = 1_000_000
 
@@ -27,7 +27,7 @@ def echo(process: NetworkProcess, data: Any) -> None:
 
 
 class Recorder:
-    """A filter that keeps what it is given."""
+    """A filter that keeps its input."""
 
     def __init__(self) -> None:
         self.pieces: list[Any] = []
@@ -41,25 +41,25 @@ class Recorder:
 
 
 class StreamFixture(NetprocTestCase):
-    """Makes both ends; the subclasses know where."""
+    """A test case that makes both ends of a connection; subclasses say where."""
 
-    #: What the sentinel of a client that was waited for has heard when it is there.
+    #: The events of a client that was made without nowait, when the Deferred fires.
     opened: ClassVar[list[str]] = []
 
     def server_place(self) -> dict[str, Any]:
-        """The keywords of a server's place."""
+        """The keywords that say where a server listens."""
         raise NotImplementedError
 
     def client_place(self, server: NetworkProcess) -> dict[str, Any]:
-        """The keywords of the place of a client of SERVER."""
+        """The keywords with which a client connects to SERVER."""
         raise NotImplementedError
 
     def raw_client(self, server: NetworkProcess) -> socket.socket:
-        """A plain socket that is connected to SERVER."""
+        """Return a plain socket that is connected to SERVER."""
         raise NotImplementedError
 
     def raw_server(self) -> tuple[socket.socket, dict[str, Any]]:
-        """A listening plain socket, and the keywords of the place of its client."""
+        """Return a listening plain socket, and the keywords with which a client connects to it."""
         raise NotImplementedError
 
     async def server(self, **keywords: Any) -> NetworkProcess:
@@ -71,7 +71,7 @@ class StreamFixture(NetprocTestCase):
         return await self.make(**self.client_place(server), **keywords)
 
     async def client_of_raw(self, **keywords: Any) -> tuple[NetworkProcess, socket.socket]:
-        """A process and the plain socket at its other end."""
+        """Return a client process and the plain socket at its other end."""
         listener, place = self.raw_server()
         keywords = {"name": "client", "coding": "binary", **keywords}
         with listener:
@@ -82,18 +82,18 @@ class StreamFixture(NetprocTestCase):
         return process, peer
 
     def connections(self, server: NetworkProcess) -> list[NetworkProcess]:
-        """The connections of SERVER that have been made, oldest first."""
+        """Return the connections that SERVER has accepted, oldest first."""
         return [p for p in self.ledger.events if p.name.startswith(f"{server.name} <")]
 
     async def connection(self, server: NetworkProcess) -> NetworkProcess:
-        """The one connection of SERVER, when it is there."""
+        """Wait for the only connection of SERVER, and return it."""
         await self.until(lambda: self.connections(server))
         (found,) = self.connections(server)
         self.addCleanup(found.delete)
         return found
 
     async def all_closed(self, server: NetworkProcess) -> None:
-        """Wait until the peers' ends have ended all connections of SERVER."""
+        """Wait until all connections of SERVER have closed after their peers."""
         for connection in self.connections(server):
             await connection.closed
 

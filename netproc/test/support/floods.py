@@ -1,4 +1,4 @@
-"""What a TLS peer can send without end that is no data: HelloRequests, and requests for new keys."""
+"""Messages without data that a TLS peer can send endlessly: HelloRequests, and requests for new keys."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from OpenSSL import SSL
 #: A record of TLS 1.2 with a HelloRequest (RFC 5246, section 7.4.1.1).
 HELLO_REQUEST = b"\x16\x03\x03\x00\x04" + bytes(4)
 
-# The kinds of what a record holds, which TLS 1.3 puts at its end.
+# The content types of records, which TLS 1.3 puts at the end of a record.
 _HANDSHAKE = b"\x16"
 _APPLICATION_DATA = b"\x17"
 _KEY_UPDATE = b"\x18\x00\x00\x01"
@@ -19,7 +19,7 @@ _KEY_UPDATE = b"\x18\x00\x00\x01"
 class KeyUpdates:
     """The KeyUpdates of a client (RFC 8446, section 4.6.3), which are its first records after the handshake.
 
-    OpenSSL makes them too, but pyOpenSSL and `ssl` cannot ask for it.
+    OpenSSL can make them too, but pyOpenSSL and `ssl` have no call for this.
     """
 
     def __init__(self) -> None:
@@ -35,7 +35,7 @@ class KeyUpdates:
             self._secret = bytes.fromhex(secret.decode())
 
     def records(self, number: int, ask: bool = False) -> bytes:
-        """NUMBER of them; they ASK for answers."""
+        """Return NUMBER key updates; with ASK they request answers."""
         return b"".join(self._update(ask) for _ in range(number))
 
     def _update(self, ask: bool) -> bytes:
@@ -44,7 +44,7 @@ class KeyUpdates:
         return record
 
     def data(self, data: bytes) -> bytes:
-        """A record with DATA after them."""
+        """Return a record with DATA, to be sent after the key updates."""
         return self._seal(data + _APPLICATION_DATA)
 
     def _seal(self, message: bytes) -> bytes:

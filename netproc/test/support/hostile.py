@@ -1,6 +1,6 @@
-"""The peer of hostile tests: a plain socket that keeps every byte it is sent, and does TLS by hand.
+"""The peer of hostile tests: a plain socket that keeps all received bytes, and does TLS by hand.
 
-`test_hostile_peers.py` scripts it.  It is driven from the reactor's thread: nothing of it blocks.
+`test_hostile_peers.py` scripts it.  It runs in the reactor's thread and never blocks.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _HEADER = 5
 
 
 def records(data: bytes) -> list[int] | None:
-    """The content types of the TLS records that DATA is made of; None if something else is in it.
+    """Return the content types of the TLS records in DATA; None if DATA contains anything else.
 
     The last record may be cut off.
     """
@@ -35,14 +35,14 @@ def records(data: bytes) -> list[int] | None:
 
 
 class Peer:
-    """One connection, from the other side."""
+    """The other side of one connection."""
 
     def __init__(self, test: NetprocTestCase, connected: socket.socket) -> None:
         connected.setblocking(False)
         connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
         self._test = test
         self._socket = connected
-        #: All that ever came.
+        #: All data received so far.
         self.heard = b""
         self.ended = False
         self._read = 0
@@ -50,7 +50,7 @@ class Peer:
         self._engine: ssl.SSLObject | None = None
 
     def listen(self) -> None:
-        """Take what has come."""
+        """Receive the data that has arrived."""
         if self._socket.fileno() < 0:
             return
         try:
@@ -63,7 +63,7 @@ class Peer:
             self.ended = True
 
     async def until_heard(self, pattern: bytes) -> bytes:
-        """What came since the last time, up to and with PATTERN."""
+        """Return the data received since the last call, up to and including PATTERN."""
 
         def found() -> bool:
             self.listen()
@@ -88,7 +88,7 @@ class Peer:
         await self._test.until(ended, "it does not close")
 
     async def say(self, data: bytes) -> None:
-        """Send DATA, all of it, and let the reactor see it."""
+        """Send all of DATA, and let the reactor receive it."""
         view = memoryview(data)
         while view and not self.ended:
             try:
@@ -96,12 +96,12 @@ class Peer:
             except BlockingIOError:
                 self.listen()
             except (BrokenPipeError, ConnectionResetError):
-                # The other side has had enough.
+                # The other side has closed.
                 self.ended = True
             await self._test.turn()
 
     async def hello(self) -> bytes:
-        """The client's first record."""
+        """Wait for the client's first record."""
 
         def whole() -> bool:
             self.listen()
@@ -115,25 +115,25 @@ class Peer:
         return said
 
     def rewind_to(self, said: bytes) -> None:
-        """Take what came behind SAID for not read."""
+        """Treat the data after SAID as not read."""
         self._read = self.heard.index(said) + len(said)
 
     # -- TLS ----------------------------------------------------------------------------------
 
     async def start_tls(self, context: ssl.SSLContext) -> None:
-        """Be the server of a handshake."""
+        """Do a handshake as the server."""
         self._engine = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
         await self._do(self._engine.do_handshake)
 
     async def secure_line(self) -> bytes:
-        """A line inside TLS."""
+        """Return a line received inside TLS."""
         said = b""
         while not said.endswith(b"\n"):
             said += await self.secure_read(1)
         return said
 
     async def secure_read(self, size: int) -> bytes:
-        """SIZE bytes inside TLS."""
+        """Return SIZE bytes received inside TLS."""
         assert self._engine is not None
         said = b""
         while len(said) < size:
@@ -146,7 +146,7 @@ class Peer:
         await self.flush()
 
     async def flush(self) -> None:
-        """Send what the engine has made."""
+        """Send the records that the engine has made."""
         await self.say(self._outgoing.read())
 
     async def _do(self, operation: Callable[[], bytes | None]) -> bytes:
@@ -164,7 +164,7 @@ class Peer:
             await self._more()
 
     async def _more(self) -> None:
-        """Give the engine what comes."""
+        """Wait for records, and give them to the engine."""
 
         def came() -> bool:
             self.listen()
@@ -182,7 +182,7 @@ class Peer:
         self._socket.close()
 
     def shut(self) -> None:
-        """No more is sent."""
+        """End the output."""
         self._socket.shutdown(socket.SHUT_WR)
 
     def reset(self) -> None:
@@ -192,6 +192,6 @@ class Peer:
 
 
 def cuts(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """DATA in two pieces, in every way, the first of them whole."""
+    """DATA in two pieces, cut everywhere; in the first pair the first piece is all of DATA."""
     for at in range(len(data), 0, -1):
         yield data[:at], data[at:]

@@ -1,4 +1,4 @@
-"""Streams to servers that mean ill: what such a server says, and how each of them must end.
+"""Streams to hostile servers: what such a server sends, and how each stream must end.
 
 `hostile.py` has the peer that plays the server.
 """
@@ -20,7 +20,7 @@ from netproc.test.support.hostile import Peer, records
 from netproc.test.support.openstream import AUTHORITY, CERTIFICATE
 from netproc.test.support.peers import accept, in_thread
 
-#: What a peer does with its connection.
+#: The actions of a peer on its connection.
 Script = Callable[[Peer], Awaitable[object]]
 GO = b"np2 OK begin\r\n"
 STARTTLS = b"np2 STARTTLS\r\n"
@@ -51,7 +51,7 @@ class HostileFixture(NetprocTestCase):
         return TLSParameters(trustfiles=(path,), system_trust=False)
 
     async def opening(self, **keywords: Any) -> tuple[NetworkProcess, Peer]:
-        """A stream that is being opened, with something to say, and its peer."""
+        """Return a stream that is being opened, with a secret to send, and its peer."""
         with socket.create_server(("127.0.0.1", 0)) as listener:
             accepting = in_thread(accept, listener)
             keywords = {
@@ -71,7 +71,7 @@ class HostileFixture(NetprocTestCase):
         return process, peer
 
     async def check(self, script: Script, problem: str, **keywords: Any) -> NetworkProcess:
-        """SCRIPT ends it: "failed", with one event, and the secret stays one."""
+        """Check that SCRIPT ends the stream as "failed", with one event, and that the secret was not sent."""
         process, peer = await self.opening(**keywords)
         await script(peer)
         await peer.until_end()

@@ -1,6 +1,6 @@
-"""The ledger: what happened to every process that a test made, and whether that may be.
+"""The ledger: what happened to every process that a test made, and whether it broke a rule.
 
-`base.py` lets it observe every table; the rules are the promises P1, P2, P3 and P5.
+`base.py` lets it observe every table.  The rules are the promises P1, P2, P3 and P5.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ def is_terminal(event: str) -> bool:
 
 
 class Ledger:
-    """Notes events and the rules that they break."""
+    """Records events, and the rules that they break."""
 
     def __init__(self) -> None:
         #: Process -> its sentinel events.
@@ -57,7 +57,7 @@ class Ledger:
         self.broken.append(f"{process.name}: {what} (events {self.events.get(process)})")
 
     def check(self) -> list[str]:
-        """Everything that is wrong, now that all should be over."""
+        """Return all broken rules; called when all processes should have closed."""
         wrong = list(self.broken)
         for process, events in self.events.items():
             if sum(map(is_terminal, events)) != 1:

@@ -86,7 +86,7 @@ def raw_client(network: MemoryNetwork) -> socket.socket:
 
 
 def raw_server(network: MemoryNetwork, listener: socket.socket) -> IListeningPort:
-    """Let each connection to the server of NETWORK, which is made here, go on to LISTENER, a plain socket."""
+    """Make a server of NETWORK, and connect each of its connections to LISTENER, a plain socket."""
 
     class Entrance(Side):
         def connectionMade(self) -> None:

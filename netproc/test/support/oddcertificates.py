@@ -1,4 +1,4 @@
-"""Certificates that no library wants to make: their DER is changed by hand, and signed again."""
+"""Certificates that libraries refuse to make: their DER is changed by hand and signed again."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from netproc.net.tls.certificate import elements, inside
 from netproc.test.support.certificates import Authority, Pair
 
-# Where the fields of a certificate are.
+# The positions of fields in a certificate.
 VERSION, SERIAL, ISSUER, VALIDITY, SUBJECT, EXTENSIONS = 0, 1, 3, 4, 5, -1
 
 Fields = list[bytes]
 
 
 def tlv(tag: int, *contents: bytes) -> bytes:
-    """One element of DER."""
+    """Return one DER element."""
     content = b"".join(contents)
     size = len(content)
     if size < 128:
@@ -28,7 +28,7 @@ def tlv(tag: int, *contents: bytes) -> bytes:
 
 
 def oid(dotted: str) -> bytes:
-    """An object identifier."""
+    """Return an object identifier in DER."""
     first, second, *others = map(int, dotted.split("."))
     content = [first * 40 + second]
     for number in others:
@@ -40,7 +40,7 @@ def oid(dotted: str) -> bytes:
 
 
 def common_name(tag: int, text: bytes) -> bytes:
-    """A name of which TEXT, a string of the kind TAG, is the common name."""
+    """Return a name whose common name is TEXT, a string of the type TAG."""
     return tlv(0x30, tlv(0x31, tlv(0x30, oid("2.5.4.3"), tlv(tag, text))))
 
 
@@ -53,7 +53,7 @@ def alternative_names(*names: bytes) -> bytes:
 
 
 def changed(signer: Authority, pem: bytes, change: Callable[[Fields], None]) -> bytes:
-    """The certificate or list of revocations in PEM after CHANGE has changed its fields, signed again by SIGNER."""
+    """Let CHANGE change the fields of a certificate or list of revocations in PEM; return it signed by SIGNER."""
     kind, der = load(pem)
     signed, algorithm, _ = inside(der)
     fields = [field.raw for field in elements(signed.content)]
@@ -65,17 +65,17 @@ def changed(signer: Authority, pem: bytes, change: Callable[[Fields], None]) -> 
 
 
 def load(pem: bytes) -> tuple[bytes, bytes]:
-    """What the first block of PEM is, and its DER."""
+    """Return the label of the first block of PEM, and its DER."""
     found = re.search(rb"-----BEGIN (.*?)-----(.*?)-----END", pem, re.DOTALL)
     assert found is not None
     return found[1], base64.b64decode(found[2])
 
 
 def with_field(signer: Authority, pair: Pair, field: int, value: bytes) -> Pair:
-    """PAIR with another VALUE of a FIELD."""
+    """Return PAIR with another VALUE of a FIELD."""
     return pair[0], changed(signer, pair[1], lambda fields: fields.__setitem__(field, value))
 
 
 def with_extensions(signer: Authority, pair: Pair, *extensions: bytes) -> Pair:
-    """PAIR with these EXTENSIONS and no others."""
+    """Return PAIR with these EXTENSIONS and no others."""
     return with_field(signer, pair, EXTENSIONS, tlv(0xA3, tlv(0x30, *extensions)))

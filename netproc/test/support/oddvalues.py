@@ -1,10 +1,10 @@
-"""Values that programs give by mistake, for property tests: a check must refuse them or make sense of them."""
+"""Wrong values that programs may pass, for property tests: a check must refuse or accept them."""
 
 from __future__ import annotations
 
 from hypothesis import strategies as st
 
-#: Python does not write the second one down, and neither fits anywhere in the kernel.
+#: Python refuses to write the second one in decimal, and neither fits into any type of the kernel.
 huge_numbers = st.sampled_from([400, 5000]).map(lambda digits: 10**digits)
 
 numbers = st.one_of(
@@ -16,7 +16,7 @@ numbers = st.one_of(
     st.floats(),
 )
 
-#: Lone surrogates included.
+#: Including lone surrogates.
 texts = st.one_of(
     st.text(st.characters()),
     st.sampled_from(
@@ -29,7 +29,7 @@ texts = st.one_of(
 
 
 class Broken:
-    """An object that raises whatever is done to it."""
+    """An object that raises an exception for every operation."""
 
     def __eq__(self, other: object) -> bool:
         raise LookupError("compared")
@@ -44,7 +44,7 @@ class Broken:
 
 
 class BrokenText(str):
-    """A str that raises when it is shown, written or compared."""
+    """A str that raises an exception when it is shown, written or compared."""
 
     __hash__ = None  # type: ignore[assignment]
 
@@ -74,7 +74,7 @@ values = st.recursive(
     max_leaves=12,
 )
 
-#: Address forms, and what looks like them.
+#: Address forms, and values that look like them.
 addresses = st.one_of(
     values,
     st.tuples(*[st.integers(-1, 256)] * 5),

@@ -28,7 +28,7 @@ def secure(sock: socket.socket, certificate: trustme.LeafCert = CERTIFICATE) -> 
 
 
 class OpenStreamCase(NetprocTestCase):
-    """Streams to servers of one client each."""
+    """A test case with streams to servers that accept one client each."""
 
     def parameters(self) -> TLSParameters:
         path = os.path.abspath(self.mktemp())
@@ -36,7 +36,7 @@ class OpenStreamCase(NetprocTestCase):
         return TLSParameters(trustfiles=(path,))
 
     def open(self, script: Script, **keywords: Any) -> Any:
-        """A stream to a server that does SCRIPT with its one client, and what becomes of that."""
+        """Return a stream to a server that runs SCRIPT for its one client, and the Deferred of SCRIPT's result."""
         listener = keywords.pop("listener", None) or socket.create_server(("127.0.0.1", 0))
         listener.settimeout(PATIENCE)
 
@@ -49,7 +49,7 @@ class OpenStreamCase(NetprocTestCase):
                 try:
                     script(connected, heard)
                 except (OSError, ssl.SSLError):
-                    # The client has had enough.
+                    # The client has closed.
                     pass
             return heard
 

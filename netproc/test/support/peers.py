@@ -1,4 +1,4 @@
-"""Peers made of plain sockets, for tests: they block, so they run in the reactor's threads."""
+"""Peers made of plain sockets, for tests.  They block, so they run in the reactor's thread pool."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def connect(family: int, address: Any) -> socket.socket:
 
 
 def silent_listener() -> tuple[int, list[socket.socket]]:
-    """A port that answers nothing, since its backlog is full; and what keeps it so, to be closed."""
+    """Return a port that never answers, because its backlog is full, and the sockets that fill it, to be closed."""
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
     listener.listen(0)
@@ -50,13 +50,13 @@ def silent_listener() -> tuple[int, list[socket.socket]]:
 
 
 def listen_backlog(sock: socket.socket) -> int:
-    """The backlog of a listening TCP socket: the second of its counters (struct tcp_info, tcpi_sacked)."""
+    """Return the backlog of a listening TCP socket, from tcpi_sacked in struct tcp_info."""
     info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104)
     return int(struct.unpack_from("I", info, 28)[0])
 
 
 def unread(sock: socket.socket) -> int:
-    """How many bytes the kernel has for SOCK."""
+    """Return how many received bytes the kernel holds for SOCK."""
     (count,) = struct.unpack("i", fcntl.ioctl(sock, termios.FIONREAD, bytes(4)))
     return int(count)
 
@@ -71,7 +71,7 @@ def fill(sock: socket.socket) -> None:
 
 
 def read_all(sock: socket.socket) -> bytes:
-    """Everything up to the end."""
+    """Return all input up to the end."""
     chunks = []
     while chunk := sock.recv(1 << 18):
         chunks.append(chunk)
@@ -79,7 +79,7 @@ def read_all(sock: socket.socket) -> bytes:
 
 
 def read_exactly(sock: socket.socket, size: int) -> bytes:
-    """SIZE bytes, or what there is before the end."""
+    """Return SIZE bytes, or fewer if the input ends before."""
     data = bytearray()
     while len(data) < size and (chunk := sock.recv(min(1 << 18, size - len(data)))):
         data += chunk
@@ -87,7 +87,7 @@ def read_exactly(sock: socket.socket, size: int) -> bytes:
 
 
 def line(sock: socket.socket, end: bytes = b"\n") -> bytes:
-    """What comes, up to the end of a line or another END."""
+    """Return the input up to the end of a line or another END."""
     said = b""
     while not said.endswith(end):
         byte = sock.recv(1)
@@ -106,7 +106,7 @@ def reset(sock: socket.socket) -> None:
 def request_and_half_close(sock: socket.socket, request: bytes) -> bytes:
     """Send REQUEST, shut the writing side, and return the whole reply."""
     with sock:
-        # Both at once, as "nc -N" does it: a large request needs its reply read meanwhile.
+        # Send and receive at once, as "nc -N" does, because a large request blocks until its reply is read.
         sock.setblocking(False)
         return _exchange(sock, request)
 
@@ -133,7 +133,7 @@ def _exchange(sock: socket.socket, request: bytes) -> bytes:
 
 @contextlib.contextmanager
 def listening(family: int, address: Any, backlog: int = 128) -> Any:
-    """A listening socket."""
+    """Return a listening socket."""
     with socket.socket(family) as sock:
         sock.settimeout(PATIENCE)
         sock.bind(address)
@@ -142,7 +142,7 @@ def listening(family: int, address: Any, backlog: int = 128) -> Any:
 
 
 def accept(listener: socket.socket) -> socket.socket:
-    """The next connection."""
+    """Accept and return the next connection."""
     sock, _ = listener.accept()
     sock.settimeout(PATIENCE)
     return sock

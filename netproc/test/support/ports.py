@@ -6,16 +6,16 @@ import socket
 
 
 def listens(port: int) -> bool:
-    """Does anybody listen at PORT?"""
+    """Whether any program listens at PORT."""
     with socket.socket() as sock:
         return sock.connect_ex(("127.0.0.1", port)) == 0
 
 
 def reserve_port() -> socket.socket:
-    """A socket that has a port of the system's choice, which gives it to nobody else meanwhile.
+    """Return a socket with a port that the system picks, and reserves while the socket is open.
 
-    It does not listen, so that a server that asks for that port by its number, and for SO_REUSEADDR as
-    servers do, gets it all the same.
+    The socket does not listen.  A server that asks for the number of the port, and for SO_REUSEADDR as
+    servers do, still gets it.
     """
     sock = socket.socket()
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -1,4 +1,4 @@
-"""Child programs for tests: what they print is waited for, and they are ended by their own id."""
+"""Child programs for tests: tests wait for their output, and end them by their process ids."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ import netproc
 from netproc.test.support.base import PATIENCE, NetprocTestCase
 from netproc.test.support.peers import connect
 
-#: Where the netproc that is tested lies; children must find the same, wherever they run.
+#: The directory of the netproc that is tested; children must import the same, whatever their directory is.
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(netproc.__file__)))
 
 
 def environment(**more: str) -> dict[str, str]:
-    """The environment of a child."""
+    """Return the environment of a child."""
     path = os.pathsep.join(filter(None, [ROOT, os.environ.get("PYTHONPATH")]))
     return {**os.environ, "PYTHONPATH": path, "LANG": "C.UTF-8", "LC_ALL": "C.UTF-8", **more}
 
 
 def script(name: str) -> str | None:
-    """The path of a script of Twisted's, beside the Python that runs, or None."""
+    """Return the path of a Twisted script beside the running Python, or None."""
     path = os.path.join(os.path.dirname(sys.executable), name)
     return path if os.path.exists(path) else shutil.which(name)
 
 
-#: The packages in which Debian has programs that it does not name like them.
+#: The Debian packages of programs, where the names differ.
 PACKAGES = {
     "dovecot": "dovecot-imapd",
     "emacs": "emacs-nox",
@@ -54,9 +54,9 @@ PACKAGES = {
 
 
 def require(program: str, *directories: str) -> str:
-    """The path of PROGRAM, looked for in DIRECTORIES as well; where it is not installed the test is
-    skipped, but in CI it fails."""
-    # Daemons are not in everybody's PATH.
+    """Return the path of PROGRAM, which is also looked for in DIRECTORIES.  If it is not installed, the test
+    is skipped; in CI it fails."""
+    # Some users have no directories of daemons in their PATH.
     places = [os.environ.get("PATH", os.defpath), "/usr/sbin", *directories]
     path = shutil.which(program, path=os.pathsep.join(places))
     if path is None:
@@ -69,7 +69,7 @@ def require(program: str, *directories: str) -> str:
 
 
 def run_with_input(command: Sequence[str], data: bytes) -> bytes:
-    """What COMMAND prints when it is given DATA; it must end in order."""
+    """Return what COMMAND prints for the input DATA; it must end with status 0."""
     done = subprocess.run(
         command, input=data, capture_output=True, timeout=PATIENCE, env=environment(), check=True
     )
@@ -85,7 +85,7 @@ def _hangups_end_children() -> Iterator[None]:
 
 
 class Program:
-    """A running child, with its output in files; OPTIONS are keywords of Popen, MORE is environment."""
+    """A running child with its output in files; OPTIONS are keywords of Popen, MORE is added to its environment."""
 
     def __init__(
         self,
@@ -111,7 +111,7 @@ class Program:
             )
 
     def text(self, name: str = "stdout") -> str:
-        """What it has printed so far."""
+        """Its output so far."""
         with open(os.path.join(self.directory, name), encoding="utf-8", errors="replace") as f:
             return f.read()
 
@@ -136,7 +136,7 @@ class Program:
         self.process.stdin.flush()
 
     def stop(self) -> None:
-        """End it if it has not."""
+        """End it if it still runs."""
         if not self.ended:
             self.process.kill()
         if self.process.stdin is not None:
@@ -145,7 +145,7 @@ class Program:
 
 
 class ProgramTestCase(NetprocTestCase):
-    """Starts programs, and leaves none."""
+    """A test case that starts programs, and ends them all."""
 
     def start(
         self, *command: str, options: Mapping[str, Any] | None = None, **more: str
@@ -155,7 +155,7 @@ class ProgramTestCase(NetprocTestCase):
         return program
 
     async def printed(self, program: Program, pattern: str, name: str = "stdout") -> re.Match[str]:
-        """The match of PATTERN in what PROGRAM prints, when it is there."""
+        """Wait until the output of PROGRAM matches PATTERN; return the match."""
         await self.until(
             lambda: program.find(pattern, name) or program.ended,
             f"no {pattern!r} in {program.text()!r} {program.errors!r}",
@@ -166,7 +166,7 @@ class ProgramTestCase(NetprocTestCase):
         return match
 
     async def connected(self, program: Program, port: int) -> socket.socket:
-        """A connection to PORT, when PROGRAM listens there."""
+        """Return a connection to PORT as soon as PROGRAM listens there."""
         made: list[socket.socket] = []
 
         def listens() -> bool:
@@ -180,7 +180,7 @@ class ProgramTestCase(NetprocTestCase):
         return made[0]
 
     async def ends(self, program: Program, seconds: float = PATIENCE) -> int:
-        """The exit status of PROGRAM."""
+        """Wait for the end of PROGRAM; return its exit status."""
         await self.until(lambda: program.ended, "the program does not end", seconds)
         return program.process.wait()
 
@@ -189,7 +189,7 @@ class ProgramTestCase(NetprocTestCase):
 
 
 def twistd_runners() -> dict[str, list[str]]:
-    """The three ways to run a service; the scripts only where they are installed."""
+    """The three ways to run a service; the scripts are left out if they are not installed."""
     runners: dict[str, list[Any]] = {
         "twistd": [script("twistd"), "-n", "--pidfile=twistd.pid"],
         "twist": [script("twist"), "--log-format=text"],

@@ -1,4 +1,4 @@
-"""Protocols that note what they are told, and a fixture that connects them by descriptions of endpoints."""
+"""Protocols that record their calls, and a fixture that connects them by descriptions of endpoints."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ OTHER = AUTHORITY.issue("other.example")
 
 
 class Noting(Protocol):
-    """Notes what it is told."""
+    """Records received data and the end of its connection."""
 
     def __init__(self) -> None:
         self.received = b""
@@ -47,7 +47,7 @@ class Noting(Protocol):
 
 @implementer(IHalfCloseableProtocol)
 class HalfCloseable(Noting):
-    """Goes on when one direction ends."""
+    """A protocol that supports half-closes."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -83,7 +83,7 @@ class Kept(Factory):
 
 @implementer(IStreamClientEndpoint, IStreamServerEndpoint)
 class Wrapped:
-    """ENDPOINT with factories of twisted.protocols.policies around the factory that it is given."""
+    """ENDPOINT, which wraps each factory in factories of twisted.protocols.policies."""
 
     def __init__(self, endpoint: Any) -> None:
         self._endpoint = endpoint
@@ -102,7 +102,7 @@ def _wrap(factory: Any) -> Any:
 
 
 class EndpointFixture(NetprocTestCase):
-    """Files of certificates, servers and clients."""
+    """A test case with certificate files, servers and clients."""
 
     async def setUp(self) -> None:
         await super().setUp()
@@ -132,7 +132,7 @@ class EndpointFixture(NetprocTestCase):
         return await endpoint.connect(factory)
 
     async def served(self, kind: Any) -> tuple[Any, socket.socket]:
-        """A protocol of that KIND and the peer that has connected to it."""
+        """Return a protocol of the given KIND, and the peer that has connected to it."""
         factory = Kept(kind)
         port = await self.listen("netproc:host=local:port=0", factory)
         peer = connect(socket.AF_INET, ("127.0.0.1", port.getHost().port))
@@ -142,7 +142,7 @@ class EndpointFixture(NetprocTestCase):
 
 
 class AnyEndpoints(EndpointFixture):
-    """Protocols over endpoints that subclasses choose."""
+    """A test case for protocols over endpoints that subclasses choose."""
 
     def server(self) -> IStreamServerEndpoint:
         raise NotImplementedError
@@ -151,19 +151,19 @@ class AnyEndpoints(EndpointFixture):
         raise NotImplementedError
 
     async def serve(self, factory: Any) -> int:
-        """The port where FACTORY's protocols are."""
+        """Serve FACTORY, and return the port."""
         port = await self.server().listen(factory)
         self.addCleanup(port.stopListening)
         return int(port.getHost().port)
 
     def peer(self, port: int) -> socket.socket:
-        """A socket that has connected to PORT."""
+        """Return a socket that is connected to PORT."""
         sock = connect(socket.AF_INET, ("127.0.0.1", port))
         self.addCleanup(sock.close)
         return sock
 
     async def serve_one(self, kind: Any) -> tuple[Any, socket.socket]:
-        """A protocol of that KIND and its peer."""
+        """Return a protocol of the given KIND, and its peer."""
         factory = Kept(kind)
         peer = self.peer(await self.serve(factory))
         await self.until(lambda: factory.made)
@@ -171,7 +171,7 @@ class AnyEndpoints(EndpointFixture):
 
 
 class TwistedEndpoints(AnyEndpoints):
-    """The measure: Twisted's own."""
+    """Twisted's own endpoints, which the others are compared with."""
 
     def server(self) -> IStreamServerEndpoint:
         return serverFromString(reactor, "tcp:0:interface=127.0.0.1")

@@ -1,4 +1,4 @@
-"""Twisted protocols that keep what they see, and a test case that runs a script over TCP and over the memory network."""
+"""Twisted protocols that record their calls, and a test case that runs a script over TCP and the memory network."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ class Builder(Factory):
 
 
 class Place:
-    """A server that listens, and how to get there."""
+    """A listening server, and how to connect to it."""
 
     port: Any
 

@@ -14,10 +14,10 @@ from netproc.test.support.tlsstandin import AUTHORITY
 
 
 class TlsFixture(TcpFixture):
-    """TLS over 127.0.0.1; the plain sockets of the peers do TLS behind the back of the tests."""
+    """TLS over 127.0.0.1.  Tests use the peers' sockets as plain ones; a thread does TLS for them."""
 
     security = staticmethod(tlsstandin.security)
-    # A client with TLS is told of it in any case (N239).
+    # The sentinel of a client with TLS is always called with "open\n" (N239).
     opened: ClassVar[list[str]] = ["open\n"]
 
     async def setUp(self) -> None:
@@ -40,7 +40,7 @@ class TlsFixture(TcpFixture):
 
 
 class _Listener(socket.socket):
-    """Accepts peers that do TLS."""
+    """A listening socket whose connections do TLS."""
 
     def __init__(self, listener: socket.socket) -> None:
         super().__init__(fileno=listener.detach())

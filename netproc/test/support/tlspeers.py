@@ -1,7 +1,8 @@
-"""Peers that do TLS and look like plain sockets: what is written to the socket goes on encrypted.
+"""Peers that do TLS and look like plain sockets: data written to the socket is sent encrypted.
 
-A thread stands between the socket of the test and the connection to netproc.  To shut the socket's writing side
-sends a close_notify, to reset it resets the connection, and not to read it stops reading there.
+A thread passes data between the socket of the test and the connection to netproc.  If the test shuts the socket's
+writing side, the thread sends a close_notify.  If the test resets the socket, the thread resets the connection.  If
+the test does not read, the thread stops reading.
 """
 
 from __future__ import annotations
@@ -23,10 +24,10 @@ def tls_peer(connected: socket.socket, context: SSL.Context, is_server: bool) ->
     with socket.create_server(("127.0.0.1", 0)) as listener:
         plain = socket.create_connection(listener.getsockname(), PATIENCE)
         inner, _ = listener.accept()
-    # What is not read must wait with netproc, as without the thread between.
+    # Data that the test does not read must wait in netproc, as it would without the thread.
     inner.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _PIECE)
     plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _PIECE)
-    # Left alone, the kernel enlarges this one, since the thread reads even when the test does not.
+    # By default the kernel enlarges this buffer, because the thread reads even when the test does not.
     connected.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _PIECE)
     Between(inner, connected, SSL.Connection(context, None), is_server).start()
     return plain
@@ -47,7 +48,7 @@ class Between(threading.Thread):
         self._plain = plain
         self._outer = outer
         self._shaken = False
-        # What is on its way, in both directions, and whether that is at its end.
+        # The data to be passed on in each direction, and whether the input of that direction has ended.
         self._up, self._records = bytearray(), bytearray()
         self._up_over = self._down_over = False
         self._said_goodbye = self._outer_over = self._plain_shut = False
@@ -60,7 +61,7 @@ class Between(threading.Thread):
                 self._turn_engine()
                 self._turn_sockets()
         except (OSError, SSL.Error):
-            # The test has reset its socket, or netproc the connection.
+            # The test has reset its socket, or netproc has reset the connection.
             reset(self._outer)
         finally:
             self._outer.close()

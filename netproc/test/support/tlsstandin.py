@@ -1,7 +1,7 @@
-"""What the tests of the TLS channel do TLS with: contexts of certificates made for the day.
+"""TLS contexts for the tests of the TLS channel, with certificates made for each run.
 
-`Authority` makes certificates, contexts of pyOpenSSL for netproc's side and of `ssl` for the peers'; `security` is
-in the place of `netproc.net.tls.contexts.security`.
+`Authority` makes certificates, pyOpenSSL contexts for netproc's side, and `ssl` contexts for the peers.  `security`
+replaces `netproc.net.tls.contexts.security`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from netproc.net.tls.connection import SocketConnection
 
 @dataclass
 class Parameters:
-    """Given as tls_parameters."""
+    """A value for tls_parameters."""
 
     context: SSL.Context
     hostname: str | None = None
@@ -65,7 +65,7 @@ class Engine:
 
 
 class Security:
-    """How one side does TLS."""
+    """The TLS settings of one side."""
 
     def __init__(self, parameters: Parameters, is_server: bool) -> None:
         self._parameters = parameters
@@ -95,7 +95,7 @@ def security_in_memory(parameters: object, *, is_server: bool) -> Security:
 
 
 class Authority:
-    """Everything for "localhost", both ways."""
+    """All contexts for "localhost", for clients and servers."""
 
     def __init__(self) -> None:
         authority = trustme.CA()
@@ -108,7 +108,7 @@ class Authority:
         authority.configure_trust(context)
         context.set_verify(SSL.VERIFY_PEER)
         self.client = Parameters(context, hostname="localhost")
-        #: A client that trusts nobody.
+        #: A client that trusts no authority.
         context = SSL.Context(SSL.TLS_METHOD)
         context.set_verify(SSL.VERIFY_PEER)
         self.distrustful = Parameters(context, hostname="localhost")
@@ -121,5 +121,5 @@ class Authority:
         authority.configure_trust(self.raw_client)
 
 
-#: Making keys takes its time.
+#: Shared, because making keys takes time.
 AUTHORITY = Authority()

@@ -1,4 +1,4 @@
-"""What servers of each protocol say, and what a client says to them: for the tests of the dialects."""
+"""Transcripts of servers and clients in each protocol, for the tests of the dialects."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ XMPP_OFFER = (
 )
 XMPP_INSIDE = XMPP_ANSWER + b"<stream:features><mechanisms/></stream:features>"
 LDAP_TLS = b"\x30\x1d\x02\x01\x01\x77\x18\x80\x161.3.6.1.4.1.1466.20037"
-#: With the name of the response behind the three fields that every result has.
+#: With the name of the response after the three fields that every result has.
 LDAP_OK = b"\x30\x24\x02\x01\x01\x78\x1f\x0a\x01\x00\x04\x00\x04\x00\x8a\x161.3.6.1.4.1.1466.20037"
 IRC_NOTICE = b":s NOTICE * :*** Looking up your hostname\r\n"
 
-#: What a server with TLS says, in order: its greeting (empty for none), its answers, and the last
-#: inside TLS.
+#: What a server with TLS sends, in order: its greeting (empty if it has none), its answers, and its last
+#: message inside TLS.
 AGREES: dict[str, list[bytes]] = {
     "smtp": [
         b"220-h ESMTP\r\n220 ready\r\n",
@@ -92,7 +92,7 @@ AGREES: dict[str, list[bytes]] = {
     "postgres": [b"", b"S"],
 }
 
-#: What the client says to these servers.
+#: What the client sends to these servers.
 COMMANDS: dict[str, list[bytes]] = {
     "smtp": [b"EHLO [127.0.0.1]\r\n", b"STARTTLS\r\n", b"EHLO [127.0.0.1]\r\n"],
     "lmtp": [b"LHLO [127.0.0.1]\r\n", b"STARTTLS\r\n", b"LHLO [127.0.0.1]\r\n"],
@@ -107,7 +107,7 @@ COMMANDS: dict[str, list[bytes]] = {
     "postgres": [b"\x00\x00\x00\x08\x04\xd2\x16\x2f"],
 }
 
-#: Answers in the place of the one to STARTTLS, and what an error shows of them.
+#: Answers that refuse STARTTLS, and what an error shows of them.
 REFUSALS: dict[str, list[tuple[bytes, str]]] = {
     "smtp": [
         (b"454 4.7.0 TLS not available\r\n", "454 4.7.0 TLS not available"),
@@ -151,7 +151,7 @@ REFUSALS: dict[str, list[tuple[bytes, str]]] = {
             b"\x30\x84\x00\x00\x00\x10\x02\x01\x01\x78\x84\x00\x00\x00\x07\x0a\x01\x02\x04\x00\x04\x00",
             "result code 2",
         ),
-        # The notice of disconnection, which is message 0.
+        # The notice of disconnection, which has message number 0.
         (b"\x30\x0c\x02\x01\x00\x78\x07\x0a\x01\x34\x04\x00\x04\x00", "result code 52"),
         # Another message, another operation, nothing at all, a part longer than the whole.
         (b"\x30\x0c\x02\x01\x00\x78\x07\x0a\x01\x00\x04\x00\x04\x00", "result code 0"),
@@ -160,11 +160,11 @@ REFUSALS: dict[str, list[tuple[bytes, str]]] = {
         (b"\x30\x03\x02\x05\x01", "no extended response"),
         (b"\x30\x04\x02\x89\x01\x01", "no extended response"),
     ],
-    # It has no words.
+    # This answer has no text.
     "postgres": [(b"N", "")],
 }
 
-#: Capabilities that have no STARTTLS, or that only look so.
+#: Capabilities without STARTTLS, or that only seem to have it.
 NO_OFFERS: dict[str, list[bytes]] = {
     "smtp": [
         b"250-STARTTLS\r\n250 SIZE\r\n",
@@ -207,7 +207,7 @@ UNLISTED: dict[str, list[tuple[bytes, str]]] = {
     ],
 }
 
-#: Last words in the place of capabilities, and what an error shows of them.
+#: Messages that end the connection instead of listing capabilities, and what an error shows of them.
 DISMISSED: dict[str, list[tuple[bytes, str]]] = {
     "smtp": [
         (b"550 Access denied - Invalid HELO name\r\n", "550 Access denied - Invalid HELO name"),
@@ -227,7 +227,7 @@ DISMISSED: dict[str, list[tuple[bytes, str]]] = {
     ],
 }
 
-#: Greetings of servers that let nobody in.
+#: Greetings of servers that refuse the connection.
 CLOSED: dict[str, list[bytes]] = {
     "smtp": [b"554-no\r\n554 go away\r\n", b"421 later\r\n"],
     "lmtp": [b"421 later\r\n"],
@@ -238,8 +238,7 @@ CLOSED: dict[str, list[bytes]] = {
     "ftp": [b"421 too many\r\n", b"120 in 5 minutes\r\n421 too many\r\n"],
 }
 
-#: Those that have nothing to ask before STARTTLS.
-#: The protocols that ask for no capabilities before STARTTLS.
+#: The protocols that ask for nothing before STARTTLS.
 WITHOUT_CAPABILITIES = ("ldap", "postgres")
 
 
@@ -254,11 +253,11 @@ def converse(
 
 
 def said(name: str, index: int) -> str | None:
-    """The text of the INDEXth of what an agreeing server says, None if it has no such."""
+    """Return the text of message INDEX of an agreeing server, or None if there is no such message."""
     script = AGREES[name]
     return script[index].decode() if script[index] and len(script) > 2 else None
 
 
 def until_answer(name: str) -> list[bytes]:
-    """What an agreeing server says before its answer to STARTTLS."""
+    """Return the messages of an agreeing server before its answer to STARTTLS."""
     return AGREES[name][: 1 if name in WITHOUT_CAPABILITIES else 2]
