@@ -23,7 +23,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any, NamedTuple, TypeAlias
 
-from .checks import C_INT_MAX, C_INT_MIN, check_number, is_integer, plain
+from .checks import C_INT_MAX, C_INT_MIN, check_flag, check_number, is_integer, plain
 from .errors import ProcessArgumentError, argument
 from .escape import escape, shown
 
@@ -318,7 +318,11 @@ def format_network_address(address: object, omit_port: bool = False) -> str | No
 
     Returns:
         The text, or None if `address` is not an address.
+
+    Raises:
+        ProcessArgumentError: `omit_port` is an object that is neither true nor false.
     """
+    omit_port = check_flag(omit_port, "omit_port")
     if isinstance(address, str):
         return address
     if not isinstance(address, (tuple, list)):

@@ -17,7 +17,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from ..core.address import Address, SocketAddress, address_form, inet_address, interface_name
-from ..core.checks import plain
+from ..core.checks import check_flag, plain
 from ..core.errors import ProcessArgumentError, ProcessError
 from ..core.escape import escape, shown
 from ..core.limits import DEFAULT_LIMITS, check_seconds
@@ -133,6 +133,7 @@ def network_interface_list(full: bool = False, family: str | None = None) -> lis
         ProcessError: psutil is not installed.
     """
     _check_family(family, "Unsupported address family")
+    full = check_flag(full, "full")
     wanted = _FAMILIES.values() if family is None else (_FAMILIES[family],)
     entries: list[Interface] = []
     for name, addresses in _psutil().net_if_addrs().items():
