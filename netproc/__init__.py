@@ -9,7 +9,8 @@ The public names are here.  The folders, in the order in which a connection meet
 * `process/`: the process takes its channel: input to the filter, output to the socket, events to the sentinel;
 * `filters/`, `adapters/`: filters for programs; processes as Twisted endpoints, transports and services;
 * `reactor/`: a faster epoll reactor for any Twisted program;
-* `core/`: the values, tables and state machines that all of these use.
+* `core/`: the values, tables and state machines that all of these use;
+* `testing/`: tools for the tests of applications.
 
 Applications also import `netproc.filters`, `netproc.service`, `netproc.endpoints`, `netproc.testing` and `netproc.reactor`.
 """

@@ -21,7 +21,6 @@ from ..core.dialects import dialect
 from ..core.errors import ProcessArgumentError
 from ..core.escape import shown
 from ..core.options import NAMES as NETWORK_OPTIONS
-from ..core.spec import LONGEST_BACKLOG
 from ..net.interfaces import INetprocReactor
 from .keywords import KeywordOptions
 from .values import OptionError, lisp, option_name
@@ -69,20 +68,11 @@ def netproc_server(reactor: IReactorCore, words: Words, options: Options) -> Pro
     :raises ProcessArgumentError: naming the option that is wrong.
     """
     given = {"server": "t", **_named(words, options, _SERVER)}
-    backlog = _backlog(given["server"])
     keywords = _keywords("netproc", given)
-    return ProcessServerEndpoint({**keywords, "server": backlog}, _ours(reactor))
-
-
-def _backlog(text: str) -> int:
-    """Return how many clients may wait to be accepted; "t" is as many as the kernel allows, and not Emacs's 5."""
-    server = lisp(text)
-    if server is True:
-        return LONGEST_BACKLOG
-    if isinstance(server, int):
-        return server
-    problem = f"{shown(text)} is neither t nor the length of the backlog"
-    raise ProcessArgumentError("server", problem)
+    if not isinstance(keywords["server"], int):
+        problem = f"{shown(given['server'])} is neither t nor the length of the backlog"
+        raise ProcessArgumentError("server", problem)
+    return ProcessServerEndpoint(keywords, _ours(reactor))
 
 
 def starttls_client(reactor: IReactorCore, words: Words, options: Options) -> ProcessClientEndpoint:

@@ -1,7 +1,8 @@
 """How a command ends: one line on standard error and an exit status; some signals do not end it.
 
-`make.py`, `tap.py` and `foreground.py` use this, because a service has no way to tell twistd or twist how to end: an
-exception before the reactor runs prints a traceback, and after it has run the exit status is always 0.
+All commands write their line with `say`.  `make.py`, `tap.py` and `foreground.py` use the rest, because a service has no way to
+tell twistd or twist how to end: an exception before the reactor runs prints a traceback, and after it has run the exit status
+is always 0.
 """
 
 from __future__ import annotations

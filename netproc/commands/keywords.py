@@ -145,7 +145,7 @@ class KeywordOptions(usage.Options):
         if fields is not None:
             self.keywords["tls_parameters"] = fields
         if "name" not in self.keywords:
-            raise usage.UsageError("--name is required")
+            raise OptionError(["name"], "this option is required")
         try:
             spec = process_spec({**KEYWORDS, **self.keywords})
             if spec.tls_parameters is not None:

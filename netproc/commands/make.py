@@ -21,7 +21,7 @@ from ..core.status import State
 from ..net.interfaces import INetprocReactor
 from ..net.lookup import Resolver
 from ..process.process import NetworkProcess
-from .exits import SAID, exit_with, say, survive_signals
+from .exits import SAID, exit_with, say, survive_signals, what_is_wrong
 from .keywords import KeywordOptions
 from .options import ServiceOptions
 from .report import Reporter, how_to_try
@@ -100,8 +100,8 @@ class ProcessCommand(ProcessService):
 
     def failed(self, failure: Failure) -> None:
         """End the program with one line about FAILURE."""
-        if failure.check(NetprocError):
-            self._end(failure.getErrorMessage())
+        if isinstance(failure.value, NetprocError):
+            self._end(what_is_wrong(failure.value))
         else:
             log.failure("The process could not be made", failure)
             self._end(f"unexpected {failure.type.__name__ if failure.type else 'error'}")

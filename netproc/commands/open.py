@@ -173,7 +173,7 @@ class _OpenCommand:
         if process is None:
             self._fail(properties.error or "the server did not open the stream")
             return
-        _tell(properties, process.peer_status())
+        _describe(properties, process.peer_status())
         process.filter = self._show
         # When the process has ended, the read goes on: there is no way to cancel it.
         Deferred.fromCoroutine(self._send_input(process)).addErrback(self._unexpected)
@@ -249,7 +249,7 @@ def complaint(error: ProcessArgumentError, keywords: Mapping[str, Any]) -> str:
     return f"{', '.join(_OPTIONS[field] for field in keywords[keyword])}: {problem}"
 
 
-def _tell(properties: StreamProperties, status: dict[str, Any] | None) -> None:
+def _describe(properties: StreamProperties, status: dict[str, Any] | None) -> None:
     """Report the dialogue and TLS: PROPERTIES of the stream and STATUS of the peer."""
     for what in ("greeting", "capabilities"):
         for line in (getattr(properties, what) or "").splitlines():
@@ -264,14 +264,14 @@ def _tell(properties: StreamProperties, status: dict[str, Any] | None) -> None:
         say(f"ALPN: {status['alpn'].decode('ascii', 'backslashreplace')}")
     certificate = status.get("certificate")
     if certificate is not None:
-        _tell_certificate(certificate)
+        _describe_certificate(certificate)
     # A self-signed certificate may be trusted; if it is not, there is another warning.
     problems = [warning for warning in status.get("warnings", ()) if warning != "self-signed"]
     is_verified = bool(status["verified_chain"]) and not problems
     say("verified: yes" if is_verified else f"verified: no ({', '.join(problems) or 'no chain'})")
 
 
-def _tell_certificate(certificate: dict[str, str]) -> None:
+def _describe_certificate(certificate: dict[str, str]) -> None:
     say(f"subject: {certificate.get('subject')}")
     say(f"issuer: {certificate.get('issuer')}")
     say(f"valid: {certificate.get('valid_from')} to {certificate.get('valid_to')}")

@@ -1,6 +1,6 @@
 """Checks of single values that programs give: integers, flags and texts.
 
-`address.py`, `options.py`, `limits.py`, `spec.py` and `streamspec.py` use them, and so does `net/tls/parameters.py`.
+Every part of the package that takes values from programs uses them.
 """
 
 from __future__ import annotations

@@ -16,8 +16,8 @@ from __future__ import annotations
 
 import errno as _errno
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ContextDecorator
+from types import TracebackType
 
 from .escape import error_text
 
@@ -42,20 +42,31 @@ class ProcessArgumentError(NetprocError, ValueError):
         self.problem = problem
 
 
-@contextmanager
-def argument(keyword: str) -> Iterator[None]:
+class argument(ContextDecorator):  # noqa: N801
     """While the value of KEYWORD is checked, turn any exception into a ProcessArgumentError.
 
     The checks raise it for the mistakes that they look for.  This catches the rest: numbers that are too long to be
     printed, text that cannot be encoded, objects that raise when they are compared or copied.
     """
-    try:
-        yield
-    except NetprocError:
-        raise
-    except Exception as error:
-        problem = f"this value cannot be used ({type(error).__name__}: {error_text(error)})"
-        raise ProcessArgumentError(keyword, problem) from error
+
+    # A class, since a generator costs some microseconds for each value.
+    __slots__ = ("_keyword",)
+
+    def __init__(self, keyword: str) -> None:
+        self._keyword = keyword
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if isinstance(error, Exception) and not isinstance(error, NetprocError):
+            problem = f"this value cannot be used ({type(error).__name__}: {error_text(error)})"
+            raise ProcessArgumentError(self._keyword, problem) from error
 
 
 class ProcessError(NetprocError, OSError):

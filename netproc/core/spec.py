@@ -281,7 +281,7 @@ def _host(host: object, family: object) -> str:
 def _service(service: object) -> str:
     """Return a port as decimal text, or a name to look up; True is any free port."""
     if service is None:
-        raise ProcessArgumentError("service", "it is missing")
+        raise ProcessArgumentError("service", "this keyword is required")
     if service is True:
         return "0"
     if is_integer(service):

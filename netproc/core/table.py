@@ -127,7 +127,7 @@ class ProcessTable(Generic[P]):
         """List PROCESS, whose name was reserved."""
         self._processes[process.name] = process
         if self.observers:
-            self.tell(process, "made", None)
+            self.notify(process, "made", None)
 
     def leave(self, process: P) -> None:
         """Remove PROCESS, which has ended; its descriptor may still be open."""
@@ -139,7 +139,7 @@ class ProcessTable(Generic[P]):
         """Forget PROCESS, which has ended, since its descriptor is closed."""
         self.closing.discard(process)
         if self.observers:
-            self.tell(process, "gone", None)
+            self.notify(process, "gone", None)
 
     def processes(self) -> list[P]:  # N3
         """Return the processes that have not ended, the newest first."""
@@ -255,7 +255,7 @@ class ProcessTable(Generic[P]):
 
         return stop
 
-    def tell(self, process: P, what: str, value: object) -> None:
+    def notify(self, process: P, what: str, value: object) -> None:
         """Call the observers; an exception of one is logged and does not affect the others."""
         for observer in tuple(self.observers.values()):
             try:

@@ -61,7 +61,7 @@ class _Framing:
         return None if running is None else self._go_on(process, stream, running)
 
     def _feed(self, process: NetworkProcess, data: Any) -> _Stream:
-        """The stream of PROCESS, with DATA in it; what another framing keeps comes first."""
+        """Return the stream of PROCESS with DATA added.  Input that another framing has not used comes first."""
         unused = process._unused
         if not isinstance(unused, _Stream) or unused.framing is not self:
             if unused is not None:
@@ -71,7 +71,7 @@ class _Framing:
         return unused
 
     def _deliver(self, process: NetworkProcess, stream: _Stream) -> Deferred[object] | None:
-        """Give messages to the function, up to one that takes its time: that is what is returned."""
+        """Call the function with one message after another.  If a call is not done when it returns, return its Deferred."""
         may_use = process._may_use(stream)
         while may_use and (message := self._next(process, stream)) is not None:
             running = self._call(process, message)
@@ -88,7 +88,7 @@ class _Framing:
             running = self._deliver(process, stream)
 
     def _next(self, process: NetworkProcess, stream: _Stream) -> Any:
-        """The next message, None if there is no whole one."""
+        """Return the next message, or None if none is complete."""
         try:
             return stream.splitter.take()
         except TooLongError:

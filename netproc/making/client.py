@@ -132,6 +132,6 @@ class ClientMaker(AttemptMaker[IStreamClientEndpoint]):
         self._before_open(process)
         if not self._spec.nowait:
             process.table.enter(process)
-        process._tell(event)
+        process._call_sentinel(event)
         if not self._opened.called:
             self._opened.callback(None)

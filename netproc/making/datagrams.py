@@ -74,7 +74,7 @@ class DatagramMaker(AttemptMaker[None]):
             process._lifecycle.show_port(channel.local)
         if not self._spec.nowait:
             process.table.enter(process)
-        process._tell(event)
+        process._call_sentinel(event)
 
     def _hears_all(self, remote: SocketAddress | None) -> bool:
         """Whether hosts other than REMOTE may answer: after a broadcast, or from a group (D9)."""

@@ -1,4 +1,4 @@
-"""What make_network_process can do here: featurep's answer for programs that want to know before.
+"""What make_network_process supports on this system, for programs that want to know it in advance.
 
 The program asks; the answers are those of Emacs (N45), and what netproc has besides.
 """

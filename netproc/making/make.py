@@ -131,8 +131,9 @@ def make_network_process(
         filter_multibyte: Whether the filter receives str.  With False it receives bytes, whatever the coding system is.
             netproc still converts line ends if the coding system says so.
             Emacs: ``:filter-multibyte``.
-        sentinel: The function that is called when the process opens or ends, as ``sentinel(process, event)``.  None is
-            `default_sentinel`.
+        sentinel: The function that is called with events, as ``sentinel(process, event)``: when the process ends, and when
+            it opens if it was made with `nowait`, uses TLS, or is a connection of a server.  For any other client the Deferred
+            fires when it is open.  None is `default_sentinel`.
             Emacs: ``:sentinel``.
         log: The function that a server calls for each connection, as ``log(server, connection, message)``, before the
             sentinel of the connection is called.  If accepting fails, `connection` is None.

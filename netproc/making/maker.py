@@ -144,7 +144,7 @@ class AttemptMaker(Maker[E]):
         return process
 
     def _attempt(self, making: Deferred[T]) -> Deferred[T]:
-        """Return a Deferred of the result of MAKING, after whose callbacks the process gets input.
+        """Return a Deferred that fires with the result of MAKING.  The process receives input after its callbacks have run.
 
         It can be cancelled at any time, even by a function that is called while MAKING fires.
         """

@@ -188,7 +188,7 @@ class ServerMaker(Maker[IStreamServerEndpoint], ListenerWatcher):
         if server._has_log:
             server._call_log(connection, accept_message(address.host_text(channel.remote)))
         if connection.live:
-            connection._tell(event)
+            connection._call_sentinel(event)
         connection._lifecycle.start_input()
 
     def _identity(self, remote: SocketAddress | None) -> str:

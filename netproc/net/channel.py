@@ -63,7 +63,10 @@ class Output(Protocol):
 
 
 class Pieces(deque[bytes]):
-    """An Output: pieces of data that wait, and how many bytes they have together."""
+    """An Output: pieces of data that wait, and how many bytes they have together.
+
+    Only `append`, `popleft` and `drop` keep the count.
+    """
 
     pending = 0
 
@@ -77,6 +80,12 @@ class Pieces(deque[bytes]):
         data = super().popleft()
         self.pending -= len(data)
         return data
+
+    def drop(self) -> int:
+        """Remove all pieces; return how many bytes they had."""
+        dropped, self.pending = self.pending, 0
+        self.clear()
+        return dropped
 
 
 class Channel(Protocol):

@@ -59,7 +59,7 @@ def _layers(transport: object) -> list[object]:
     return layers
 
 
-def _tell(outer: object, interface: type[Interface], channel: ForeignChannel) -> None:
+def _pass_on(outer: object, interface: type[Interface], channel: ForeignChannel) -> None:
     """Let OUTER, the outermost of the protocols around CHANNEL, pass on the calls of INTERFACE.
 
     Twisted's wrappers do not do that.  Those of its client endpoints take over one interface of the protocol only, and
@@ -101,10 +101,10 @@ class ForeignChannel(StreamChannel):
         if hasattr(transport, "registerProducer"):
             transport.registerProducer(self, True)
         if tls is not None:
-            _tell(tls.wrappedProtocol, IHandshakeListener, self)
+            _pass_on(tls.wrappedProtocol, IHandshakeListener, self)
         elif self._half_closes:
             outermost = getattr(self._socket_transport, "protocol", None) or self
-            _tell(outermost, IHalfCloseableProtocol, self)
+            _pass_on(outermost, IHalfCloseableProtocol, self)
         self._begin()
 
     def when_secure(self, then: Callable[[], None]) -> None:

@@ -27,11 +27,6 @@ _OVERHEAD = 32
 class PacketQueue(Pieces):
     """Packets that wait to be sent; each piece is one packet."""
 
-    def drop(self) -> int:
-        dropped, self.pending = self.pending, 0
-        self.clear()
-        return dropped
-
     def send(self, wire: Wire) -> None:
         while self:
             wire.send(self[0])

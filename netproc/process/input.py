@@ -147,7 +147,7 @@ class Input:
         process = self._process
         observed = process.table.observers
         if observed:
-            process.table.tell(process, "filter", text)
+            process.table.notify(process, "filter", text)
         self.gate = FILTERING
         try:
             result = process._call_filter(process, text)
@@ -387,7 +387,7 @@ class Input:
         process = self._process
         observed = bool(process.table.observers)
         if observed:
-            process.table.tell(process, "filter", text)
+            process.table.notify(process, "filter", text)
         self.gate |= FILTERING
         context = None
         if self.gate & TRACED:

@@ -293,7 +293,7 @@ class Lifecycle:
             attempt, self._attempt = self._attempt, None
             attempt.cancel()
         if event is not None:
-            process._tell(event)
+            process._call_sentinel(event)
         if process._waiters is not None:
             process._waiters.fire(False)
         process._input.cancel()

@@ -306,7 +306,7 @@ class NetworkProcess(ProcessSettings):
 
     def _delivered(self, what: Text) -> None:
         """Report WHAT, which the filter was called with, to the observers and to `accept_output`."""
-        self.table.tell(self, "delivered", what)
+        self.table.notify(self, "delivered", what)
         if self._waiters:
             self._waiters.fire(True)
             if self.live:
@@ -378,12 +378,12 @@ class NetworkProcess(ProcessSettings):
 
     # -- calling the program ------------------------------------------------------------------
 
-    def _tell(self, event: str | None) -> None:
+    def _call_sentinel(self, event: str | None) -> None:
         """Call the sentinel, which is looked up now (N81), with EVENT, unless that is None."""
         if event is None:
             return
         if self.table.observers:
-            self.table.tell(self, "sentinel", event)
+            self.table.notify(self, "sentinel", event)
         if self._insertion.buffer is not None or self._sentinel is not default_sentinel:
             # Without a buffer the default sentinel does nothing.
             self._call("sentinel", self._sentinel, self, event)
@@ -415,7 +415,7 @@ class NetworkProcess(ProcessSettings):
 
     def _call_log(self, connection: NetworkProcess | None, message: str) -> None:
         """Call the log function of a server with CONNECTION and MESSAGE."""
-        self.table.tell(self, "log", message)
+        self.table.notify(self, "log", message)
         if self._log_function is not None:
             self._call("log", self._log_function, self, connection, message)
 

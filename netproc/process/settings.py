@@ -90,9 +90,10 @@ class ProcessSettings(ProcessAttributes):
 
     @property
     def sentinel(self) -> Sentinel:
-        """The function that is called with the process and an event when the process opens or ends.
+        """The function that is called with the process and an event.
 
-        netproc looks the function up for each event.  If you set it to None, it is `default_sentinel`.
+        It is called when the process ends, and when it opens if it was made with `nowait`, uses TLS, or is a connection of a
+        server.  netproc looks the function up for each event.  If you set it to None, it is `default_sentinel`.
 
         Emacs: ``process-sentinel``.
         """
@@ -321,7 +322,7 @@ class ProcessSettings(ProcessAttributes):
         self._insertion.position = position
 
     def _insert_dialogue(self, clear: bytes, secure: bytes | None) -> None:
-        """Insert what was received before the process was open: CLEAR, and after STARTTLS, unless it is None, SECURE."""
+        """Insert the input of the dialogue: CLEAR text, and SECURE, which was received after STARTTLS, or None."""
         self._insert_received(clear)
         if secure is not None:
             self._insertion.mark_tls_start()

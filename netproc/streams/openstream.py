@@ -195,7 +195,9 @@ def _check(given: Mapping[str, Any], stream: StreamSpec, table: Table) -> None:
             "return_list", "cannot be combined with nowait, which returns before the stream is open"
         )
     if given["host"] is None or given["service"] is None:
-        raise ProcessArgumentError("host" if given["host"] is None else "service", "it is missing")
+        raise ProcessArgumentError(
+            "host" if given["host"] is None else "service", "this keyword is required"
+        )
     buffer = given["buffer"]
     if not stream.bare and isinstance(buffer, str) and table.get_buffer(buffer) is None:
         raise ProcessArgumentError("buffer", f"No buffer named {escape(buffer)}")

@@ -73,7 +73,7 @@ class SpecTests(SynchronousTestCase):
                 "the port has 5000 digits, but the highest port is 65535",
                 service=service,
             )
-        self.bad("service", "it is missing", service=None)
+        self.bad("service", "this keyword is required", service=None)
         self.bad("service", "1.5 is not a string", service=1.5)
         self.bad("service", "it is empty", service=" ")
 

@@ -181,10 +181,10 @@ class TableTests(SynchronousTestCase):
             lambda process, what, value: seen.append((process.name, what, value))
         )
         process = self.enter("foo")
-        self.table.tell(process, "sentinel", "open\n")
+        self.table.notify(process, "sentinel", "open\n")
         stop()
         stop()
-        self.table.tell(process, "gone", None)
+        self.table.notify(process, "gone", None)
         self.assertEqual([("foo", "made", None), ("foo", "sentinel", "open\n")], seen)
 
     def test_an_observer_that_raises_hurts_nobody(self) -> None:
@@ -198,7 +198,7 @@ class TableTests(SynchronousTestCase):
         process = self.enter("foo")
         self.assertEqual((["made"], [ZeroDivisionError]), (seen, list(map(type, process.raised))))
         stop()
-        self.table.tell(process, "gone", None)
+        self.table.notify(process, "gone", None)
         self.assertEqual(1, len(process.raised))
 
     def test_a_process_is_known_until_its_descriptor_is_closed(self) -> None:

@@ -157,13 +157,13 @@ class ComplaintTests(SynchronousTestCase):
         server = ("--name", "p", "--server", "t", "--filter", "netproc.filters.echo")
         for arguments, expected in (
             (("--hosst", "x"), "option --hosst not recognized"),
-            (("--service", "7"), "--name is required"),
+            (("--service", "7"), "--name: this option is required"),
             ((*server, "--service", "70000"), "--service: port 70000 is not in 0…65535"),
             ((*server, "--mode", "9"), "--mode: '9' is not an octal number such as 600"),
             ((*server, "--local", "1.2.3.4:99999"), "--local: port 99999 is not in 0…65535"),
             ((*server, "--connect-timeout", "x"), "--connect-timeout: 'x' is not a number of seconds"),
             ((*server, "--service", "7", "--connect-timeout", "0"), "--connect-timeout: 0.0 is not a positive number of seconds"),
-            (server, "--service: it is missing"),
+            (server, "--service: this keyword is required"),
             ((*server, "--service", "7", "--tls-key", "k"), "--tls-key, --tls-cert: give both or neither"),
             (
                 (*server, "--service", "7", "--tls-key", "/nokey", "--tls-cert", "/nocert"),

@@ -69,7 +69,11 @@ class ParametersTests(SynchronousTestCase):
         self.refused("request_client_certificate: True", request_client_certificate=True)
         self.refused("min_version: 'TLS1.1' is not one of", min_version="TLS1.1")
         self.refused("loglevel: -1", loglevel=-1)
-        self.refused("unknown fields ['colour', 'shape']", shape=1, colour=2)
+        self.refused("unknown fields 'colour', 'shape'", shape=1, colour=2)
+        pair = """unknown fields 'cert', 'key'; use keylist=[("key.pem", "cert.pem")]"""
+        self.refused(pair, key="k", cert="c")
+        self.refused("unknown fields 'trustfile'; did you mean 'trustfiles'?", trustfile="ca.pem")
+        self.refused("unknown fields 'keylogfile'; did you mean 'keylog'?", keylogfile="f")
 
     def test_no_error_shows_a_key(self) -> None:
         error = self.assertRaises(ProcessArgumentError, parse, {"keylist": [(b"secret",)]}, False)

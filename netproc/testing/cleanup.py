@@ -45,12 +45,15 @@ async def _check(case: TestCase, table: Table, seconds: float, reactor: INetproc
     slow = [
         process for process, (is_closed, _) in zip(closing, results, strict=True) if not is_closed
     ]
-    if slow:
-        case.fail(f"not closed after {seconds} seconds: {_names(slow)}")
+    problems = []
     if left:
-        case.fail(
+        problems.append(
             f"the test left processes: {_names(left)}; delete them, or wait until they are closed"
         )
+    if slow:
+        problems.append(f"not closed after {seconds} seconds: {_names(slow)}")
+    if problems:
+        case.fail("; ".join(problems))
 
 
 def _names(processes: list[NetworkProcess]) -> str:

@@ -11,6 +11,7 @@ import errno
 import itertools
 import os
 import socket
+import struct
 from collections import deque
 from typing import Any
 
@@ -33,6 +34,9 @@ from ..net.interfaces import default_reactor
 
 #: Bytes that one end of a connection holds for its program to read.
 _CAPACITY = 64 * KIB
+
+#: The value of SO_LINGER with which a close resets the connection.
+_RESETS = struct.pack("ii", 1, 0)
 
 _SERVER = ("127.0.0.1", 1)
 _FIRST_CLIENT_PORT = 49152
@@ -318,7 +322,8 @@ class _Socket:
 
     def close(self) -> None:
         if self._connected:
-            if self._received or (socket.SOL_SOCKET, socket.SO_LINGER) in self._options:
+            linger = self._options.get((socket.SOL_SOCKET, socket.SO_LINGER))
+            if self._received or linger == _RESETS:
                 self.abort()
             else:
                 self.shutdown(socket.SHUT_RDWR)

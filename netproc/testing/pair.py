@@ -27,8 +27,9 @@ async def connected_pair(
 ) -> tuple[NetworkProcess, NetworkProcess]:
     """Connect two processes in memory.
 
-    Both processes are open, and their sentinels and the server's log function have been called.  The server is deleted after
-    it has accepted the client, so that the test has to clean up only these two.
+    Both processes have been opened, and the sentinel of the server's process and the server's log function have been called.
+    (A client without TLS has no "open" event.)  The server is deleted after it has accepted the client, so that the test has to
+    clean up only these two.  Keywords that an `endpoint` cannot have, such as network options, are refused.
 
     If there is an error, or if the coroutine is cancelled, no process is left.
 
@@ -55,6 +56,7 @@ async def connected_pair(
 
     def note(process: NetworkProcess, what: str, value: object) -> None:
         if process.accepted_by is listening and not accepted.called:
+            made.append(process)
             accepted.callback(process)
 
     def ended(process: NetworkProcess) -> None:
@@ -65,9 +67,10 @@ async def connected_pair(
     made: list[NetworkProcess] = []
     unobserve = listening.table.observe(note)
     try:
-        made.append(await make_network_process(**{"name": "client", **(client or {}), **ours}))
-        made[0].closed.addCallback(ended)
-        made.append(await accepted)
+        connected = await make_network_process(**{"name": "client", **(client or {}), **ours})
+        made.append(connected)
+        connected.closed.addCallback(ended)
+        connection = await accepted
         # The table's observers are called first.
         await deferLater(listening.reactor, 0)
     except BaseException:
@@ -77,4 +80,4 @@ async def connected_pair(
     finally:
         unobserve()
         listening.delete()
-    return made[0], made[1]
+    return connected, connection

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping
+from difflib import get_close_matches
 from typing import Any, Final, TypeAlias
 
 import attrs
@@ -443,16 +444,25 @@ def tls_boot_parameters(
     )
 
 
+#: What programs call the two halves of a pair in `keylist`.
+_NAMES_OF_PAIRS = {"key", "cert", "certificate", "keyfile", "certfile", "private_key"}
+
+
 def _from_fields(fields: Mapping[Any, Any]) -> TLSParameters:
     unknown = sorted(str(name) for name in fields if name not in attrs.fields_dict(TLSParameters))
     if unknown:
-        raise parameter_error(f"unknown fields {escape.shown(unknown)}{_hint(unknown)}")
+        raise parameter_error(
+            f"unknown fields {', '.join(map(escape.shown, unknown[:3]))}{_hint(unknown)}"
+        )
     return TLSParameters(**fields)
 
 
 def _hint(unknown: list[str]) -> str:
-    is_pair = any(part in name.lower() for name in unknown for part in ("key", "cert"))
-    return '; use keylist=[("key.pem", "cert.pem")]' if is_pair else ""
+    """Return what to write instead of the UNKNOWN names, if that can be guessed."""
+    if not _NAMES_OF_PAIRS.isdisjoint(unknown):
+        return '; use keylist=[("key.pem", "cert.pem")]'
+    near = get_close_matches(unknown[0], attrs.fields_dict(TLSParameters), 1)
+    return f"; did you mean {near[0]!r}?" if near else ""
 
 
 # -- values of the keyword ------------------------------------------------------------------------

@@ -236,7 +236,8 @@ def peer_status(connection: SSL.Connection, warnings: Sequence[str]) -> dict[str
     status["group"] = group
     status["alpn"] = connection.get_alpn_proto_negotiated() or None
     status["sni"] = None if name is None else name.decode("ascii", "backslashreplace")
-    status["verified_chain"] = [described[der] for der in verified]
+    # Copies: a program that changes one list does not change the other.
+    status["verified_chain"] = [dict(described[der]) for der in verified]
     return status
 
 

@@ -306,7 +306,7 @@ class NetprocTests(EndpointFixture):
             ("netproc:7:filter=t", "filter: this kind of endpoint has no such option"),
             ("netproc:7:port=8", "port: this option is given twice"),
             ("netproc:a:7:8", "8: after host and service, write an option as NAME=VALUE"),
-            ("netproc:host=a", "service: it is missing"),
+            ("netproc:host=a", "service: this keyword is required"),
             ("netproc:port=70000", "service: port 70000 is not in 0…65535"),
             ("netproc:7:connect-timeout=x", "connect-timeout: 'x' is not a number of seconds"),
             ("netproc:7:tls-key=/k", "tls-key, tls-cert: give both or neither"),
