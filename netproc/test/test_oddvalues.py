@@ -111,6 +111,10 @@ class OddValueTests(SynchronousTestCase):
         if field != "keylog":  # because this would make a file
             self.check(contexts.security, {field: value}, is_server=is_server)
 
+    def test_checks_that_cannot_be_compared(self) -> None:
+        self.check(tls_boot_parameters, verify_error=[oddvalues.Broken()])
+        self.check(tls_boot_parameters, verify_hostname_error=oddvalues.Broken())
+
     def test_long_names_in_errors_of_tls(self) -> None:
         long = "x/" * 1500
         for fields in (

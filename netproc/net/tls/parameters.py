@@ -424,9 +424,10 @@ def tls_boot_parameters(
     Raises:
         ProcessArgumentError: A value cannot be used, or a name is unknown.
     """
-    checks = _verify_error(True if verify_error is UNSET else verify_error)
-    if verify_hostname_error:
-        checks |= {"hostname"}
+    with argument(KEYWORD):
+        checks = _verify_error(True if verify_error is UNSET else verify_error)
+        if verify_hostname_error:
+            checks |= {"hostname"}
     return _from_fields(
         {
             "type": type,

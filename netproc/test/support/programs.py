@@ -77,11 +77,13 @@ def run_with_input(command: Sequence[str], data: bytes) -> bytes:
 
 
 @contextlib.contextmanager
-def _hangups_end_children() -> Iterator[None]:
-    """Start children inside this, so that they do not ignore SIGHUP where the tests run under nohup."""
-    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+def _signals_end_children() -> Iterator[None]:
+    """Start children inside this, so that they do not ignore SIGHUP under nohup, nor SIGINT as a background job."""
+    numbers = (signal.SIGHUP, signal.SIGINT)
+    before = [signal.signal(number, signal.SIG_DFL) for number in numbers]
     yield
-    signal.signal(signal.SIGHUP, before)
+    for number, handler in zip(numbers, before, strict=True):
+        signal.signal(number, handler)
 
 
 class Program:
@@ -97,7 +99,7 @@ class Program:
         os.makedirs(directory, exist_ok=True)
         self.directory = directory
         with (
-            _hangups_end_children(),
+            _signals_end_children(),
             open(os.path.join(directory, "stdout"), "wb") as stdout,
             open(os.path.join(directory, "stderr"), "wb") as stderr,
         ):
