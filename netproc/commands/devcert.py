@@ -24,7 +24,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from twisted.python import usage
 
 from ..core.errors import os_error_text
-from .exits import say
+from .exits import say, standard_output
 from .options import CommandOptions
 
 SUBJECT: Final = "netproc development certificate, do not trust"
@@ -69,10 +69,12 @@ class DevCertOptions(CommandOptions):
             os.path.normpath(os.path.join(directory, n)) for n in (KEY_FILE, CERTIFICATE_FILE)
         )
         until = now + datetime.timedelta(days=DAYS)
-        sys.stdout.write(
+        text = (
             f"{key_path} and {certificate_path} are for localhost until {until:%Y-%m-%d}."
             "  To try them:\n" + how_to_try(key_path, certificate_path, find_twistd(sys.executable))
         )
+        with standard_output():
+            print(text, end="")  # noqa: T201
         return os.EX_OK
 
 

@@ -12,12 +12,13 @@ import contextlib
 import os
 import signal
 import sys
+from collections.abc import Iterator
 from types import TracebackType
 from typing import Final
 
 from twisted.logger import Logger
 
-from ..core.errors import NetprocError, ProcessArgumentError
+from ..core.errors import NetprocError, ProcessArgumentError, os_error_text
 from ..core.escape import escape
 from ..net.interfaces import INetprocReactor
 from .values import option_name
@@ -47,6 +48,25 @@ def say(problem: str) -> None:
     # ValueError: the program has closed the file.
     with contextlib.suppress(OSError, ValueError):
         print(f"netproc: {escape(problem)}", file=sys.__stderr__, flush=True)
+
+
+@contextlib.contextmanager
+def standard_output() -> Iterator[None]:
+    """Print inside this: if standard output takes nothing, the program exits with one line, or silently if it is a pipe that
+    nothing reads.
+    """
+    try:
+        try:
+            yield
+        finally:
+            if sys.stdout is not None:
+                sys.stdout.flush()
+    except OSError as error:
+        # Otherwise Python would write the rest when the program ends, and show a traceback.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        if not isinstance(error, BrokenPipeError):
+            say(f"standard output: {os_error_text(error)}")
+        raise SystemExit(os.EX_IOERR) from None
 
 
 def one_line_errors() -> None:

@@ -66,7 +66,7 @@ OPTIONS: Final = (
     Keyword("filter", function, "Dotted name of the function that receives the input."),
     Keyword("sentinel", function, "Dotted name of the function that is called with each event."),
     Keyword("log", function, "Dotted name of the function that is called for each new connection."),
-    Keyword("coding", text, "Coding system for input and output: utf-8-unix, binary, …"),
+    Keyword("coding", text, "Coding system for input and output: utf-8-unix, binary, ..."),
     Keyword("filter_multibyte", lisp, "nil: the filter receives bytes."),
     Keyword("buffer", text, "Name of the buffer into which input is inserted."),
     Keyword("type", lisp, "nil for a stream, datagram, or seqpacket (UNIX sockets only)."),
@@ -110,7 +110,7 @@ class KeywordOptions(usage.Options):
 
     optParameters: ClassVar[list[Any]] = [
         *([option_name(keyword.name), None, None, keyword.help] for keyword in OPTIONS),
-        ["tls", None, None, "t: use TLS.  Each --tls-… option implies it."],
+        ["tls", None, None, "t: use TLS.  Each --tls-... option implies it."],
         [_KEY, None, None, "TLS: file of the private key; a server needs one."],
         [_CERTIFICATE, None, None, "TLS: file of the key's certificate chain."],
         [_PASSWORD, None, None, "TLS: password of the key: file:PATH, env:NAME or prompt."],

@@ -65,7 +65,7 @@ class OpenOptions(CommandOptions):
             "network",
             "tls, starttls, plain, or network (STARTTLS if the server offers it).",
         ],
-        ["protocol", None, None, "Protocol for STARTTLS: smtp, imap, pop3, …"],
+        ["protocol", None, None, "Protocol for STARTTLS: smtp, imap, pop3, ..."],
         ["client-name", None, None, "Our name in EHLO or LHLO; [127.0.0.1] by default."],
         ["hostname", None, None, "Name that the certificate must be for, if it is not HOST."],
         ["priority", None, None, "TLS versions and ciphers, in GnuTLS's notation."],

@@ -6,12 +6,13 @@ class of options, derived from one of those in `options.py`, and a row here.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from twisted.python import usage
 
 from .devcert import DevCertOptions
+from .exits import standard_output
 from .make import MakeOptions
 from .open import OpenOptions
 from .options import CommandOptions, ServiceOptions
@@ -57,6 +58,11 @@ class CommandLine(CommandOptions):
     def getSynopsis(self) -> str:
         """Return the first line of the help; a command puts its own after this."""
         return super().getSynopsis().rstrip()
+
+    def parseOptions(self, options: Sequence[str] | None = None) -> None:
+        """Read the command line; --help and --version print and exit."""
+        with standard_output():
+            super().parseOptions(options)
 
     def postOptions(self) -> None:
         """Check that there is a command."""

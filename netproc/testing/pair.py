@@ -11,7 +11,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 
-from ..core.errors import ProcessError
+from ..core.errors import ProcessArgumentError, ProcessError
 from ..making.make import make_network_process
 from ..net.interfaces import INetprocReactor
 from ..process.process import NetworkProcess, Table
@@ -29,13 +29,13 @@ async def connected_pair(
 
     Both processes have been opened, and the sentinel of the server's process and the server's log function have been called.
     (A client without TLS has no "open" event.)  The server is deleted after it has accepted the client, so that the test has to
-    clean up only these two.  Keywords that an `endpoint` cannot have, such as network options, are refused.
+    clean up only these two.  The keywords `table`, `reactor`, `endpoint` and `server` are set by this function.  Keywords that an `endpoint` cannot have, such as network options, are refused.
 
     If there is an error, or if the coroutine is cancelled, no process is left.
 
     Args:
         client: Keywords of `make_network_process` for the client, such as `filter`.  By default its `name` is "client".
-        server: Keywords for the server.  The accepted process takes its filter, sentinel, coding system and property list
+        server: Keywords for the server, which cannot be made stopped.  The accepted process takes its filter, sentinel, coding system and property list
             from the server.  By default the server's `name` is "server".
         table: The table of all processes, for example the one that `clean_table` returns.
         reactor: The reactor.
@@ -48,6 +48,8 @@ async def connected_pair(
         ProcessError: The connection ended before the server accepted it, for example because the server refused the client's
             certificate.
     """
+    if server is not None and server.get("stop"):
+        raise ProcessArgumentError("stop", "a stopped server accepts nothing, so there is no pair")
     network = MemoryNetwork(reactor)
     ours: dict[str, Any] = {"table": table, "reactor": reactor}
     ours.update(server=True, endpoint=network.server_endpoint())

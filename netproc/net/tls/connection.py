@@ -6,6 +6,10 @@ OpenSSL on a socket reads until the socket is empty in two cases.  During the ha
 handshake it continues from a record without data, such as a KeyUpdate or a ticket, to the next record.  A peer that sends
 such records as fast as OpenSSL reads them would keep the reactor in one call.  So the handshake passes through memory,
 record by record.  OpenSSL gets the socket after the handshake, and then returns after each record.
+
+There is one exception.  Before TLS 1.3 a client may ask a server for another handshake.  netproc never agrees, but OpenSSL
+refuses only after it has read the whole request, of up to 128 KiB in records of one byte.  So a server of these versions
+stays in memory.
 """
 
 from __future__ import annotations
@@ -38,8 +42,18 @@ class SocketConnection(SSL.Connection):
         # Whether the handshake waits for the peer.
         self._wants_input = False
         self._records = RecordReader()
-        # Output of the handshake that the kernel has not taken.
+        # Encrypted output that the kernel has not taken.
         self._flight = b""
+        # How many bytes of data are in it, which `send` has not reported yet.
+        self._owed = 0
+        self._is_server = False
+        # Whether OpenSSL reads and writes memory.
+        self._in_memory = True
+
+    def set_accept_state(self) -> None:
+        """Take the role of the server."""
+        super().set_accept_state()
+        self._is_server = True
 
     def do_handshake(self) -> None:
         """Continue the handshake by `MOST_RECORDS` records at most, or fewer large ones.
@@ -66,7 +80,8 @@ class SocketConnection(SSL.Connection):
             else:
                 self._wants_input = False
                 self._send_flight()
-                self._take_socket()
+                if not self._is_server or self.get_protocol_version() >= SSL.TLS1_3_VERSION:
+                    self._take_socket()
                 return
         self._send_flight()
         raise SSL.WantReadError
@@ -103,8 +118,54 @@ class SocketConnection(SSL.Connection):
         except OSError as error:
             raise _syscall_error(error) from None
 
+    def recv(self, size: int, flags: int | None = None) -> bytes:
+        """Return the data of a record, after `MOST_RECORDS` records without data at most."""
+        if not self._in_memory:
+            return super().recv(size, flags)
+        done = 0
+        while True:
+            try:
+                return super().recv(size, flags)
+            except SSL.WantReadError:
+                self._send_flight()
+                if done >= MOST_RECORDS:
+                    raise
+            except SSL.Error:
+                with suppress(SSL.Error):
+                    self._send_flight()  # the alert
+                raise
+            part = self._records.read(self._receive)
+            if not part:
+                raise SSL.WantReadError
+            self.bio_write(part)
+            done += weight(part)
+
+    def send(self, data: Any, flags: int = 0) -> int:
+        """Send DATA, a record at most.
+
+        If there is no room, this raises WantWriteError, and must be called with the same data again.
+        """
+        if not self._in_memory:
+            return super().send(data, flags)
+        if not self._owed:
+            self._send_flight()
+            self._owed = super().send(data[:RECORD], flags)
+        self._send_flight()
+        owed, self._owed = self._owed, 0
+        return owed
+
+    def shutdown(self) -> bool:
+        """Send our close_notify; raise WantWriteError while there is no room for it."""
+        if not self._in_memory:
+            return super().shutdown()
+        if not self.get_shutdown() & SSL.SENT_SHUTDOWN:
+            super().shutdown()
+        self._send_flight()
+        return bool(self.get_shutdown() & SSL.RECEIVED_SHUTDOWN)
+
     def _take_socket(self) -> None:
         """Let OpenSSL read and write the socket, after the handshake."""
+        self._in_memory = False
         _LIB.SSL_set_fd(self._ssl, self._sock.fileno())
         # The call has freed these.
         self._into_ssl = self._from_ssl = None

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import socket
 import sys
 from collections.abc import Sequence
 
+from netproc.commands.table import COMMANDS
 from netproc.test.support.base import PATIENCE
 from netproc.test.support.peers import in_thread, request_and_half_close
 from netproc.test.support.programs import Program, ProgramTestCase, script
@@ -76,6 +78,25 @@ class ForegroundTests(ProgramTestCase):
                 self.assertEqual(0, await self.ends(server))
                 self.assertEqual((b"x", ""), (reply, server.text()))
                 self.assertIn("[netproc.report#info] echo <", server.errors)
+
+    async def test_output_that_cannot_be_written(self) -> None:
+        full = "netproc: standard output: No space left on device\n"
+        for arguments in ("make --help", "open --help", "--version", "dev-cert ."):
+            command = f"{shlex.join(ways_in()[0])} {arguments}"
+            for redirection, status, said in (
+                ("> /dev/full", os.EX_IOERR, full),
+                (">&-", os.EX_OK, ""),
+                ("| true", os.EX_OK, ""),
+            ):
+                program = self.start("sh", "-c", f"{command} {redirection}")
+                self.assertEqual((status, said), (await self.ends(program), program.errors))
+
+    async def test_help_in_ascii(self) -> None:
+        for command in COMMANDS:
+            program = self.start(
+                *ways_in()[0], command.name, "--help", PYTHONIOENCODING="ascii:strict"
+            )
+            self.assertEqual((0, ""), (await self.ends(program), program.errors))
 
     async def test_a_busy_port(self) -> None:
         with socket.create_server(("127.0.0.1", 0)) as taken:

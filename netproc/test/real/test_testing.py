@@ -109,7 +109,12 @@ class PairTests(NetprocTestCase):
         self.assertEqual((None, None), (client.reason, server.reason))
 
     async def test_a_wrong_keyword(self) -> None:
-        for wrong in ({"client": {"filter": 3}}, {"server": {"filter": 3}}, {"server": {"log": 3}}):
+        for wrong in (
+            {"client": {"filter": 3}},
+            {"server": {"filter": 3}},
+            {"server": {"log": 3}},
+            {"server": {"stop": True}},
+        ):
             await self.failure_of(Deferred.fromCoroutine(self.pair(**wrong)), ProcessArgumentError)
             self.assert_empty()
 

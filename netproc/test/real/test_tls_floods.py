@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import array
+import fcntl
+import socket
+import termios
 from typing import Any
 
 from OpenSSL import SSL
@@ -14,10 +18,17 @@ from netproc.net.tls.onsocket import MOST_SENT, Wire
 from netproc.net.tls.records import MOST_RECORDS
 from netproc.test.support import tlsstandin
 from netproc.test.support.fixtures import MB, Recorder, UnixFixture
-from netproc.test.support.floods import HELLO_REQUEST, KeyUpdates
+from netproc.test.support.floods import HELLO_REQUEST, KeyUpdates, Renegotiation
 from netproc.test.support.tlsstandin import AUTHORITY
 
 PIECE = 1 << 18
+
+
+def unread_bytes(sock: socket.socket) -> int:
+    """Return how many bytes the kernel holds for SOCK."""
+    found = array.array("i", [0])
+    fcntl.ioctl(sock, termios.FIONREAD, found)
+    return found[0]
 
 
 class FloodContract:
@@ -100,6 +111,42 @@ class SocketTests(FloodContract, UnixFixture):
     security = staticmethod(tlsstandin.security)
     # Each answer is a separate message in the kernel, and takes more room there.
     questions = 4_000
+
+    async def test_a_request_for_another_handshake_in_many_records(self) -> None:
+        flood = Renegotiation()
+        self.updates.context = flood.context
+        process = await self.connected()
+        transport = process._lifecycle.channel._below.transport
+        records = flood.records(self.engine, 1000)
+        await self.until(lambda: not self.rest)
+        self.rest = records
+        self.write()
+        self.assertEqual(b"", self.rest)
+        waiting = unread_bytes(transport.getHandle())
+        self.assertEqual(len(records), waiting)
+        transport.doRead()
+        done = waiting - unread_bytes(transport.getHandle())
+        self.assertEqual(MOST_RECORDS * len(records) // 1000, done)
+        self.assertEqual("open", process.status)
+
+    async def test_tls_1_2_with_a_peer_that_reads_slowly(self) -> None:
+        self.updates.context = Renegotiation().context
+        process = await self.connected()
+        data = bytes(range(256)) * 40_000
+        process.send(data)
+        process.delete()
+        received = b""
+        while len(received) < len(data):
+            await self.turn()
+            self.read()
+            try:
+                received += self.engine.recv(PIECE)
+            except SSL.WantReadError:
+                pass
+        self.assertTrue(received == data)
+        self.peer.close()
+        await process.closed
+        self.assertEqual((0, None), (process.unsent, process.reason))
 
 
 class MemoryTests(FloodContract, UnixFixture):

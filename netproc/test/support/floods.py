@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hmac
+
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA384
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
@@ -14,6 +16,53 @@ HELLO_REQUEST = b"\x16\x03\x03\x00\x04" + bytes(4)
 _HANDSHAKE = b"\x16"
 _APPLICATION_DATA = b"\x17"
 _KEY_UPDATE = b"\x18\x00\x00\x01"
+
+
+class Renegotiation:
+    """A request of a client for another handshake, of TLS 1.2, in records of one byte.
+
+    It is as long as OpenSSL lets it be, and its first records are those after the handshake.
+    """
+
+    def __init__(self) -> None:
+        #: For the client.
+        self.context = SSL.Context(SSL.TLS_METHOD)
+        self.context.set_max_proto_version(SSL.TLS1_2_VERSION)
+        self.context.set_cipher_list(b"ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384")
+
+    def records(self, connection: SSL.Connection, number: int) -> bytes:
+        """Return the first NUMBER records, which the client of CONNECTION encrypts."""
+        master, server, client = (
+            connection.master_key(),
+            connection.server_random(),
+            connection.client_random(),
+        )
+        assert master is not None
+        assert server is not None
+        assert client is not None
+        # The keys of client and server, of 32 bytes, and then the first parts of their nonces, of 4.
+        block = _tls12_prf(master, b"key expansion" + server + client, 2 * 32 + 2 * 4)
+        cipher, fixed = AESGCM(block[:32]), block[64:68]
+        message = b"\1\2\1\0" + bytes(number)
+        found = []
+        for index in range(number):
+            # The first encrypted record was the end of the handshake.
+            sequence = (index + 1).to_bytes(8)
+            header = _HANDSHAKE + b"\x03\x03"
+            sealed = cipher.encrypt(
+                fixed + sequence, message[index : index + 1], sequence + header + b"\0\1"
+            )
+            found.append(header + (8 + len(sealed)).to_bytes(2) + sequence + sealed)
+        return b"".join(found)
+
+
+def _tls12_prf(secret: bytes, seed: bytes, size: int) -> bytes:
+    """P_hash with SHA-384, RFC 5246, section 5."""
+    found, last = b"", seed
+    while len(found) < size:
+        last = hmac.digest(secret, last, "sha384")
+        found += hmac.digest(secret, last + seed, "sha384")
+    return found[:size]
 
 
 class KeyUpdates:
