@@ -38,6 +38,9 @@ _CAPACITY = 64 * KIB
 #: The value of SO_LINGER with which a close resets the connection.
 _RESETS = struct.pack("ii", 1, 0)
 
+#: The descriptor of all sockets, which nothing reads or writes.  Twisted before 26.10 sets its close-on-exec flag.
+_DESCRIPTOR = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+
 _SERVER = ("127.0.0.1", 1)
 _FIRST_CLIENT_PORT = 49152
 
@@ -233,7 +236,7 @@ class _Listener:
         return _SERVER
 
     def fileno(self) -> int:
-        return -1
+        return _DESCRIPTOR
 
     def shutdown(self, how: int) -> None:
         """Do nothing: `close` follows."""
@@ -341,7 +344,7 @@ class _Socket:
         return self._peer._name
 
     def fileno(self) -> int:
-        return -1
+        return _DESCRIPTOR
 
     def setsockopt(self, level: int, name: int, value: Any) -> None:
         """Keep VALUE for `getsockopt`.  Of all options, only SO_LINGER changes anything: its socket closes by a reset."""

@@ -113,9 +113,12 @@ class Program:
             )
 
     def text(self, name: str = "stdout") -> str:
-        """Its output so far."""
-        with open(os.path.join(self.directory, name), encoding="utf-8", errors="replace") as f:
-            return f.read()
+        """Its output so far; nothing if there is no such file, as while a log file is rotated."""
+        try:
+            with open(os.path.join(self.directory, name), encoding="utf-8", errors="replace") as f:
+                return f.read()
+        except FileNotFoundError:
+            return ""
 
     @property
     def errors(self) -> str:
